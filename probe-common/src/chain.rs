@@ -1,0 +1,96 @@
+//! Counters whose every change shows the value before it: `old + diff == next old`.
+use crate::header::Header;
+
+/// Which counter of [`Chain::object`] is chained.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChainCounter {
+    /// `space_info->bytes_may_use`
+    BytesMayUse = 1,
+    /// `space_info->bytes_pinned`
+    BytesPinned = 2,
+    /// `qgroup->rsv.values[BTRFS_QGROUP_RSV_DATA]`
+    QgroupData = 3,
+    /// `qgroup->rsv.values[BTRFS_QGROUP_RSV_META_PERTRANS]`
+    QgroupMetaPertrans = 4,
+    /// `qgroup->rsv.values[BTRFS_QGROUP_RSV_META_PREALLOC]`
+    QgroupMetaPrealloc = 5,
+}
+
+impl ChainCounter {
+    /// The counter with this number, if there is one.
+    #[must_use]
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::BytesMayUse,
+            2 => Self::BytesPinned,
+            3 => Self::QgroupData,
+            4 => Self::QgroupMetaPertrans,
+            5 => Self::QgroupMetaPrealloc,
+            _ => return None,
+        })
+    }
+}
+
+/// `Chain::event`: an ordinary link, shown now and then so that the level is known.
+pub const CHAIN_LEVEL: u32 = 1;
+/// `Chain::event`: first sight; `old` is the opening balance.
+pub const CHAIN_OPEN: u32 = 2;
+/// `Chain::event`: `old` is not what the link before left (`expected`).
+pub const CHAIN_BREAK: u32 = 3;
+/// `Chain::event`: more is taken than `old` holds.
+pub const CHAIN_UNDERFLOW: u32 = 4;
+/// `Chain::event`: `old + diff` would pass `u64::MAX`.
+pub const CHAIN_OVERFLOW: u32 = 5;
+
+/// One link of a chain that says more than "the chain held". Written under the counter's own lock.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Chain {
+    /// Header.
+    pub header: Header,
+    /// Address of the `struct btrfs_space_info` or `struct btrfs_qgroup`: identity only.
+    pub object: u64,
+    /// `space_info->flags`, or `qgroup->qgroupid`.
+    pub object_flags: u64,
+    /// [`ChainCounter`] as a number.
+    pub counter: u32,
+    /// `CHAIN_*` event.
+    pub event: u32,
+    /// What the link before left; for `CHAIN_BREAK` the value that was expected.
+    pub expected: u64,
+    /// The kernel's counter before the change.
+    pub old: u64,
+    /// The change.
+    pub diff: i64,
+    /// Links checked on this chain so far, this one included.
+    pub links: u64,
+    /// Highest value since the record before of this chain.
+    pub peak: u64,
+    /// Stack id; 0 if none was taken.
+    pub stack: u64,
+}
+
+/// One change of `bytes_may_use`, streamed while its task is in a failed reservation or when all is streamed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Bmu {
+    /// Header.
+    pub header: Header,
+    /// Address of the `struct btrfs_space_info`.
+    pub object: u64,
+    /// `space_info->flags`
+    pub object_flags: u64,
+    /// `bytes_may_use` before the change.
+    pub old: u64,
+    /// The change.
+    pub diff: i64,
+}

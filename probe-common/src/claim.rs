@@ -1,0 +1,119 @@
+//! Claims on the pools that a whole filesystem shares.
+use crate::header::Header;
+
+/// Type of a `struct btrfs_block_rsv`, in numbers of ours: the kernel's moved between 6.1, 6.18 and 7.3.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RsvType {
+    /// None: no transaction handle, a NULL rsv, or not readable.
+    None = 0,
+    /// `BTRFS_BLOCK_RSV_GLOBAL`
+    Global = 1,
+    /// `BTRFS_BLOCK_RSV_DELALLOC`: an inode's
+    Delalloc = 2,
+    /// `BTRFS_BLOCK_RSV_TRANS`
+    Trans = 3,
+    /// `BTRFS_BLOCK_RSV_CHUNK`
+    Chunk = 4,
+    /// `BTRFS_BLOCK_RSV_DELOPS`: `delayed_block_rsv`
+    DelayedOps = 5,
+    /// `BTRFS_BLOCK_RSV_DELREFS`: `delayed_refs_rsv` or a handle's local one
+    DelayedRefs = 6,
+    /// `BTRFS_BLOCK_RSV_TREELOG`, 6.18 on
+    TreeLog = 7,
+    /// `BTRFS_BLOCK_RSV_REMAP`, 7.3 on
+    Remap = 8,
+    /// `BTRFS_BLOCK_RSV_EMPTY`
+    Empty = 9,
+    /// `BTRFS_BLOCK_RSV_TEMP`
+    Temp = 10,
+}
+
+impl RsvType {
+    /// The type with this number of ours; anything else is `None`.
+    #[must_use]
+    pub const fn from_u32(number: u32) -> Self {
+        match number {
+            1 => Self::Global,
+            2 => Self::Delalloc,
+            3 => Self::Trans,
+            4 => Self::Chunk,
+            5 => Self::DelayedOps,
+            6 => Self::DelayedRefs,
+            7 => Self::TreeLog,
+            8 => Self::Remap,
+            9 => Self::Empty,
+            10 => Self::Temp,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The `type` strings of `btrfs_space_reservation` that the books follow as claims.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClaimType {
+    /// `transaction`
+    Transaction = 1,
+    /// `local_delayed_refs_rsv`
+    LocalDelayedRefs = 2,
+    /// `delayed_item`
+    DelayedItem = 3,
+    /// `delayed_inode`
+    DelayedInode = 4,
+}
+
+impl ClaimType {
+    /// The type with this number, if there is one.
+    #[must_use]
+    pub const fn from_u32(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Transaction,
+            2 => Self::LocalDelayedRefs,
+            3 => Self::DelayedItem,
+            4 => Self::DelayedInode,
+            _ => return None,
+        })
+    }
+}
+
+/// `Claim::flags`: the claim was made (`reserve` is 1); else given back.
+pub const CLAIM_RESERVE: u32 = 1;
+/// `Claim::flags`: the task's handle is of a JOIN type, which never made a claim of its own.
+pub const CLAIM_JOIN: u32 = 2;
+/// `Claim::flags`: `fs_info->flags` has `BTRFS_FS_LOG_RECOVERING`.
+pub const CLAIM_LOG_RECOVERING: u32 = 4;
+
+/// `trace_btrfs_space_reservation` of a claim type.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Claim {
+    /// Header.
+    pub header: Header,
+    /// [`ClaimType`] as a number.
+    pub claim: u32,
+    /// `CLAIM_*`
+    pub flags: u32,
+    /// The tracepoint's `val`: a transid or an inode number.
+    pub value: u64,
+    /// Bytes claimed or given back.
+    pub bytes: u64,
+    /// Address of the task's transaction handle (`journal_info`): identity only; 0 if none.
+    pub handle: u64,
+    /// [`RsvType`] of `handle->block_rsv`.
+    pub payer: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Subvolume of the paying inode if `payer` is [`RsvType::Delalloc`].
+    pub payer_root: u64,
+    /// Number of the paying inode if `payer` is [`RsvType::Delalloc`].
+    pub payer_ino: u64,
+    /// Size and reserved bytes of the pool concerned, read right after the event without its lock.
+    pub pool: crate::fs::Rsv,
+    /// Stack id; 0 if none was taken.
+    pub stack: u64,
+}

@@ -1,0 +1,39 @@
+//! What the user side tells the kernel side once, before loading.
+
+/// Most filesystems in one filter.
+pub const MAX_FILTER_FS: usize = 16;
+
+/// `Config::stacks`: none.
+pub const STACKS_OFF: u32 = 0;
+/// `Config::stacks`: rare and decisive events exactly, one per context for the rest.
+pub const STACKS_AUTO: u32 = 1;
+/// `Config::stacks`: every record.
+pub const STACKS_ALL: u32 = 2;
+
+/// Session settings, read-only while the programs run.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// [`crate::ABI_VERSION`]
+    pub abi: u32,
+    /// `STACKS_*`
+    pub stacks: u32,
+    /// How often a context's representative stack is renewed, in jiffies.
+    pub stack_renew_jiffies: u32,
+    /// How often the level of an unbroken chain is shown, in jiffies.
+    pub level_jiffies: u32,
+    /// 1: stream every change of the chained counters.
+    pub stream_all: u32,
+    /// Number of valid entries in `filter_fsid`; 0 follows every filesystem.
+    pub filter_fs: u32,
+    /// Only these filesystems (`fs_devices->fsid`).
+    pub filter_fsid: [[u8; 16]; MAX_FILTER_FS],
+    /// Only this inode number; 0 follows all.
+    pub filter_ino: u64,
+    /// Only this subvolume; 0 follows all.
+    pub filter_root: u64,
+    /// Thread group id of btrfs-probe itself.
+    pub own_pid: u32,
+    /// Zero.
+    pub reserved: u32,
+}

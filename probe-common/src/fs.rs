@@ -1,0 +1,183 @@
+//! Filesystems: identity, life, and the kernel's own levels of the pools.
+use crate::header::Header;
+
+/// `FsSeen::flags`: met at its birth (`btrfs_workqueue_alloc`), so every opening balance is zero.
+pub const FS_BORN: u32 = 1;
+/// `FsSeen::flags`: log replay was running when the filesystem was met (`BTRFS_FS_LOG_RECOVERING`).
+pub const FS_LOG_RECOVERING: u32 = 2;
+
+/// First sight of a filesystem. May be sent again when more is known (mount finished, fsid changed).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FsSeen {
+    /// Header; `fs` is the new id.
+    pub header: Header,
+    /// Address of the `struct btrfs_fs_info`.
+    pub fs_info: u64,
+    /// `fs_devices->fsid`.
+    pub fsid: [u8; 16],
+    /// `sb->s_id`: name of a device, NUL-padded; empty early in mount.
+    pub s_id: [u8; 32],
+    /// `FS_*` flags.
+    pub flags: u32,
+    /// `fs_info->nodesize` in bytes; 0 while unknown.
+    pub nodesize: u32,
+    /// `fs_info->sectorsize` in bytes; 0 while unknown.
+    pub sectorsize: u32,
+    /// `sb->s_dev`; 0 while unknown.
+    pub s_dev: u32,
+}
+
+/// `FsEnd::why`: `btrfs_workqueue_destroy` was seen; only the release of the global reserve can follow.
+pub const FS_END_WORKQUEUES: u32 = 1;
+/// `FsEnd::why`: the address was taken over by a new filesystem, so this one is gone.
+pub const FS_END_REPLACED: u32 = 2;
+
+/// A filesystem is being torn down.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct FsEnd {
+    /// Header.
+    pub header: Header,
+    /// `FS_END_*`.
+    pub why: u32,
+    /// `fs_info->fs_state` low word, for aborted filesystems.
+    pub fs_state: u32,
+}
+
+/// Size and reserved bytes of one `struct btrfs_block_rsv`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Rsv {
+    /// `block_rsv->size`: bytes claimed.
+    pub size: u64,
+    /// `block_rsv->reserved`: bytes held.
+    pub reserved: u64,
+}
+
+/// Levels of one `struct btrfs_space_info`, in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct SpaceLevels {
+    /// `space_info->flags` (block group type); 0 if this entry is empty.
+    pub flags: u64,
+    /// `total_bytes`
+    pub total: u64,
+    /// `bytes_used`
+    pub used: u64,
+    /// `bytes_may_use`
+    pub may_use: u64,
+    /// `bytes_reserved`
+    pub reserved: u64,
+    /// `bytes_pinned`
+    pub pinned: u64,
+}
+
+/// `Levels::why`: a transaction commit completed.
+pub const LEVELS_COMMIT: u32 = 1;
+/// `Levels::why`: the release of the global reserve at unmount, read under its lock: everything must be zero.
+pub const LEVELS_UNMOUNT: u32 = 2;
+/// `Levels::why`: asked for by the auditor.
+pub const LEVELS_AUDIT: u32 = 3;
+
+/// `Levels::fs_flags`: `BTRFS_FS_CLOSING_START` is set.
+pub const LEVELS_CLOSING: u32 = 1;
+/// `Levels::fs_flags`: the filesystem was aborted or has `fs_error` set: fs-wide rules are tainted.
+pub const LEVELS_ERROR: u32 = 2;
+/// `Levels::fs_flags`: log replay is running.
+pub const LEVELS_LOG_RECOVERING: u32 = 4;
+/// `Levels::fs_flags`: the log cleanup failed (`BTRFS_FS_STATE_LOG_CLEANUP_ERROR`).
+pub const LEVELS_LOG_CLEANUP_ERROR: u32 = 8;
+
+/// The kernel's own levels of all pools of a filesystem.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Levels {
+    /// Header.
+    pub header: Header,
+    /// `LEVELS_COMMIT`, `LEVELS_UNMOUNT` or `LEVELS_AUDIT`.
+    pub why: u32,
+    /// `LEVELS_*` state flags.
+    pub fs_flags: u32,
+    /// Generation of the running or just committed transaction where known.
+    pub transid: u64,
+    /// `fs_info->global_block_rsv`
+    pub global: Rsv,
+    /// `fs_info->trans_block_rsv`
+    pub trans: Rsv,
+    /// `fs_info->chunk_block_rsv`
+    pub chunk: Rsv,
+    /// `fs_info->delayed_block_rsv`
+    pub delayed: Rsv,
+    /// `fs_info->delayed_refs_rsv`
+    pub delayed_refs: Rsv,
+    /// Data, metadata, system and up to one more space_info, in the order of `fs_info->space_info`.
+    /// For `LEVELS_UNMOUNT` the metadata entry shows `may_use` after the final release.
+    pub space: [SpaceLevels; 4],
+}
+
+/// `/sys/fs/btrfs/UUID/allocation/TYPE/`, added by the capture layer between two equal readings of the chain.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct SysfsLevels {
+    /// Header.
+    pub header: Header,
+    /// Block group type: 1 data, 2 system, 4 metadata, 5 mixed.
+    pub flags: u64,
+    /// `bytes_may_use` of sysfs.
+    pub may_use: u64,
+    /// `bytes_pinned` of sysfs.
+    pub pinned: u64,
+    /// `bytes_reserved` of sysfs.
+    pub reserved: u64,
+    /// `bytes_may_use` of the chain at the same moment; `u64::MAX` if the chain has no link yet.
+    pub chain_may_use: u64,
+    /// `bytes_pinned` of the chain at the same moment; `u64::MAX` if the chain has no link yet.
+    pub chain_pinned: u64,
+    /// 1 if the chain's link count was the same before and after the reading, so that the figures must agree.
+    pub stable: u64,
+}
+
+/// An audit begins (`phase` 0) or ends (`phase` 1); its [`Levels`], [`crate::inode::InodeState`] and
+/// [`SysfsLevels`] records lie between.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct AuditMark {
+    /// Header; `fs` is the audited filesystem.
+    pub header: Header,
+    /// 0 begin, 1 end.
+    pub phase: u32,
+    /// Audits of this filesystem so far.
+    pub round: u32,
+    /// Chain links of the filesystem (all its space_infos, all counters) at this mark. Two audits with the same
+    /// number had no change of a space_info between them.
+    pub links: u64,
+}

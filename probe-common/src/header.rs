@@ -1,0 +1,118 @@
+//! The header that every record begins with.
+
+/// What a record is; the body's layout follows from it. Numbers are append-only.
+///
+/// Kinds below 128 come from the kernel side, from 128 on the capture layer adds them to the same stream.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    /// [`crate::fs::FsSeen`]: a filesystem is met for the first time.
+    FsSeen = 1,
+    /// [`crate::fs::FsEnd`]: a filesystem's last event has passed.
+    FsEnd = 2,
+    /// [`crate::fs::Levels`]: the kernel's own levels of every pool of a filesystem.
+    Levels = 3,
+    /// [`crate::task::TaskSeen`]: the name of a thread.
+    TaskSeen = 4,
+    /// [`crate::task::Stack`]: the frames behind a stack id.
+    Stack = 5,
+    /// [`crate::inode::Delalloc`]: `btrfs_space_reservation` of type `delalloc`.
+    Delalloc = 6,
+    /// [`crate::inode::Mod`]: a change of `outstanding_extents` that says more than "the chain held".
+    Mod = 7,
+    /// [`crate::inode::InodeState`]: the counters of an inode at evict, destroy or audit.
+    InodeState = 8,
+    /// [`crate::inode::Block`]: a tree block was charged to a block_rsv.
+    Block = 9,
+    /// [`crate::inode::Name`]: the name of an inode, from its dentries.
+    Name = 10,
+    /// [`crate::claim::Claim`]: `btrfs_space_reservation` of a claim type (transaction, delayed items, ...).
+    Claim = 11,
+    /// [`crate::failure::Enospc`]: `btrfs_space_reservation` of type `space_info:enospc`.
+    Enospc = 12,
+    /// [`crate::failure::Ticket`]: the outcome of a reservation ticket.
+    Ticket = 13,
+    /// [`crate::chain::Bmu`]: one change of a space_info counter, while its task is followed closely.
+    Bmu = 14,
+    /// [`crate::chain::Chain`]: level, break or underflow of a counter whose every change is chained.
+    Chain = 15,
+    /// [`crate::failure::Warn`]: the kernel's own WARN.
+    Warn = 16,
+    /// [`crate::failure::Flush`]: a flush of reservations was started or all tickets failed.
+    Flush = 17,
+
+    /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
+    LossSample = 128,
+    /// [`crate::fs::SysfsLevels`]: `/sys/fs/btrfs/UUID/allocation/TYPE/bytes_*` as read at this point.
+    SysfsLevels = 129,
+    /// [`crate::fs::AuditMark`]: begin or end of a look at the kernel's own figures.
+    AuditMark = 130,
+    /// [`crate::task::Marker`]: a named point in time (command started, test started, ...).
+    Marker = 131,
+}
+
+impl RecordKind {
+    /// All kinds, for decoders and tests.
+    pub const ALL: [Self; 21] = [
+        Self::FsSeen,
+        Self::FsEnd,
+        Self::Levels,
+        Self::TaskSeen,
+        Self::Stack,
+        Self::Delalloc,
+        Self::Mod,
+        Self::InodeState,
+        Self::Block,
+        Self::Name,
+        Self::Claim,
+        Self::Enospc,
+        Self::Ticket,
+        Self::Bmu,
+        Self::Chain,
+        Self::Warn,
+        Self::Flush,
+        Self::LossSample,
+        Self::SysfsLevels,
+        Self::AuditMark,
+        Self::Marker,
+    ];
+
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// First 24 bytes of every record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Header {
+    /// [`RecordKind`] as a number.
+    pub kind: u8,
+    /// [`crate::hook::HookId`] of the emitting hook; 0 for records of the capture layer.
+    pub hook: u8,
+    /// Length of the whole record in bytes, header included; a multiple of eight.
+    pub len: u16,
+    /// CPU the handler ran on.
+    pub cpu: u16,
+    /// Low 16 bits of the global count of lost records, at the moment this one was written.
+    pub lost: u16,
+    /// Thread id of the current task (0 in interrupt context of the idle task).
+    pub tid: u32,
+    /// Filesystem id: `slot | epoch << 8`, never reused within a session; 0 where the record has no filesystem.
+    pub fs: u32,
+    /// `CLOCK_MONOTONIC` in ns. Coarse (one jiffy) for ordinary records: order is given by the stream.
+    pub time: u64,
+}
+
+/// Size of [`Header`] in bytes.
+pub const HEADER_LEN: usize = 24;
+const _: () = assert!(size_of::<Header>() == HEADER_LEN);
+
+/// Largest record in bytes ([`crate::task::Stack`] is the longest).
+pub const MAX_RECORD_LEN: usize = 512;

@@ -1,0 +1,202 @@
+//! Byte offsets and numbers of the running kernel, resolved from its BTF by the user side.
+
+/// Marks an offset that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Kernel struct offsets in bytes, and numbers that differ between versions. `ABSENT` where a field does not exist.
+///
+/// Named `struct_field` after the kernel's own names.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offsets {
+    /// `struct btrfs_inode` . `root`
+    pub inode_root: u32,
+    /// . `io_tree`
+    pub inode_io_tree: u32,
+    /// . `outstanding_extents` (u32)
+    pub inode_outstanding_extents: u32,
+    /// . `runtime_flags` (unsigned long)
+    pub inode_runtime_flags: u32,
+    /// . `delalloc_bytes`
+    pub inode_delalloc_bytes: u32,
+    /// . `new_delalloc_bytes`
+    pub inode_new_delalloc_bytes: u32,
+    /// . `csum_bytes`
+    pub inode_csum_bytes: u32,
+    /// . `flags` (u32)
+    pub inode_flags: u32,
+    /// . `generation`
+    pub inode_generation: u32,
+    /// . `block_rsv`
+    pub inode_block_rsv: u32,
+    /// . `vfs_inode`
+    pub inode_vfs_inode: u32,
+    /// `BTRFS_INODE_FREE_SPACE_INODE`, a bit number in `runtime_flags`
+    pub inode_free_space_bit: u32,
+
+    /// `struct inode` . `i_ino`
+    pub vfs_i_ino: u32,
+    /// . `i_mode` (u16)
+    pub vfs_i_mode: u32,
+    /// . `i_nlink` (u32)
+    pub vfs_i_nlink: u32,
+    /// . `i_sb`
+    pub vfs_i_sb: u32,
+    /// . `i_dentry` (hlist_head)
+    pub vfs_i_dentry: u32,
+    /// Width of `i_ino` in bytes
+    pub vfs_i_ino_size: u32,
+
+    /// `struct dentry` . `d_parent`
+    pub dentry_d_parent: u32,
+    /// . `d_name` . `name`
+    pub dentry_d_name_name: u32,
+    /// . `d_u` . `d_alias` (hlist_node)
+    pub dentry_d_alias: u32,
+
+    /// `struct btrfs_block_rsv` . `size`
+    pub rsv_size: u32,
+    /// . `reserved`
+    pub rsv_reserved: u32,
+    /// . `type`: byte offset of the 8-bit bitfield
+    pub rsv_type: u32,
+    /// . `qgroup_rsv_size`
+    pub rsv_qgroup_rsv_size: u32,
+    /// . `qgroup_rsv_reserved`
+    pub rsv_qgroup_rsv_reserved: u32,
+    /// The kernel's `enum btrfs_rsv_type` (index) to [`crate::claim::RsvType`] (value)
+    pub rsv_type_map: [u8; 16],
+
+    /// `struct extent_io_tree` . `owner` (u8)
+    pub io_tree_owner: u32,
+    /// `IO_TREE_INODE_IO`
+    pub io_tree_inode_io: u32,
+
+    /// `struct btrfs_root` . `root_key` . `objectid`
+    pub root_objectid: u32,
+    /// . `state` (unsigned long)
+    pub root_state: u32,
+    /// . `fs_info`
+    pub root_fs_info: u32,
+    /// . `block_rsv`
+    pub root_block_rsv: u32,
+    /// `BTRFS_ROOT_SHAREABLE`, a bit number in `state`
+    pub root_shareable_bit: u32,
+
+    /// `struct btrfs_fs_info` . `flags`
+    pub fs_flags: u32,
+    /// . `fs_state`
+    pub fs_fs_state: u32,
+    /// . `fs_error` (int); 6.1 has none
+    pub fs_fs_error: u32,
+    /// . `fs_devices`
+    pub fs_fs_devices: u32,
+    /// . `sb`
+    pub fs_sb: u32,
+    /// . `nodesize` (u32)
+    pub fs_nodesize: u32,
+    /// . `sectorsize` (u32)
+    pub fs_sectorsize: u32,
+    /// . `generation`
+    pub fs_generation: u32,
+    /// . `global_block_rsv`
+    pub fs_global_block_rsv: u32,
+    /// . `trans_block_rsv`
+    pub fs_trans_block_rsv: u32,
+    /// . `chunk_block_rsv`
+    pub fs_chunk_block_rsv: u32,
+    /// . `delayed_block_rsv`
+    pub fs_delayed_block_rsv: u32,
+    /// . `delayed_refs_rsv`
+    pub fs_delayed_refs_rsv: u32,
+    /// . `space_info` (list_head)
+    pub fs_space_info: u32,
+    /// `BTRFS_FS_CLOSING_START`, a bit number in `flags`
+    pub fs_closing_start_bit: u32,
+    /// `BTRFS_FS_CLOSING_DONE`, a bit number in `flags`
+    pub fs_closing_done_bit: u32,
+    /// `BTRFS_FS_LOG_RECOVERING`, a bit number in `flags`
+    pub fs_log_recovering_bit: u32,
+    /// `BTRFS_FS_STATE_ERROR`, a bit number in `fs_state`
+    pub fs_state_error_bit: u32,
+    /// `BTRFS_FS_STATE_TRANS_ABORTED`, a bit number in `fs_state`
+    pub fs_state_trans_aborted_bit: u32,
+    /// `BTRFS_FS_STATE_LOG_CLEANUP_ERROR`, a bit number in `fs_state`
+    pub fs_state_log_cleanup_error_bit: u32,
+
+    /// `struct btrfs_fs_devices` . `fsid`
+    pub fs_devices_fsid: u32,
+    /// `struct super_block` . `s_dev` (u32)
+    pub sb_s_dev: u32,
+    /// . `s_id`
+    pub sb_s_id: u32,
+    /// . `s_fs_info`
+    pub sb_s_fs_info: u32,
+
+    /// `struct btrfs_space_info` . `fs_info`
+    pub sinfo_fs_info: u32,
+    /// . `total_bytes`
+    pub sinfo_total_bytes: u32,
+    /// . `bytes_used`
+    pub sinfo_bytes_used: u32,
+    /// . `bytes_pinned`
+    pub sinfo_bytes_pinned: u32,
+    /// . `bytes_reserved`
+    pub sinfo_bytes_reserved: u32,
+    /// . `bytes_may_use`
+    pub sinfo_bytes_may_use: u32,
+    /// . `flags`
+    pub sinfo_flags: u32,
+    /// . `list` (list_head)
+    pub sinfo_list: u32,
+
+    /// `struct btrfs_trans_handle` . `transid`
+    pub trans_transid: u32,
+    /// . `block_rsv`
+    pub trans_block_rsv: u32,
+    /// . `adding_csums` (bool)
+    pub trans_adding_csums: u32,
+    /// . `type` (unsigned int)
+    pub trans_type: u32,
+    /// . `fs_info`
+    pub trans_fs_info: u32,
+    /// . `transaction`
+    pub trans_transaction: u32,
+    /// `struct btrfs_transaction` . `state` (enum)
+    pub transaction_state: u32,
+    /// . `transid`
+    pub transaction_transid: u32,
+    /// `TRANS_STATE_COMPLETED`
+    pub trans_state_completed: u32,
+
+    /// `struct btrfs_qgroup` . `rsv` . `values`
+    pub qgroup_rsv_values: u32,
+    /// . `qgroupid`
+    pub qgroup_qgroupid: u32,
+
+    /// `struct find_free_extent_ctl` . `flags`
+    pub ffe_ctl_flags: u32,
+    /// . `num_bytes`
+    pub ffe_ctl_num_bytes: u32,
+    /// `struct btrfs_ordered_extent` . nothing is read; `struct task_struct` . `journal_info`
+    pub task_journal_info: u32,
+    /// `struct btrfs_workqueue` . `fs_info` where `btrfs_workqueue_alloc` hands out the workqueue
+    pub workqueue_fs_info: u32,
+
+    /// 1 if `btrfs_inode_mod_outstanding_extents` carries the counter (6.12 on)
+    pub mod_has_outstanding: u32,
+    /// 1 if `find_free_extent` hands out a `find_free_extent_ctl` (6.12 on), else it hands out numbers
+    pub ffe_has_ctl: u32,
+    /// 1 if `btrfs_transaction_commit` hands out the handle (7.3), else the fs_info
+    pub commit_has_handle: u32,
+    /// 1 if `EXTENT_QGROUP_RESERVED` bits arrive as the fourth argument of `btrfs_clear_extent_bit`
+    pub reserved: u32,
+}
+
+impl Offsets {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = {
+        // SAFETY: every field is a plain integer; all-ones is a valid value of each, and equal to ABSENT.
+        unsafe { core::mem::transmute([0xffu8; size_of::<Self>()]) }
+    };
+}

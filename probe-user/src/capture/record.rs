@@ -1,0 +1,138 @@
+//! Bytes of a ring entry or a recording to a typed record.
+use probe_common::{
+    chain::{Bmu, Chain},
+    claim::Claim,
+    failure::{Enospc, Flush, Ticket, Warn},
+    fs::{AuditMark, FsEnd, FsSeen, Levels, SysfsLevels},
+    header::{HEADER_LEN, Header, RecordKind},
+    inode::{Block, Delalloc, InodeState, Mod, Name},
+    loss::LossSample,
+    task::{MAX_FRAMES, Marker, STACK_FIXED_LEN, Stack, TaskSeen},
+};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+/// A record of the stream. Variants mirror [`RecordKind`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs, reason = "each variant is documented at its kind and its struct")]
+#[allow(clippy::large_enum_variant, reason = "stacks and levels are rare, and a copy beats an allocation per record")]
+pub enum Record {
+    FsSeen(FsSeen),
+    FsEnd(FsEnd),
+    Levels(Levels),
+    TaskSeen(TaskSeen),
+    Stack(Stack),
+    Delalloc(Delalloc),
+    Mod(Mod),
+    InodeState(InodeState),
+    Block(Block),
+    Name(Name),
+    Claim(Claim),
+    Enospc(Enospc),
+    Ticket(Ticket),
+    Bmu(Bmu),
+    Chain(Chain),
+    Warn(Warn),
+    Flush(Flush),
+    LossSample(LossSample),
+    SysfsLevels(SysfsLevels),
+    AuditMark(AuditMark),
+    Marker(Marker),
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Fewer bytes than a header.
+    #[error("{0} bytes are too short for a record header")]
+    Short(usize),
+    /// A kind of a newer version, or damage.
+    #[error("unknown record kind {0}")]
+    Kind(u8),
+    /// The body is shorter than its kind needs, or the length in the header is not the length of the bytes.
+    #[error("record of kind {kind} has {len} bytes")]
+    Length {
+        /// Kind number.
+        kind: u8,
+        /// Bytes at hand.
+        len: usize,
+    },
+}
+
+macro_rules! records {
+    ($($kind:ident),*) => {
+        impl Record {
+            /// Decodes one whole record. Longer bodies than known are accepted (layouts are append-only).
+            ///
+            /// # Errors
+            /// See [`DecodeError`]; never panics, whatever the bytes.
+            pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+                let (header, _) = Header::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))?;
+                let length = DecodeError::Length { kind: header.kind, len: bytes.len() };
+                if usize::from(header.len) != bytes.len() {
+                    return Err(length);
+                }
+                match RecordKind::from_u8(header.kind).ok_or(DecodeError::Kind(header.kind))? {
+                    RecordKind::Stack => decode_stack(bytes).map(Self::Stack).ok_or(length),
+                    $(RecordKind::$kind => $kind::read_from_prefix(bytes).map(|(body, _)| Self::$kind(body)).map_err(|_| length),)*
+                }
+            }
+
+            /// The header.
+            #[must_use]
+            pub const fn header(&self) -> &Header {
+                match self {
+                    Self::Stack(body) => &body.header,
+                    $(Self::$kind(body) => &body.header,)*
+                }
+            }
+
+            /// The header, to alter.
+            pub const fn header_mut(&mut self) -> &mut Header {
+                match self {
+                    Self::Stack(body) => &mut body.header,
+                    $(Self::$kind(body) => &mut body.header,)*
+                }
+            }
+
+            /// The bytes as they stand in the ring and in a recording.
+            #[must_use]
+            pub fn bytes(&self) -> &[u8] {
+                match self {
+                    Self::Stack(body) => {
+                        let whole = body.as_bytes();
+                        whole.get(..usize::from(body.header.len)).unwrap_or(whole)
+                    }
+                    $(Self::$kind(body) => body.as_bytes(),)*
+                }
+            }
+        }
+
+        $(impl From<$kind> for Record {
+            /// Fills in kind and length of the header.
+            fn from(mut body: $kind) -> Self {
+                body.header.kind = RecordKind::$kind as u8;
+                body.header.len = size_of::<$kind>() as u16;
+                Self::$kind(body)
+            }
+        })*
+    };
+}
+
+records!(
+    FsSeen, FsEnd, Levels, TaskSeen, Delalloc, Mod, InodeState, Block, Name, Claim, Enospc, Ticket, Bmu, Chain, Warn,
+    Flush, LossSample, SysfsLevels, AuditMark, Marker
+);
+
+/// Stacks are cut to their frames on the wire; the missing rest is zero.
+fn decode_stack(bytes: &[u8]) -> Option<Stack> {
+    if bytes.len() < STACK_FIXED_LEN {
+        return None;
+    }
+    let mut stack = Stack::new_zeroed();
+    let take = bytes.len().min(size_of::<Stack>());
+    stack.as_mut_bytes()[..take].copy_from_slice(&bytes[..take]);
+    let present = (take - STACK_FIXED_LEN) / 8;
+    (stack.frames as usize <= present.min(MAX_FRAMES)).then_some(stack)
+}
+
+const _: () = assert!(HEADER_LEN == size_of::<Header>());

@@ -1,0 +1,180 @@
+//! What the ledger knows besides findings, as plain data for reports and the screen.
+use std::collections::BTreeMap;
+
+use probe_common::{fs::Levels, hook::HookId, loss::LossClass};
+
+use super::finding::Account;
+
+/// The verdict of a run, or of a window of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Everything that this tier can see was seen, and no rule was broken.
+    Clean,
+    /// At least one finding.
+    Findings,
+    /// No finding, but something that could hide one was not seen.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Findings => "findings",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// One chain of a counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainSummary {
+    /// Account of the counter.
+    pub account: Account,
+    /// `space_info->flags` or qgroup id.
+    pub object_flags: u64,
+    /// Links checked.
+    pub links: u64,
+    /// Breaks met (each is also a reason of the verdict, or a finding).
+    pub breaks: u64,
+    /// Last known value.
+    pub value: u64,
+    /// Highest known value.
+    pub peak: u64,
+}
+
+/// Comparison of the books with sysfs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditSummary {
+    /// Comparisons that were possible (the counter stood still while sysfs was read).
+    pub compared: u64,
+    /// Comparisons that agreed.
+    pub equal: u64,
+    /// Comparisons that were not possible because the counter kept moving.
+    pub moving: u64,
+    /// The last comparison per account, `(sysfs, books)`.
+    pub last: Vec<(Account, u64, u64)>,
+}
+
+/// One filesystem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FsSummary {
+    /// Filesystem id of the stream.
+    pub fs: u32,
+    /// `fs_devices->fsid`.
+    pub fsid: [u8; 16],
+    /// `sb->s_id`, lossily decoded.
+    pub device: String,
+    /// Met at its birth.
+    pub born: bool,
+    /// Its unmount was seen.
+    pub ended: bool,
+    /// It was aborted (`fs_error`); fs-wide rules are tainted from there on.
+    pub aborted: bool,
+    /// Live inodes with an account.
+    pub inodes: u64,
+    /// Inodes whose end of life was checked.
+    pub inodes_closed: u64,
+    /// Chains.
+    pub chains: Vec<ChainSummary>,
+    /// Last levels of the pools.
+    pub levels: Option<Levels>,
+    /// Balance of each account in the books, where the books follow it.
+    pub books: BTreeMap<Account, i64>,
+    /// Audits against sysfs.
+    pub audit: AuditSummary,
+    /// Tickets: granted, failed.
+    pub tickets: (u64, u64),
+    /// `space_info:enospc` events.
+    pub enospc: u64,
+}
+
+/// Failed reservations (tracepoint tier: by task order; functions tier: exact).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailedReservations {
+    /// Failed delalloc metadata reservations.
+    pub total: u64,
+    /// A release on the same inode raced in between (functions tier; 0 where not visible).
+    pub raced: u64,
+    /// Nobody raced.
+    pub not_raced: u64,
+    /// The failing side gave back exactly what it had taken.
+    pub balanced: u64,
+    /// Whether balanced could not be seen (operation begun before attach, no data reservation).
+    pub undecided: u64,
+}
+
+/// One inode that holds something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InodeSummary {
+    /// Filesystem id of the stream.
+    pub fs: u32,
+    /// Subvolume.
+    pub root: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Generation where known.
+    pub generation: Option<u64>,
+    /// Path where known, lossily decoded, unescaped.
+    pub path: Option<String>,
+    /// Balance of the inode's block_rsv in the books.
+    pub meta_rsv: i64,
+    /// True if the opening balance is known.
+    pub opening_known: bool,
+    /// Last known kernel counters: reserved, size, csum_bytes, delalloc_bytes, outstanding_extents.
+    pub counters: Option<(u64, u64, u64, u64, u32)>,
+    /// Bytes reserved so far.
+    pub reserved_total: u64,
+    /// Reservations so far.
+    pub reservations: u64,
+    /// Thread that reserved last.
+    pub last_tid: u32,
+    /// `comm` of it.
+    pub last_comm: String,
+}
+
+/// Numbers of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Records in the stream, by the hook that sent them.
+    pub records_by_hook: BTreeMap<HookId, u64>,
+    /// All records.
+    pub records: u64,
+    /// Chain links checked, all chains and inodes.
+    pub links: u64,
+    /// Reservations whose order (reserve before publish) was checked.
+    pub order_checked: u64,
+    /// Reservations whose order could not be decided.
+    pub order_unknown: u64,
+    /// Inodes whose end of life was checked.
+    pub inodes_closed: u64,
+    /// Overlapping, unserialised reservations on one inode.
+    pub overlapping: u64,
+    /// Most records in one second of the stream.
+    pub peak_records_per_second: u64,
+}
+
+/// Everything, at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Verdict so far.
+    pub verdict: Verdict,
+    /// Why, one sentence each; for `clean` what was checked.
+    pub verdict_reasons: Vec<String>,
+    /// Loss by class, absolute.
+    pub loss: BTreeMap<LossClass, u64>,
+    /// Filesystems in the order met.
+    pub filesystems: Vec<FsSummary>,
+    /// Failed reservations.
+    pub failed: FailedReservations,
+    /// Top holders, most bytes first.
+    pub inodes: Vec<InodeSummary>,
+    /// Kernel WARNs: address, count, stack id.
+    pub warnings: Vec<(u64, u64, u64)>,
+    /// Numbers.
+    pub statistics: Statistics,
+    /// First and last time in the stream, `CLOCK_MONOTONIC` ns.
+    pub span: (u64, u64),
+}
