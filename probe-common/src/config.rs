@@ -18,10 +18,10 @@ pub struct Config {
     pub abi: u32,
     /// `STACKS_*`
     pub stacks: u32,
-    /// How often a context's representative stack is renewed, in jiffies.
-    pub stack_renew_jiffies: u32,
-    /// How often the level of an unbroken chain is shown, in jiffies.
-    pub level_jiffies: u32,
+    /// How often a context's representative stack is renewed, in ms.
+    pub stack_renew_ms: u32,
+    /// How often the level of an unbroken chain is shown, in ms.
+    pub level_ms: u32,
     /// 1: stream every change of the chained counters.
     pub stream_all: u32,
     /// Number of valid entries in `filter_fsid`; 0 follows every filesystem.

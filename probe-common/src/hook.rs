@@ -18,8 +18,6 @@ pub enum HookId {
     InodeEvict = 6,
     /// `btrfs_clear_extent_bit`: the destroy signature, and the way to an inode's pointer
     ClearExtentBit = 7,
-    /// `btrfs_ordered_extent_add`
-    OrderedAdd = 8,
     /// `find_free_extent` (6.1, 6.12) or `btrfs_find_free_extent` (6.18 on)
     FindFreeExtent = 9,
     /// `btrfs_reserve_ticket`
@@ -38,8 +36,8 @@ pub enum HookId {
     TriggerFlush = 16,
     /// `btrfs_fail_all_tickets`
     FailAllTickets = 17,
-    /// `sched_process_exit`: frees the per-task cell
-    ProcessExit = 18,
+    /// `sched_process_free`: frees the per-task cell (`sched_process_exit` comes before the last close of files)
+    ProcessFree = 18,
     /// Run on demand by the auditor, attached to nothing.
     AuditInode = 19,
     /// Run on demand by the auditor, attached to nothing.
@@ -51,7 +49,7 @@ pub const HOOK_SLOTS: u32 = 64;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -59,7 +57,6 @@ impl HookId {
         Self::InodeNew,
         Self::InodeEvict,
         Self::ClearExtentBit,
-        Self::OrderedAdd,
         Self::FindFreeExtent,
         Self::ReserveTicket,
         Self::QgroupUpdateReserve,
@@ -69,7 +66,7 @@ impl HookId {
         Self::ErrorReportEnd,
         Self::TriggerFlush,
         Self::FailAllTickets,
-        Self::ProcessExit,
+        Self::ProcessFree,
         Self::AuditInode,
         Self::AuditFs,
     ];
@@ -85,7 +82,6 @@ impl HookId {
             Self::InodeNew => "btrfs_inode_new",
             Self::InodeEvict => "btrfs_inode_evict",
             Self::ClearExtentBit => "btrfs_clear_extent_bit",
-            Self::OrderedAdd => "btrfs_ordered_extent_add",
             Self::FindFreeExtent => "btrfs_find_free_extent",
             Self::ReserveTicket => "btrfs_reserve_ticket",
             Self::QgroupUpdateReserve => "btrfs_qgroup_update_reserve",
@@ -95,7 +91,7 @@ impl HookId {
             Self::ErrorReportEnd => "error_report_end",
             Self::TriggerFlush => "btrfs_trigger_flush",
             Self::FailAllTickets => "btrfs_fail_all_tickets",
-            Self::ProcessExit => "sched_process_exit",
+            Self::ProcessFree => "sched_process_free",
             Self::AuditInode => "audit_inode",
             Self::AuditFs => "audit_fs",
         }

@@ -15,6 +15,7 @@
 //! the running kernel's BTF and handed over as read-only data.
 #![no_std]
 
+pub mod cell;
 pub mod chain;
 pub mod claim;
 pub mod config;

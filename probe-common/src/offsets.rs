@@ -178,8 +178,10 @@ pub struct Offsets {
     pub ffe_ctl_flags: u32,
     /// . `num_bytes`
     pub ffe_ctl_num_bytes: u32,
-    /// `struct btrfs_ordered_extent` . nothing is read; `struct task_struct` . `journal_info`
+    /// `struct task_struct` . `journal_info`
     pub task_journal_info: u32,
+    /// . `pid`
+    pub task_pid: u32,
     /// `struct btrfs_workqueue` . `fs_info` where `btrfs_workqueue_alloc` hands out the workqueue
     pub workqueue_fs_info: u32,
 
@@ -189,8 +191,6 @@ pub struct Offsets {
     pub ffe_has_ctl: u32,
     /// 1 if `btrfs_transaction_commit` hands out the handle (7.3), else the fs_info
     pub commit_has_handle: u32,
-    /// 1 if `EXTENT_QGROUP_RESERVED` bits arrive as the fourth argument of `btrfs_clear_extent_bit`
-    pub reserved: u32,
 }
 
 impl Offsets {

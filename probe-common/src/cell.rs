@@ -1,0 +1,64 @@
+//! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
+
+/// Number of [`ChainCell`]s.
+pub const CHAIN_CELLS: u32 = 512;
+
+/// Number of [`InodeCell`]s kept at most; the least recently used give way.
+pub const INODE_CELLS: u32 = 65_536;
+
+/// One chained counter. Written under the counter's own lock.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChainCell {
+    /// Address of the kernel object with [`crate::chain::ChainCounter`] in the low three bits; 0 while free.
+    pub key: u64,
+    /// `space_info->flags` or qgroup id.
+    pub object_flags: u64,
+    /// Value after the last link.
+    pub value: u64,
+    /// Links checked.
+    pub links: u64,
+    /// Highest value since it was last shown.
+    pub peak: u64,
+    /// `CLOCK_MONOTONIC` ns (coarse) when it was last shown.
+    pub shown: u64,
+    /// Filesystem id the counter belongs to.
+    pub fs: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Key of an [`InodeCell`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct InodeKey {
+    /// Address of the `struct btrfs_root`.
+    pub root: u64,
+    /// Inode number.
+    pub ino: u64,
+}
+
+/// `InodeCell::flags`: `btrfs_inode_evict` was seen; the next destroy signature is its end.
+pub const INODE_DYING: u32 = 1;
+/// `InodeCell::flags`: its name was sent.
+pub const INODE_NAMED: u32 = 2;
+
+/// One inode whose `outstanding_extents` are chained. Written under `inode->lock` (chain) or by hints (pointer).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InodeCell {
+    /// Subvolume (root objectid).
+    pub root: u64,
+    /// Address of the `struct btrfs_inode`; 0 while unknown.
+    pub inode: u64,
+    /// Links of the `outstanding_extents` chain.
+    pub links: u64,
+    /// `outstanding_extents` after the last link.
+    pub outstanding: u32,
+    /// Filesystem id.
+    pub fs: u32,
+    /// Delalloc reservations seen.
+    pub reserves: u32,
+    /// `INODE_*`
+    pub flags: u32,
+}

@@ -1,0 +1,29 @@
+//! State between events: one cell per filesystem, thread, counter, inode and type string, in maps.
+//!
+//! Arrays indexed by a hash, claimed by compare-and-swap: a lookup is a few instructions. Who may write a cell is
+//! said at each type; none needs a lock of ours.
+pub mod chain;
+mod fs;
+mod inode;
+mod task;
+mod types;
+
+pub use fs::{FS_CELLS, FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named};
+pub use inode::{adopt_pointer, checked_pointer, find as find_inode, find_or_create as inode_cell};
+pub use task::{FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell};
+pub use types::{TYPE_CELLS, TypeCell, TypeClass, classify};
+
+use core::intrinsics::{AtomicOrdering, atomic_cxchg};
+
+/// Takes a free (or given) slot: true if `expected` was there.
+#[inline(always)]
+fn claim(slot: *mut u64, expected: u64, value: u64) -> bool {
+    // SAFETY: callers pass a field of a map value that stays.
+    unsafe { atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(slot, expected, value).1 }
+}
+
+/// Spreads the bits of an address or id (Fibonacci hashing); use the upper bits of the result.
+#[inline(always)]
+fn spread(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

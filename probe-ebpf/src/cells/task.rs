@@ -1,0 +1,150 @@
+//! Threads: what the current operation of a thread was granted, published and still holds.
+use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
+use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
+
+use super::claim;
+use crate::{emit::Run, maps::TASKS};
+
+/// Number of cells. A cell is freed when the kernel frees the thread.
+pub const TASK_CELLS: u32 = 8192;
+const PROBES: u32 = 4;
+
+/// Events of a thread that are streamed after a failed reservation.
+pub const FOLLOW_EVENTS: u32 = 16;
+
+/// A representative stack of one context of the thread.
+#[repr(C)]
+pub struct ContextStack {
+    /// Subvolume.
+    pub root: u64,
+    /// When it was taken, ns.
+    pub taken: u64,
+    /// Stack id.
+    pub id: u64,
+}
+
+/// One thread. Written by the thread itself only, so without locks.
+#[repr(C)]
+pub struct TaskCell {
+    /// Thread id; 0 while free.
+    pub tid: u64,
+    /// First eight bytes of `comm`, to see a change.
+    pub comm: u64,
+    /// Metadata bytes granted since the last publish.
+    pub fund: u64,
+    /// Metadata bytes granted last before the last publish.
+    pub fund_before: u64,
+    /// Metadata or system bytes granted by the very last change of `bytes_may_use`; 0 after anything else.
+    pub fresh: u64,
+    /// A nodesize request failed just before, so the next block is paid by the global reserve.
+    pub fallback: u64,
+    /// Data bytes reserved for the current operation and neither spent nor given back.
+    pub data_held: u64,
+    /// Root (address) of the last change of `outstanding_extents`.
+    pub mod_root: u64,
+    /// Inode number of the last change of `outstanding_extents`.
+    pub mod_ino: u64,
+    /// Subvolume of the last publish since the data reservation.
+    pub window_root: u64,
+    /// Inode number of the last publish since the data reservation.
+    pub window_ino: u64,
+    /// The last change of `outstanding_extents`, 0 after its reservation was logged.
+    pub last_mod: i32,
+    /// Extents published since the data reservation.
+    pub window_published: i32,
+    /// 1 if the data reservation of the operation was seen.
+    pub window_known: u32,
+    /// Events still to stream after a failed reservation.
+    pub follow: u32,
+    /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
+    pub want_pointer: u32,
+    reserved: u32,
+    /// Contexts: reserve, release, claim, other.
+    pub stacks: [ContextStack; 4],
+}
+
+#[inline(always)]
+fn slot_of(tid: u64, probe: u32) -> u32 {
+    // Thread ids are mostly consecutive: the id itself spreads them best.
+    (tid as u32 + probe * 1021) & (TASK_CELLS - 1)
+}
+
+/// The current thread's cell. `None` in the idle task (interrupts) or if there is no room.
+#[inline(always)]
+pub fn get(run: &Run) -> Option<*mut TaskCell> {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let tid = pid_tgid & 0xffff_ffff;
+    if tid == 0 {
+        return None;
+    }
+    let cell = TASKS.get_ptr_mut(slot_of(tid, 0))?;
+    // SAFETY: an array entry stays.
+    if unsafe { (*cell).tid } == tid {
+        return Some(cell);
+    }
+    get_slow(run, pid_tgid)
+}
+
+#[inline(never)]
+fn get_slow(run: &Run, pid_tgid: u64) -> Option<*mut TaskCell> {
+    let tid = pid_tgid & 0xffff_ffff;
+    for probe in 1..PROBES {
+        let cell = TASKS.get_ptr_mut(slot_of(tid, probe))?;
+        // SAFETY: an array entry stays.
+        if unsafe { (*cell).tid } == tid {
+            return Some(cell);
+        }
+    }
+    for probe in 0..PROBES {
+        let cell = TASKS.get_ptr_mut(slot_of(tid, probe))?;
+        // SAFETY: an array entry stays; after the claim the cell is this thread's alone.
+        unsafe {
+            if (*cell).tid == 0 && claim(&raw mut (*cell).tid, 0, tid) {
+                announce(run, cell, pid_tgid);
+                return Some(cell);
+            }
+        }
+    }
+    run.lost(LossClass::TaskCell);
+    None
+}
+
+/// Sends the name of the thread if it is new or changed.
+#[inline(always)]
+pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
+    let comm = bpf_get_current_comm().unwrap_or_default();
+    let word = u64::from_le_bytes([comm[0], comm[1], comm[2], comm[3], comm[4], comm[5], comm[6], comm[7]]);
+    // SAFETY: the cell is this thread's.
+    unsafe {
+        if (*cell).comm == word {
+            return;
+        }
+        (*cell).comm = word;
+    }
+    run.emit::<TaskSeen>(RecordKind::TaskSeen, LossClass::Descriptive, 0, |record| {
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).pid = (pid_tgid >> 32) as u32;
+            (*record).reserved = 0;
+            (*record).comm = comm;
+        }
+    });
+}
+
+/// The kernel frees a thread: so do we.
+pub fn free(tid: u64) {
+    for probe in 0..PROBES {
+        let Some(cell) = TASKS.get_ptr_mut(slot_of(tid, probe)) else { return };
+        // SAFETY: an array entry stays; the thread is dead, so nobody else writes the cell.
+        unsafe {
+            if (*cell).tid == tid {
+                let start = cell.cast::<u64>();
+                for word in 1..size_of::<TaskCell>() / 8 {
+                    core::ptr::write_volatile(start.add(word), 0);
+                }
+                core::ptr::write_volatile(start, 0);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The only way to send a record: reserve, fill, submit. What finds no room is counted by class.
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_smp_processor_id, bpf_jiffies64, bpf_ktime_get_ns, bpf_ringbuf_output},
+    },
+};
+use probe_common::{
+    header::{Header, RecordKind},
+    hook::HookId,
+    loss::LossClass,
+};
+
+use crate::maps::{CPU, CpuCell, LOST, RING};
+
+/// The consumer polls on a timer: a wake-up per record is the most expensive thing a tracer can do.
+const NO_WAKEUP: u64 = 1;
+
+/// What every program needs to know about this run of itself.
+#[derive(Clone, Copy)]
+pub struct Run {
+    /// The hook.
+    pub hook: HookId,
+    /// This CPU's cell.
+    cpu: *mut CpuCell,
+    /// Context, for stack walks.
+    pub ctx: *mut core::ffi::c_void,
+}
+
+impl Run {
+    /// Counts the run. `None` cannot happen; the verifier wants the check.
+    #[inline(always)]
+    pub fn begin(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
+        let cpu = CPU.get_ptr_mut(0)?;
+        // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
+        unsafe { (*cpu).hits[hook as usize] += 1 };
+        Some(Self { hook, cpu, ctx: ctx.as_ptr() })
+    }
+
+    /// Counts a loss.
+    #[inline(always)]
+    pub fn lost(&self, class: LossClass) {
+        // SAFETY: the class is below 32; several programs of this CPU may count, so it is atomic.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*self.cpu).lost[class as usize], 1) };
+    }
+
+    /// Counts an inode that ended clean without a record.
+    #[inline(always)]
+    pub fn closed(&self) {
+        // SAFETY: only the program of the destroy signature writes it.
+        unsafe { (*self.cpu).closed += 1 };
+    }
+
+    /// `CLOCK_MONOTONIC` ns, as of the beginning of the jiffy (first reading in it).
+    ///
+    /// The order of records is the order of the ring; a clock reading per record would cost as much as the record.
+    #[inline(always)]
+    pub fn time(&self) -> u64 {
+        // SAFETY: plain helpers; a program that interrupts between the two stores can at worst leave a reading
+        // that is one jiffy old.
+        unsafe {
+            let jiffy = bpf_jiffies64();
+            if (*self.cpu).jiffy != jiffy {
+                (*self.cpu).time = bpf_ktime_get_ns();
+                (*self.cpu).jiffy = jiffy;
+            }
+            (*self.cpu).time
+        }
+    }
+
+    #[inline(always)]
+    fn header(&self, kind: RecordKind, len: u16, fs: u32) -> Header {
+        let lost = LOST.get(0).map_or(0, |lost| *lost as u16);
+        Header {
+            kind: kind as u8,
+            hook: self.hook as u8,
+            len,
+            // SAFETY: plain helper.
+            cpu: unsafe { bpf_get_smp_processor_id() } as u16,
+            lost,
+            tid: bpf_get_current_pid_tgid() as u32,
+            fs,
+            time: self.time(),
+        }
+    }
+
+    /// Sends a record. `fill` writes the whole body in place (the header is written here).
+    ///
+    /// Returns false if there was no room; the loss is counted.
+    #[inline(always)]
+    pub fn emit<T: 'static>(&self, kind: RecordKind, class: LossClass, fs: u32, fill: impl FnOnce(*mut T)) -> bool {
+        let Some(mut entry) = RING.reserve::<T>(0) else {
+            self.ring_full(class);
+            return false;
+        };
+        let record = entry.as_mut_ptr();
+        fill(record);
+        // SAFETY: every record begins with its header.
+        unsafe { record.cast::<Header>().write(self.header(kind, size_of::<T>() as u16, fs)) };
+        entry.submit(NO_WAKEUP);
+        true
+    }
+
+    /// Sends bytes of variable length that begin with a header slot.
+    ///
+    /// # Safety
+    /// `record` points to at least `len` readable and writable bytes.
+    #[inline(always)]
+    pub unsafe fn emit_bytes(&self, kind: RecordKind, class: LossClass, fs: u32, record: *mut u8, len: u64) -> bool {
+        // SAFETY: as promised by the caller.
+        let failed = unsafe {
+            record.cast::<Header>().write(self.header(kind, len as u16, fs));
+            bpf_ringbuf_output(core::ptr::from_ref(&RING).cast_mut().cast(), record.cast(), len, NO_WAKEUP)
+        };
+        if failed != 0 {
+            self.ring_full(class);
+        }
+        failed == 0
+    }
+
+    #[inline(never)]
+    fn count_global() {
+        if let Some(lost) = LOST.get_ptr_mut(0) {
+            // SAFETY: the entry stays; all CPUs count.
+            unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(lost, 1) };
+        }
+    }
+
+    #[inline(always)]
+    fn ring_full(&self, class: LossClass) {
+        self.lost(class);
+        Self::count_global();
+    }
+}

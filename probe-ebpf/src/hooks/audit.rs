@@ -1,0 +1,57 @@
+//! Programs that are attached to nothing: the auditor runs them on demand (`BPF_PROG_TEST_RUN`) to read the
+//! kernel's own counters at a quiet moment. Every pointer they are given is checked by content first.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    fs::LEVELS_AUDIT,
+    header::RecordKind,
+    hook::HookId,
+    inode::{InodeState, MOMENT_AUDIT},
+    loss::LossClass,
+};
+
+use super::levels;
+use crate::{cells, emit::Run, globals::off, read};
+
+/// Arguments: address of the inode, address of its root, inode number. Returns 1 if it was that inode.
+#[raw_tracepoint(tracepoint = "audit_inode")]
+pub fn audit_inode(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::AuditInode, &ctx) else { return 0 };
+    let (inode, root, ino): (u64, u64, u64) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    if read::inode_ino(inode) != ino || read::inode_root(inode) != root {
+        return 0;
+    }
+    let Some(cell) = cells::find_inode(root, ino) else { return 0 };
+    // SAFETY: a live entry.
+    let known = unsafe { *cell };
+    run.emit::<InodeState>(RecordKind::InodeState, LossClass::BooksRecord, known.fs, |record| {
+        let block_rsv = inode + off!(inode_block_rsv) as u64;
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).address = inode;
+            (*record).root = known.root;
+            (*record).ino = ino;
+            (*record).generation = read::at(inode, off!(inode_generation));
+            (*record).counters = read::counters_closing(inode);
+            (*record).qgroup_reserved = read::at(block_rsv, off!(rsv_qgroup_rsv_reserved));
+            (*record).qgroup_size = read::at(block_rsv, off!(rsv_qgroup_rsv_size));
+            (*record).new_delalloc_bytes = 0;
+            (*record).links = known.links;
+            (*record).moment = MOMENT_AUDIT;
+            (*record).nlink = read::at(inode, off!(inode_vfs_inode) + off!(vfs_i_nlink));
+            (*record).stack = 0;
+        }
+    });
+    1
+}
+
+/// Arguments: address of the fs_info, expected filesystem id. Returns 1 if it was that filesystem.
+#[raw_tracepoint(tracepoint = "audit_fs")]
+pub fn audit_fs(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::AuditFs, &ctx) else { return 0 };
+    let fs_info: u64 = ctx.arg(0);
+    if cells::fs_id(&run, fs_info) != Some(ctx.arg(1)) {
+        return 0;
+    }
+    levels::send(&run, &levels::Ask { fs: ctx.arg(1), why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
+    1
+}

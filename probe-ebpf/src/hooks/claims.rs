@@ -1,0 +1,143 @@
+//! Claims on shared pools, and tree blocks with who pays for them.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    fs::Rsv,
+    header::RecordKind,
+    hook::HookId,
+    inode::{BLOCK_FALLBACK, BLOCK_FRESH, BLOCK_FROM_TRANS, Block},
+    loss::LossClass,
+};
+
+use super::space::GROUP_METADATA;
+use crate::{
+    cells,
+    emit::Run,
+    globals::{ABSENT, off},
+    read,
+    stack::{self, Context},
+};
+
+/// `BTRFS_UUID_TREE_OBJECTID`
+const UUID_TREE: u64 = 9;
+/// `BTRFS_CSUM_TREE_OBJECTID`
+const CSUM_TREE: u64 = 7;
+/// `__TRANS_JOIN`, `fs/btrfs/transaction.h` 6.1 to 7.3
+const TRANS_JOIN: u32 = 1 << 11;
+
+/// Who a block_rsv belongs to.
+struct Payer {
+    kind: RsvType,
+    root: u64,
+    ino: u64,
+}
+
+/// Type of a block_rsv, and its inode if it is an inode's.
+#[inline(always)]
+fn payer(rsv: u64) -> Payer {
+    let kind = if rsv == 0 { RsvType::None } else { read::rsv_type(rsv) };
+    if kind as u32 == RsvType::Delalloc as u32 {
+        let inode = rsv.wrapping_sub(off!(inode_block_rsv) as u64);
+        return Payer { kind, root: read::root_objectid(read::inode_root(inode)), ino: read::inode_ino(inode) };
+    }
+    Payer { kind, root: 0, ino: 0 }
+}
+
+/// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.
+#[inline(always)]
+pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, bytes: u64, reserve: bool) {
+    let handle = read::handle(fs_info);
+    let payer = payer(read::at(handle, off!(trans_block_rsv)));
+    let mut flags = if reserve { CLAIM_RESERVE } else { 0 };
+    if handle != 0 && read::at::<u32>(handle, off!(trans_type)) & TRANS_JOIN != 0 {
+        flags |= CLAIM_JOIN;
+    }
+    let state: u64 = read::at(fs_info, off!(fs_flags));
+    if off!(fs_log_recovering_bit) != ABSENT && state >> (off!(fs_log_recovering_bit) & 63) & 1 != 0 {
+        flags |= CLAIM_LOG_RECOVERING;
+    }
+    let pool = match claim {
+        ClaimType::Transaction => read::rsv(fs_info + off!(fs_trans_block_rsv) as u64),
+        ClaimType::DelayedItem | ClaimType::DelayedInode => read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64),
+        ClaimType::LocalDelayedRefs => Rsv::default(),
+    };
+    let stack = match cells::task_cell(run) {
+        Some(task) => stack::ordinary(run, task, Context::Claim, claim as u64).0,
+        None => 0,
+    };
+    run.emit::<Claim>(RecordKind::Claim, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).claim = claim as u32;
+            (*record).flags = flags;
+            (*record).value = value;
+            (*record).bytes = bytes;
+            (*record).handle = handle;
+            (*record).payer = payer.kind as u32;
+            (*record).reserved = 0;
+            (*record).payer_root = payer.root;
+            (*record).payer_ino = payer.ino;
+            (*record).pool = pool;
+            (*record).stack = stack;
+        }
+    });
+}
+
+/// `trace_(btrfs_)find_free_extent`: after `btrfs_use_block_rsv` has charged a tree block.
+///
+/// 6.1 hands out numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
+#[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
+pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::FindFreeExtent, &ctx) else { return 0 };
+    let root: u64 = ctx.arg(0);
+    let (bytes, space_flags): (u64, u64) = if off!(ffe_has_ctl) == 1 {
+        let ctl: u64 = ctx.arg(1);
+        (read::at(ctl, off!(ffe_ctl_num_bytes)), read::at(ctl, off!(ffe_ctl_flags)))
+    } else {
+        (ctx.arg(1), ctx.arg(3))
+    };
+    if space_flags & GROUP_METADATA == 0 {
+        return 0;
+    }
+    let fs_info = read::root_fs_info(root);
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    block(&run, fs, fs_info, root, bytes);
+    0
+}
+
+/// `get_block_rsv()`, `fs/btrfs/block-rsv.c`: the same rule from 6.1 to 7.3.
+#[inline(always)]
+fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
+    let handle = read::handle(fs_info);
+    let objectid = read::root_objectid(root);
+    let state: u64 = read::at(root, off!(root_state));
+    let shareable = state >> (off!(root_shareable_bit) & 63) & 1 != 0;
+    let adding_csums = handle != 0 && read::at::<u8>(handle, off!(trans_adding_csums)) != 0;
+    let from_trans = shareable || objectid == UUID_TREE || (adding_csums && objectid == CSUM_TREE);
+    let rsv: u64 = if from_trans { read::at(handle, off!(trans_block_rsv)) } else { read::at(root, off!(root_block_rsv)) };
+    let payer = payer(rsv);
+    let mut flags = if from_trans { BLOCK_FROM_TRANS } else { 0 };
+    if let Some(task) = cells::task_cell(run) {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            if (*task).fresh == bytes {
+                flags |= BLOCK_FRESH;
+            } else if (*task).fallback != 0 {
+                flags |= BLOCK_FALLBACK;
+            }
+            (*task).fresh = 0;
+            (*task).fallback = 0;
+        }
+    }
+    run.emit::<Block>(RecordKind::Block, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).root = objectid;
+            (*record).bytes = bytes;
+            (*record).payer_root = payer.root;
+            (*record).payer_ino = payer.ino;
+            (*record).payer = payer.kind as u32;
+            (*record).flags = flags;
+        }
+    });
+}

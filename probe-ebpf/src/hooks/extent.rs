@@ -1,0 +1,82 @@
+//! `clear_extent_bit`: the destroy signature, and the way to the pointer of the inode being worked on.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    header::RecordKind,
+    hook::HookId,
+    inode::{InodeState, MOMENT_FAILED},
+    loss::LossClass,
+};
+
+use super::inode;
+use crate::{cells, emit::Run, globals::off, read};
+
+/// `EXTENT_QGROUP_RESERVED`, `fs/btrfs/extent-io-tree.h`: the same value in 6.1, 6.12, 6.18 and 7.3.
+const EXTENT_QGROUP_RESERVED: u32 = 0x1000;
+
+/// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
+#[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
+pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::ClearExtentBit, &ctx) else { return 0 };
+    let bits: u64 = ctx.arg(3);
+    if bits as u32 == EXTENT_QGROUP_RESERVED {
+        qgroup_reserved(&run, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    } else if let Some(task) = cells::task_cell(&run) {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            if (*task).want_pointer != 0
+                && let Some(found) = inode_of_tree(ctx.arg(0))
+                && cells::adopt_pointer(found, (*task).mod_root, (*task).mod_ino)
+            {
+                (*task).want_pointer = 0;
+            }
+        }
+    }
+    0
+}
+
+/// The inode that embeds this io_tree.
+#[inline(always)]
+fn inode_of_tree(tree: u64) -> Option<u64> {
+    let owner: u8 = read::at(tree, off!(io_tree_owner));
+    (u32::from(owner) == off!(io_tree_inode_io) as u32).then(|| tree.wrapping_sub(off!(inode_io_tree) as u64))
+}
+
+#[inline(always)]
+fn qgroup_reserved(run: &Run, tree: u64, start: u64, len: u64) {
+    let Some(found) = inode_of_tree(tree) else { return };
+    // The whole range, whose length wraps to zero.
+    if start == 0 && len == 0 {
+        inode::destroyed(run, found);
+        return;
+    }
+    let Some(task) = cells::task_cell(run) else { return };
+    // SAFETY: the cell is this thread's.
+    if unsafe { (*task).follow } != 0 {
+        failed(run, found);
+    }
+}
+
+/// The data undo of a failed reservation names the inode: its counters are shown as they are right then.
+#[inline(never)]
+fn failed(run: &Run, inode: u64) {
+    let root = read::inode_root(inode);
+    let Some(fs) = cells::fs_id(run, read::root_fs_info(root)) else { return };
+    run.emit::<InodeState>(RecordKind::InodeState, LossClass::BooksRecord, fs, |record| {
+        let block_rsv = inode + off!(inode_block_rsv) as u64;
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).address = inode;
+            (*record).root = read::root_objectid(root);
+            (*record).ino = read::inode_ino(inode);
+            (*record).generation = read::at(inode, off!(inode_generation));
+            (*record).counters = read::counters_closing(inode);
+            (*record).qgroup_reserved = read::at(block_rsv, off!(rsv_qgroup_rsv_reserved));
+            (*record).qgroup_size = read::at(block_rsv, off!(rsv_qgroup_rsv_size));
+            (*record).new_delalloc_bytes = 0;
+            (*record).links = 0;
+            (*record).moment = MOMENT_FAILED;
+            (*record).nlink = read::at(inode, off!(inode_vfs_inode) + off!(vfs_i_nlink));
+            (*record).stack = 0;
+        }
+    });
+}

@@ -1,0 +1,217 @@
+//! `outstanding_extents`, and the birth and end of inodes.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    cell::{INODE_DYING, InodeCell},
+    header::RecordKind,
+    hook::HookId,
+    inode::{
+        COUNTERS_FREE_SPACE, InodeState, MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOD_UNFUNDED, MOMENT_DESTROY,
+        Mod,
+    },
+    loss::LossClass,
+};
+
+use crate::{
+    cells::{self, TaskCell},
+    emit::Run,
+    globals::{config, off},
+    read, stack,
+};
+
+/// `trace_btrfs_inode_mod_outstanding_extents(root, ino, mod[, outstanding])`: under `inode->lock`, after the change.
+///
+/// 6.1 does not show the counter: there it is read through the inode's pointer once that is known.
+#[raw_tracepoint(tracepoint = "btrfs_inode_mod_outstanding_extents")]
+pub fn mod_outstanding_extents(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = Run::begin(HookId::ModOutstanding, &ctx) {
+        let outstanding = if off!(mod_has_outstanding) == 1 { Some(ctx.arg::<u64>(3) as u32) } else { None };
+        change(&run, ctx.arg(0), ctx.arg(1), ctx.arg::<u64>(2) as i32, outstanding);
+    }
+    0
+}
+
+#[inline(always)]
+fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>) {
+    let Some(cell) = cells::inode_cell(run, root, ino) else { return };
+    let task = cells::task_cell(run);
+    let outstanding = shown.or_else(|| {
+        let inode = cells::checked_pointer(cell, root, ino);
+        if inode == 0 { None } else { read::try_at(inode, off!(inode_outstanding_extents)) }
+    });
+    let mut flags = 0;
+    let mut expected = 0;
+    // SAFETY: `inode->lock` is held, so the chain of this inode is ours; the entry stays readable.
+    unsafe {
+        if let Some(now) = outstanding {
+            flags |= MOD_OUTSTANDING_KNOWN;
+            let before = now.wrapping_sub(modification as u32);
+            expected = if (*cell).links == 0 { before } else { (*cell).outstanding };
+            if expected != before {
+                flags |= MOD_CHAIN_BREAK;
+            }
+            if modification < 0 && (now as i32) < 0 {
+                flags |= MOD_UNDERFLOW;
+            }
+            (*cell).outstanding = now;
+            (*cell).links += 1;
+        }
+    }
+    let mut followed = false;
+    if let Some(task) = task {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            followed = (*task).follow != 0;
+            (*task).follow = (*task).follow.saturating_sub(1);
+            publish(task, cell, root, ino, modification);
+        }
+    }
+    if followed {
+        flags |= MOD_UNFUNDED;
+    }
+    if flags & (MOD_CHAIN_BREAK | MOD_UNDERFLOW | MOD_UNFUNDED) != 0 || config!(stream_all) != 0 {
+        let seen = Seen { ino, modification, outstanding: outstanding.unwrap_or(0), expected, flags };
+        show(run, cell, &seen);
+    }
+}
+
+/// Notes in the thread's cell what it published and what it had been granted before.
+///
+/// # Safety
+/// `task` is the current thread's cell, `cell` a live entry.
+#[inline(always)]
+unsafe fn publish(task: *mut TaskCell, cell: *mut InodeCell, root: u64, ino: u64, modification: i32) {
+    // SAFETY: as promised.
+    unsafe {
+        (*task).mod_root = root;
+        (*task).mod_ino = ino;
+        (*task).last_mod = modification;
+        if modification > 0 {
+            (*task).fund_before = (*task).fund;
+            (*task).fund = 0;
+            if (*task).data_held != 0 {
+                (*task).window_published = (*task).window_published.wrapping_add(modification);
+                (*task).window_root = (*cell).root;
+                (*task).window_ino = ino;
+            }
+        }
+        if (*cell).inode == 0 {
+            (*task).want_pointer = 1;
+        }
+    }
+}
+
+/// One change that becomes a record.
+struct Seen {
+    ino: u64,
+    modification: i32,
+    outstanding: u32,
+    expected: u32,
+    flags: u32,
+}
+
+#[inline(never)]
+fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
+    let Seen { ino, modification, outstanding, expected, flags } = *seen;
+    let stack = if flags & !MOD_OUTSTANDING_KNOWN != 0 { stack::exact(run) } else { 0 };
+    // SAFETY: a live entry.
+    let (fs, root, links) = unsafe { ((*cell).fs, (*cell).root, (*cell).links) };
+    run.emit::<Mod>(RecordKind::Mod, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).root = root;
+            (*record).ino = ino;
+            (*record).modification = modification;
+            (*record).outstanding = outstanding;
+            (*record).expected = expected;
+            (*record).flags = flags;
+            (*record).links = links;
+            (*record).stack = stack;
+        }
+    });
+}
+
+/// `trace_btrfs_inode_new(vfs_inode)`: end of `btrfs_create_new_inode`; hands out the pointer.
+#[raw_tracepoint(tracepoint = "btrfs_inode_new")]
+pub fn inode_new(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = Run::begin(HookId::InodeNew, &ctx) {
+        note(&run, read::inode_of_vfs(ctx.arg(0)), 0);
+    }
+    0
+}
+
+/// `trace_btrfs_inode_evict(vfs_inode)`: the start of `btrfs_evict_inode`; counters still change after it.
+#[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
+pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = Run::begin(HookId::InodeEvict, &ctx) {
+        note(&run, read::inode_of_vfs(ctx.arg(0)), INODE_DYING);
+    }
+    0
+}
+
+#[inline(always)]
+fn note(run: &Run, inode: u64, flags: u32) {
+    let root = read::inode_root(inode);
+    // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
+    if root == 0 {
+        return;
+    }
+    if let Some(cell) = cells::inode_cell(run, root, read::inode_ino(inode)) {
+        // SAFETY: a live entry; pointer and flags are written whole.
+        unsafe {
+            (*cell).inode = inode;
+            (*cell).flags |= flags;
+        }
+    }
+}
+
+/// The end of an inode: `btrfs_qgroup_check_reserved_leak` in `btrfs_destroy_inode`. Every counter must be zero.
+#[inline(never)]
+pub fn destroyed(run: &Run, inode: u64) {
+    let root = read::inode_root(inode);
+    let ino = read::inode_ino(inode);
+    let Some(cell) = cells::find_inode(root, ino) else { return };
+    // SAFETY: a live entry.
+    let known = unsafe { *cell };
+    // Without its evict the same bits can be cleared on a living inode.
+    if known.flags & INODE_DYING == 0 || known.inode != inode {
+        return;
+    }
+    let counters = read::counters_closing(inode);
+    let block_rsv = inode + off!(inode_block_rsv) as u64;
+    let qgroup_reserved: u64 = read::at(block_rsv, off!(rsv_qgroup_rsv_reserved));
+    let qgroup_size: u64 = read::at(block_rsv, off!(rsv_qgroup_rsv_size));
+    let regular = counters.flags & probe_common::inode::COUNTERS_NOT_REGULAR == 0;
+    let new_delalloc: u64 = if regular { read::at(inode, off!(inode_new_delalloc_bytes)) } else { 0 };
+    let left = counters.reserved
+        | counters.size
+        | counters.csum_bytes
+        | counters.delalloc_bytes
+        | u64::from(counters.outstanding_extents)
+        | qgroup_reserved
+        | qgroup_size
+        | new_delalloc;
+    if left == 0 && known.reserves == 0 && known.links == 0 && config!(stream_all) == 0 {
+        // It never held anything: a count is enough.
+        run.closed();
+    } else {
+        let stack = if left != 0 && counters.flags & COUNTERS_FREE_SPACE == 0 { stack::exact(run) } else { 0 };
+        run.emit::<InodeState>(RecordKind::InodeState, LossClass::BooksRecord, known.fs, |record| {
+            // SAFETY: the ring gave this room.
+            unsafe {
+                (*record).address = inode;
+                (*record).root = known.root;
+                (*record).ino = ino;
+                (*record).generation = read::at(inode, off!(inode_generation));
+                (*record).counters = counters;
+                (*record).qgroup_reserved = qgroup_reserved;
+                (*record).qgroup_size = qgroup_size;
+                (*record).new_delalloc_bytes = new_delalloc;
+                (*record).links = known.links;
+                (*record).moment = MOMENT_DESTROY;
+                (*record).nlink = read::at(inode, off!(inode_vfs_inode) + off!(vfs_i_nlink));
+                (*record).stack = stack;
+            }
+        });
+    }
+    let _ = crate::maps::INODES.remove(&probe_common::cell::InodeKey { root, ino });
+}

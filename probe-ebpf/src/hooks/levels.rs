@@ -1,0 +1,109 @@
+//! The kernel's own levels of all pools, and the commit that shows them.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    fs::{LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING, Levels, SpaceLevels},
+    header::RecordKind,
+    hook::HookId,
+    loss::LossClass,
+};
+
+use crate::{
+    cells,
+    emit::Run,
+    globals::{ABSENT, off},
+    read,
+};
+
+/// `trace_btrfs_transaction_commit`: up to 6.18 with the fs_info, once per commit; from 7.3 with the handle, at
+/// every change of state.
+#[raw_tracepoint(tracepoint = "btrfs_transaction_commit")]
+pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
+    let mut fs_info: u64 = ctx.arg(0);
+    if off!(commit_has_handle) == 1 {
+        let handle = fs_info;
+        let transaction: u64 = read::at(handle, off!(trans_transaction));
+        let state: u32 = read::at(transaction, off!(transaction_state));
+        if state != off!(trans_state_completed) as u32 {
+            return 0;
+        }
+        fs_info = read::at(handle, off!(trans_fs_info));
+    }
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    cells::fs_named(&run, fs_info, fs);
+    send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
+    0
+}
+
+#[inline(always)]
+fn bit(word: u64, bit: usize) -> bool {
+    bit != ABSENT && word >> (bit & 63) & 1 != 0
+}
+
+#[inline(always)]
+fn state_flags(fs_info: u64) -> u32 {
+    let flags: u64 = read::at(fs_info, off!(fs_flags));
+    let state: u64 = read::at(fs_info, off!(fs_fs_state));
+    let error: i32 = read::at(fs_info, off!(fs_fs_error));
+    let mut out = 0;
+    if bit(flags, off!(fs_closing_start_bit)) {
+        out |= LEVELS_CLOSING;
+    }
+    if error != 0 || bit(state, off!(fs_state_error_bit)) || bit(state, off!(fs_state_trans_aborted_bit)) {
+        out |= LEVELS_ERROR;
+    }
+    if bit(flags, off!(fs_log_recovering_bit)) {
+        out |= LEVELS_LOG_RECOVERING;
+    }
+    if bit(state, off!(fs_state_log_cleanup_error_bit)) {
+        out |= LEVELS_LOG_CLEANUP_ERROR;
+    }
+    out
+}
+
+/// Whose levels, and why.
+pub struct Ask {
+    /// Filesystem id.
+    pub fs: u32,
+    /// `LEVELS_*`
+    pub why: u32,
+    /// Address of the fs_info.
+    pub fs_info: u64,
+    /// A space_info that is just being changed, whose `bytes_may_use` is shown as `after`; 0 if none.
+    pub changing: u64,
+    /// `bytes_may_use` of `changing` after the change.
+    pub after: u64,
+}
+
+/// Sends the levels of a filesystem.
+#[inline(never)]
+pub fn send(run: &Run, ask: &Ask) {
+    let fs_info = ask.fs_info;
+    run.emit::<Levels>(RecordKind::Levels, LossClass::BooksRecord, ask.fs, |record| {
+        // SAFETY: the ring gave this room; every field is written.
+        unsafe {
+            (*record).why = ask.why;
+            (*record).fs_flags = state_flags(fs_info);
+            (*record).transid = read::at(fs_info, off!(fs_generation));
+            (*record).global = read::rsv(fs_info + off!(fs_global_block_rsv) as u64);
+            (*record).trans = read::rsv(fs_info + off!(fs_trans_block_rsv) as u64);
+            (*record).chunk = read::rsv(fs_info + off!(fs_chunk_block_rsv) as u64);
+            (*record).delayed = read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64);
+            (*record).delayed_refs = read::rsv(fs_info + off!(fs_delayed_refs_rsv) as u64);
+            let head = fs_info + off!(fs_space_info) as u64;
+            let mut node: u64 = read::at(head, 0);
+            for index in 0..4 {
+                let mut levels = SpaceLevels::default();
+                if node != 0 && node != head {
+                    let sinfo = node.wrapping_sub(off!(sinfo_list) as u64);
+                    levels = read::space(sinfo);
+                    if sinfo == ask.changing {
+                        levels.may_use = ask.after;
+                    }
+                    node = read::at(node, 0);
+                }
+                (*record).space[index] = levels;
+            }
+        }
+    });
+}

@@ -1,0 +1,173 @@
+//! `btrfs_space_reservation`: the ancestor of all ledgers of btrfs reservations.
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_common::{
+    claim::ClaimType,
+    failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN, Enospc},
+    header::RecordKind,
+    hook::HookId,
+    inode::{
+        Counters, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, DELALLOC_STACK_REPRESENTATIVE, Delalloc,
+    },
+    loss::LossClass,
+};
+
+use super::{claims, space::GROUP_METADATA, ticket};
+use crate::{
+    cells::{self, TypeClass},
+    emit::Run,
+    globals::{config, off},
+    read,
+    stack::{self, Context},
+};
+
+/// `trace_btrfs_space_reservation(fs_info, type, val, bytes, reserve)`.
+///
+/// The type's address is compared before any other work: most events are of types that are no balance at all.
+#[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
+pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::SpaceReservation, &ctx) else { return 0 };
+    let class = cells::classify(ctx.arg(1));
+    if class == TypeClass::Ignored {
+        return 0;
+    }
+    let fs_info: u64 = ctx.arg(0);
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    let value: u64 = ctx.arg(2);
+    let bytes: u64 = ctx.arg(3);
+    let reserve = ctx.arg::<u64>(4) as u32 != 0;
+    match class {
+        TypeClass::Delalloc => delalloc(&run, fs, value, bytes, reserve),
+        TypeClass::Transaction => claims::send(&run, fs, fs_info, ClaimType::Transaction, value, bytes, reserve),
+        TypeClass::LocalDelayedRefs => claims::send(&run, fs, fs_info, ClaimType::LocalDelayedRefs, value, bytes, reserve),
+        TypeClass::DelayedItem => claims::send(&run, fs, fs_info, ClaimType::DelayedItem, value, bytes, reserve),
+        TypeClass::DelayedInode => claims::send(&run, fs, fs_info, ClaimType::DelayedInode, value, bytes, reserve),
+        TypeClass::Enospc => enospc(&run, fs, fs_info, value, bytes),
+        TypeClass::Unknown | TypeClass::Ignored => run.lost(LossClass::UnknownType),
+    }
+    0
+}
+
+/// Bytes of an inode's block_rsv: after the change, outside all locks, with the inode's number but no subvolume.
+///
+/// The subvolume is that of the last change of `outstanding_extents` by this thread on the same number.
+#[inline(always)]
+fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
+    let task = cells::task_cell(run);
+    let mut flags = if reserve { DELALLOC_RESERVE } else { 0 };
+    let mut counters = Counters::default();
+    let (mut root, mut fund_before, mut fund_after, mut published, mut stack) = (0, 0, 0, 0, 0);
+    if let Some(task) = task {
+        // SAFETY: the cell is this thread's; an inode cell stays readable for this run.
+        unsafe {
+            if (*task).mod_ino == ino && (*task).mod_root != 0 {
+                if let Some(cell) = cells::inode_cell(run, (*task).mod_root, ino)
+                    && (*cell).fs == fs
+                {
+                    root = (*cell).root;
+                    flags |= DELALLOC_ROOT_KNOWN;
+                    let inode = cells::checked_pointer(cell, (*task).mod_root, ino);
+                    if inode != 0 {
+                        counters = read::counters(inode);
+                    }
+                    if reserve {
+                        (*cell).reserves += 1;
+                    }
+                }
+                if reserve && (*task).last_mod > 0 {
+                    flags |= DELALLOC_ORDER_KNOWN;
+                    published = (*task).last_mod;
+                    fund_before = (*task).fund_before;
+                    fund_after = (*task).fund;
+                }
+            }
+            if reserve {
+                (*task).fund = 0;
+                (*task).fund_before = 0;
+                (*task).last_mod = 0;
+                (*task).data_held = 0;
+                (*task).window_known = 0;
+                (*task).window_published = 0;
+            }
+            (*task).follow = (*task).follow.saturating_sub(1);
+            let context = if reserve { Context::Reserve } else { Context::Release };
+            let (id, representative) = stack::ordinary(run, task, context, root);
+            stack = id;
+            if representative {
+                flags |= DELALLOC_STACK_REPRESENTATIVE;
+            }
+        }
+    }
+    if (config!(filter_ino) != 0 && config!(filter_ino) != ino) || (config!(filter_root) != 0 && root != 0 && config!(filter_root) != root) {
+        return;
+    }
+    run.emit::<Delalloc>(RecordKind::Delalloc, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room.
+        unsafe {
+            (*record).root = root;
+            (*record).ino = ino;
+            (*record).bytes = bytes;
+            (*record).fund_before = fund_before;
+            (*record).fund_after = fund_after;
+            (*record).counters = counters;
+            (*record).flags = flags;
+            (*record).published = published;
+            (*record).stack = stack;
+        }
+    });
+}
+
+/// A failed request. Nothing was reserved, whatever the tracepoint's `reserve` says.
+#[inline(never)]
+fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
+    let stack = stack::exact(run);
+    let task = cells::task_cell(run);
+    let nodesize = u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)));
+    run.emit::<Enospc>(RecordKind::Enospc, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room; the task's cell is this thread's.
+        unsafe {
+            (*record).space_flags = space_flags;
+            (*record).bytes = bytes;
+            (*record).data_held = 0;
+            (*record).root = 0;
+            (*record).ino = 0;
+            (*record).published = 0;
+            (*record).flags = 0;
+            (*record).stack = stack;
+            if let Some(task) = task {
+                (*record).data_held = (*task).data_held;
+                (*record).root = (*task).window_root;
+                (*record).ino = (*task).window_ino;
+                (*record).published = (*task).window_published;
+                (*record).flags = window_flags(task);
+            }
+        }
+    });
+    if let Some(task) = task {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            (*task).fallback = if bytes == nodesize { 1 } else { 0 };
+            if space_flags & GROUP_METADATA != 0 && ticket::like_delalloc(bytes, nodesize) {
+                (*task).follow = cells::FOLLOW_EVENTS;
+            }
+        }
+    }
+}
+
+/// What is known of the operation that fails.
+///
+/// # Safety
+/// `task` is the current thread's cell.
+#[inline(always)]
+pub unsafe fn window_flags(task: *mut cells::TaskCell) -> u32 {
+    // SAFETY: as promised.
+    unsafe {
+        let mut flags = 0;
+        if (*task).window_known != 0 {
+            flags |= ENOSPC_WINDOW_KNOWN;
+        }
+        if (*task).window_published > 0 {
+            flags |= ENOSPC_PUBLISHED;
+        }
+        flags
+    }
+}

@@ -1,0 +1,67 @@
+//! Every map: who writes, who reads, how large and why.
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+};
+use probe_common::{
+    cell::{CHAIN_CELLS, ChainCell, INODE_CELLS, InodeCell, InodeKey},
+    hook::HOOK_SLOTS,
+    task::Stack,
+};
+
+use crate::cells::{FsCell, TASK_CELLS, TaskCell, TypeCell};
+
+/// All records of all CPUs. The size is set by the user side.
+#[map]
+pub static RING: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
+
+/// Counters and scratch of one CPU.
+#[repr(C)]
+pub struct CpuCell {
+    /// Runs by hook. Each slot is written by one program only, which cannot interrupt itself.
+    pub hits: [u64; HOOK_SLOTS as usize],
+    /// Losses by class; several programs of a CPU may count.
+    pub lost: [u64; 32],
+    /// Inodes whose end of life was checked and found clean without a record.
+    pub closed: u64,
+    /// Coarse clock: the jiffy of `time`.
+    pub jiffy: u64,
+    /// Coarse clock: `CLOCK_MONOTONIC` ns read in that jiffy.
+    pub time: u64,
+}
+
+/// One entry; read by the user side.
+#[map]
+pub static CPU: PerCpuArray<CpuCell> = PerCpuArray::with_max_entries(1, 0);
+
+/// Entry 0: records lost so far, whole machine. Its low bits stand in every record's header.
+#[map]
+pub static LOST: Array<u64> = Array::with_max_entries(1, 0);
+
+/// Filesystems, by a hash of the `fs_info` address.
+#[map]
+pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(crate::cells::FS_CELLS, 0);
+
+/// Chained counters, by a hash of the object address. The user side reads `links` and `value`.
+#[map]
+pub static CHAINS: Array<ChainCell> = Array::with_max_entries(CHAIN_CELLS, 0);
+
+/// Threads, by a hash of the thread id. A cell belongs to one live thread and is written by it alone.
+#[map]
+pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
+
+/// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
+#[map]
+pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);
+
+/// Type strings of `btrfs_space_reservation`, by a hash of their address.
+#[map]
+pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_CELLS, 0);
+
+/// Stacks whose frames were sent.
+#[map]
+pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Room to walk a stack, one per hook so that a program that interrupts another does not share it.
+#[map]
+pub static STACK_SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(HOOK_SLOTS, 0);

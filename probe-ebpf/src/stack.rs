@@ -1,0 +1,101 @@
+//! Kernel stacks. Keyed by a hash over all frames, frames sent once: no table of the kernel's that could drop or
+//! swap a stack on a collision.
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack};
+use probe_common::{
+    config::{STACKS_ALL, STACKS_OFF},
+    header::RecordKind,
+    loss::LossClass,
+    task::{MAX_FRAMES, STACK_FIXED_LEN},
+};
+
+use crate::{
+    cells::TaskCell,
+    emit::Run,
+    globals::config,
+    maps::{STACK_SCRATCH, STACKS_SENT},
+};
+
+/// Which of a thread's contexts a stack stands for.
+#[derive(Clone, Copy)]
+pub enum Context {
+    /// Bytes were reserved for an inode.
+    Reserve = 0,
+    /// Bytes of an inode were released.
+    Release = 1,
+    /// A claim on a shared pool.
+    Claim = 2,
+}
+
+/// A stack taken at this very event; 0 if stacks are off or it could not be walked.
+#[inline(never)]
+pub fn exact(run: &Run) -> u64 {
+    if config!(stacks) == STACKS_OFF {
+        return 0;
+    }
+    walk(run)
+}
+
+/// A stack for an ordinary event: at this event if all are wanted, else one per context, renewed now and then.
+///
+/// Returns the id and whether it is of an earlier event.
+#[inline(always)]
+pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> (u64, bool) {
+    match config!(stacks) {
+        STACKS_OFF => return (0, false),
+        STACKS_ALL => return (walk(run), false),
+        _ => {}
+    }
+    let now = run.time();
+    // SAFETY: the cell is this thread's.
+    unsafe {
+        let slot = &raw mut (*task).stacks[context as usize];
+        if (*slot).id != 0 && (*slot).root == root && now.wrapping_sub((*slot).taken) < u64::from(config!(stack_renew_ms)) * 1_000_000 {
+            return ((*slot).id, true);
+        }
+        crate::cells::announce_task(run, task, bpf_get_current_pid_tgid());
+        let id = walk(run);
+        (*slot).id = id;
+        (*slot).root = root;
+        (*slot).taken = now;
+        (id, false)
+    }
+}
+
+#[inline(never)]
+fn walk(run: &Run) -> u64 {
+    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.hook as u32) else { return 0 };
+    // SAFETY: this hook's scratch on this CPU; the helper writes at most the array's size.
+    let bytes = unsafe {
+        bpf_get_stack(run.ctx, (&raw mut (*scratch).addresses).cast(), (MAX_FRAMES * 8) as u32, 0)
+    };
+    if bytes <= 0 {
+        run.lost(LossClass::Stack);
+        return 0;
+    }
+    let frames = (bytes as u64 / 8).min(MAX_FRAMES as u64);
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for frame in 0..MAX_FRAMES as u64 {
+        if frame >= frames {
+            break;
+        }
+        // SAFETY: below the array's length.
+        let address = unsafe { (*scratch).addresses[frame as usize] };
+        hash = (hash ^ address).wrapping_mul(0x0000_0100_0000_01b3);
+        hash ^= hash >> 29;
+    }
+    let id = hash | 1;
+    // SAFETY: reading a map value that may be replaced, not freed, during the run.
+    if unsafe { STACKS_SENT.get(&id) }.is_some() {
+        return id;
+    }
+    let length = STACK_FIXED_LEN as u64 + frames * 8;
+    // SAFETY: the scratch is one whole record.
+    unsafe {
+        (*scratch).id = id;
+        (*scratch).frames = frames;
+        if run.emit_bytes(RecordKind::Stack, LossClass::Stack, 0, scratch.cast(), length) {
+            let _ = STACKS_SENT.insert(&id, &1, 0);
+        }
+    }
+    id
+}
