@@ -2,4 +2,6 @@
 //!
 //! Data flows one way: `kernel`, `hooks` -> [`capture`] -> [`ledger`] -> `report`. See ARCHITECTURE.md.
 pub mod capture;
+pub mod kernel;
 pub mod ledger;
+pub mod symbols;

@@ -1,0 +1,180 @@
+//! The table: one row for each field of [`Offsets`], with where in the kernel's types it comes from.
+use probe_common::offsets::Offsets;
+
+/// Where the number of a field comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// Byte offset of a member; the first of the paths that exists (a member that later moved into or out of a
+    /// named union).
+    Offset(&'static str, &'static [&'static [&'static str]]),
+    /// Size in bytes of a member.
+    Size(&'static str, &'static [&'static str]),
+    /// Value of an enumerator.
+    Enumerator(&'static str),
+    /// 1 if an argument of a tracepoint has one of the `yes` types, 0 if it has one of the `no` types or, where `no`
+    /// holds `""`, is not there. The tracepoint may have either name.
+    Argument {
+        names: &'static [&'static str],
+        index: usize,
+        yes: &'static [&'static str],
+        no: &'static [&'static str],
+    },
+}
+
+/// One field of [`Offsets`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// Its name in [`Offsets`].
+    pub name: &'static str,
+    /// The field.
+    pub slot: fn(&mut Offsets) -> &mut u32,
+    /// Where its number comes from.
+    pub source: Source,
+}
+
+macro_rules! rows {
+    ($($field:ident = $source:expr;)*) => {
+        &[$(Row { name: stringify!($field), slot: |offsets| &mut offsets.$field, source: $source }),*]
+    };
+}
+
+const fn at(of: &'static str, path: &'static [&'static [&'static str]]) -> Source {
+    Source::Offset(of, path)
+}
+
+const INODE: &str = "btrfs_inode";
+const ROOT: &str = "btrfs_root";
+const RSV: &str = "btrfs_block_rsv";
+const FS: &str = "btrfs_fs_info";
+const SINFO: &str = "btrfs_space_info";
+const TRANS: &str = "btrfs_trans_handle";
+
+/// Every field but `rsv_type_map`.
+pub(super) const ROWS: &[Row] = rows! {
+    inode_root = at(INODE, &[&["root"]]);
+    inode_io_tree = at(INODE, &[&["io_tree"]]);
+    inode_outstanding_extents = at(INODE, &[&["outstanding_extents"]]);
+    inode_runtime_flags = at(INODE, &[&["runtime_flags"]]);
+    inode_delalloc_bytes = at(INODE, &[&["delalloc_bytes"]]);
+    inode_new_delalloc_bytes = at(INODE, &[&["new_delalloc_bytes"]]);
+    inode_csum_bytes = at(INODE, &[&["csum_bytes"]]);
+    inode_flags = at(INODE, &[&["flags"]]);
+    inode_generation = at(INODE, &[&["generation"]]);
+    inode_block_rsv = at(INODE, &[&["block_rsv"]]);
+    inode_vfs_inode = at(INODE, &[&["vfs_inode"]]);
+    inode_free_space_bit = Source::Enumerator("BTRFS_INODE_FREE_SPACE_INODE");
+
+    vfs_i_ino = at("inode", &[&["i_ino"]]);
+    vfs_i_mode = at("inode", &[&["i_mode"]]);
+    vfs_i_nlink = at("inode", &[&["i_nlink"]]);
+    vfs_i_sb = at("inode", &[&["i_sb"]]);
+    vfs_i_dentry = at("inode", &[&["i_dentry"]]);
+    vfs_i_ino_size = Source::Size("inode", &["i_ino"]);
+
+    dentry_d_parent = at("dentry", &[&["d_parent"]]);
+    dentry_d_name_name = at("dentry", &[&["d_name", "name"]]);
+    // The union d_u is anonymous in later kernels.
+    dentry_d_alias = at("dentry", &[&["d_u", "d_alias"], &["d_alias"]]);
+
+    rsv_size = at(RSV, &[&["size"]]);
+    rsv_reserved = at(RSV, &[&["reserved"]]);
+    rsv_type = at(RSV, &[&["type"]]);
+    rsv_qgroup_rsv_size = at(RSV, &[&["qgroup_rsv_size"]]);
+    rsv_qgroup_rsv_reserved = at(RSV, &[&["qgroup_rsv_reserved"]]);
+
+    io_tree_owner = at("extent_io_tree", &[&["owner"]]);
+    io_tree_inode_io = Source::Enumerator("IO_TREE_INODE_IO");
+
+    root_objectid = at(ROOT, &[&["root_key", "objectid"]]);
+    root_state = at(ROOT, &[&["state"]]);
+    root_fs_info = at(ROOT, &[&["fs_info"]]);
+    root_block_rsv = at(ROOT, &[&["block_rsv"]]);
+    root_shareable_bit = Source::Enumerator("BTRFS_ROOT_SHAREABLE");
+
+    fs_flags = at(FS, &[&["flags"]]);
+    fs_fs_state = at(FS, &[&["fs_state"]]);
+    fs_fs_error = at(FS, &[&["fs_error"]]);
+    fs_fs_devices = at(FS, &[&["fs_devices"]]);
+    fs_sb = at(FS, &[&["sb"]]);
+    fs_nodesize = at(FS, &[&["nodesize"]]);
+    fs_sectorsize = at(FS, &[&["sectorsize"]]);
+    fs_generation = at(FS, &[&["generation"]]);
+    fs_global_block_rsv = at(FS, &[&["global_block_rsv"]]);
+    fs_trans_block_rsv = at(FS, &[&["trans_block_rsv"]]);
+    fs_chunk_block_rsv = at(FS, &[&["chunk_block_rsv"]]);
+    fs_delayed_block_rsv = at(FS, &[&["delayed_block_rsv"]]);
+    fs_delayed_refs_rsv = at(FS, &[&["delayed_refs_rsv"]]);
+    fs_space_info = at(FS, &[&["space_info"]]);
+    fs_closing_start_bit = Source::Enumerator("BTRFS_FS_CLOSING_START");
+    fs_closing_done_bit = Source::Enumerator("BTRFS_FS_CLOSING_DONE");
+    fs_log_recovering_bit = Source::Enumerator("BTRFS_FS_LOG_RECOVERING");
+    fs_state_error_bit = Source::Enumerator("BTRFS_FS_STATE_ERROR");
+    fs_state_trans_aborted_bit = Source::Enumerator("BTRFS_FS_STATE_TRANS_ABORTED");
+    fs_state_log_cleanup_error_bit = Source::Enumerator("BTRFS_FS_STATE_LOG_CLEANUP_ERROR");
+
+    fs_devices_fsid = at("btrfs_fs_devices", &[&["fsid"]]);
+    sb_s_dev = at("super_block", &[&["s_dev"]]);
+    sb_s_id = at("super_block", &[&["s_id"]]);
+    sb_s_fs_info = at("super_block", &[&["s_fs_info"]]);
+
+    sinfo_fs_info = at(SINFO, &[&["fs_info"]]);
+    sinfo_total_bytes = at(SINFO, &[&["total_bytes"]]);
+    sinfo_bytes_used = at(SINFO, &[&["bytes_used"]]);
+    sinfo_bytes_pinned = at(SINFO, &[&["bytes_pinned"]]);
+    sinfo_bytes_reserved = at(SINFO, &[&["bytes_reserved"]]);
+    sinfo_bytes_may_use = at(SINFO, &[&["bytes_may_use"]]);
+    sinfo_flags = at(SINFO, &[&["flags"]]);
+    sinfo_list = at(SINFO, &[&["list"]]);
+
+    trans_transid = at(TRANS, &[&["transid"]]);
+    trans_block_rsv = at(TRANS, &[&["block_rsv"]]);
+    trans_adding_csums = at(TRANS, &[&["adding_csums"]]);
+    trans_type = at(TRANS, &[&["type"]]);
+    trans_fs_info = at(TRANS, &[&["fs_info"]]);
+    trans_transaction = at(TRANS, &[&["transaction"]]);
+    transaction_state = at("btrfs_transaction", &[&["state"]]);
+    transaction_transid = at("btrfs_transaction", &[&["transid"]]);
+    trans_state_completed = Source::Enumerator("TRANS_STATE_COMPLETED");
+
+    qgroup_rsv_values = at("btrfs_qgroup", &[&["rsv", "values"]]);
+    qgroup_qgroupid = at("btrfs_qgroup", &[&["qgroupid"]]);
+
+    ffe_ctl_flags = at("find_free_extent_ctl", &[&["flags"]]);
+    ffe_ctl_num_bytes = at("find_free_extent_ctl", &[&["num_bytes"]]);
+    task_journal_info = at("task_struct", &[&["journal_info"]]);
+    workqueue_fs_info = at("btrfs_workqueue", &[&["fs_info"]]);
+
+    mod_has_outstanding = Source::Argument {
+        names: &["btrfs_inode_mod_outstanding_extents"],
+        index: 3,
+        yes: &["unsigned int"],
+        no: &[""],
+    };
+    ffe_has_ctl = Source::Argument {
+        names: &["btrfs_find_free_extent", "find_free_extent"],
+        index: 1,
+        yes: &["struct find_free_extent_ctl *"],
+        no: &["u64"],
+    };
+    commit_has_handle = Source::Argument {
+        names: &["btrfs_transaction_commit"],
+        index: 0,
+        yes: &["struct btrfs_trans_handle *"],
+        no: &["struct btrfs_fs_info *"],
+    };
+    reserved = Source::Argument {
+        names: &["btrfs_clear_extent_bit"],
+        index: 3,
+        yes: &["unsigned int", "u32"],
+        no: &[],
+    };
+};
+
+/// Prefix of `enum btrfs_rsv_type`.
+pub(super) const RSV_TYPE_PREFIX: &str = "BTRFS_BLOCK_RSV_";
+
+/// Whether a row or the map of rsv types needs this enumerator.
+pub(super) fn enumerator_wanted(name: &str) -> bool {
+    name.starts_with(RSV_TYPE_PREFIX)
+        || ROWS.iter().any(|row| matches!(row.source, Source::Enumerator(wanted) if wanted == name))
+}

@@ -1,0 +1,115 @@
+//! The kernel's own description of its types (BTF): struct offsets, numbers, tracepoint arguments.
+//!
+//! BTF of vmlinux, and where btrfs is a module the split BTF of the module joined to it, since all btrfs types live
+//! in the module then. Every offset is resolved or absent with a reason; a struct that exists several times (the
+//! BTF of a module is not always deduplicated) counts only if all its copies agree.
+mod fields;
+mod lookup;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod tracepoint;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use btf_rs::Btf;
+
+pub use resolve::{MissingField, ResolvedOffsets};
+pub use tracepoint::TracepointProto;
+
+use lookup::Enumerators;
+
+/// No BTF of a kernel comes near; a larger file is not BTF.
+const MAX_BTF_BYTES: u64 = 512 << 20;
+
+/// Why the types of a kernel cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TypesError {
+    /// The file cannot be read.
+    #[error(
+        "cannot read {path}: {source}; a kernel built with CONFIG_DEBUG_INFO_BTF=y (and _MODULES) publishes it"
+    )]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: std::io::Error,
+    },
+    /// The file is no BTF that we understand.
+    #[error("cannot understand the BTF of {what}: {source}")]
+    Parse {
+        /// `vmlinux` or `btrfs`.
+        what: &'static str,
+        /// What is wrong with it.
+        source: btf_rs::Error,
+    },
+}
+
+/// The types of one kernel: vmlinux, joined with the btrfs module where there is one.
+///
+/// Holds all types of the kernel in memory (tens of MB): resolve what is needed and drop it.
+pub struct KernelTypes {
+    btf: Btf,
+    enumerators: Enumerators,
+}
+
+impl std::fmt::Debug for KernelTypes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelTypes").field("split", &self.btf.split().is_some()).finish_non_exhaustive()
+    }
+}
+
+impl KernelTypes {
+    /// Reads the BTF of vmlinux and, where btrfs is a module, of the module.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not BTF.
+    pub fn load(vmlinux: &Path, module: Option<&Path>) -> Result<Self, TypesError> {
+        let base = read(vmlinux)?;
+        let split = module.map(read).transpose()?;
+        Self::from_bytes(&base, split.as_deref())
+    }
+
+    /// Reads the BTF that the kernel with this root publishes: `sys/kernel/btf/vmlinux`, and `sys/kernel/btf/btrfs`
+    /// if it is there.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_kernel(root: &Path) -> Result<Self, TypesError> {
+        let folder = root.join("sys/kernel/btf");
+        let module = folder.join("btrfs");
+        Self::load(&folder.join("vmlinux"), module.exists().then_some(module.as_path()))
+    }
+
+    /// The same from memory.
+    ///
+    /// # Errors
+    /// Bytes that are not BTF.
+    pub fn from_bytes(vmlinux: &[u8], module: Option<&[u8]>) -> Result<Self, TypesError> {
+        let base =
+            Btf::from_bytes(vmlinux).map_err(|source| TypesError::Parse { what: "vmlinux", source })?;
+        let btf = match module {
+            None => base,
+            Some(bytes) => Btf::from_split_bytes(bytes, &base)
+                .map_err(|source| TypesError::Parse { what: "btrfs", source })?,
+        };
+        let enumerators = Enumerators::of(&btf, fields::enumerator_wanted);
+        Ok(Self { btf, enumerators })
+    }
+
+    /// Whether the btrfs types come from the split BTF of a module.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.btf.split().is_some()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TypesError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BTF_BYTES).read_to_end(&mut bytes))
+        .map_err(|source| TypesError::Read { path: path.to_owned(), source })?;
+    Ok(bytes)
+}

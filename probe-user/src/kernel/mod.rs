@@ -1,0 +1,6 @@
+//! What this kernel is: its types, our rights, its btrfs, its mounts and figures.
+//!
+//! Everything here reads text or BTF that the kernel publishes, below a root directory that tests replace by a
+//! captured tree. Nothing here attaches, loads, mounts or opens a file on a filesystem under test, and nothing
+//! here guesses: what cannot be read is absent, with the reason in a sentence.
+pub mod btf;
