@@ -8,6 +8,10 @@ pub const INODE_CELLS: u32 = 65_536;
 
 /// One chained counter. Written under the counter's own lock.
 #[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainCell {
     /// Address of the kernel object with [`crate::chain::ChainCounter`] in the low three bits; 0 while free.
@@ -30,6 +34,10 @@ pub struct ChainCell {
 
 /// Key of an [`InodeCell`].
 #[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct InodeKey {
     /// Address of the `struct btrfs_root`.
@@ -45,6 +53,10 @@ pub const INODE_NAMED: u32 = 2;
 
 /// One inode whose `outstanding_extents` are chained. Written under `inode->lock` (chain) or by hints (pointer).
 #[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InodeCell {
     /// Subvolume (root objectid).

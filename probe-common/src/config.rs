@@ -12,6 +12,10 @@ pub const STACKS_ALL: u32 = 2;
 
 /// Session settings, read-only while the programs run.
 #[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// [`crate::ABI_VERSION`]

@@ -7,6 +7,10 @@ pub const ABSENT: u32 = u32::MAX;
 ///
 /// Named `struct_field` after the kernel's own names.
 #[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offsets {
     /// `struct btrfs_inode` . `root`

@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: `kernel`, `hooks` -> [`capture`] -> [`ledger`] -> `report`. See ARCHITECTURE.md.
 pub mod capture;
+pub mod hooks;
 pub mod kernel;
 pub mod ledger;
 pub mod symbols;

@@ -142,6 +142,7 @@ pub(super) const ROWS: &[Row] = rows! {
     ffe_ctl_flags = at("find_free_extent_ctl", &[&["flags"]]);
     ffe_ctl_num_bytes = at("find_free_extent_ctl", &[&["num_bytes"]]);
     task_journal_info = at("task_struct", &[&["journal_info"]]);
+    task_pid = at("task_struct", &[&["pid"]]);
     workqueue_fs_info = at("btrfs_workqueue", &[&["fs_info"]]);
 
     mod_has_outstanding = Source::Argument {
@@ -161,12 +162,6 @@ pub(super) const ROWS: &[Row] = rows! {
         index: 0,
         yes: &["struct btrfs_trans_handle *"],
         no: &["struct btrfs_fs_info *"],
-    };
-    reserved = Source::Argument {
-        names: &["btrfs_clear_extent_bit"],
-        index: 3,
-        yes: &["unsigned int", "u32"],
-        no: &[],
     };
 };
 

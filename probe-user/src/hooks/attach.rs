@@ -1,0 +1,186 @@
+//! Loading the kernel side and putting the hooks on and off.
+use std::os::fd::AsFd;
+
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
+};
+use probe_common::{config::Config, hook::HookId, offsets::Offsets};
+use zerocopy::IntoBytes;
+
+use super::{
+    catalogue::{AUDIT_FS, AUDIT_INODE},
+    plan::PlannedHook,
+};
+use crate::capture::session::{HookRow, HookState};
+
+/// Why the kernel side could not be brought up at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The binary was built without the eBPF object.
+    #[error("this build has no kernel side; build it with `cargo xtask build`")]
+    NoObject,
+    /// The kernel refused the object or a map.
+    #[error("the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`")]
+    Load(#[from] aya::EbpfError),
+    /// A map or program of the object is not there.
+    #[error("the eBPF object has no {0}; build tool and object together with `cargo xtask build`")]
+    Missing(&'static str),
+    /// A map cannot be used as what it should be.
+    #[error("eBPF map {name}: {source}")]
+    Map {
+        /// Map.
+        name: &'static str,
+        /// What aya says.
+        source: aya::maps::MapError,
+    },
+    /// No hook at all could be attached.
+    #[error("not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`")]
+    NoHook(String),
+}
+
+/// How to bring up the kernel side.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Offsets of the running kernel.
+    pub offsets: Offsets,
+    /// Session settings.
+    pub config: Config,
+    /// Bytes of the ring; rounded up to a power of two of at least one page.
+    pub ring_bytes: u32,
+    /// Whether to ask the verifier for its full log.
+    pub verbose: bool,
+}
+
+/// The kernel side, loaded. Dropping it detaches everything.
+pub struct Probe {
+    pub(super) ebpf: Ebpf,
+    links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
+    programs: Vec<(HookId, &'static str)>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").field("attached", &self.links.len()).finish_non_exhaustive()
+    }
+}
+
+impl Probe {
+    /// Creates the maps and loads the audit programs; attaches nothing yet.
+    ///
+    /// # Errors
+    /// The kernel refuses the object, or the object is not ours.
+    pub fn load(object: &[u8], options: &ProbeOptions) -> Result<Self, AttachError> {
+        if object.is_empty() {
+            return Err(AttachError::NoObject);
+        }
+        let ring = options.ring_bytes.next_power_of_two().max(4096);
+        let level = if options.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::default() };
+        let ebpf = EbpfLoader::new()
+            .override_global("OFFSETS", options.offsets.as_bytes(), true)
+            .override_global("CONFIG", options.config.as_bytes(), true)
+            .map_max_entries("RING", ring)
+            .verifier_log_level(level)
+            .load(object)?;
+        let mut probe = Self { ebpf, links: Vec::new(), programs: Vec::new() };
+        for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
+            match probe.load_program(name) {
+                Ok(()) => probe.programs.push((hook, name)),
+                Err(why) => log::warn!("audits are not possible: {why}"),
+            }
+        }
+        Ok(probe)
+    }
+
+    fn program(&mut self, name: &str) -> Result<&mut RawTracePoint, String> {
+        let program = self.ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
+        program.try_into().map_err(|error: aya::programs::ProgramError| error.to_string())
+    }
+
+    fn load_program(&mut self, name: &str) -> Result<(), String> {
+        self.program(name)?.load().map_err(|error| chain(&error))
+    }
+
+    /// Attaches every hook of the plan that is not left out, in the plan's order.
+    ///
+    /// A hook that the kernel refuses becomes a `failed` row; the others stay.
+    ///
+    /// # Errors
+    /// Not one could be attached.
+    pub fn attach(&mut self, plan: &[PlannedHook]) -> Result<Vec<HookRow>, AttachError> {
+        let mut rows = Vec::with_capacity(plan.len());
+        let mut last_error = String::from("all are left out on this kernel");
+        for hook in plan {
+            let mut row = HookRow {
+                id: hook.entry.hook.name().to_owned(),
+                kind: "raw_tracepoint".to_owned(),
+                target: hook.target.to_owned(),
+                state: HookState::Skipped,
+                reason: hook.left_out.clone().unwrap_or_default(),
+            };
+            if hook.left_out.is_none() {
+                match self.attach_one(hook) {
+                    Ok(()) => row.state = HookState::Attached,
+                    Err(error) => {
+                        log::debug!("{}: {error}", hook.target);
+                        row.state = HookState::Failed;
+                        row.reason = first_line(&error);
+                        last_error.clone_from(&row.reason);
+                    }
+                }
+            }
+            rows.push(row);
+        }
+        if self.links.is_empty() { Err(AttachError::NoHook(last_error)) } else { Ok(rows) }
+    }
+
+    fn attach_one(&mut self, hook: &PlannedHook) -> Result<(), String> {
+        let name = hook.entry.program;
+        self.load_program(name)?;
+        let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
+        self.links.push((hook.entry.hook, name, link));
+        self.programs.push((hook.entry.hook, name));
+        Ok(())
+    }
+
+    /// Takes all hooks off, last attached first, so that what opens accounts goes before what closes them.
+    pub fn detach(&mut self) {
+        while let Some((hook, name, link)) = self.links.pop() {
+            let result = self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
+            if let Err(error) = result {
+                log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
+            }
+        }
+    }
+
+    /// Times that the kernel skipped a program because it was already running on that CPU, by hook.
+    ///
+    /// `bpf_prog_show_fdinfo()` in `kernel/bpf/syscall.c` prints it as `recursion_misses`.
+    #[must_use]
+    pub fn recursion_misses(&self) -> Vec<(HookId, u64)> {
+        let misses = |name: &str| -> Option<u64> {
+            let fd = self.ebpf.program(name)?.fd().ok()?.as_fd();
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&fd))).ok()?;
+            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect()
+    }
+}
+
+/// An error with all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// The verifier's log is for `-vv`; a row of a table takes one line.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}

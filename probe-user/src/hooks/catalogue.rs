@@ -1,0 +1,95 @@
+//! Every hook of the tracepoint tier, in the order of attachment.
+use probe_common::hook::HookId;
+
+/// A hook as this version knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The hook.
+    pub hook: HookId,
+    /// Program in the kernel-side object.
+    pub program: &'static str,
+    /// Names of the tracepoint, newest first; the first one that this kernel has is taken.
+    pub tracepoints: &'static [&'static str],
+    /// Whether a verdict can be `clean` without it.
+    pub required: bool,
+    /// Names in [`probe_common::offsets::Offsets`] without which the program would see nothing.
+    pub needs: &'static [&'static str],
+}
+
+const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
+
+/// In the order of attachment.
+///
+/// A reservation is logged as `bytes_may_use`, then `outstanding_extents`, then `btrfs_space_reservation`; what
+/// comes later in an operation is attached earlier (except for the event that closes it, which is last), so
+/// that nobody is taken for having published before reserving.
+pub const CATALOGUE: &[Entry] = &[
+    entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),
+    entry(HookId::WorkqueueAlloc, "workqueue_alloc", &["btrfs_workqueue_alloc"], false, &["workqueue_fs_info"]),
+    entry(HookId::WorkqueueDestroy, "workqueue_destroy", &["btrfs_workqueue_destroy"], false, &["workqueue_fs_info"]),
+    entry(HookId::ErrorReportEnd, "error_report_end", &["error_report_end"], false, &[]),
+    entry(HookId::TriggerFlush, "trigger_flush", &["btrfs_trigger_flush"], false, &[]),
+    entry(HookId::FailAllTickets, "fail_all_tickets", &["btrfs_fail_all_tickets"], false, &["sinfo_flags"]),
+    entry(
+        HookId::TransactionCommit,
+        "transaction_commit",
+        &["btrfs_transaction_commit"],
+        true,
+        &["fs_global_block_rsv", "fs_space_info", "sinfo_list", "rsv_size", "rsv_reserved"],
+    ),
+    entry(HookId::InodeEvict, "inode_evict", &["btrfs_inode_evict"], true, &["inode_vfs_inode", "vfs_i_ino", "inode_root"]),
+    entry(
+        HookId::ClearExtentBit,
+        "clear_extent_bit",
+        &["btrfs_clear_extent_bit"],
+        true,
+        &["io_tree_owner", "inode_io_tree", "io_tree_inode_io", "inode_block_rsv", "inode_outstanding_extents"],
+    ),
+    entry(HookId::InodeNew, "inode_new", &["btrfs_inode_new"], false, &["inode_vfs_inode", "vfs_i_ino", "inode_root"]),
+    entry(HookId::ModOutstanding, "mod_outstanding_extents", &["btrfs_inode_mod_outstanding_extents"], true, FS),
+    entry(
+        HookId::FindFreeExtent,
+        "find_free_extent",
+        &["btrfs_find_free_extent", "find_free_extent"],
+        true,
+        &["task_journal_info", "trans_block_rsv", "trans_fs_info", "rsv_type", "root_state", "root_block_rsv", "root_shareable_bit"],
+    ),
+    entry(
+        HookId::QgroupUpdateReserve,
+        "qgroup_update_reserve",
+        &["btrfs_qgroup_update_reserve", "qgroup_update_reserve"],
+        true,
+        &["qgroup_rsv_values", "qgroup_qgroupid"],
+    ),
+    entry(HookId::BytesPinned, "update_bytes_pinned", &["update_bytes_pinned"], true, &["sinfo_flags"]),
+    entry(HookId::BytesMayUse, "update_bytes_may_use", &["update_bytes_may_use"], true, &["sinfo_flags"]),
+    entry(HookId::ReserveTicket, "reserve_ticket", &["btrfs_reserve_ticket"], true, &["fs_nodesize"]),
+    entry(
+        HookId::SpaceReservation,
+        "space_reservation",
+        &["btrfs_space_reservation"],
+        true,
+        &["task_journal_info", "trans_block_rsv", "trans_fs_info", "rsv_type", "inode_block_rsv"],
+    ),
+];
+
+/// Programs that are loaded but attached to nothing.
+pub const AUDIT_INODE: &str = "audit_inode";
+/// Programs that are loaded but attached to nothing.
+pub const AUDIT_FS: &str = "audit_fs";
+
+const fn entry(
+    hook: HookId,
+    program: &'static str,
+    tracepoints: &'static [&'static str],
+    required: bool,
+    needs: &'static [&'static str],
+) -> Entry {
+    Entry { hook, program, tracepoints, required, needs }
+}
+
+/// Hooks without which no verdict can be `clean`.
+#[must_use]
+pub fn required() -> Vec<HookId> {
+    CATALOGUE.iter().filter(|entry| entry.required).map(|entry| entry.hook).collect()
+}

@@ -1,0 +1,94 @@
+//! Typed reading of the kernel side's maps.
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use probe_common::{
+    cell::{CHAIN_CELLS, ChainCell},
+    chain::ChainCounter,
+    hook::{HOOK_SLOTS, HookId},
+    loss::{LOSS_CLASSES, LossClass},
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::attach::{AttachError, Probe};
+
+/// `CpuCell` of the kernel side as words: hits, losses, closed, jiffy, time.
+const CPU_WORDS: usize = HOOK_SLOTS as usize + 32 + 3;
+const LOSSES_AT: usize = HOOK_SLOTS as usize;
+const CLOSED_AT: usize = LOSSES_AT + 32;
+const CHAIN_WORDS: usize = size_of::<ChainCell>() / 8;
+
+/// Counters of the kernel side, summed over CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HookCounts {
+    /// Runs by hook.
+    pub hits: Vec<(HookId, u64)>,
+    /// Losses by class.
+    pub lost: [u64; LOSS_CLASSES],
+    /// Inodes that ended clean without a record.
+    pub closed: u64,
+}
+
+/// A chained counter as the kernel side has it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainLevel {
+    /// Filesystem id.
+    pub fs: u32,
+    /// Which counter.
+    pub counter: ChainCounter,
+    /// `space_info->flags` or qgroup id.
+    pub object_flags: u64,
+    /// Value after the last link.
+    pub value: u64,
+    /// Links checked.
+    pub links: u64,
+}
+
+impl Probe {
+    /// Takes the ring out, for the thread that drains it.
+    ///
+    /// # Errors
+    /// It was taken already, or the object is not ours.
+    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, AttachError> {
+        let map = self.ebpf.take_map("RING").ok_or(AttachError::Missing("RING"))?;
+        RingBuf::try_from(map).map_err(|source| AttachError::Map { name: "RING", source })
+    }
+
+    /// Reads hits and losses.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn counts(&self) -> Result<HookCounts, AttachError> {
+        let map = self.ebpf.map("CPU").ok_or(AttachError::Missing("CPU"))?;
+        let wrap = |source| AttachError::Map { name: "CPU", source };
+        let cpus: PerCpuArray<_, [u64; CPU_WORDS]> = PerCpuArray::try_from(map).map_err(wrap)?;
+        let values = cpus.get(&0, 0).map_err(wrap)?;
+        let sum = |at: usize| values.iter().map(|cpu| cpu[at]).sum::<u64>();
+        Ok(HookCounts {
+            hits: HookId::ALL.into_iter().map(|hook| (hook, sum(hook as usize))).collect(),
+            lost: LossClass::ALL.map(|class| sum(LOSSES_AT + class as usize)),
+            closed: sum(CLOSED_AT),
+        })
+    }
+
+    /// Reads every chained counter.
+    ///
+    /// A cell is written while it is read: `links` equal in two readings proves that `value` is whole.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn chains(&self) -> Result<Vec<ChainLevel>, AttachError> {
+        let map = self.ebpf.map("CHAINS").ok_or(AttachError::Missing("CHAINS"))?;
+        let wrap = |source| AttachError::Map { name: "CHAINS", source };
+        let cells: Array<_, [u64; CHAIN_WORDS]> = Array::try_from(map).map_err(wrap)?;
+        let mut levels = Vec::new();
+        for index in 0..CHAIN_CELLS {
+            let words = cells.get(&index, 0).map_err(wrap)?;
+            let Ok(cell) = ChainCell::read_from_bytes(words.as_bytes()) else { continue };
+            let Some(counter) = ChainCounter::from_u32((cell.key & 7) as u32) else { continue };
+            if cell.links > 0 {
+                let ChainCell { object_flags, value, links, fs, .. } = cell;
+                levels.push(ChainLevel { fs, counter, object_flags, value, links });
+            }
+        }
+        Ok(levels)
+    }
+}

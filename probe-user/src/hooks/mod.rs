@@ -1,0 +1,15 @@
+//! The hooks: which exist, which this kernel lets us take and why not, how they go on and off.
+//!
+//! Policy: a hook whose offsets cannot be resolved or whose tracepoint this kernel does not have is left out with
+//! the reason; a hook that the books need and that is missing makes the verdict inconclusive, never wrong.
+//! Hooks that open accounts go on after those that close them. Nothing is pinned: when the process ends, however
+//! it ends, the kernel takes everything away.
+mod attach;
+mod audit;
+pub mod catalogue;
+mod maps;
+pub mod plan;
+
+pub use attach::{AttachError, Probe, ProbeOptions};
+pub use audit::{InodeTarget, Inodes};
+pub use maps::{ChainLevel, HookCounts};
