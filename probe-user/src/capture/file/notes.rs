@@ -1,0 +1,86 @@
+//! What a person should know about a recording, one sentence for each thing that is missing from it.
+use std::io::Read;
+
+use super::RecordingReader;
+
+pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
+    let path = reader.path.display();
+    let skipped = reader.skipped();
+    let mut notes = Vec::new();
+    if reader.session_lost {
+        notes.push(format!(
+            "The session description of {path} is damaged: kernel, hooks, command and wall time of the capture are not known."
+        ));
+    }
+    if reader.over
+        && let Some(sentence) = ending(reader)
+    {
+        notes.push(sentence);
+    }
+    // A damaged end is told by `ending`.
+    let inside = skipped.regions - u64::from(reader.ends_in_damage() && skipped.regions > 0);
+    if inside > 0 {
+        notes.push(format!(
+            "{path} is damaged in {}: {} bytes were passed over and {} missing; copy it again from where it was recorded if that is possible.",
+            count(inside, "place"),
+            skipped.bytes,
+            are(skipped.records, "record"),
+        ));
+    }
+    if skipped.unknown_blocks + skipped.unknown_records > 0 {
+        notes.push(format!(
+            "{path} holds {} and {} of kinds that this btrfs-probe does not know; use the version that recorded it to judge them.",
+            count(skipped.unknown_blocks, "block"),
+            count(skipped.unknown_records, "record"),
+        ));
+    }
+    if skipped.undecodable_records + skipped.unreadable_json + skipped.symbols > 0 {
+        notes.push(format!(
+            "{path} holds {}, {} and {} that could not be used although their checksums are right: it was not written by btrfs-probe, or by a faulty version.",
+            count(skipped.undecodable_records, "record"),
+            count(skipped.unreadable_json, "description"),
+            count(skipped.symbols, "symbol"),
+        ));
+    }
+    notes
+}
+
+/// How the file ends, if it does not end well.
+fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
+    let path = reader.path.display();
+    let used = count(reader.delivered, "record");
+    if let Some(error) = &reader.scanner.error {
+        return Some(format!(
+            "Reading {path} stopped ({error}): the {used} before are used, what came after is missing."
+        ));
+    }
+    let has_end = crate::capture::stream::Source::end(reader).is_some();
+    Some(match (has_end, reader.complete(), reader.ends_in_damage()) {
+        (true, true, false) => return None,
+        (true, _, true) => {
+            format!("{path} has bytes after its end that do not belong to it; they are ignored.")
+        }
+        (true, false, false) => {
+            format!(
+                "{path} holds a whole session but is marked unfinished: its recorder was stopped at the last moment."
+            )
+        }
+        (false, true, _) => {
+            format!("{path} is damaged or cut short: the {used} before are used, what came after is missing.")
+        }
+        (false, false, true) => format!(
+            "{path} was not finished and breaks off inside a block (its recorder was killed, is still running, or the file was cut): the {used} before are used."
+        ),
+        (false, false, false) => format!(
+            "{path} was not finished (its recorder was killed or is still running): the {used} in it are used, what came after is missing."
+        ),
+    })
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn are(number: u64, what: &str) -> String {
+    format!("{} {}", count(number, what), if number == 1 { "is" } else { "are" })
+}

@@ -1,0 +1,258 @@
+//! What is known about a session besides its records: at its begin, and at its end.
+//!
+//! Both travel as JSON, in a recording and through the channel of a live session. Every field has a default and
+//! unknown fields are ignored, so older and newer versions read one another. Absence is `None` or empty, never
+//! a made-up value.
+use std::collections::BTreeMap;
+
+use probe_common::loss::{LOSS_CLASSES, LossClass};
+use serde::{Deserialize, Serialize};
+
+/// The kernel that was observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KernelInfo {
+    /// `uname -r`
+    pub release: String,
+    /// `uname -m`
+    pub machine: String,
+    /// `/proc/sys/kernel/random/boot_id`
+    pub boot_id: String,
+    /// Where btrfs lives.
+    pub btrfs: BtrfsBuild,
+}
+
+/// How btrfs is part of the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BtrfsBuild {
+    /// `CONFIG_BTRFS_FS=y`
+    Builtin,
+    /// `CONFIG_BTRFS_FS=m`
+    Module,
+    /// Not known, or a word of a newer version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// How deep the session looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Raw tracepoints only.
+    Tracepoints,
+    /// Also function entry and exit.
+    Functions,
+    /// Not known, or a word of a newer version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// What became of a hook of the plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookState {
+    /// Its program runs.
+    Attached,
+    /// Left out on purpose; `reason` says why.
+    Skipped,
+    /// Tried and refused; `reason` says by whom.
+    Failed,
+    /// Not known, or a word of a newer version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// One row of the hook plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookRow {
+    /// [`probe_common::hook::HookId::name`]
+    pub id: String,
+    /// Kind of attachment, for example `raw_tracepoint`.
+    pub kind: String,
+    /// The name it was attached to on this kernel.
+    pub target: String,
+    /// Outcome.
+    pub state: HookState,
+    /// Why it was left out or failed; empty if attached.
+    pub reason: String,
+}
+
+/// Where a filesystem was at a moment of the session, for people who read the report elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FsPlace {
+    /// `fs_devices->fsid`, in the usual text form.
+    pub uuid: String,
+    /// Device paths.
+    pub devices: Vec<String>,
+    /// Mount points.
+    pub mounts: Vec<String>,
+}
+
+/// Everything known when the hooks are attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionHeader {
+    /// Version of the btrfs-probe that captures.
+    pub tool_version: String,
+    /// The kernel.
+    pub kernel: KernelInfo,
+    /// Tier.
+    pub tier: Tier,
+    /// The hook plan, one row per hook of the catalogue.
+    pub hooks: Vec<HookRow>,
+    /// The command under observation, as given; empty if there is none.
+    pub command: Vec<String>,
+    /// `CLOCK_REALTIME - CLOCK_MONOTONIC` in ns at the start: add it to a record's time to get wall time.
+    pub wall_offset_ns: i64,
+    /// Start in ns since the Unix epoch.
+    pub started_at_ns: i64,
+    /// Options that shaped the capture, name to value.
+    pub options: BTreeMap<String, String>,
+    /// Filesystems mounted at the start.
+    pub filesystems: Vec<FsPlace>,
+}
+
+/// How often a hook ran, and how often it could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookCount {
+    /// [`probe_common::hook::HookId::name`]
+    pub id: String,
+    /// Runs.
+    pub hits: u64,
+    /// Runs that the kernel skipped (`recursion_misses`).
+    pub missed: u64,
+}
+
+/// How the command ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandStatus {
+    /// Exit code, if it exited.
+    pub code: Option<i32>,
+    /// Signal number, if a signal ended it.
+    pub signal: Option<i32>,
+}
+
+/// Everything known when the hooks are gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionEnd {
+    /// End in ns since the Unix epoch.
+    pub ended_at_ns: i64,
+    /// Records of the stream. The recording's writer fills in how many it wrote.
+    pub records: u64,
+    /// Absolute loss by [`LossClass::name`]; classes without loss may be missing.
+    pub loss: BTreeMap<String, u64>,
+    /// Hooks that were attached.
+    pub hooks: Vec<HookCount>,
+    /// Status of the command; `None` if there was none or it was still running.
+    pub command_status: Option<CommandStatus>,
+    /// Filesystems met during the session.
+    pub filesystems: Vec<FsPlace>,
+}
+
+impl SessionEnd {
+    /// Adds to the loss of a class.
+    pub fn add_loss(&mut self, class: LossClass, count: u64) {
+        if count > 0 {
+            let sum = self.loss.entry(class.name().to_owned()).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    /// Loss by class number. Classes of a newer version have no number here; see [`Self::unknown_loss`].
+    #[must_use]
+    pub fn loss_counts(&self) -> [u64; LOSS_CLASSES] {
+        LossClass::ALL.map(|class| self.loss.get(class.name()).copied().unwrap_or(0))
+    }
+
+    /// Loss in classes that this version does not know.
+    #[must_use]
+    pub fn unknown_loss(&self) -> u64 {
+        let known = |name: &str| LossClass::ALL.iter().any(|class| class.name() == name);
+        self.loss
+            .iter()
+            .filter(|(name, _)| !known(name))
+            .fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}
+
+/// The name behind an address of a stack, resolved on the machine of the capture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SymbolRow {
+    /// Kernel text address as it stands in stack records.
+    #[serde(with = "hex")]
+    pub address: u64,
+    /// Symbol; empty if there is none.
+    pub symbol: String,
+    /// Bytes from the symbol's begin.
+    pub offset: u64,
+    /// Module; `None` for vmlinux.
+    pub module: Option<String>,
+}
+
+/// Addresses pass 2^53, where JSON numbers stop being exact in many readers.
+mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(address: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{address:#x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(from)?;
+        let digits = text.strip_prefix("0x").unwrap_or(&text);
+        u64::from_str_radix(digits, 16).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_fields_of_a_newer_version_are_read() {
+        let text = r#"{"tier":"oracles","kernel":{"btrfs":"userspace","planet":"mars"},"hooks":[{"id":"x","state":"napping"}],"colour":1}"#;
+        let header: SessionHeader = serde_json::from_str(text).unwrap();
+        assert_eq!(header.tier, Tier::Unknown);
+        assert_eq!(header.kernel.btrfs, BtrfsBuild::Unknown);
+        assert_eq!(header.hooks[0].state, HookState::Unknown);
+        assert_eq!(header.hooks[0].id, "x");
+    }
+
+    #[test]
+    fn words_are_those_of_the_report() {
+        assert_eq!(serde_json::to_string(&Tier::Tracepoints).unwrap(), "\"tracepoints\"");
+        assert_eq!(serde_json::to_string(&BtrfsBuild::Builtin).unwrap(), "\"builtin\"");
+        assert_eq!(serde_json::to_string(&HookState::Skipped).unwrap(), "\"skipped\"");
+    }
+
+    #[test]
+    fn an_address_survives_as_text() {
+        let row = SymbolRow { address: 0xffff_ffff_8123_4567, symbol: "f".into(), offset: 7, module: None };
+        let text = serde_json::to_string(&row).unwrap();
+        assert!(text.contains("\"0xffffffff81234567\""), "{text}");
+        assert_eq!(serde_json::from_str::<SymbolRow>(&text).unwrap(), row);
+    }
+
+    #[test]
+    fn loss_is_kept_by_name_and_unknown_classes_are_summed() {
+        let mut end = SessionEnd::default();
+        end.add_loss(LossClass::FileWrite, 3);
+        end.add_loss(LossClass::FileWrite, 4);
+        end.add_loss(LossClass::Stack, 0);
+        end.loss.insert("gamma_rays".into(), 5);
+        assert_eq!(end.loss_counts()[LossClass::FileWrite as usize], 7);
+        assert!(!end.loss.contains_key("stack"));
+        assert_eq!(end.unknown_loss(), 5);
+    }
+}
