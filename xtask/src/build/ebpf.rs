@@ -1,0 +1,108 @@
+//! The kernel side: every bin target of `probe-ebpf` becomes an object in `target/ebpf`.
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{artifacts, elf};
+use crate::{proc, setup::Tools, workspace::Workspace};
+
+const TARGET: &str = "bpfel-unknown-none";
+/// BTF in the object is what map definitions and the verifier's messages live on.
+const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf";
+/// The bin target with the hooks; its object is called `probe`. Others keep their names.
+const MAIN_BIN: &str = "probe-ebpf";
+/// Settings of the outer build that must not reach this one: another target, another compiler.
+const OUTER: [&str; 8] = [
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUSTDOC",
+    "RUSTUP_TOOLCHAIN",
+];
+
+/// Builds the kernel side and returns the path of the main object.
+///
+/// # Errors
+/// If it does not build, or if what comes out is not an eBPF object.
+pub fn build(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
+    let mut command = workspace.cargo();
+    if let Some(cargo) = &tools.toolchain.cargo {
+        command = std::process::Command::new(cargo);
+        proc::forget_outer_package(&mut command);
+    }
+    for name in OUTER {
+        command.env_remove(name);
+    }
+    let linker = tools.linker.parent().context("the linker lies in no folder")?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([linker.to_owned()].into_iter().chain(env::split_paths(&path)))?;
+    command
+        .current_dir(workspace.root.join("probe-ebpf"))
+        .env("RUSTC", &tools.toolchain.rustc)
+        // `-Z build-std` on a stable compiler; a nightly one ignores it.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", RUSTFLAGS)
+        .env("PATH", path)
+        // What bpf-linker loads its LLVM from.
+        .env("LD_LIBRARY_PATH", &tools.llvm_folder)
+        .args(["build", "--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"])
+        .arg(workspace.target.join("ebpf-build"));
+    let programs = artifacts::build(&mut command, "the kernel side (probe-ebpf)")?;
+    for program in &programs {
+        let bytes =
+            fs::read(&program.path).with_context(|| format!("cannot read {}", program.path.display()))?;
+        if elf::machine(&bytes) != Some(elf::MACHINE_BPF) {
+            bail!("{} is not an eBPF object", program.path.display());
+        }
+        put(&bytes, &workspace.object(object_name(&program.name)))?;
+    }
+    if !programs.iter().any(|program| program.name == MAIN_BIN) {
+        bail!(
+            "probe-ebpf has no bin target `{MAIN_BIN}`, so there is no kernel side to put into btrfs-probe"
+        );
+    }
+    Ok(workspace.object(object_name(MAIN_BIN)))
+}
+
+fn object_name(bin: &str) -> &str {
+    if bin == MAIN_BIN { "probe" } else { bin }
+}
+
+/// Writes an object unless it is there already: a new time stamp alone would rebuild the user side.
+fn put(bytes: &[u8], to: &Path) -> Result<()> {
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let folder = to.parent().context("the object lies in no folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let aside = to.with_extension("new");
+    fs::write(&aside, bytes).with_context(|| format!("cannot write {}", aside.display()))?;
+    fs::rename(&aside, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn an_unchanged_object_keeps_its_time_stamp() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = folder.path().join("ebpf/probe.bpf.o");
+        put(b"one", &object).unwrap();
+        fs::File::options().write(true).open(&object).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        put(b"one", &object).unwrap();
+        assert_eq!(object.metadata().unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
+        put(b"two", &object).unwrap();
+        assert_eq!(fs::read(&object).unwrap(), b"two");
+        assert_ne!(object.metadata().unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,102 @@
+//! What has to be there before the kernel side can be built, found or installed.
+//!
+//! The kernel side is built with `-Z build-std=core` for `bpfel-unknown-none`, which takes a compiler with the
+//! source of its own `core` and a `bpf-linker` that speaks the compiler's LLVM. Stable compilers do
+//! (`RUSTC_BOOTSTRAP=1`), so the first usable pair wins: a rustup toolchain with `rust-src`, then Debian's
+//! `rustc-web` with `rust-web-src`. What is missing is installed where that needs no question: packages as root
+//! through apt, toolchain parts through rustup, the linker below `target/tools`. Otherwise one sentence says
+//! what to install.
+//!
+//! Refuses: to remove a package, to touch the user's default toolchain, to build with a linker whose LLVM
+//! cannot read what the compiler writes.
+mod apt;
+mod linker;
+mod llvm;
+mod rustup;
+mod stamp;
+mod toolchain;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use self::toolchain::Rejected;
+pub use self::toolchain::Toolchain;
+use crate::{proc, workspace::Workspace};
+
+/// Everything the build of the kernel side needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// Compiler and source of `core`.
+    pub toolchain: Toolchain,
+    /// `bpf-linker`.
+    pub linker: PathBuf,
+    /// Folder that holds the compiler's libLLVM and no other, for the linker to load.
+    pub llvm_folder: PathBuf,
+}
+
+/// Makes sure that everything is there. Costs a few `stat` calls when it is.
+///
+/// # Errors
+/// One sentence that says what to install.
+pub fn run(workspace: &Workspace) -> Result<Tools> {
+    let tools = match stamp::read(workspace) {
+        Some(tools) => tools,
+        None => {
+            let tools = install(workspace)?;
+            stamp::write(workspace, &tools)?;
+            tools
+        }
+    };
+    filesystem_tools();
+    Ok(tools)
+}
+
+fn install(workspace: &Workspace) -> Result<Tools> {
+    let toolchain = find_toolchain()?;
+    let linker = linker::ensure(workspace, &toolchain)?;
+    let llvm_folder = llvm::folder(workspace, &toolchain)?;
+    println!(
+        "setup: {} (rustc {}, LLVM {}), bpf-linker {}",
+        toolchain.name,
+        toolchain.release,
+        toolchain.llvm,
+        linker::VERSION
+    );
+    Ok(Tools { toolchain, linker, llvm_folder })
+}
+
+fn find_toolchain() -> Result<Toolchain> {
+    let mut rejected = match toolchain::find() {
+        Ok(toolchain) => return Ok(toolchain),
+        Err(rejected) => rejected,
+    };
+    if apt::usable() && apt::install(&["rustc-web", "cargo-web", "rust-web-src"]).is_ok() {
+        rejected = match toolchain::find() {
+            Ok(toolchain) => return Ok(toolchain),
+            Err(rejected) => rejected,
+        };
+    }
+    if rustup::install_pinned().is_ok()
+        && let Ok(toolchain) = toolchain::find()
+    {
+        return Ok(toolchain);
+    }
+    let seen: Vec<String> = rejected.iter().map(|Rejected { name, why }| format!("{name}: {why}")).collect();
+    let seen = if seen.is_empty() { "no compiler was found".to_owned() } else { seen.join("; ") };
+    bail!(
+        "nothing here can build the kernel side ({seen}): run `{}`, or on Debian `apt-get install rustc-web cargo-web \
+         rust-web-src` as root",
+        rustup::COMMAND
+    );
+}
+
+/// `mkfs.btrfs` is needed by the demo, the live tests and the bench, but by no build: its absence is only said.
+fn filesystem_tools() {
+    if proc::which("mkfs.btrfs").is_some() {
+        return;
+    }
+    if !(apt::usable() && apt::install(&["btrfs-progs"]).is_ok()) {
+        println!("setup: mkfs.btrfs is missing, so nothing can run live: install the package btrfs-progs");
+    }
+}
