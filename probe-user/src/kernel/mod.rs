@@ -4,3 +4,13 @@
 //! captured tree. Nothing here attaches, loads, mounts or opens a file on a filesystem under test, and nothing
 //! here guesses: what cannot be read is absent, with the reason in a sentence.
 pub mod btf;
+pub mod btrfs;
+pub mod caps;
+pub mod config;
+mod files;
+pub mod fsid;
+pub mod machine;
+pub mod mountinfo;
+pub mod mounts;
+pub mod select;
+pub mod sysfs;
