@@ -4,6 +4,7 @@
 //! it decodes, carries, stores and counts. What it could not deliver is part of the stream, at its place.
 pub mod batch;
 pub mod file;
+pub mod live;
 pub mod record;
 pub mod session;
 pub mod stream;

@@ -1,0 +1,82 @@
+//! Looks at the kernel's own figures between two marks, and writes them into the stream.
+use probe_common::{
+    chain::ChainCounter,
+    fs::{AuditMark, SysfsLevels},
+    header::Header,
+};
+
+use crate::{
+    hooks::{ChainLevel, Probe},
+    kernel::{
+        fsid::Fsid,
+        sysfs::{self, SpaceType},
+    },
+};
+
+/// Tries to read sysfs while the chains stand still.
+const TRIES: u32 = 3;
+
+/// Links of all chained space_info counters of a filesystem: equal numbers mean that nothing changed between.
+pub fn links(probe: &Probe, fs: u32) -> u64 {
+    let counted = |level: &&ChainLevel| {
+        level.fs == fs && matches!(level.counter, ChainCounter::BytesMayUse | ChainCounter::BytesPinned)
+    };
+    probe.chains().unwrap_or_default().iter().filter(counted).map(|level| level.links).sum()
+}
+
+/// A mark at `time`.
+pub fn mark(fs: u32, time: u64, phase: u32, round: u32, links: u64) -> AuditMark {
+    AuditMark { header: Header { fs, time, ..Header::default() }, phase, round, links }
+}
+
+/// `bytes_*` of sysfs beside the chains, for each type that the filesystem has.
+pub fn sysfs_levels(probe: &Probe, root: &std::path::Path, fs: u32, fsid: [u8; 16], time: u64) -> Vec<SysfsLevels> {
+    let types = [(SpaceType::Data, 1), (SpaceType::System, 2), (SpaceType::Metadata, 4), (SpaceType::Mixed, 5)];
+    types.into_iter().filter_map(|(space, flags)| compare(probe, root, fs, fsid, time, space, flags)).collect()
+}
+
+fn compare(
+    probe: &Probe,
+    root: &std::path::Path,
+    fs: u32,
+    fsid: [u8; 16],
+    time: u64,
+    space: SpaceType,
+    flags: u64,
+) -> Option<SysfsLevels> {
+    let mut levels = None;
+    for _ in 0..TRIES {
+        let before = chain_of(probe, fs, flags);
+        let figures = sysfs::space(root, Fsid(fsid), space).ok()?;
+        let after = chain_of(probe, fs, flags);
+        let stable = before == after;
+        levels = Some(SysfsLevels {
+            header: Header { fs, time, ..Header::default() },
+            flags,
+            may_use: figures.bytes_may_use,
+            pinned: figures.bytes_pinned,
+            reserved: figures.bytes_reserved,
+            chain_may_use: after[0].map_or(u64::MAX, |level| level.value),
+            chain_pinned: after[1].map_or(u64::MAX, |level| level.value),
+            stable: u64::from(stable),
+        });
+        if stable {
+            break;
+        }
+    }
+    levels
+}
+
+/// The chains of `bytes_may_use` and `bytes_pinned` of one type. `None` where there is none, or several of the
+/// type (zoned sub-groups), which sysfs does not show one by one.
+fn chain_of(probe: &Probe, fs: u32, flags: u64) -> [Option<ChainLevel>; 2] {
+    const TYPE_MASK: u64 = 7;
+    let chains = probe.chains().unwrap_or_default();
+    [ChainCounter::BytesMayUse, ChainCounter::BytesPinned].map(|counter| {
+        let mut fitting = chains.iter().filter(|level| {
+            level.fs == fs && level.counter == counter && level.object_flags & TYPE_MASK == flags
+        });
+        let first = fitting.next().copied();
+        if fitting.next().is_some() { None } else { first }
+    })
+}

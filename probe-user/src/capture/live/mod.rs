@@ -1,0 +1,97 @@
+//! The live source: one thread that drains the ring, asks for audits, samples losses and names addresses.
+//!
+//! Everything that a consumer could want to know goes into the stream, so that a recording of it says the same.
+//! The ring is polled on a timer and never wakes anybody: a wake-up per record would cost more than the record.
+mod audit;
+mod filesystems;
+mod thread;
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use probe_common::task::MarkerKind;
+
+use super::{
+    session::{SessionEnd, SessionHeader, SymbolRow},
+    stream::{BatchReceiver, channel},
+};
+use crate::hooks::{AttachError, Probe};
+
+/// Names addresses of kernel text. Called for each address once.
+pub type Namer = Box<dyn Fn(u64) -> SymbolRow + Send>;
+
+/// What the capture thread is asked to do.
+enum Request {
+    Marker(MarkerKind, String),
+    Audit,
+    Stop(Box<SessionEnd>),
+}
+
+/// How a live capture is run.
+pub struct LiveOptions {
+    /// Batches under way between the ring and the consumer.
+    pub depth: usize,
+    /// Names addresses.
+    pub namer: Namer,
+    /// Inodes looked at per audit at most.
+    pub audit_inodes: usize,
+    /// Where `/sys` is.
+    pub root: std::path::PathBuf,
+}
+
+/// A running live capture. Dropping it without [`LiveCapture::stop`] ends the stream without a session end.
+#[derive(Debug)]
+pub struct LiveCapture {
+    requests: SyncSender<Request>,
+    thread: JoinHandle<()>,
+}
+
+impl LiveCapture {
+    /// Begins to drain the ring of an attached probe. The stream begins with the marker `Attached`.
+    ///
+    /// # Errors
+    /// The ring was taken already, or no thread can be made.
+    pub fn start(mut probe: Probe, header: SessionHeader, options: LiveOptions) -> Result<(Self, BatchReceiver), AttachError> {
+        let ring = probe.take_ring()?;
+        let (sender, receiver) = channel(header, options.depth);
+        // Bounded, so that a caller cannot pile up requests on a stream that nobody consumes.
+        let (requests, inbox): (_, Receiver<Request>) = sync_channel(8);
+        let thread = std::thread::Builder::new()
+            .name("probe-ring".to_owned())
+            .spawn(move || thread::Drain::new(probe, ring, sender, options).run(&inbox))
+            .map_err(|_| AttachError::Missing("thread for its ring"))?;
+        Ok((Self { requests, thread }, receiver))
+    }
+
+    /// Puts a marker into the stream.
+    pub fn marker(&self, kind: MarkerKind, text: &str) {
+        let _ = self.requests.send(Request::Marker(kind, text.to_owned()));
+    }
+
+    /// Asks for a look at the kernel's own figures, of all filesystems that are followed.
+    pub fn audit(&self) {
+        let _ = self.requests.send(Request::Audit);
+    }
+
+    /// Audits, detaches, drains what is left and ends the stream with `end`, completed by counts and losses.
+    ///
+    /// The stream must be consumed meanwhile: wait for its end, then [`LiveCapture::join`].
+    pub fn stop(&self, end: SessionEnd) {
+        let _ = self.requests.send(Request::Stop(Box::new(end)));
+    }
+
+    /// Waits until the capture thread is done.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            log::error!("the capture thread ended by a defect; what it had captured is kept");
+        }
+    }
+}
+
+/// Longest time between two looks at an idle ring.
+const IDLE: Duration = Duration::from_millis(10);
+/// Time between two looks at a busy ring.
+const BUSY: Duration = Duration::from_millis(2);

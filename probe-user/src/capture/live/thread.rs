@@ -1,0 +1,270 @@
+//! The thread that owns the probe: ring to batches, requests to records.
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use aya::maps::{MapData, RingBuf};
+use nix::time::{ClockId, clock_gettime};
+use probe_common::{
+    header::{HEADER_LEN, Header, RecordKind},
+    hook::HookId,
+    loss::{LOSS_CLASSES, LossClass, LossSample},
+    task::{Marker, MarkerKind, STACK_FIXED_LEN},
+};
+use rustc_hash::FxHashSet;
+use zerocopy::FromBytes;
+
+use super::{BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems};
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        record::Record,
+        session::{HookCount, SessionEnd},
+        stream::{BatchSender, Closed},
+    },
+    hooks::{InodeTarget, Probe},
+};
+
+/// Batches are handed over at this size at the latest.
+const BATCH_BYTES: usize = 256 << 10;
+/// How often losses are looked at.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// Between the two audits at the end: long enough for an operation under way to show as a change.
+const AUDIT_PAUSE: Duration = Duration::from_millis(120);
+/// Audits at the end, so that the last two can be compared.
+const FINAL_AUDITS: u32 = 3;
+/// Addresses that are named; a bound for a stream gone wrong.
+const MAX_NAMED: usize = 1 << 20;
+
+/// The draining thread's state.
+pub struct Drain {
+    probe: Probe,
+    ring: RingBuf<MapData>,
+    sender: BatchSender,
+    options: LiveOptions,
+    batch: RecordBatch,
+    filesystems: Filesystems,
+    named: FxHashSet<u64>,
+    fresh: Vec<u64>,
+    last_counts: [u64; LOSS_CLASSES],
+    records: u64,
+}
+
+/// `CLOCK_MONOTONIC` in ns, the clock of the records.
+pub(super) fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec()).unwrap_or(0))
+    })
+}
+
+impl Drain {
+    /// Takes everything over.
+    pub fn new(probe: Probe, ring: RingBuf<MapData>, sender: BatchSender, options: LiveOptions) -> Self {
+        Self {
+            probe,
+            ring,
+            sender,
+            options,
+            batch: RecordBatch::with_capacity(BATCH_BYTES + (8 << 10)),
+            filesystems: Filesystems::default(),
+            named: FxHashSet::default(),
+            fresh: Vec::new(),
+            last_counts: [0; LOSS_CLASSES],
+            records: 0,
+        }
+    }
+
+    /// Runs until asked to stop, or until nobody consumes the stream any more.
+    pub fn run(mut self, requests: &Receiver<Request>) {
+        self.mark(MarkerKind::Attached, "");
+        let mut sampled = Instant::now();
+        let mut wait = BUSY;
+        loop {
+            let request = match requests.recv_timeout(wait) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let Ok(drained) = self.drain() else { return };
+            wait = if drained == 0 { (wait * 2).min(IDLE) } else { BUSY };
+            if sampled.elapsed() >= SAMPLE_EVERY {
+                sampled = Instant::now();
+                self.sample();
+            }
+            let result = match request {
+                None => self.flush(),
+                Some(Request::Marker(kind, text)) => {
+                    self.mark(kind, &text);
+                    self.flush()
+                }
+                Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
+                Some(Request::Stop(end)) => {
+                    // Nobody left to tell if it fails.
+                    let _ = self.stop(*end);
+                    return;
+                }
+            };
+            if result.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Empties the ring into batches. Returns the number of records.
+    fn drain(&mut self) -> Result<u64, Closed> {
+        let before = self.records;
+        loop {
+            let mut more = false;
+            while let Some(item) = self.ring.next() {
+                let bytes: &[u8] = &item;
+                if let Ok((header, _)) = Header::read_from_prefix(bytes) {
+                    // The ring rounds lengths up to eight; the header has the true one.
+                    let whole = bytes.get(..usize::from(header.len)).unwrap_or(bytes);
+                    self.filesystems.see(&header, whole);
+                    if header.kind == RecordKind::Stack as u8 {
+                        note_addresses(whole, &mut self.named, &mut self.fresh);
+                    }
+                    if self.batch.push(whole).is_ok() {
+                        self.records += 1;
+                    }
+                }
+                if self.batch.bytes().len() >= BATCH_BYTES {
+                    more = true;
+                    break;
+                }
+            }
+            if !more {
+                return Ok(self.records - before);
+            }
+            self.flush()?;
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Closed> {
+        if !self.fresh.is_empty() {
+            let rows = self.fresh.drain(..).map(|address| (self.options.namer)(address)).collect();
+            self.sender.send_symbols(rows)?;
+        }
+        self.sender.send(&mut self.batch)
+    }
+
+    fn push(&mut self, record: &Record) {
+        self.batch.push_record(record);
+        self.records += 1;
+    }
+
+    fn mark(&mut self, kind: MarkerKind, text: &str) {
+        let mut marker = Marker {
+            header: Header { time: now(), ..Header::default() },
+            kind: kind as u32,
+            reserved: 0,
+            text: [0; 64],
+        };
+        for (to, from) in marker.text.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        self.push(&Record::from(marker));
+    }
+
+    /// Losses by class, recursion misses included.
+    fn losses(&self) -> [u64; LOSS_CLASSES] {
+        let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
+        let misses: u64 = self.probe.recursion_misses().iter().map(|(_, misses)| misses).sum();
+        counts[LossClass::Recursion as usize] += misses;
+        counts
+    }
+
+    /// Puts the loss counters into the stream if they changed.
+    fn sample(&mut self) {
+        let counts = self.losses();
+        if counts == self.last_counts {
+            return;
+        }
+        self.last_counts = counts;
+        let mut sample = LossSample { header: Header { time: now(), ..Header::default() }, counts: [0; 16] };
+        for (to, from) in sample.counts.iter_mut().zip(counts) {
+            *to = from;
+        }
+        self.push(&Record::from(sample));
+    }
+
+    fn audit(&mut self) -> Result<(), Closed> {
+        let inodes = self.probe.inodes().unwrap_or_default();
+        for fs in self.filesystems.ids() {
+            let Some(live) = self.filesystems.next_round(fs) else { continue };
+            let links = audit::links(&self.probe, fs);
+            self.push(&Record::from(audit::mark(fs, now(), 0, live.rounds, links)));
+            if self.probe.audit_fs(live.fs_info, fs) {
+                let targets: Vec<InodeTarget> = inodes
+                    .iter()
+                    .filter(|((owner, ..), _)| *owner == fs)
+                    .map(|(_, target)| *target)
+                    .take(self.options.audit_inodes)
+                    .collect();
+                for chunk in targets.chunks(64) {
+                    for target in chunk {
+                        // An inode that is gone by now is none that an audit could judge.
+                        let _ = self.probe.audit_inode(*target);
+                    }
+                    self.drain()?;
+                }
+                for levels in audit::sysfs_levels(&self.probe, &self.options.root, fs, live.fsid, now()) {
+                    self.push(&Record::from(levels));
+                }
+            }
+            self.drain()?;
+            let links = audit::links(&self.probe, fs);
+            self.push(&Record::from(audit::mark(fs, now(), 1, live.rounds, links)));
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn stop(mut self, mut end: SessionEnd) -> Result<(), Closed> {
+        for round in 0..FINAL_AUDITS {
+            if round > 0 {
+                std::thread::sleep(AUDIT_PAUSE);
+                self.drain()?;
+            }
+            self.audit()?;
+        }
+        self.mark(MarkerKind::Detaching, "");
+        self.drain()?;
+        let misses = self.probe.recursion_misses();
+        self.probe.detach();
+        self.drain()?;
+        self.sample();
+        self.flush()?;
+        let counts = self.probe.counts().unwrap_or_default();
+        for class in LossClass::ALL {
+            end.add_loss(class, self.last_counts[class as usize]);
+        }
+        end.hooks = counts.hits.iter().map(|(hook, hits)| hook_count(*hook, *hits, &misses)).collect();
+        end.records = self.records;
+        end.ended_at_ns = jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX);
+        let Self { sender, probe, .. } = self;
+        // Closing the programs costs the kernel grace periods; the consumer need not wait for that.
+        let result = sender.finish(end);
+        drop(probe);
+        result
+    }
+}
+
+fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
+    let missed = misses.iter().find(|(of, _)| *of == hook).map_or(0, |(_, misses)| *misses);
+    HookCount { id: hook.name().to_owned(), hits, missed }
+}
+
+/// Notes the addresses of a stack that have no name yet.
+fn note_addresses(record: &[u8], named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
+    debug_assert!(STACK_FIXED_LEN > HEADER_LEN);
+    for word in record.get(STACK_FIXED_LEN..).unwrap_or_default().chunks_exact(8) {
+        let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
+        let address = u64::from_le_bytes(word);
+        if named.len() < MAX_NAMED && named.insert(address) {
+            fresh.push(address);
+        }
+    }
+}
