@@ -7,6 +7,7 @@ pub mod btf;
 pub mod btrfs;
 pub mod caps;
 pub mod config;
+pub mod doctor;
 mod files;
 pub mod fsid;
 pub mod machine;

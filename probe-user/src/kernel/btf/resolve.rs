@@ -30,6 +30,14 @@ impl ResolvedOffsets {
         ROWS.iter().map(|row| row.name).chain([RSV_TYPE_MAP])
     }
 
+    /// Whether a missing field is one that another, resolved field stands in for on this version: an error is
+    /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1 and `fs_error` later.
+    #[must_use]
+    pub fn is_replaced(&self, name: &str) -> bool {
+        const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
+        EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
+    }
+
     /// Why a field is missing, if it is.
     #[must_use]
     pub fn why_missing(&self, name: &str) -> Option<&str> {
