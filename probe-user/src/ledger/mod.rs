@@ -2,5 +2,282 @@
 //!
 //! Records go in through [`Ledger::apply`], in stream order; findings, a [`summary::Summary`] and the inodes
 //! that an audit should look at come out.
+//!
+//! Policy: a false alarm is the worst defect. A sum below zero, a counter that differs for a moment, a release by
+//! another thread are normal and judged nowhere; books are judged only where nothing can be in flight (destroy,
+//! unmount, quiet audits) and only if their opening is known and nothing was missed since. What one record proves
+//! is a finding at once; what follows from several waits until a loss can no longer explain it. What could not be
+//! judged is counted and said in the verdict.
+//!
+//! Refuses to: balance `delayed_refs_rsv` (it does not balance by design), judge qgroup metadata per owner, judge
+//! delayed items per directory, require reserve and release in one task, or guess a subvolume.
+mod audit;
+mod chains;
+mod claims;
+mod closing;
+mod delalloc;
+mod docket;
+mod evidence;
+mod failures;
+mod filesystem;
 pub mod finding;
+mod inode_book;
+mod loss;
+mod names;
+mod statistics;
+mod summarise;
 pub mod summary;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::cmp::Reverse;
+
+use probe_common::{
+    hook::HookId,
+    loss::LossSample,
+    task::{Marker, MarkerKind},
+};
+
+pub use self::audit::AuditCandidate;
+use self::{
+    docket::{Docket, Violation},
+    evidence::Ring,
+    failures::Failures,
+    filesystem::Filesystems,
+    finding::{Finding, TaskRef},
+    inode_book::InodeBook,
+    loss::Loss,
+    names::Names,
+    statistics::Counts,
+    summary::Summary,
+};
+use crate::capture::record::Record;
+
+/// What the session could see, and how much the ledger may remember.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Hooks that are attached.
+    pub attached: Vec<HookId>,
+    /// Hooks that the books need.
+    pub required: Vec<HookId>,
+    /// Why a hook is not attached.
+    pub missing_reasons: Vec<(HookId, String)>,
+    /// Most inodes with an account; beyond it accounts are folded, which is counted.
+    pub max_inodes: usize,
+    /// Records kept as possible evidence.
+    pub evidence_window: usize,
+}
+
+impl Default for Setup {
+    /// Everything is attached.
+    fn default() -> Self {
+        Self {
+            attached: HookId::ALL.to_vec(),
+            required: vec![
+                HookId::SpaceReservation,
+                HookId::BytesMayUse,
+                HookId::BytesPinned,
+                HookId::ModOutstanding,
+                HookId::InodeEvict,
+                HookId::ClearExtentBit,
+                HookId::FindFreeExtent,
+                HookId::ReserveTicket,
+            ],
+            missing_reasons: Vec::new(),
+            max_inodes: 4_000_000,
+            evidence_window: 65_536,
+        }
+    }
+}
+
+/// What every rule needs besides the filesystem it looks at.
+#[derive(Debug)]
+struct Desk {
+    loss: Loss,
+    names: Names,
+    ring: Ring,
+    docket: Docket,
+    statistics: Counts,
+}
+
+impl Desk {
+    /// See [`Docket::file`].
+    fn file(&mut self, violation: Violation) {
+        self.docket.file(violation, &self.ring, &self.names);
+    }
+
+    /// See [`Docket::defer`].
+    fn defer(&mut self, violation: Violation) {
+        self.docket.defer(violation, &self.ring, &self.names);
+    }
+}
+
+/// The books of one stream.
+#[derive(Debug)]
+pub struct Ledger {
+    setup: Setup,
+    desk: Desk,
+    filesystems: Filesystems,
+    failures: Failures,
+}
+
+impl Ledger {
+    /// Empty books.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let desk = Desk {
+            loss: Loss::new(),
+            names: Names::default(),
+            ring: Ring::new(setup.evidence_window),
+            docket: Docket::default(),
+            statistics: Counts::new(),
+        };
+        Self { setup, desk, filesystems: Filesystems::default(), failures: Failures::default() }
+    }
+
+    /// The next record of the stream.
+    pub fn apply(&mut self, record: &Record) {
+        let Self { setup, desk, filesystems, failures } = self;
+        let header = record.header();
+        desk.statistics.record(header.hook, header.time);
+        // Records of the capture layer carry no loss count of the ring.
+        if header.kind < 128 {
+            desk.loss.on_header(header.lost);
+        }
+        if desk.docket.waiting() > 0 {
+            desk.docket.settle(desk.statistics.now(), &desk.names);
+        }
+        match record {
+            Record::LossSample(body) => return loss_sample(desk, body),
+            Record::Marker(body) => return marker(desk, body),
+            Record::Stack(body) => return desk.names.stack(body),
+            Record::Warn(body) => return desk.statistics.warning(body.address, body.stack),
+            Record::TaskSeen(body) => {
+                if desk.names.task_seen(body) {
+                    failures.resolve_undecided(body.header.tid);
+                    filesystems.iter_mut().for_each(|fs| fs.claims.thread_replaced(body.header.tid));
+                }
+                return;
+            }
+            Record::Name(body) => return desk.names.path_seen(body),
+            Record::Flush(_) => return,
+            _ => {}
+        }
+        if header.fs == 0 {
+            return;
+        }
+        let before = filesystems.inodes;
+        let fs = filesystems.get(header.fs, &desk.loss);
+        let held = fs.inodes.len();
+        match record {
+            Record::Delalloc(body) => {
+                delalloc::delalloc(desk, fs, body);
+                failures.delalloc(desk, body);
+            }
+            Record::Claim(body) => claims::claim(desk, fs, body),
+            Record::Block(body) => delalloc::block(desk, fs, body),
+            Record::Mod(body) => {
+                chains::modification(desk, fs, body);
+                failures.modification(desk, body);
+            }
+            Record::InodeState(body) => closing::inode_state(desk, fs, body),
+            Record::Chain(body) => chains::chain(desk, fs, body),
+            Record::Bmu(body) => failures.bmu(desk, body),
+            Record::Enospc(body) => failures.enospc(desk, fs, body),
+            Record::Ticket(body) => failures.ticket(desk, fs, body),
+            Record::Levels(body) => closing::levels(desk, fs, body),
+            Record::FsSeen(body) => fs.seen(body),
+            Record::FsEnd(body) => closing::end(desk, fs, body),
+            Record::AuditMark(body) => audit::mark(desk, fs, body),
+            Record::SysfsLevels(body) => audit::sysfs(desk, fs, body),
+            Record::LossSample(_)
+            | Record::Marker(_)
+            | Record::Stack(_)
+            | Record::Warn(_)
+            | Record::TaskSeen(_)
+            | Record::Name(_)
+            | Record::Flush(_) => {}
+        }
+        filesystems.inodes = before + fs.inodes.len() - held;
+        if filesystems.inodes > setup.max_inodes {
+            filesystems.fold(&mut desk.loss);
+        }
+    }
+
+    /// End of the stream: what was held back until nothing could explain it is settled.
+    pub fn finish(&mut self) {
+        let Self { setup: _, desk, filesystems, failures } = self;
+        failures.finish();
+        for fs in filesystems.iter_mut() {
+            audit::finish(desk, fs);
+        }
+        desk.docket.settle_all(&desk.names);
+    }
+
+    /// Findings so far, in the order made.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        self.desk.docket.findings()
+    }
+
+    /// Everything, as of now. Walks all live inodes.
+    #[must_use]
+    pub fn summary(&self, top_inodes: usize) -> Summary {
+        summarise::summary(self, top_inodes)
+    }
+
+    /// Frames of a stack, innermost first, if its record was seen.
+    #[must_use]
+    pub fn stack(&self, id: u64) -> Option<&[u64]> {
+        self.desk.names.frames(id)
+    }
+
+    /// A thread, if its name was seen.
+    #[must_use]
+    pub fn task(&self, tid: u32) -> Option<TaskRef> {
+        self.desk.names.task(tid)
+    }
+
+    /// Path of an inode, if its name was seen and the inode lives or has a finding.
+    #[must_use]
+    pub fn path(&self, fs: u32, root: u64, ino: u64) -> Option<&str> {
+        self.desk.names.path(fs, filesystem::InodeKey { root, ino })
+    }
+
+    /// Live inodes of a filesystem that hold something, or whose books are not known to be right. Those that hold
+    /// most come first.
+    #[must_use]
+    pub fn audit_candidates(&self, fs: u32, limit: usize) -> Vec<AuditCandidate> {
+        let Some(fs) = self.filesystems.find(fs) else { return Vec::new() };
+        let worth = |book: &InodeBook| {
+            book.balance != 0 || book.counters.reserved != 0 || !fs.is_exact(book, &self.desk.loss)
+        };
+        let mut holders: Vec<_> = fs
+            .inodes
+            .iter()
+            .filter(|(_, book)| worth(book))
+            .map(|(key, book)| (Reverse(book.balance.unsigned_abs()), *key, book.address))
+            .collect();
+        holders.sort_unstable();
+        holders
+            .into_iter()
+            .take(limit)
+            .map(|(_, key, address)| AuditCandidate { root: key.root, ino: key.ino, address })
+            .collect()
+    }
+}
+
+fn loss_sample(desk: &mut Desk, sample: &LossSample) {
+    if desk.loss.on_sample(&sample.counts) {
+        desk.docket.withdraw_waiting();
+    }
+}
+
+fn marker(desk: &mut Desk, marker: &Marker) {
+    if marker.kind == MarkerKind::Attached as u32 {
+        desk.loss.attached();
+    } else if marker.kind == MarkerKind::Detaching as u32 {
+        desk.loss.detaching();
+    }
+}

@@ -1,0 +1,188 @@
+//! One filesystem of the stream, and the list of all.
+use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{audit::Audits, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss, names::text};
+
+/// Most filesystems that have ended are kept for the summary; the oldest go first.
+const MAX_ENDED: usize = 4096;
+
+/// An inode of a filesystem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct InodeKey {
+    pub root: u64,
+    pub ino: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Fs {
+    pub id: u32,
+    pub fsid: [u8; 16],
+    pub device: String,
+    /// Bytes; 0 while unknown.
+    pub nodesize: u64,
+    pub born: bool,
+    pub ended: bool,
+    pub aborted: bool,
+    /// Epoch of the first record: where a birth makes every opening zero.
+    first_epoch: u32,
+    /// Epoch since which an account that was never seen holds nothing; 0 if not known.
+    pub zero_since: u32,
+    /// `zero_since` comes from an audit, see [`InodeBook::by_audit`].
+    pub zero_by_audit: bool,
+    pub inodes: FxHashMap<InodeKey, InodeBook>,
+    /// Inode numbers with bytes whose subvolume is not known.
+    pub poisoned: FxHashSet<u64>,
+    pub claims: Claims,
+    pub chains: Chains,
+    pub audits: Audits,
+    pub levels: Option<Box<Levels>>,
+    pub tickets: (u64, u64),
+    pub enospc: u64,
+    pub inodes_closed: u64,
+    /// Chain links of inodes that are gone.
+    pub closed_links: u64,
+    /// Records of the books so far: tells whether anything happened between two audits.
+    pub activity: u64,
+    /// Bytes that inodes of this filesystem leaked, by the kernel's own counters.
+    pub leaked_by_inodes: u64,
+    pub not_judged: NotJudged,
+}
+
+/// What was seen but could not be judged, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct NotJudged {
+    /// Releases without a known subvolume.
+    pub unknown_root: u64,
+    /// A shortfall that a failed tree block allocation explains.
+    pub unuse: u64,
+    /// Books with a balance when the filesystem ended, without a destroy.
+    pub not_destroyed: u64,
+    /// Final levels of an aborted filesystem.
+    pub aborted: u64,
+    /// qgroup metadata reservations that the kernel clamped.
+    pub qgroup_clamps: u64,
+    /// Claims during log replay.
+    pub log_replay: u64,
+}
+
+impl Fs {
+    fn new(id: u32, loss: &Loss) -> Self {
+        Self { id, first_epoch: loss.epoch(), ..Self::default() }
+    }
+
+    /// May come again when more is known; zero means unknown.
+    pub(super) fn seen(&mut self, seen: &FsSeen) {
+        if seen.fsid != [0; 16] {
+            self.fsid = seen.fsid;
+        }
+        let device = text(&seen.s_id);
+        if !device.is_empty() {
+            self.device = device;
+        }
+        if seen.nodesize != 0 {
+            self.nodesize = u64::from(seen.nodesize);
+        }
+        if seen.flags & FS_BORN != 0 && !self.born {
+            self.born = true;
+            self.zero_since = self.first_epoch;
+        }
+        if seen.flags & FS_LOG_RECOVERING != 0 {
+            self.claims.taint();
+        }
+    }
+
+    /// The book of an inode; opened at first sight.
+    pub(super) fn book(&mut self, key: InodeKey) -> &mut InodeBook {
+        self.inodes.entry(key).or_insert_with(|| InodeBook::open(self.zero_by_audit))
+    }
+
+    /// True if the balance of `book` is what the kernel must hold whenever nothing is in flight.
+    pub(super) fn is_exact(&self, book: &InodeBook, loss: &Loss) -> bool {
+        loss.exact(book.exact_since.max(self.zero_since))
+    }
+
+    /// The filesystem is gone; its id never comes back.
+    pub(super) fn end(&mut self, loss: &Loss) {
+        let open = std::mem::take(&mut self.inodes);
+        self.not_judged.not_destroyed +=
+            open.values().filter(|book| book.balance != 0 && self.is_exact(book, loss)).count() as u64;
+        self.closed_links += open.values().map(|book| u64::from(book.links)).sum::<u64>();
+        self.poisoned = FxHashSet::default();
+        self.claims.end();
+        self.audits.end();
+        self.ended = true;
+    }
+}
+
+/// All filesystems in the order met.
+#[derive(Debug, Default)]
+pub(super) struct Filesystems {
+    list: Vec<Fs>,
+    index: FxHashMap<u32, usize>,
+    last: (u32, usize),
+    /// Live inodes with a book, of all filesystems.
+    pub inodes: usize,
+    ended: usize,
+}
+
+impl Filesystems {
+    /// The filesystem with this id; met here if it was not known.
+    pub(super) fn get(&mut self, id: u32, loss: &Loss) -> &mut Fs {
+        if self.last.0 != id || self.list.is_empty() {
+            let position = match self.index.get(&id) {
+                Some(position) => *position,
+                None => self.meet(id, loss),
+            };
+            self.last = (id, position);
+        }
+        &mut self.list[self.last.1]
+    }
+
+    fn meet(&mut self, id: u32, loss: &Loss) -> usize {
+        self.ended = self.list.iter().filter(|fs| fs.ended).count();
+        if self.ended > MAX_ENDED
+            && let Some(oldest) = self.list.iter().position(|fs| fs.ended)
+        {
+            self.list.remove(oldest);
+            self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
+        }
+        let position = self.list.len();
+        self.list.push(Fs::new(id, loss));
+        self.index.insert(id, position);
+        position
+    }
+
+    /// Makes room: first books whose loss loses nothing (they hold nothing, or are not right anyway); if that is
+    /// not enough, all of the filesystem with most inodes, which is counted.
+    pub(super) fn fold(&mut self, loss: &mut Loss) {
+        let before = self.inodes;
+        for fs in &mut self.list {
+            let zero_since = fs.zero_since;
+            fs.inodes.retain(|_, book| book.balance != 0 && loss.exact(book.exact_since.max(zero_since)));
+        }
+        // Books of a suspected epoch may be among those that went: it cannot be trusted again.
+        loss.give_up_suspects();
+        self.inodes = self.list.iter().map(|fs| fs.inodes.len()).sum();
+        if self.inodes > before - before / 8
+            && let Some(largest) = self.list.iter_mut().max_by_key(|fs| fs.inodes.len())
+        {
+            let folded = largest.inodes.len();
+            largest.inodes.clear();
+            self.inodes -= folded;
+            loss.fold(folded as u64);
+        }
+    }
+
+    pub(super) fn find(&self, id: u32) -> Option<&Fs> {
+        self.index.get(&id).and_then(|position| self.list.get(*position))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Fs> {
+        self.list.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Fs> {
+        self.list.iter_mut()
+    }
+}

@@ -1,0 +1,167 @@
+//! Clean, findings or inconclusive, and why.
+use probe_common::{hook::HookId, loss::LossClass};
+
+use super::{Desk, Setup, filesystem::Filesystems, loss::Phase, summary::Verdict};
+
+/// The verdict so far and its reasons, one sentence each.
+pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> (Verdict, Vec<String>) {
+    let doubts = doubts(setup, desk, filesystems);
+    let findings = desk.docket.findings().len();
+    if findings > 0 {
+        let mut reasons = vec![match findings {
+            1 => "1 rule was broken: see the finding.".to_owned(),
+            n => format!("{n} rules were broken: see the findings."),
+        }];
+        let beyond = desk.docket.beyond_bound();
+        if beyond > 0 {
+            reasons.push(format!("{beyond} more findings were only counted."));
+        }
+        reasons.extend(doubts);
+        return (Verdict::Findings, reasons);
+    }
+    if !doubts.is_empty() {
+        return (Verdict::Inconclusive, doubts);
+    }
+    (Verdict::Clean, checked(desk, filesystems))
+}
+
+/// What could hide a finding.
+fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
+    let mut doubts = Vec::new();
+    for hook in setup.required.iter().filter(|hook| !setup.attached.contains(hook)) {
+        doubts.push(missing(setup, *hook));
+    }
+    if desk.loss.phase() == Phase::Before {
+        doubts.push(
+            "The stream does not say that all hooks were attached: record again from the beginning."
+                .to_owned(),
+        );
+    }
+    let loss = &desk.loss;
+    for class in LossClass::ALL.into_iter().filter(|class| class.touches_books()) {
+        let count = loss.count(class);
+        if count > 0 {
+            doubts.push(loss_sentence(class, count));
+        }
+    }
+    if !loss.trusts_all() && loss.unclassified() > 0 {
+        doubts.push(format!(
+            "{} records were lost in the ring and not counted by class: run again with --ring-size 64M.",
+            grouped(loss.unclassified())
+        ));
+    }
+    let withdrawn = desk.docket.withdrawn();
+    if withdrawn > 0 {
+        doubts.push(format!(
+            "{} suspicions were dropped because a loss could explain them.",
+            grouped(withdrawn)
+        ));
+    }
+    if desk.docket.waiting() > 0 {
+        doubts.push(format!("{} suspicions are not settled yet.", desk.docket.waiting()));
+    }
+    let unexplained: u64 = filesystems.iter().map(|fs| fs.chains.unexplained).sum();
+    if unexplained > 0 {
+        doubts.push(format!(
+            "{} changes of qgroup counters came without their event, as when quotas are switched: their balances were \
+             taken over as found.",
+            grouped(unexplained)
+        ));
+    }
+    let explained: u64 = filesystems.iter().map(|fs| fs.chains.explained).sum();
+    if explained > 0 && loss.phase() != Phase::Before && !loss.trusts_all() {
+        doubts.push(format!("{} breaks of chains are explained by loss.", grouped(explained)));
+    }
+    doubts
+}
+
+fn missing(setup: &Setup, hook: HookId) -> String {
+    let why = setup.missing_reasons.iter().find(|(of, _)| *of == hook).map(|(_, why)| why.as_str());
+    format!(
+        "The hook {} is not attached ({}): `btrfs-probe doctor` says what it needs.",
+        hook.name(),
+        why.unwrap_or("no reason given")
+    )
+}
+
+fn loss_sentence(class: LossClass, count: u64) -> String {
+    let n = grouped(count);
+    match class {
+        LossClass::BooksRecord | LossClass::ChainRecord => {
+            format!("{n} records ({}) were lost in the ring: run again with --ring-size 64M.", class.name())
+        }
+        LossClass::TaskCell | LossClass::InodeCell | LossClass::FsCell | LossClass::ChainCell => format!(
+            "{n} times there was no room to follow one more object ({}): follow fewer filesystems with --fs.",
+            class.name()
+        ),
+        LossClass::ReadFault => {
+            format!("{n} kernel pointers could not be read: please report the kernel's version.")
+        }
+        LossClass::Recursion => {
+            format!("{n} events were skipped because their program was running on the same CPU: run again.")
+        }
+        LossClass::FileWrite => {
+            format!("{n} records could not be written to the recording: make room and record again.")
+        }
+        LossClass::FileRead => format!("{n} parts of the recording are damaged or cut off: record again."),
+        LossClass::LedgerBound => {
+            format!("{n} accounts were folded to bound memory: follow fewer filesystems with --fs.")
+        }
+        LossClass::UnknownType => {
+            format!("{n} reservations had a type that is not known: please report the kernel's version.")
+        }
+        LossClass::Stack | LossClass::Descriptive => format!("{n} stacks or names were lost."),
+    }
+}
+
+/// What a clean run has checked, and what it could not judge without that being a doubt.
+fn checked(desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
+    let links: u64 = filesystems.iter().map(super::summarise::links).sum();
+    let closed: u64 = filesystems.iter().map(|fs| fs.inodes_closed).sum();
+    let mut reasons = vec![
+        format!("{} links of counters were checked without a break.", grouped(links)),
+        format!("{} inodes were empty at the end of their life.", grouped(closed)),
+        format!("{} reservations were made in the right order.", grouped(desk.statistics.order_checked)),
+    ];
+    let sum = |of: fn(&super::filesystem::NotJudged) -> u64| {
+        filesystems.iter().map(|fs| of(&fs.not_judged)).sum::<u64>()
+    };
+    let notes = [
+        (sum(|n| n.aborted), "final levels of aborted filesystems were not judged."),
+        (sum(|n| n.unknown_root), "releases without a known subvolume were left out of their inodes' books."),
+        (
+            sum(|n| n.unuse),
+            "inodes of a full filesystem fell short by tree blocks that could not be allocated.",
+        ),
+        (sum(|n| n.not_destroyed), "inodes with a balance were still open when their filesystem ended."),
+        (sum(|n| n.qgroup_clamps), "frees of qgroup reservations were clamped by the kernel."),
+        (sum(|n| n.log_replay), "claims of log replay were not judged."),
+    ];
+    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
+        reasons.push(format!("{} {what}", grouped(count)));
+    }
+    reasons
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
