@@ -2,4 +2,6 @@
 //!
 //! Data flows one way: `kernel`, `hooks` -> [`capture`] -> [`ledger`] -> `report`. See ARCHITECTURE.md.
 pub mod capture;
+pub mod cli;
 pub mod ledger;
+pub mod report;
