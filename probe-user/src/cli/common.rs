@@ -1,8 +1,8 @@
 //! Options that several subcommands share, in groups: what to capture, what to follow, what to report.
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use clap::{Args, ValueEnum, builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _}};
 
 use super::{
     UsageError,
@@ -15,7 +15,7 @@ use crate::{
         build::Policy,
         escape::escape,
         ignore,
-        output::{self, TextStyle},
+        output::{self, Format, Target, TextStyle},
         text::{ColorChoice, Detail},
     },
 };
@@ -29,9 +29,8 @@ pub(super) struct TerminalOpts {
     /// Say more; -vv adds the diagnostics of the kernel side
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// Use colours
+    /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
-    #[arg(long_help = "Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never")]
     pub(super) color: ColorChoice,
 }
 
@@ -111,13 +110,13 @@ pub(super) struct ReportOpts {
     output: Option<PathBuf>,
     /// Format of the report: text, json, ndjson or folded; may be given several times as FORMAT=FILE
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
-    formats: Vec<OsString>,
+    #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
+    formats: Vec<(Format, Option<Target>)>,
     /// Attribute records and findings to the tests of xfstests
     #[arg(long)]
     fstests: bool,
-    /// Let only findings of these kinds count for verdict and exit status
+    /// Let only findings of these kinds (with commas between) count for verdict and exit status
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
-    #[arg(help = "Let only findings of these kinds (with commas between) count for verdict and exit status")]
     fail_on: Vec<String>,
     /// Known findings that do not count: a file of fingerprints, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
@@ -130,13 +129,7 @@ fn kinds() -> PossibleValuesParser {
 
 impl ReportOpts {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<ReportPlan> {
-        let formats: Vec<_> = self
-            .formats
-            .iter()
-            .map(|typed| output::parse_format(typed))
-            .collect::<Result<_, _>>()
-            .map_err(|error| UsageError(format!("--format: {error}")))?;
-        let outputs = output::plan(&formats, self.output.as_deref()).map_err(UsageError)?;
+        let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
         let fail_on =
             FindingKind::ALL.into_iter().filter(|kind| self.fail_on.iter().any(|name| name == kind.name())).collect();
         Ok(ReportPlan {

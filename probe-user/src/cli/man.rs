@@ -33,8 +33,11 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     writeln!(page, ".SH COMMANDS")?;
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
         // Global options are shown once, above.
-        let own = command.clone().mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
-        let man = Man::new(own.disable_help_flag(true));
+        let own = command.clone().mut_args(|arg| {
+            let shown_above = arg.is_global_set() || arg.get_id() == "help";
+            if shown_above { arg.hide(true) } else { arg }
+        });
+        let man = Man::new(own);
         let mut section = Vec::new();
         man.render_synopsis_section(&mut section)?;
         man.render_description_section(&mut section)?;

@@ -79,6 +79,12 @@ pub fn count(number: u64) -> String {
     exact(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
+/// A count and what it counts: `1 finding`, `2 findings`.
+#[must_use]
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// Bytes in the largest binary unit, at most three significant digits behind a whole: `128K`, `1.25M`, `0`.
 ///
 /// Rounded down; exact amounts are in the JSON report. `suffix` goes behind the unit letter (`iB` or nothing).
@@ -156,6 +162,11 @@ mod tests {
         for (number, short, long) in cases {
             assert_eq!((bytes(number, "").as_str(), bytes(number, "iB").as_str()), (short, long));
         }
+    }
+
+    #[test]
+    fn one_has_no_plural() {
+        assert_eq!([counted(0, "break"), counted(1, "break"), counted(2, "break")], ["0 breaks", "1 break", "2 breaks"]);
     }
 
     #[test]

@@ -129,12 +129,12 @@ pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
         verdict_reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         loss: BTreeMap::new(),
         filesystems: vec![filesystem()],
-        failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 316, undecided: 1 },
+        failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 317, undecided: 0 },
         inodes: vec![
             inode(5, 257, 2_621_440, Some("/data/\x1b]0;owned\x07file"), true),
             inode(256, 1_048_577, 393_216, Some("/a/rather/long/path/that/does/not/fit/into/the/table/db.sqlite"), false),
         ],
-        warnings: vec![(0xffff_ffff_8151_2345, 2, 3)],
+        warnings: Vec::new(),
         statistics: Statistics {
             records_by_hook: BTreeMap::from([(HookId::SpaceReservation, 40_000), (HookId::BytesMayUse, 1_200)]),
             records: 41_200,
@@ -193,15 +193,14 @@ fn filesystem() -> FsSummary {
                 account: Account::InodeQgroupData,
                 object_flags: 1 << 48 | 100,
                 links: 7,
-                breaks: 1,
-                // A counter that wrapped below zero by one sector.
-                value: 4096_u64.wrapping_neg(),
+                breaks: 0,
+                value: 4096,
                 peak: 65_536,
             },
         ],
         levels: Some(levels),
         books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
-        audit: AuditSummary { compared: 14, equal: 13, moving: 2, last: vec![(may_use, 8_650_752, 8_519_680)] },
+        audit: AuditSummary { compared: 14, equal: 14, moving: 2, last: vec![(may_use, 8_650_752, 8_650_752)] },
         tickets: (6511, 3),
         enospc: 47,
     }
@@ -266,5 +265,17 @@ pub(super) fn with_findings() -> Report {
 pub(super) fn inconclusive() -> Report {
     let mut summary = summary(Verdict::Inconclusive, &["12 records of the books were lost, and 3 accounts not repaired since."]);
     summary.loss = BTreeMap::from([(LossClass::BooksRecord, 12), (LossClass::Stack, 4)]);
+    summary.warnings = vec![(0xffff_ffff_8151_2345, 2, 3)];
+    let fs = &mut summary.filesystems[0];
+    fs.aborted = true;
+    fs.chains[1].breaks = 1;
+    // A counter that wrapped below zero by one sector.
+    fs.chains[1].value = 4096_u64.wrapping_neg();
+    fs.audit.equal = 13;
+    fs.audit.last[0].2 -= 131_072;
+    // Too large for exact figures at 80 columns.
+    fs.levels.as_mut().unwrap().space[0].total = 7 << 50;
+    fs.levels.as_mut().unwrap().space[0].may_use = 3 << 50;
+    fs.levels.as_mut().unwrap().space[0].pinned = (1 << 50) + (1 << 49);
     report_of(&summary, &[], &facts(), &Policy::default())
 }

@@ -111,6 +111,7 @@ fn no_json_number_passes_2_to_the_53() {
         }
     }
     walk(&serde_json::to_value(with_findings()).unwrap());
+    walk(&serde_json::to_value(inconclusive()).unwrap());
 }
 
 #[test]

@@ -3,7 +3,7 @@ use super::{
     super::{
         escape::escape,
         format,
-        model::{AccountState, Filesystem},
+        model::{AccountState, Filesystem, SpaceState},
     },
     Detail,
     paper::{Paper, Tone},
@@ -26,13 +26,15 @@ pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         "inodes",
         &format!("{} live with an account, {} checked at their end", fs.inodes, fs.inodes_closed),
     );
+    let (granted, failed) = (format::count(fs.tickets.granted), format::count(fs.tickets.failed));
+    paper.field("tickets", &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")));
     if fs.aborted {
         let text = "aborted: rules over the whole filesystem hold no more from there on";
         let text = paper.tone(Tone::Doubt, text);
         paper.line(&format!("   {text}"));
     }
     space(paper, fs);
-    pools(paper, fs);
+    pools(paper, fs, detail);
     books(paper, fs);
     audit(paper, fs, detail);
     chains(paper, fs, detail);
@@ -41,8 +43,7 @@ pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
 fn life(fs: &Filesystem) -> String {
     let from = if fs.born { "from its mount" } else { "from attach on, in the middle of its life" };
     let to = if fs.ended { "to its unmount" } else { "to the end of the session" };
-    let tickets = format!("tickets {} granted, {} failed", fs.tickets.granted, fs.tickets.failed);
-    format!("{from} {to}; {tickets}; {} ENOSPC events", fs.enospc)
+    format!("{from} {to}")
 }
 
 fn space(paper: &mut Paper, fs: &Filesystem) {
@@ -50,47 +51,56 @@ fn space(paper: &mut Paper, fs: &Filesystem) {
         return;
     }
     paper.blank();
-    let columns =
-        [left("space"), left("used"), right("of"), right("bytes_may_use"), right("bytes_reserved"), right("bytes_pinned")];
-    let rows: Vec<Vec<String>> = fs
-        .space
-        .iter()
-        .map(|(name, state)| {
+    let columns = [left("space"), left("used"), right("of"), right("may_use"), right("reserved"), right("pinned")];
+    let rows = |number: fn(i64) -> String| -> Vec<Vec<String>> {
+        let row = |(name, state): (&String, &SpaceState)| {
             vec![
                 name.clone(),
-                format!("{} {}", paper.bar(state.used, state.total, BAR), format::bytes(state.used, "")),
-                format::bytes(state.total, ""),
-                format::exact(state.bytes_may_use),
-                format::exact(state.bytes_reserved),
-                format::exact(state.bytes_pinned),
+                format!("{} {}", paper.bar(state.used, state.total, BAR), short(state.used)),
+                short(state.total),
+                number(state.bytes_may_use),
+                number(state.bytes_reserved),
+                number(state.bytes_pinned),
             ]
-        })
-        .collect();
-    table::render(paper, &columns, &rows);
+        };
+        fs.space.iter().map(row).collect()
+    };
+    let variants = [rows(format::exact), rows(short)];
+    table::render_first_fit(paper, &columns, &variants);
 }
 
-/// The block_rsvs: what is held of what is claimed.
-fn pools(paper: &mut Paper, fs: &Filesystem) {
-    let pools: Vec<(&String, &AccountState)> = fs.accounts.iter().filter(|(_, state)| state.size.is_some()).collect();
+fn short(bytes: i64) -> String {
+    format::bytes(bytes, "")
+}
+
+/// The block_rsvs: what is held of what is claimed. Empty ones are left out unless all is asked for.
+fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    let holds = |state: &AccountState| [state.size, state.reserved, state.balance].iter().any(|n| n.unwrap_or(0) != 0);
+    let pools: Vec<(&String, &AccountState)> = fs
+        .accounts
+        .iter()
+        .filter(|(_, state)| state.size.is_some() && (detail == Detail::Full || holds(state)))
+        .collect();
     if pools.is_empty() {
         return;
     }
     paper.blank();
     let columns = [left("pool"), left("held"), right("reserved"), right("size"), right("books")];
-    let rows: Vec<Vec<String>> = pools
-        .into_iter()
-        .map(|(name, state)| {
+    let rows = |number: fn(i64) -> String| -> Vec<Vec<String>> {
+        let row = |(name, state): &(&String, &AccountState)| {
             let (reserved, size) = (state.reserved.unwrap_or(0), state.size.unwrap_or(0));
             vec![
-                name.clone(),
+                (*name).clone(),
                 paper.bar(reserved, size, BAR),
-                format::exact(reserved),
-                format::exact(size),
-                state.balance.map_or_else(|| "-".to_owned(), format::exact),
+                number(reserved),
+                number(size),
+                state.balance.map_or_else(|| "-".to_owned(), number),
             ]
-        })
-        .collect();
-    table::render(paper, &columns, &rows);
+        };
+        pools.iter().map(row).collect()
+    };
+    let variants = [rows(format::exact), rows(short)];
+    table::render_first_fit(paper, &columns, &variants);
 }
 
 /// Accounts that only the books know.
@@ -150,10 +160,10 @@ fn chains(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         paper.paragraph(
             "   ",
             &format!(
-                "{} counters chained over {} changes, {} breaks",
-                fs.chains.len(),
-                format::count(links),
-                format::count(breaks)
+                "{} chained over {}, {}",
+                format::counted(fs.chains.len() as u64, "counter"),
+                format::counted(links, "change"),
+                format::counted(breaks, "break")
             ),
         );
     }

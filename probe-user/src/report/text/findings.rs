@@ -13,6 +13,10 @@ use crate::ledger::finding::FindingKind;
 /// Frames shown of the stack of one line of evidence; the finding's own stack is shown whole.
 const EVIDENCE_FRAMES: usize = 3;
 
+const REPRESENTATIVE: &str = "An exact stack was taken at the very event. A representative stack was taken at an earlier \
+                              event of the same context: hook, task group, syscall or worker, subvolume. `--stacks \
+                              all` makes every stack exact.";
+
 pub(super) fn render(paper: &mut Paper, report: &Report) {
     if report.findings.is_empty() {
         return;
@@ -23,10 +27,21 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     for finding in counted.into_iter().chain(ignored) {
         one(paper, finding);
     }
+    let sources = |finding: &Finding| {
+        let origins = finding.origins.iter().map(|origin| origin.stack_source);
+        origins.chain([finding.stack_source]).any(|source| source == StackSource::Representative)
+    };
+    if report.findings.iter().any(sources) {
+        paper.blank();
+        paper.paragraph("   ", REPRESENTATIVE);
+    }
 }
 
 pub(super) fn one(paper: &mut Paper, finding: &Finding) {
-    let times = if finding.count == 1 { String::new() } else { format!(", {} times", format::count(finding.count)) };
+    let times = match finding.count {
+        0 | 1 => String::new(),
+        count => format!(" in {}", format::counted(count, "violation")),
+    };
     let title = format!(
         "#{} {} of {}: {}{times}",
         finding.id,
@@ -99,8 +114,8 @@ fn place(paper: &mut Paper, finding: &Finding) {
 
 fn stack(paper: &mut Paper, what: &str, source: StackSource, frames: &[Frame]) {
     let source = match source {
-        StackSource::Exact => "exact stack, taken at this event",
-        StackSource::Representative => "representative stack, of an earlier event of the same context",
+        StackSource::Exact => "exact stack",
+        StackSource::Representative => "representative stack",
         StackSource::None => "no stack was taken",
     };
     paper.blank();
@@ -114,8 +129,7 @@ fn stack(paper: &mut Paper, what: &str, source: StackSource, frames: &[Frame]) {
 
 fn origin_stack(paper: &mut Paper, finding: &Finding, origin: &OriginOf) {
     let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), &finding.unit);
-    let plural = if origin.count == 1 { "" } else { "s" };
-    let what = format!("reserved: {amount} in {} reservation{plural}", format::count(origin.count));
+    let what = format!("reserved {amount} in {}", format::counted(origin.count, "reservation"));
     stack(paper, &what, origin.stack_source, &origin.stack);
 }
 

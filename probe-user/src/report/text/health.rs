@@ -73,7 +73,7 @@ fn statistics(paper: &mut Paper, report: &Report) {
 fn warnings(paper: &mut Paper, report: &Report) {
     for warning in &report.kernel_warnings {
         let at = frame_text(&warning.at);
-        paper.field("kernel WARN", &format!("{at}, {} times", format::count(warning.count)));
+        paper.field("kernel WARN", &format!("{at}, {}", format::counted(warning.count, "time")));
     }
 }
 
@@ -94,7 +94,7 @@ fn hooks(paper: &mut Paper, hooks: &[Hook], detail: Detail) {
     let missed: u64 = hooks.iter().map(|hook| hook.missed).sum();
     paper.field(
         "hooks",
-        &format!("{attached} of {} attached, {} hits skipped by the kernel", hooks.len(), format::count(missed)),
+        &format!("{attached} of {} attached, {} skipped by the kernel", hooks.len(), format::counted(missed, "hit")),
     );
     for hook in hooks.iter().filter(|hook| hook.state != HookState::Attached) {
         let reason = hook.reason.as_deref().unwrap_or("no reason given");

@@ -21,13 +21,27 @@ pub(super) const fn right(title: &'static str) -> Column {
     Column { title, right: true }
 }
 
-/// Writes the table, two blanks in front of it and between columns. A last column of text is cut at its front.
-pub(super) fn render(paper: &mut Paper, columns: &[Column], rows: &[Vec<String>]) {
+/// Writes the first of these tables that fits the width, or the last.
+pub(super) fn render_first_fit(paper: &mut Paper, columns: &[Column], variants: &[Vec<Vec<String>>]) {
+    let fits = |rows: &&Vec<Vec<String>>| {
+        widths(columns, rows).iter().map(|width| width + 2).sum::<usize>() <= paper.width()
+    };
+    if let Some(rows) = variants.iter().find(fits).or(variants.last()) {
+        render(paper, columns, rows);
+    }
+}
+
+fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
     let widest = |(at, column): (usize, &Column)| {
         let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell));
         cells.max().unwrap_or(0).max(width(column.title))
     };
-    let widths: Vec<usize> = columns.iter().enumerate().map(widest).collect();
+    columns.iter().enumerate().map(widest).collect()
+}
+
+/// Writes the table, two blanks in front of it and between columns. A last column of text is cut at its front.
+pub(super) fn render(paper: &mut Paper, columns: &[Column], rows: &[Vec<String>]) {
+    let widths = widths(columns, rows);
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
     let head = row_text(paper.width(), columns, &widths, &titles);
     let head = paper.tone(Tone::Faint, head.trim_end());

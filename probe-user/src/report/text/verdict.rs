@@ -15,8 +15,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     let (tone, headline) = match report.verdict.0 {
         Verdict::Clean => (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned()),
         Verdict::Findings => {
-            let plural = if counted == 1 { "" } else { "s" };
-            (Tone::Bad, format!("FINDINGS: {counted} finding{plural}"))
+            (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
         }
         Verdict::Inconclusive => {
             (Tone::Doubt, "INCONCLUSIVE: no finding, but something that could hide one was not seen".to_owned())
@@ -24,7 +23,8 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     };
     let ignored = match ignored {
         0 => String::new(),
-        count => format!(" (and {count} that do{} not count)", if count == 1 { "es" } else { "" }),
+        1 => " (1 more finding does not count)".to_owned(),
+        count => format!(" ({count} more findings do not count)"),
     };
     let headline = paper.tone(tone, &headline);
     paper.line(&format!("{headline}{ignored}"));
