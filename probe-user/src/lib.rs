@@ -1,8 +1,10 @@
 //! btrfs-probe: follows every btrfs space reservation from reserve to free on a live kernel.
 //!
-//! Data flows one way: `kernel`, `hooks` -> [`capture`] -> [`ledger`] -> `report`. See ARCHITECTURE.md.
+//! Data flows one way: [`kernel`], [`hooks`] -> [`capture`] -> [`ledger`] -> [`report`]. See ARCHITECTURE.md.
 pub mod capture;
+pub mod cli;
 pub mod hooks;
 pub mod kernel;
 pub mod ledger;
+pub mod report;
 pub mod symbols;

@@ -1,1 +1,18 @@
-fn main() {}
+//! The program: everything is in the library.
+use std::process::ExitCode;
+
+use probe_user::cli::{self, exit::ExitStatus};
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            // One sentence: what failed, then why.
+            #[allow(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]
+            {
+                eprintln!("btrfs-probe: {error:#}");
+            }
+            ExitStatus::Failed.into()
+        }
+    }
+}

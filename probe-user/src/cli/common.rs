@@ -1,0 +1,177 @@
+//! Options that several subcommands share, in groups: what to capture, what to follow, what to report.
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum, builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _}};
+
+use super::{
+    UsageError,
+    parse::{self, FsSelector},
+    session::{CapturePlan, FilterPlan, ReportPlan, StacksChoice, TierChoice},
+};
+use crate::{
+    ledger::finding::FindingKind,
+    report::{
+        build::Policy,
+        escape::escape,
+        ignore,
+        output::{self, Format, Target, TextStyle},
+        text::{ColorChoice, Detail},
+    },
+};
+
+/// How to look; for all subcommands.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct TerminalOpts {
+    /// Say less: the verdict and the findings only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more; -vv adds the diagnostics of the kernel side
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    pub(super) color: ColorChoice,
+}
+
+impl TerminalOpts {
+    pub(super) const fn style(&self) -> TextStyle {
+        let detail = match (self.quiet, self.verbose) {
+            (true, _) => Detail::Brief,
+            (false, 0) => Detail::Normal,
+            (false, _) => Detail::Full,
+        };
+        TextStyle { color: self.color, detail }
+    }
+}
+
+/// How to capture.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Capture")]
+pub(super) struct CaptureOpts {
+    /// Which hooks to use: auto takes the best tier that attaches
+    #[arg(long, value_name = "TIER", value_enum, default_value_t)]
+    tier: TierChoice,
+    /// Size of the ring between kernel and tool, a power of two
+    #[arg(long, value_name = "SIZE", value_parser = parse::ring_size, default_value = parse::RING_DEFAULT)]
+    ring_size: u32,
+    /// When to take stacks: auto where they decide something, all at every record (slow), off never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    stacks: StacksChoice,
+}
+
+impl CaptureOpts {
+    pub(super) const fn plan(&self) -> CapturePlan {
+        let Self { tier, ring_size, stacks } = *self;
+        CapturePlan { tier, ring_bytes: ring_size, stacks }
+    }
+
+    /// True if nothing of it was typed, as far as that shows.
+    pub(super) fn is_default(&self) -> bool {
+        parse::ring_size(parse::RING_DEFAULT) == Ok(self.ring_size)
+            && self.tier == TierChoice::Auto
+            && self.stacks == StacksChoice::Auto
+    }
+}
+
+/// What to follow.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Filter")]
+pub(super) struct FilterOpts {
+    /// Follow this filesystem only; may be given several times
+    #[arg(long = "fs", value_name = "MOUNT|UUID|DEVICE")]
+    filesystems: Vec<FsSelector>,
+    /// Follow inodes of this number only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    inode: Option<u64>,
+    /// Follow this subvolume only
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    subvol: Option<u64>,
+}
+
+impl FilterOpts {
+    pub(super) fn plan(&self) -> Result<FilterPlan, UsageError> {
+        let most = probe_common::config::MAX_FILTER_FS;
+        if self.filesystems.len() > most {
+            let text = format!("--fs was given {} times; at most {most} are possible", self.filesystems.len());
+            return Err(UsageError(text));
+        }
+        let Self { filesystems, inode, subvol } = self.clone();
+        Ok(FilterPlan { filesystems, inode, subvol })
+    }
+}
+
+/// What to report.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Report")]
+pub(super) struct ReportOpts {
+    /// Write the report to FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Format of the report: text, json, ndjson or folded; may be given several times as FORMAT=FILE
+    #[arg(long = "format", value_name = "FORMAT[=FILE]")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
+    formats: Vec<(Format, Option<Target>)>,
+    /// Attribute records and findings to the tests of xfstests
+    #[arg(long)]
+    fstests: bool,
+    /// Let only findings of these kinds (with commas between) count for verdict and exit status
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
+    fail_on: Vec<String>,
+    /// Known findings that do not count: a file of fingerprints, one a line, # begins a comment
+    #[arg(long, value_name = "FILE")]
+    ignore: Option<PathBuf>,
+}
+
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(FindingKind::ALL.map(FindingKind::name))
+}
+
+impl ReportOpts {
+    pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<ReportPlan> {
+        let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
+        let fail_on =
+            FindingKind::ALL.into_iter().filter(|kind| self.fail_on.iter().any(|name| name == kind.name())).collect();
+        Ok(ReportPlan {
+            outputs,
+            style: terminal.style(),
+            policy: Policy { fail_on, ignore: self.known_findings()? },
+            fstests: self.fstests,
+        })
+    }
+
+    fn known_findings(&self) -> anyhow::Result<std::collections::BTreeSet<String>> {
+        let Some(path) = &self.ignore else { return Ok(std::collections::BTreeSet::new()) };
+        let shown = escape(&path.to_string_lossy());
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read the --ignore file {shown}"))?;
+        ignore::parse(&text).map_err(|error| UsageError(format!("--ignore {shown}, {error}")).into())
+    }
+}
+
+impl ValueEnum for TierChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Tracepoints, Self::Functions]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(match self {
+            Self::Auto => "auto".into(),
+            Self::Tracepoints => "tracepoints".into(),
+            Self::Functions => "functions".into(),
+        })
+    }
+}
+
+impl ValueEnum for StacksChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::All, Self::Off]
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(match self {
+            Self::Auto => "auto".into(),
+            Self::All => "all".into(),
+            Self::Off => "off".into(),
+        })
+    }
+}

@@ -1,0 +1,25 @@
+//! `btrfs-probe demo`
+use super::{
+    common::{ReportOpts, TerminalOpts},
+    session::{FilterPlan, Goal, SessionPlan, Source},
+};
+
+/// Show the whole path on a loop-backed btrfs with a workload of its own
+///
+/// Where rights are missing it analyses a real recording that is part of this program, and says so.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    report: ReportOpts,
+}
+
+impl Args {
+    pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
+        Ok(SessionPlan {
+            source: Source::Demo,
+            filter: FilterPlan::default(),
+            goal: Goal::Report(self.report.plan(terminal)?),
+            verbosity: terminal.verbose,
+        })
+    }
+}

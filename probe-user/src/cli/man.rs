@@ -1,0 +1,91 @@
+//! `btrfs-probe man`: one page with all subcommands, made from the same description as the help texts.
+use std::io::{self, Write};
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use super::exit::ExitStatus;
+use crate::report::output;
+
+/// Print the manual page; read it with `btrfs-probe man | man -l -`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+impl Args {
+    #[allow(clippy::unused_self, reason = "all subcommands are called alike")]
+    pub(super) fn print(&self) -> anyhow::Result<ExitStatus> {
+        let mut page = Vec::new();
+        render(&mut page)?;
+        output::print(&page)?;
+        Ok(ExitStatus::Clean)
+    }
+}
+
+fn render(page: &mut Vec<u8>) -> io::Result<()> {
+    let mut root = super::Cli::command();
+    root.build();
+    let man = Man::new(root.clone()).section("8").manual("System Administration");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    writeln!(page, ".SH COMMANDS")?;
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        // Global options are shown once, above.
+        let own = command.clone().mut_args(|arg| {
+            let shown_above = arg.is_global_set() || arg.get_id() == "help";
+            if shown_above { arg.hide(true) } else { arg }
+        });
+        let man = Man::new(own);
+        let mut section = Vec::new();
+        man.render_synopsis_section(&mut section)?;
+        man.render_description_section(&mut section)?;
+        man.render_options_section(&mut section)?;
+        writeln!(page, ".SS {}", command.get_name())?;
+        // Sections within a subsection would end it; their titles become bold lines.
+        for line in String::from_utf8_lossy(&section).lines() {
+            match line.strip_prefix(".SH ") {
+                Some("SYNOPSIS" | "DESCRIPTION") => writeln!(page, ".PP")?,
+                Some(title) => writeln!(page, ".PP\n.B {title}")?,
+                None => writeln!(page, "{line}")?,
+            }
+        }
+    }
+    write!(page, "{EXIT_STATUS}")
+}
+
+const EXIT_STATUS: &str = "\
+.SH \"EXIT STATUS\"
+.TP
+0
+Clean: no rule was broken, and nothing that matters was missed.
+.TP
+1
+The tool failed.
+.TP
+2
+What was typed makes no sense.
+.TP
+3
+Findings that count.
+.TP
+4
+Inconclusive: no finding, but something that could hide one was not seen.
+.PP
+.B run
+and
+.B record
+pass on the status of COMMAND when there is no finding and COMMAND failed.
+.SH ENVIRONMENT
+.TP
+NO_COLOR
+If set and not empty, no colours unless \\-\\-color asks for them.
+.TP
+COLUMNS
+Width of text that does not go to a terminal, from 60 to 200.
+.TP
+RUST_LOG
+Diagnostics in detail, for example
+.BR probe_user=debug .
+";

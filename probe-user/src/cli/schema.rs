@@ -1,0 +1,30 @@
+//! `btrfs-probe schema`
+use super::exit::ExitStatus;
+use crate::report::{output, schema};
+
+/// Print the JSON Schema of the report or of the NDJSON stream
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Of what
+    #[arg(value_name = "WHAT", value_enum)]
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// The report of --format json
+    Report,
+    /// A line of --format ndjson
+    Stream,
+}
+
+impl Args {
+    pub(super) fn print(&self) -> anyhow::Result<ExitStatus> {
+        let schema = match self.what {
+            What::Report => schema::report(),
+            What::Stream => schema::stream(),
+        };
+        output::print(schema::print(&schema)?.as_bytes())?;
+        Ok(ExitStatus::Clean)
+    }
+}

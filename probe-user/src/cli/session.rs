@@ -1,0 +1,162 @@
+//! What a subcommand wants of a session, free of any syntax, and where sessions begin.
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use super::{exit::ExitStatus, parse::FsSelector};
+use crate::report::{
+    build::Policy,
+    output::{Output, TextStyle},
+};
+
+/// A session: where records come from, which of them, and what becomes of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPlan {
+    /// Where records come from.
+    pub source: Source,
+    /// Which records.
+    pub filter: FilterPlan,
+    /// What becomes of them.
+    pub goal: Goal,
+    /// `-v` count: 2 and more show the diagnostics of the kernel side.
+    pub verbosity: u8,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The running kernel.
+    Live {
+        /// How to capture.
+        capture: CapturePlan,
+        /// When to stop.
+        until: Until,
+    },
+    /// A recording.
+    Recording(PathBuf),
+    /// A loop-backed filesystem and workload of our own, or the bundled recording where rights are missing.
+    Demo,
+}
+
+/// When a live session ends. Ctrl-C and SIGTERM end each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When this command has ended: program first, then its arguments.
+    Command(Vec<OsString>),
+    /// After this time.
+    Elapsed(Duration),
+    /// Only on a signal.
+    Signal,
+}
+
+/// What becomes of the records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// A report at the end.
+    Report(ReportPlan),
+    /// Findings the moment they are made, and a report at the end.
+    Watch(ReportPlan),
+    /// A recording; no analysis.
+    Record {
+        /// Whereto.
+        file: PathBuf,
+        /// Note the tests of xfstests in it.
+        fstests: bool,
+    },
+}
+
+/// How to capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapturePlan {
+    /// `--tier`
+    pub tier: TierChoice,
+    /// `--ring-size` in bytes, a power of two.
+    pub ring_bytes: u32,
+    /// `--stacks`
+    pub stacks: StacksChoice,
+}
+
+/// `--tier`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The best one that attaches.
+    #[default]
+    Auto,
+    /// Raw tracepoints only.
+    Tracepoints,
+    /// Functions too; fail if they do not attach.
+    Functions,
+}
+
+/// `--stacks`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StacksChoice {
+    /// Where they are rare and decisive, and one per context.
+    #[default]
+    Auto,
+    /// At every record.
+    All,
+    /// Never.
+    Off,
+}
+
+impl StacksChoice {
+    /// The number for `probe_common::config::Config::stacks`.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Auto => probe_common::config::STACKS_AUTO,
+            Self::All => probe_common::config::STACKS_ALL,
+            Self::Off => probe_common::config::STACKS_OFF,
+        }
+    }
+}
+
+/// What to follow; empty fields follow all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterPlan {
+    /// `--fs`
+    pub filesystems: Vec<FsSelector>,
+    /// `--inode`
+    pub inode: Option<u64>,
+    /// `--subvol`
+    pub subvol: Option<u64>,
+}
+
+/// What to report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportPlan {
+    /// Formats and files; never empty, never two for one place.
+    pub outputs: Vec<Output>,
+    /// `--color`, `-q`, `-v`
+    pub style: TextStyle,
+    /// `--fail-on`, `--ignore`
+    pub policy: Policy,
+    /// `--fstests`
+    pub fstests: bool,
+}
+
+/// What `doctor` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoctorPlan {
+    /// `--json`
+    pub json: bool,
+    /// `--color`, `-q`, `-v`
+    pub style: TextStyle,
+}
+
+/// Carries out a session.
+///
+/// # Errors
+/// The tool failed.
+pub fn execute(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
+    log::debug!("{plan:?}");
+    anyhow::bail!("capture is not part of this build; take one that was made with `cargo xtask build`")
+}
+
+/// Says what this kernel lets us see.
+///
+/// # Errors
+/// The tool failed.
+pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
+    log::debug!("{plan:?}");
+    anyhow::bail!("capture is not part of this build; take one that was made with `cargo xtask build`")
+}

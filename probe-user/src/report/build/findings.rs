@@ -1,0 +1,119 @@
+//! Findings of the ledger to findings of the report.
+use super::{ReportInput, StackResolver};
+use crate::{
+    ledger::finding::{Evidence, Finding, Origin, StackRef, TaskRef},
+    report::{
+        fingerprint::fingerprint,
+        model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task},
+    },
+};
+
+/// All findings, in the ledger's order.
+pub(super) fn build(input: &ReportInput<'_>, findings: &[Finding]) -> Vec<model::Finding> {
+    findings.iter().map(|finding| one(input, finding)).collect()
+}
+
+/// One finding. Public so that it can be shown the moment it is made.
+#[must_use]
+pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
+    // Destructured, so that a new field of the ledger cannot be forgotten here.
+    let Finding {
+        id,
+        kind,
+        account,
+        fs,
+        root,
+        ino,
+        generation,
+        amount,
+        balance_before,
+        first_seen,
+        last_seen,
+        count,
+        task,
+        stack,
+        origins,
+        evidence,
+        confidence,
+        explanation,
+    } = finding;
+    let (frames, stack_source) = resolve(input.stacks, *stack);
+    let fingerprint = fingerprint(*kind, *account, &frames);
+    let ignored = input.policy.ignores(*kind, &fingerprint);
+    model::Finding {
+        id: *id,
+        fingerprint,
+        kind: (*kind).into(),
+        account: (*account).into(),
+        filesystem: input.uuid(*fs),
+        root: root.map(|root| root as i64),
+        inode: *ino,
+        generation: *generation,
+        path: root.zip(*ino).and_then(|(root, ino)| path(input, *fs, root, ino)),
+        amount: *amount as i64,
+        unit: account.unit().to_owned(),
+        balance_before: *balance_before,
+        first_seen_ns: input.since_start(*first_seen),
+        last_seen_ns: input.since_start(*last_seen),
+        count: *count,
+        task: task.as_ref().map(task_of),
+        test: test_of(input, *id),
+        stack: frames,
+        stack_source,
+        origins: origins.iter().map(|origin| origin_of(input.stacks, origin)).collect(),
+        evidence: evidence.iter().map(|line| evidence_of(input, line)).collect(),
+        confidence: (*confidence).into(),
+        explanation: explanation.clone(),
+        doc: format!("docs/findings/{}.md", kind.name()),
+        ignored,
+    }
+}
+
+/// Frames of a stack id; none for id 0.
+pub(super) fn frames(stacks: &dyn StackResolver, id: u64) -> Vec<Frame> {
+    if id == 0 { Vec::new() } else { stacks.frames(id) }
+}
+
+fn resolve(stacks: &dyn StackResolver, stack: StackRef) -> (Vec<Frame>, StackSource) {
+    let frames = frames(stacks, stack.id);
+    let source = if frames.is_empty() {
+        StackSource::None
+    } else if stack.representative {
+        StackSource::Representative
+    } else {
+        StackSource::Exact
+    };
+    (frames, source)
+}
+
+fn path(input: &ReportInput<'_>, fs: u32, root: u64, ino: u64) -> Option<String> {
+    input.facts.paths.get(&(fs, root, ino)).cloned().or_else(|| {
+        let inodes = &input.summary.inodes;
+        inodes.iter().find(|inode| (inode.fs, inode.root, inode.ino) == (fs, root, ino))?.path.clone()
+    })
+}
+
+fn test_of(input: &ReportInput<'_>, id: u32) -> Option<String> {
+    input.facts.tests.iter().find(|test| test.finding_ids.contains(&id)).map(|test| test.name.clone())
+}
+
+fn task_of(task: &TaskRef) -> Task {
+    let TaskRef { tid, pid, comm } = task;
+    Task { pid: (*pid != 0).then_some(*pid), tid: *tid, comm: comm.clone() }
+}
+
+fn origin_of(stacks: &dyn StackResolver, origin: &Origin) -> OriginOf {
+    let Origin { bytes, count, stack } = *origin;
+    let (stack, stack_source) = resolve(stacks, stack);
+    OriginOf { bytes, count, stack, stack_source }
+}
+
+fn evidence_of(input: &ReportInput<'_>, evidence: &Evidence) -> EvidenceLine {
+    let Evidence { time, tid, text, stack } = evidence;
+    EvidenceLine {
+        time_ns: input.since_start(*time),
+        tid: *tid,
+        text: text.clone(),
+        stack: frames(input.stacks, *stack),
+    }
+}

@@ -1,0 +1,101 @@
+//! Builds the report from the ledger's plain data and the facts of the session.
+//!
+//! Pure: no file, no clock. Whoever calls it has the symbols, the wall clock and the mount table at hand and
+//! passes them in, so that a live run and its replay can pass the same and get the same report.
+mod facts;
+mod filesystems;
+mod findings;
+mod inodes;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use probe_common::loss::LossClass;
+
+pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
+pub use verdict::Policy;
+
+use super::model::{
+    FailedReservationTotals, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION, StatisticTotals, Tool,
+};
+use crate::ledger::summary::{FailedReservations, Statistics};
+
+/// Builds the report.
+#[must_use]
+pub fn build(input: &ReportInput<'_>) -> Report {
+    let ReportInput { summary, findings, stacks, facts, policy } = input;
+    let findings = findings::build(input, findings);
+    let (verdict, verdict_reasons) = verdict::decide(summary, &findings, &facts.doubts, policy);
+    Report {
+        schema_version: SCHEMA_VERSION,
+        tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        kernel: facts.kernel.clone(),
+        tier: facts.tier,
+        tier_reason: facts.tier_reason.clone(),
+        hooks: facts.hooks.clone(),
+        started_at: facts.started_at.to_string(),
+        ended_at: facts.ended_at.to_string(),
+        started_monotonic_ns: facts.started_monotonic_ns.to_string(),
+        duration_ns: facts.duration_ns,
+        command: facts.command.clone(),
+        verdict: verdict.into(),
+        verdict_reasons,
+        loss: loss(&summary.loss),
+        filesystems: filesystems::build(summary, facts),
+        failed_reservations: failed(summary.failed),
+        findings,
+        inodes: inodes::build(summary),
+        tests: facts.tests.clone(),
+        kernel_warnings: summary
+            .warnings
+            .iter()
+            .map(|&(address, count, stack)| KernelWarning {
+                at: stacks.symbolize(address),
+                count,
+                stack: findings::frames(*stacks, stack),
+            })
+            .collect(),
+        statistics: statistics(&summary.statistics),
+    }
+}
+
+/// Loss by class. All classes are listed, so that a script need not tell "none" from "not known".
+#[must_use]
+pub fn loss(by_class: &BTreeMap<LossClass, u64>) -> Loss {
+    let of = |class: LossClass| by_class.get(&class).copied().unwrap_or(0);
+    Loss {
+        records: of(LossClass::BooksRecord)
+            .saturating_add(of(LossClass::ChainRecord))
+            .saturating_add(of(LossClass::Descriptive)),
+        stacks: of(LossClass::Stack),
+        by_class: LossClass::ALL.into_iter().map(|class| (class.name().to_owned(), of(class))).collect(),
+    }
+}
+
+fn failed(failed: FailedReservations) -> FailedReservationTotals {
+    let FailedReservations { total, raced, not_raced, balanced, undecided } = failed;
+    FailedReservationTotals { total, raced, not_raced, balanced, undecided }
+}
+
+fn statistics(statistics: &Statistics) -> StatisticTotals {
+    let Statistics {
+        records_by_hook,
+        records,
+        links,
+        order_checked,
+        order_unknown,
+        inodes_closed,
+        overlapping,
+        peak_records_per_second,
+    } = statistics;
+    StatisticTotals {
+        records: *records,
+        by_hook: records_by_hook.iter().map(|(hook, count)| (hook.name().to_owned(), *count)).collect(),
+        peak_rates: PeakRates { records_per_second: *peak_records_per_second },
+        links: *links,
+        order_checked: *order_checked,
+        order_unknown: *order_unknown,
+        inodes_closed: *inodes_closed,
+        overlapping: *overlapping,
+    }
+}

@@ -1,0 +1,80 @@
+//! The verdict after `--ignore` and `--fail-on`.
+//!
+//! A finding that is ignored stays in the report and does not count. Ignoring never turns doubt into `clean`: when
+//! no finding counts, whatever could hide one decides between `clean` and `inconclusive`.
+use std::collections::BTreeSet;
+
+use crate::{
+    ledger::{
+        finding::FindingKind,
+        summary::{Summary, Verdict},
+    },
+    report::model::{Finding, IgnoredBy},
+};
+
+/// Which findings count. The default counts all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Only these kinds count; all if empty.
+    pub fail_on: BTreeSet<FindingKind>,
+    /// Fingerprints that do not count.
+    pub ignore: BTreeSet<String>,
+}
+
+impl Policy {
+    /// Why a finding does not count, if so.
+    #[must_use]
+    pub fn ignores(&self, kind: FindingKind, fingerprint: &str) -> Option<IgnoredBy> {
+        if self.ignore.contains(fingerprint) {
+            Some(IgnoredBy::IgnoreFile)
+        } else if !self.fail_on.is_empty() && !self.fail_on.contains(&kind) {
+            Some(IgnoredBy::FailOn)
+        } else {
+            None
+        }
+    }
+}
+
+/// The verdict and its reasons.
+pub(super) fn decide(
+    summary: &Summary,
+    findings: &[Finding],
+    doubts: &[String],
+    policy: &Policy,
+) -> (Verdict, Vec<String>) {
+    let counted = findings.iter().any(|finding| finding.ignored.is_none());
+    let mut reasons = Vec::new();
+    let verdict = if counted || findings.is_empty() {
+        reasons.extend(summary.verdict_reasons.iter().cloned());
+        summary.verdict
+    } else {
+        // The ledger said `findings`, and none of them counts: its reasons speak of what is now ignored.
+        let touching = summary.loss.iter().filter(|(class, _)| class.touches_books());
+        match touching.map(|(_, count)| *count).sum::<u64>() {
+            0 => Verdict::Clean,
+            lost => {
+                reasons.push(format!("{lost} losses could have touched the books."));
+                Verdict::Inconclusive
+            }
+        }
+    };
+    for doubt in doubts {
+        if !reasons.contains(doubt) {
+            reasons.push(doubt.clone());
+        }
+    }
+    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
+    reasons.extend(ignored_sentence(findings, IgnoredBy::IgnoreFile, "named in the --ignore file"));
+    let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
+    let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));
+    reasons.extend(ignored_sentence(findings, IgnoredBy::FailOn, &others));
+    (verdict, reasons)
+}
+
+fn ignored_sentence(findings: &[Finding], by: IgnoredBy, why: &str) -> Option<String> {
+    match findings.iter().filter(|finding| finding.ignored == Some(by)).count() {
+        0 => None,
+        1 => Some(format!("1 finding does not count: it is {why}.")),
+        count => Some(format!("{count} findings do not count: they are {why}.")),
+    }
+}

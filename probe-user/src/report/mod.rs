@@ -1,0 +1,22 @@
+//! From the ledger's plain data to what a person or a script reads.
+//!
+//! [`build`] makes one [`model::Report`] of it; every format is a pure function of that report, so no two formats
+//! can disagree. [`output`] is the only file here that writes.
+//!
+//! Refused: reading symbols, mounts or clocks here (the caller passes them in); deciding what is a finding (the
+//! ledger does); obeying anything in a name that came from the kernel ([`escape`]).
+pub mod build;
+pub mod escape;
+pub mod fingerprint;
+pub mod folded;
+pub mod format;
+pub mod ignore;
+pub mod json;
+pub mod model;
+pub mod ndjson;
+pub mod output;
+pub mod schema;
+pub mod text;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What the session was: tool, kernel, tier, hooks, tests.
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::VerdictName;
+
+/// The tool that made the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// `btrfs-probe`
+    pub name: String,
+    /// Version of the tool.
+    pub version: String,
+}
+
+/// The kernel that was watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// `uname -r`
+    pub release: String,
+    /// `uname -m`
+    pub machine: String,
+    /// How btrfs is built.
+    pub btrfs: BtrfsKind,
+}
+
+/// How btrfs is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BtrfsKind {
+    /// Part of vmlinux.
+    Builtin,
+    /// `btrfs.ko`
+    Module,
+}
+
+/// What a session can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Raw tracepoints only.
+    Tracepoints,
+    /// In addition kprobes, or fentry and fexit, on the reserve and release functions.
+    Functions,
+}
+
+impl Tier {
+    /// Name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoints => "tracepoints",
+            Self::Functions => "functions",
+        }
+    }
+}
+
+/// One hook of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// Stable id, also the key of `statistics.by_hook`.
+    pub id: String,
+    /// How it attaches: `raw_tracepoint`, `tp_btf`, `kprobe`, `fentry`, ...
+    pub kind: String,
+    /// What it attaches to on this kernel: a tracepoint or a function.
+    pub target: String,
+    /// What became of it.
+    pub state: HookState,
+    /// Why it is not attached; null if it is.
+    pub reason: Option<String>,
+    /// How often it ran.
+    pub hits: u64,
+    /// How often it should have run and was skipped by the kernel (recursion).
+    pub missed: u64,
+}
+
+/// What became of a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum HookState {
+    /// It ran.
+    Attached,
+    /// It was left out, because this kernel lacks something or it was not asked for.
+    Skipped,
+    /// It should have been attached and the kernel refused.
+    Failed,
+}
+
+impl HookState {
+    /// Name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One test of a test suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Test {
+    /// Name, for example `generic/269`.
+    pub name: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+    /// Length in ns.
+    pub duration_ns: u64,
+    /// The suite's own result (`pass`, `fail`, `notrun`); null where it was not seen.
+    pub result: Option<String>,
+    /// Verdict of its window.
+    pub verdict: VerdictName,
+    /// `findings[].id` that fell into its window.
+    pub finding_ids: Vec<u32>,
+    /// Records in its window.
+    pub records: u64,
+    /// Records that were lost in its window.
+    pub lost: u64,
+}

@@ -1,0 +1,77 @@
+//! Loss, failed reservations, the kernel's warnings, numbers.
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Frame;
+
+/// What was not seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// Records that found no room: `books_record`, `chain_record` and `descriptive` together.
+    pub records: u64,
+    /// Stacks that found no room or could not be walked.
+    pub stacks: u64,
+    /// Every class, the ones without loss too.
+    pub by_class: BTreeMap<String, u64>,
+}
+
+/// Failed delalloc metadata reservations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailedReservationTotals {
+    /// All.
+    pub total: u64,
+    /// A release on the same inode raced in between.
+    pub raced: u64,
+    /// Nobody raced.
+    pub not_raced: u64,
+    /// The failing side gave back exactly what it had taken.
+    pub balanced: u64,
+    /// Whether they were balanced could not be seen.
+    pub undecided: u64,
+}
+
+/// One place in the kernel that warned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KernelWarning {
+    /// The place.
+    pub at: Frame,
+    /// How often.
+    pub count: u64,
+    /// Stack of one of them; innermost frame first, empty if none was taken.
+    pub stack: Vec<Frame>,
+}
+
+/// Numbers of the session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticTotals {
+    /// Records in the stream.
+    pub records: u64,
+    /// Records by the hook that sent them.
+    pub by_hook: BTreeMap<String, u64>,
+    /// Highest rates.
+    pub peak_rates: PeakRates,
+    /// Chain links checked, all counters and inodes.
+    pub links: u64,
+    /// Reservations whose order (reserve, then publish) was checked.
+    pub order_checked: u64,
+    /// Reservations whose order could not be decided.
+    pub order_unknown: u64,
+    /// Inodes whose end of life was checked.
+    pub inodes_closed: u64,
+    /// Overlapping, unserialised reservations on one inode.
+    pub overlapping: u64,
+}
+
+/// Highest rates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeakRates {
+    /// Most records in one second of the stream.
+    pub records_per_second: u64,
+}

@@ -1,0 +1,93 @@
+//! The report as lines of JSON, `{"type":...}` each: findings, losses and tests as they come, the report at last.
+//!
+//! A line is one object and never holds a newline, so a reader may follow the file while it grows. The last
+//! line of a session that ended well is its `report`; a stream without one was cut off.
+use std::io::{self, Write};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::model::{Finding, Loss, Report, Test};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum StreamLine {
+    /// A rule was broken. Sent again under the same `id` when its `count` has grown by the end of the session.
+    Finding(Finding),
+    /// The loss counters changed.
+    Loss(LossLine),
+    /// A test began.
+    TestStart(TestStart),
+    /// A test ended.
+    TestEnd(Test),
+    /// The session ended.
+    Report(Box<Report>),
+}
+
+/// The loss counters changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LossLine {
+    /// ns since the start of the session.
+    pub time_ns: u64,
+    /// The counters since the start of the session.
+    pub loss: Loss,
+}
+
+/// A test began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestStart {
+    /// Name, for example `generic/269`.
+    pub name: String,
+    /// Start, RFC 3339, UTC.
+    pub started_at: String,
+}
+
+/// Writes lines, each flushed at once, so that a reader sees a finding when it is made.
+#[derive(Debug)]
+pub struct LineWriter<W: Write> {
+    writer: W,
+}
+
+impl<W: Write> LineWriter<W> {
+    /// Lines go to `writer`.
+    pub const fn new(writer: W) -> Self {
+        Self { writer }
+    }
+
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn line(&mut self, line: &StreamLine) -> io::Result<()> {
+        // One write a line: a reader never sees half of one from us.
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.writer.write_all(&text)?;
+        self.writer.flush()
+    }
+}
+
+/// Writes a whole report as lines: its tests, its findings, its loss if there is any, and itself.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
+    let mut lines = LineWriter::new(writer);
+    for test in &report.tests {
+        let start = TestStart { name: test.name.clone(), started_at: test.started_at.clone() };
+        lines.line(&StreamLine::TestStart(start))?;
+        for finding in report.findings.iter().filter(|finding| test.finding_ids.contains(&finding.id)) {
+            lines.line(&StreamLine::Finding(finding.clone()))?;
+        }
+        lines.line(&StreamLine::TestEnd(test.clone()))?;
+    }
+    let of_a_test = |id: u32| report.tests.iter().any(|test| test.finding_ids.contains(&id));
+    for finding in report.findings.iter().filter(|finding| !of_a_test(finding.id)) {
+        lines.line(&StreamLine::Finding(finding.clone()))?;
+    }
+    if report.loss.by_class.values().any(|count| *count > 0) {
+        lines.line(&StreamLine::Loss(LossLine { time_ns: report.duration_ns, loss: report.loss.clone() }))?;
+    }
+    lines.line(&StreamLine::Report(Box::new(report.clone())))
+}

@@ -1,0 +1,272 @@
+//! Where a report goes, and in which format. The only file of the report that writes.
+//!
+//! A file is written aside, in its own folder, with mode 0600, flushed to the disk, and renamed: whoever reads the
+//! name sees a whole report or the one before. What is no regular file (a pipe, `/dev/null`) is written to directly,
+//! since renaming over it would replace it. A reader that closes standard output early has had enough; that is no
+//! error.
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    folded, json,
+    model::Report,
+    ndjson,
+    text::{self, ColorChoice, Detail},
+};
+
+/// A format of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// For a person.
+    Text,
+    /// One JSON document.
+    Json,
+    /// Lines of JSON.
+    Ndjson,
+    /// Folded stacks.
+    Folded,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Ndjson, Self::Folded];
+
+    /// Name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Folded => "folded",
+        }
+    }
+}
+
+/// Where a report goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(PathBuf),
+}
+
+/// One report to write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// In which format.
+    pub format: Format,
+    /// Whereto.
+    pub target: Target,
+}
+
+/// A report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// No room.
+    #[error("cannot write the report to {target}: the disk is full; free some space or name a file elsewhere")]
+    Full {
+        /// What was written to.
+        target: String,
+    },
+    /// Anything else.
+    #[error("cannot write the report to {target}: {source}")]
+    Io {
+        /// What was written to.
+        target: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl OutputError {
+    fn new(target: &Target, source: io::Error) -> Self {
+        let target = match target {
+            Target::Stdout => "standard output".to_owned(),
+            Target::File(path) => super::escape::escape(&path.to_string_lossy()),
+        };
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { target },
+            _ => Self::Io { target, source },
+        }
+    }
+}
+
+/// How text looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextStyle {
+    /// `--color`
+    pub color: ColorChoice,
+    /// `-q`, `-v`
+    pub detail: Detail,
+}
+
+impl Output {
+    /// Renders and writes the report.
+    ///
+    /// # Errors
+    /// The target cannot be written; a closed pipe on standard output is none.
+    pub fn write(&self, report: &Report, style: TextStyle) -> Result<(), OutputError> {
+        let bytes = self.render(report, style).map_err(|error| OutputError::new(&self.target, error))?;
+        let written = match &self.target {
+            Target::Stdout => forgive_closed_pipe(write_stdout(&bytes)),
+            Target::File(path) => write_file(path, &bytes),
+        };
+        written.map_err(|error| OutputError::new(&self.target, error))
+    }
+
+    fn render(&self, report: &Report, style: TextStyle) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match self.format {
+            Format::Text => {
+                let look = text::look_for(style.color, self.target != Target::Stdout);
+                bytes = text::render(report, look, style.detail).into_bytes();
+            }
+            Format::Json => json::write(report, &mut bytes)?,
+            Format::Ndjson => ndjson::write(report, &mut bytes)?,
+            Format::Folded => folded::write(report, &mut bytes)?,
+        }
+        Ok(bytes)
+    }
+
+    /// Finds out before the session whether the report can be written after it. Leaves nothing behind and keeps
+    /// nothing open: the file may lie on the very filesystem that is to be unmounted under test.
+    ///
+    /// # Errors
+    /// The target cannot be written.
+    pub fn check(&self) -> Result<(), OutputError> {
+        let Target::File(path) = &self.target else { return Ok(()) };
+        let checked = match place_of(path) {
+            Ok(Place::Direct(path)) => fs::OpenOptions::new().write(true).open(path).map(drop),
+            Ok(Place::Aside { folder, .. }) => aside(&folder).map(drop),
+            Err(error) => Err(error),
+        };
+        checked.map_err(|error| OutputError::new(&self.target, error))
+    }
+}
+
+/// Writes to standard output.
+fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// A reader that closed the pipe (`head`, `less`) has seen what it wanted.
+fn forgive_closed_pipe(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Prints to standard output what is no report (a schema, a manual page); a closed pipe is no error.
+///
+/// # Errors
+/// See [`OutputError`].
+pub fn print(bytes: &[u8]) -> Result<(), OutputError> {
+    forgive_closed_pipe(write_stdout(bytes)).map_err(|error| OutputError::new(&Target::Stdout, error))
+}
+
+/// How a path is written to.
+enum Place {
+    /// A pipe or device: opened and written.
+    Direct(PathBuf),
+    /// A regular file, or none yet: written aside in `folder` and renamed to `file`.
+    Aside { folder: PathBuf, file: PathBuf },
+}
+
+fn place_of(path: &Path) -> io::Result<Place> {
+    // A link is followed, so that it stays one and the file it names is replaced.
+    let file = match fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    match fs::metadata(&file) {
+        Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(meta) if !meta.is_file() => return Ok(Place::Direct(file)),
+        _ => {}
+    }
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(Place::Aside { folder, file })
+}
+
+/// A new file beside the target: mode 0600, gone when dropped.
+fn aside(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(".btrfs-probe-").suffix(".tmp").tempfile_in(folder)
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match place_of(path)? {
+        Place::Direct(path) => fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        Place::Aside { folder, file } => {
+            let mut temporary = aside(&folder)?;
+            temporary.write_all(bytes)?;
+            // Before the rename, since a full disk may show only here.
+            temporary.as_file().sync_all()?;
+            temporary.persist(file).map(drop).map_err(|failed| failed.error)
+        }
+    }
+}
+
+/// Reads `FORMAT` or `FORMAT=FILE`; a FILE of `-` is standard output.
+///
+/// # Errors
+/// One sentence: an unknown format, or no name behind the `=`.
+pub fn parse_format(typed: &OsStr) -> Result<(Format, Option<Target>), String> {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    let bytes = typed.as_bytes();
+    let (name, file) = match bytes.iter().position(|byte| *byte == b'=') {
+        Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..)),
+        None => (bytes, None),
+    };
+    let name = String::from_utf8_lossy(name);
+    let Some(format) = Format::ALL.into_iter().find(|format| format.name() == name) else {
+        let known: Vec<&str> = Format::ALL.into_iter().map(Format::name).collect();
+        return Err(format!("unknown format `{name}`; choose one of {}", known.join(", ")));
+    };
+    match file {
+        None => Ok((format, None)),
+        Some(b"") => Err(format!("`{name}=` lacks a file name; write {name}=FILE")),
+        Some(b"-") => Ok((format, Some(Target::Stdout))),
+        Some(file) => Ok((format, Some(Target::File(PathBuf::from(OsString::from_vec(file.to_vec())))))),
+    }
+}
+
+/// What was typed with `--format` and `-o` to outputs. A format without a file goes to `-o`, else to standard output.
+///
+/// # Errors
+/// One sentence, if two reports would go to one place.
+pub fn plan(formats: &[(Format, Option<Target>)], file: Option<&Path>) -> Result<Vec<Output>, String> {
+    let default = match file {
+        Some(path) if path != Path::new("-") => Target::File(path.to_owned()),
+        _ => Target::Stdout,
+    };
+    let mut outputs: Vec<Output> = formats
+        .iter()
+        .map(|(format, target)| Output { format: *format, target: target.clone().unwrap_or(default.clone()) })
+        .collect();
+    let default_used = formats.iter().any(|(_, target)| target.is_none());
+    if outputs.is_empty() || (file.is_some() && !default_used) {
+        outputs.push(Output { format: Format::Text, target: default });
+    }
+    for (at, output) in outputs.iter().enumerate() {
+        if outputs.iter().take(at).any(|earlier| earlier.target == output.target) {
+            let place = match &output.target {
+                Target::Stdout => "standard output".to_owned(),
+                Target::File(path) => super::escape::escape(&path.to_string_lossy()),
+            };
+            return Err(format!("two reports would go to {place}; give each a file with --format FORMAT=FILE"));
+        }
+    }
+    Ok(outputs)
+}

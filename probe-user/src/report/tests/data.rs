@@ -1,0 +1,281 @@
+//! Known data: a summary with one filesystem, and findings as the ledger would make them.
+use std::collections::BTreeMap;
+
+use probe_common::{
+    fs::{Levels, Rsv, SpaceLevels},
+    hook::HookId,
+    loss::LossClass,
+};
+
+use crate::{
+    ledger::{
+        finding::{
+            Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
+        },
+        summary::{
+            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, Statistics, Summary, Verdict,
+        },
+    },
+    report::{
+        build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
+        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Tier},
+    },
+};
+
+pub(super) const FSID: [u8; 16] = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];
+/// `CLOCK_MONOTONIC` at the start: beyond 2^53, as after 105 days of uptime.
+const START: u64 = (1 << 53) + 12_345;
+
+/// Stack 1 frees, stack 2 reserves, stack 3 lies in a module and has a frame without a symbol.
+pub(super) struct Stacks;
+
+impl StackResolver for Stacks {
+    fn frames(&self, id: u64) -> Vec<Frame> {
+        let names: &[(&str, u64)] = match id {
+            1 => &[
+                ("bpf_trace_run5", 0x80),
+                ("__traceiter_btrfs_space_reservation", 0x41),
+                ("btrfs_inode_rsv_release", 0xd3),
+                ("btrfs_delalloc_release_extents", 0x9a),
+                ("btrfs_buffered_write", 0x5c1),
+                ("btrfs_do_write_iter", 0x1be),
+                ("vfs_write", 0x2a7),
+                ("ksys_write", 0x6d),
+                ("do_syscall_64", 0x82),
+            ],
+            2 => &[
+                ("btrfs_delalloc_reserve_metadata", 0x1f0),
+                ("btrfs_buffered_write", 0x2b4),
+                ("btrfs_do_write_iter", 0x1be),
+                ("vfs_write", 0x2a7),
+            ],
+            3 => &[("btrfs_destroy_inode.cold", 0x11), ("", 0), ("evict", 0x118)],
+            _ => &[],
+        };
+        let frame = |(at, (name, offset)): (usize, &(&str, u64))| Frame {
+            address: format!("{:#x}", 0xffff_ffff_8150_0000_u64 + 0x1000 * at as u64 + offset),
+            symbol: (!name.is_empty()).then(|| (*name).to_owned()),
+            offset: (!name.is_empty()).then_some(*offset),
+            module: name.starts_with("btrfs_").then(|| "btrfs".to_owned()),
+        };
+        names.iter().enumerate().map(frame).collect()
+    }
+}
+
+pub(super) fn over_release() -> Finding {
+    Finding {
+        id: 0,
+        kind: FindingKind::OverRelease,
+        account: Account::InodeMetaRsv,
+        fs: 0x101,
+        root: Some(5),
+        ino: Some(257),
+        generation: Some(9),
+        amount: 131_072,
+        balance_before: Some(0),
+        first_seen: START + 1_203_004_567,
+        last_seen: START + 1_203_004_567,
+        count: 1,
+        task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio\x1b[2J".to_owned() }),
+        stack: StackRef { id: 1, representative: false },
+        origins: vec![Origin { bytes: 262_144, count: 2, stack: StackRef { id: 2, representative: true } }],
+        evidence: vec![
+            Evidence {
+                time: START + 1_203_001_000,
+                tid: 4243,
+                text: "delalloc reserve 262144, block_rsv reserved 262144 size 262144".to_owned(),
+                stack: 0,
+            },
+            Evidence {
+                time: START + 1_203_004_567,
+                tid: 4243,
+                text: "delalloc release 131072, block_rsv reserved 0 size 0".to_owned(),
+                stack: 1,
+            },
+        ],
+        confidence: Confidence::Exact,
+        explanation: "The inode's block_rsv gave back 131072 bytes after it had already given back all that was \
+                      reserved for it."
+            .to_owned(),
+    }
+}
+
+pub(super) fn leak() -> Finding {
+    Finding {
+        id: 1,
+        kind: FindingKind::Leak,
+        account: Account::InodeOutstandingExtents,
+        root: Some(-9_i64 as u64),
+        ino: Some(258),
+        generation: None,
+        amount: 3,
+        balance_before: None,
+        first_seen: START + 2_000_000_000,
+        last_seen: START + 9_500_000_000,
+        count: 3,
+        task: None,
+        stack: StackRef { id: 3, representative: false },
+        origins: Vec::new(),
+        evidence: Vec::new(),
+        confidence: Confidence::OneSided,
+        explanation: "outstanding_extents was not zero when the inode was destroyed.".to_owned(),
+        ..over_release()
+    }
+}
+
+pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
+    Summary {
+        verdict,
+        verdict_reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        loss: BTreeMap::new(),
+        filesystems: vec![filesystem()],
+        failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 317, undecided: 0 },
+        inodes: vec![
+            inode(5, 257, 2_621_440, Some("/data/\x1b]0;owned\x07file"), true),
+            inode(256, 1_048_577, 393_216, Some("/a/rather/long/path/that/does/not/fit/into/the/table/db.sqlite"), false),
+        ],
+        warnings: Vec::new(),
+        statistics: Statistics {
+            records_by_hook: BTreeMap::from([(HookId::SpaceReservation, 40_000), (HookId::BytesMayUse, 1_200)]),
+            records: 41_200,
+            links: 1_234_567,
+            order_checked: 20_000,
+            order_unknown: 3,
+            inodes_closed: 121,
+            overlapping: 17,
+            peak_records_per_second: 9_800,
+        },
+        span: (START + 1, START + 12_345_000_000),
+    }
+}
+
+fn inode(root: u64, ino: u64, meta_rsv: i64, path: Option<&str>, opening_known: bool) -> InodeSummary {
+    InodeSummary {
+        fs: 0x101,
+        root,
+        ino,
+        generation: Some(9),
+        path: path.map(str::to_owned),
+        meta_rsv,
+        opening_known,
+        counters: opening_known.then_some((2_621_440, 2_752_512, 4096, 1_052_672, 9)),
+        reserved_total: 5_242_880,
+        reservations: 20,
+        last_tid: 4243,
+        last_comm: "fio".to_owned(),
+    }
+}
+
+fn filesystem() -> FsSummary {
+    let metadata = SpaceLevels { flags: 4, total: 1 << 28, used: 131_072, may_use: 8_650_752, reserved: 0, pinned: 16_384 };
+    let mut levels = Levels {
+        global: Rsv { size: 5_767_168, reserved: 5_767_168 },
+        trans: Rsv { size: 524_288, reserved: 131_072 },
+        delayed_refs: Rsv { size: 262_144, reserved: 0 },
+        ..Levels::default()
+    };
+    levels.space[0] = SpaceLevels { flags: 1, total: 8 << 20, used: 6 << 20, may_use: 1_052_672, reserved: 4096, pinned: 0 };
+    levels.space[1] = metadata;
+    levels.space[2] = SpaceLevels { flags: 2, total: 8 << 20, used: 16_384, ..SpaceLevels::default() };
+    let may_use = Account::SpaceMetadata(SpaceCounter::BytesMayUse);
+    FsSummary {
+        fs: 0x101,
+        fsid: FSID,
+        device: "vdb".to_owned(),
+        born: true,
+        ended: false,
+        aborted: false,
+        inodes: 2,
+        inodes_closed: 121,
+        chains: vec![
+            ChainSummary { account: may_use, object_flags: 4, links: 1_200, breaks: 0, value: 8_650_752, peak: 9 << 20 },
+            ChainSummary {
+                account: Account::InodeQgroupData,
+                object_flags: 1 << 48 | 100,
+                links: 7,
+                breaks: 0,
+                value: 4096,
+                peak: 65_536,
+            },
+        ],
+        levels: Some(levels),
+        books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
+        audit: AuditSummary { compared: 14, equal: 14, moving: 2, last: vec![(may_use, 8_650_752, 8_650_752)] },
+        tickets: (6511, 3),
+        enospc: 47,
+    }
+}
+
+pub(super) fn facts() -> SessionFacts {
+    let hook = |id: HookId, state, reason: Option<&str>, hits| Hook {
+        id: id.name().to_owned(),
+        kind: "raw_tracepoint".to_owned(),
+        target: id.name().to_owned(),
+        state,
+        reason: reason.map(str::to_owned),
+        hits,
+        missed: 0,
+    };
+    SessionFacts {
+        kernel: Kernel { release: "6.18.44".to_owned(), machine: "x86_64".to_owned(), btrfs: BtrfsKind::Builtin },
+        tier: Tier::Tracepoints,
+        tier_reason: Some("this kernel was built without CONFIG_KPROBES".to_owned()),
+        hooks: vec![
+            hook(HookId::SpaceReservation, HookState::Attached, None, 52_000),
+            hook(HookId::BytesMayUse, HookState::Attached, None, 33_000),
+            hook(
+                HookId::ErrorReportEnd,
+                HookState::Skipped,
+                Some("the kernel has no error_report events, so its own WARNs are not counted"),
+                0,
+            ),
+        ],
+        command: Some(vec!["./check".to_owned(), "-g".to_owned(), "quick group".to_owned()]),
+        started_at: "2026-11-22T20:40:48Z".parse().unwrap(),
+        ended_at: "2026-11-22T20:41:00.345Z".parse().unwrap(),
+        started_monotonic_ns: START,
+        duration_ns: 12_345_000_000,
+        places: BTreeMap::from([(
+            FSID,
+            FsPlaces { devices: vec!["/dev/vdb".to_owned()], mounts: vec!["/mnt/test".to_owned()] },
+        )]),
+        paths: BTreeMap::from([((0x101, 5, 257), "/data/\x1b]0;owned\x07file".to_owned())]),
+        tests: Vec::new(),
+        doubts: Vec::new(),
+    }
+}
+
+pub(super) fn report_of(summary: &Summary, findings: &[Finding], facts: &SessionFacts, policy: &Policy) -> Report {
+    build::build(&ReportInput { summary, findings, stacks: &Stacks, facts, policy })
+}
+
+/// A run without a finding.
+pub(super) fn clean() -> Report {
+    let summary = summary(Verdict::Clean, &["1,234,567 changes were checked; no rule was broken."]);
+    report_of(&summary, &[], &facts(), &Policy::default())
+}
+
+/// Two findings that count.
+pub(super) fn with_findings() -> Report {
+    let summary = summary(Verdict::Findings, &["inode 257 of subvolume 5 freed 131,072 bytes that were never reserved."]);
+    report_of(&summary, &[over_release(), leak()], &facts(), &Policy::default())
+}
+
+/// Losses that could hide a finding.
+pub(super) fn inconclusive() -> Report {
+    let mut summary = summary(Verdict::Inconclusive, &["12 records of the books were lost, and 3 accounts not repaired since."]);
+    summary.loss = BTreeMap::from([(LossClass::BooksRecord, 12), (LossClass::Stack, 4)]);
+    summary.warnings = vec![(0xffff_ffff_8151_2345, 2, 3)];
+    let fs = &mut summary.filesystems[0];
+    fs.aborted = true;
+    fs.chains[1].breaks = 1;
+    // A counter that wrapped below zero by one sector.
+    fs.chains[1].value = 4096_u64.wrapping_neg();
+    fs.audit.equal = 13;
+    fs.audit.last[0].2 -= 131_072;
+    // Too large for exact figures at 80 columns.
+    fs.levels.as_mut().unwrap().space[0].total = 7 << 50;
+    fs.levels.as_mut().unwrap().space[0].may_use = 3 << 50;
+    fs.levels.as_mut().unwrap().space[0].pinned = (1 << 50) + (1 << 49);
+    report_of(&summary, &[], &facts(), &Policy::default())
+}

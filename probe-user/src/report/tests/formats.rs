@@ -1,0 +1,149 @@
+//! Every format of the same three reports.
+use insta::assert_snapshot;
+
+use super::data::{clean, inconclusive, with_findings};
+use crate::report::{
+    escape, folded, json,
+    model::Report,
+    ndjson::{self, StreamLine},
+    text::{self, Detail, Look},
+};
+
+const WIDE: Look = Look { width: 120, color: false, unicode: true };
+const COLOR: Look = Look { color: true, ..Look::PLAIN };
+
+fn json_of(report: &Report) -> String {
+    let mut bytes = Vec::new();
+    json::write(report, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn text_clean() {
+    assert_snapshot!(text::render(&clean(), Look::PLAIN, Detail::Normal));
+}
+
+#[test]
+fn text_findings() {
+    assert_snapshot!(text::render(&with_findings(), Look::PLAIN, Detail::Normal));
+}
+
+#[test]
+fn text_findings_brief() {
+    let brief = text::render(&with_findings(), Look::PLAIN, Detail::Brief);
+    let normal = text::render(&with_findings(), Look::PLAIN, Detail::Normal);
+    assert!(normal.starts_with(&brief), "-q shows the beginning and nothing else");
+    assert!(!brief.contains("Filesystem"));
+}
+
+#[test]
+fn text_inconclusive() {
+    assert_snapshot!(text::render(&inconclusive(), Look::PLAIN, Detail::Normal));
+}
+
+#[test]
+fn text_full_wide_unicode() {
+    assert_snapshot!(text::render(&clean(), WIDE, Detail::Full));
+}
+
+#[test]
+fn json_findings() {
+    assert_snapshot!(json_of(&with_findings()));
+}
+
+#[test]
+fn folded_findings() {
+    let mut bytes = Vec::new();
+    folded::write(&with_findings(), &mut bytes).unwrap();
+    assert_snapshot!(String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn colours_add_codes_and_nothing_else() {
+    let colored = text::render(&with_findings(), COLOR, Detail::Normal);
+    let mut plain = String::new();
+    let mut rest = colored.as_str();
+    while let Some(at) = rest.find("\x1b[") {
+        plain.push_str(&rest[..at]);
+        let end = rest[at..].find('m').unwrap();
+        rest = &rest[at + end + 1..];
+    }
+    plain.push_str(rest);
+    let trimmed: Vec<&str> = plain.lines().map(str::trim_end).collect();
+    let expected = text::render(&with_findings(), Look::PLAIN, Detail::Normal);
+    assert_eq!(trimmed, expected.lines().collect::<Vec<_>>());
+    assert!(colored.contains("\x1b[1;31mFINDINGS"));
+}
+
+#[test]
+fn text_fits_its_width_and_obeys_no_escape() {
+    for report in [clean(), with_findings(), inconclusive()] {
+        for look in [Look::PLAIN, WIDE, Look { width: 100, ..Look::PLAIN }] {
+            let text = text::render(&report, look, Detail::Full);
+            for line in text.lines() {
+                assert!(escape::width(line) <= look.width, "{} columns: {line}", escape::width(line));
+                assert!(!line.chars().any(char::is_control), "{line:?}");
+                assert!(look.unicode || line.is_ascii(), "{line:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn json_reads_back_as_the_same_report() {
+    for report in [clean(), with_findings(), inconclusive()] {
+        assert_eq!(serde_json::from_str::<Report>(&json_of(&report)).unwrap(), report);
+    }
+}
+
+/// Readers that keep numbers as doubles must not damage them.
+#[test]
+fn no_json_number_passes_2_to_the_53() {
+    fn walk(value: &serde_json::Value) {
+        match value {
+            serde_json::Value::Number(number) => {
+                let safe = number.as_i64().is_some_and(|number| number.unsigned_abs() <= 1 << 53);
+                assert!(safe, "{number}");
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(walk),
+            serde_json::Value::Object(object) => object.values().for_each(walk),
+            _ => {}
+        }
+    }
+    walk(&serde_json::to_value(with_findings()).unwrap());
+    walk(&serde_json::to_value(inconclusive()).unwrap());
+}
+
+#[test]
+fn ndjson_is_one_object_a_line_and_ends_with_the_report() {
+    let report = with_findings();
+    let mut bytes = Vec::new();
+    ndjson::write(&report, &mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<StreamLine> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0], StreamLine::Finding(report.findings[0].clone()));
+    assert_eq!(lines[2], StreamLine::Report(Box::new(report)));
+    assert!(text.starts_with("{\"type\":\"finding\","));
+}
+
+#[test]
+fn ndjson_puts_findings_between_their_tests_marks() {
+    let mut report = inconclusive();
+    report.findings = with_findings().findings;
+    report.tests = vec![crate::report::model::Test {
+        name: "generic/269".to_owned(),
+        started_at: "2026-11-22T20:40:50Z".to_owned(),
+        duration_ns: 5,
+        result: None,
+        verdict: crate::ledger::summary::Verdict::Findings.into(),
+        finding_ids: vec![1],
+        records: 10,
+        lost: 0,
+    }];
+    let mut bytes = Vec::new();
+    ndjson::write(&report, &mut bytes).unwrap();
+    let kind = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned();
+    let kinds: Vec<String> = std::str::from_utf8(&bytes).unwrap().lines().map(kind).collect();
+    assert_eq!(kinds, ["test_start", "finding", "test_end", "finding", "loss", "report"]);
+}

@@ -1,0 +1,6 @@
+//! Reports made of known data: snapshots of every format, and the rules of verdict and fingerprint.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+mod data;
+mod formats;
+mod policy;
+mod write;

@@ -1,0 +1,90 @@
+//! Where reports go.
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    path::Path,
+};
+
+use super::data::clean;
+use crate::report::output::{Format, Output, Target, TextStyle, parse_format, plan};
+
+fn to(path: &Path) -> Output {
+    Output { format: Format::Json, target: Target::File(path.to_owned()) }
+}
+
+#[test]
+fn a_report_file_is_private_and_replaced_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let before = fs::metadata(&path).unwrap().ino();
+    to(&path).check().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"old", "checking changes nothing");
+    to(&path).write(&clean(), TextStyle::default()).unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_ne!(after.ino(), before);
+    assert_eq!(after.mode() & 0o777, 0o600);
+    assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+}
+
+#[test]
+fn a_link_stays_and_what_is_no_file_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+    fs::write(&real, "").unwrap();
+    symlink(&real, &link).unwrap();
+    to(&link).write(&clean(), TextStyle::default()).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::metadata(&real).unwrap().len() > 0);
+
+    let null = folder.path().join("null");
+    symlink("/dev/null", &null).unwrap();
+    to(&null).check().unwrap();
+    to(&null).write(&clean(), TextStyle::default()).unwrap();
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
+#[test]
+fn a_full_disk_is_one_sentence() {
+    let error = to(Path::new("/dev/full")).write(&clean(), TextStyle::default()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "cannot write the report to /dev/full: the disk is full; free some space or name a file elsewhere"
+    );
+}
+
+#[test]
+fn a_missing_folder_shows_before_the_session() {
+    let error = to(Path::new("/nonexistent/report.json")).check().unwrap_err().to_string();
+    assert!(error.starts_with("cannot write the report to /nonexistent/report.json: "), "{error}");
+    assert!(to(Path::new("/")).check().is_err());
+}
+
+#[test]
+fn formats_are_parsed_with_their_files() {
+    let file = |name: &str| Some(Target::File(name.into()));
+    assert_eq!(parse_format(OsStr::new("json")), Ok((Format::Json, None)));
+    assert_eq!(parse_format(OsStr::new("json=a=b")), Ok((Format::Json, file("a=b"))));
+    assert_eq!(parse_format(OsStr::new("text=-")), Ok((Format::Text, Some(Target::Stdout))));
+    for wrong in ["html", "", "json=", "JSON"] {
+        assert!(parse_format(OsStr::new(wrong)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn each_report_has_a_place_of_its_own() {
+    let file = |name: &str| Target::File(name.into());
+    let out = |format, target| Output { format, target };
+    assert_eq!(plan(&[], None).unwrap(), [out(Format::Text, Target::Stdout)]);
+    assert_eq!(plan(&[], Some(Path::new("-"))).unwrap(), [out(Format::Text, Target::Stdout)]);
+    assert_eq!(plan(&[(Format::Json, None)], Some(Path::new("r"))).unwrap(), [out(Format::Json, file("r"))]);
+    assert_eq!(
+        plan(&[(Format::Json, Some(file("j")))], Some(Path::new("r"))).unwrap(),
+        [out(Format::Json, file("j")), out(Format::Text, file("r"))]
+    );
+    assert!(plan(&[(Format::Json, None), (Format::Text, None)], None).is_err());
+    assert!(plan(&[(Format::Json, Some(file("r"))), (Format::Text, None)], Some(Path::new("r"))).is_err());
+}

@@ -1,0 +1,189 @@
+//! One filesystem: space_infos and pools with bars, the audit, tickets.
+use super::{
+    super::{
+        escape::escape,
+        format,
+        model::{AccountState, Filesystem, SpaceState},
+    },
+    Detail,
+    paper::{Paper, Tone},
+    table::{self, left, right},
+};
+
+const BAR: usize = 16;
+
+pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    paper.heading(&format!("Filesystem {}", fs.uuid));
+    let join = |names: &[String]| names.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ");
+    if !fs.devices.is_empty() {
+        paper.field("device", &join(&fs.devices));
+    }
+    if !fs.mounts.is_empty() {
+        paper.field("mounted at", &join(&fs.mounts));
+    }
+    paper.field("watched", &life(fs));
+    paper.field(
+        "inodes",
+        &format!("{} live with an account, {} checked at their end", fs.inodes, fs.inodes_closed),
+    );
+    let (granted, failed) = (format::count(fs.tickets.granted), format::count(fs.tickets.failed));
+    paper.field("tickets", &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")));
+    if fs.aborted {
+        let text = "aborted: rules over the whole filesystem hold no more from there on";
+        let text = paper.tone(Tone::Doubt, text);
+        paper.line(&format!("   {text}"));
+    }
+    space(paper, fs);
+    pools(paper, fs, detail);
+    books(paper, fs);
+    audit(paper, fs, detail);
+    chains(paper, fs, detail);
+}
+
+fn life(fs: &Filesystem) -> String {
+    let from = if fs.born { "from its mount" } else { "from attach on, in the middle of its life" };
+    let to = if fs.ended { "to its unmount" } else { "to the end of the session" };
+    format!("{from} {to}")
+}
+
+fn space(paper: &mut Paper, fs: &Filesystem) {
+    if fs.space.is_empty() {
+        return;
+    }
+    paper.blank();
+    let columns = [left("space"), left("used"), right("of"), right("may_use"), right("reserved"), right("pinned")];
+    let rows = |number: fn(i64) -> String| -> Vec<Vec<String>> {
+        let row = |(name, state): (&String, &SpaceState)| {
+            vec![
+                name.clone(),
+                format!("{} {}", paper.bar(state.used, state.total, BAR), short(state.used)),
+                short(state.total),
+                number(state.bytes_may_use),
+                number(state.bytes_reserved),
+                number(state.bytes_pinned),
+            ]
+        };
+        fs.space.iter().map(row).collect()
+    };
+    let variants = [rows(format::exact), rows(short)];
+    table::render_first_fit(paper, &columns, &variants);
+}
+
+fn short(bytes: i64) -> String {
+    format::bytes(bytes, "")
+}
+
+/// The block_rsvs: what is held of what is claimed. Empty ones are left out unless all is asked for.
+fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    let holds = |state: &AccountState| [state.size, state.reserved, state.balance].iter().any(|n| n.unwrap_or(0) != 0);
+    let pools: Vec<(&String, &AccountState)> = fs
+        .accounts
+        .iter()
+        .filter(|(_, state)| state.size.is_some() && (detail == Detail::Full || holds(state)))
+        .collect();
+    if pools.is_empty() {
+        return;
+    }
+    paper.blank();
+    let columns = [left("pool"), left("held"), right("reserved"), right("size"), right("books")];
+    let rows = |number: fn(i64) -> String| -> Vec<Vec<String>> {
+        let row = |(name, state): &(&String, &AccountState)| {
+            let (reserved, size) = (state.reserved.unwrap_or(0), state.size.unwrap_or(0));
+            vec![
+                (*name).clone(),
+                paper.bar(reserved, size, BAR),
+                number(reserved),
+                number(size),
+                state.balance.map_or_else(|| "-".to_owned(), number),
+            ]
+        };
+        pools.iter().map(row).collect()
+    };
+    let variants = [rows(format::exact), rows(short)];
+    table::render_first_fit(paper, &columns, &variants);
+}
+
+/// Accounts that only the books know.
+fn books(paper: &mut Paper, fs: &Filesystem) {
+    let rows: Vec<Vec<String>> = fs
+        .accounts
+        .iter()
+        .filter(|(_, state)| state.size.is_none())
+        .filter_map(|(name, state)| Some(vec![name.clone(), format::exact(state.balance?), state.unit.clone()]))
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    paper.blank();
+    table::render(paper, &[left("account"), right("books"), left("unit")], &rows);
+}
+
+fn audit(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    let audit = &fs.audit;
+    if audit.compared + audit.moving == 0 {
+        return;
+    }
+    paper.blank();
+    let unequal = audit.compared.saturating_sub(audit.equal);
+    let tone = if unequal == 0 { Tone::Good } else { Tone::Doubt };
+    let verdict = if unequal == 0 { "agree".to_owned() } else { format!("{unequal} disagree") };
+    let verdict = paper.tone(tone, &verdict);
+    paper.line(&format!(
+        "   books against sysfs: {verdict} ({} compared, {} equal, {} moving)",
+        format::count(audit.compared),
+        format::count(audit.equal),
+        format::count(audit.moving)
+    ));
+    let rows: Vec<Vec<String>> = audit
+        .last
+        .iter()
+        .filter(|last| detail == Detail::Full || last.sysfs != last.books)
+        .map(|last| {
+            vec![
+                last.account.name().to_owned(),
+                format::exact(last.sysfs),
+                format::exact(last.books),
+                format::exact(last.sysfs.wrapping_sub(last.books)),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        table::render(paper, &[left("account"), right("sysfs"), right("books"), right("difference")], &rows);
+    }
+}
+
+fn chains(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    let shown: Vec<_> = fs.chains.iter().filter(|chain| detail == Detail::Full || chain.breaks > 0).collect();
+    if !fs.chains.is_empty() {
+        let links: u64 = fs.chains.iter().map(|chain| chain.links).sum();
+        let breaks: u64 = fs.chains.iter().map(|chain| chain.breaks).sum();
+        paper.paragraph(
+            "   ",
+            &format!(
+                "{} chained over {}, {}",
+                format::counted(fs.chains.len() as u64, "counter"),
+                format::counted(links, "change"),
+                format::counted(breaks, "break")
+            ),
+        );
+    }
+    if shown.is_empty() {
+        return;
+    }
+    let columns =
+        [left("counter"), left("of"), right("changes"), right("breaks"), right("last"), right("peak")];
+    let rows: Vec<Vec<String>> = shown
+        .into_iter()
+        .map(|chain| {
+            vec![
+                chain.account.name().to_owned(),
+                chain.object.clone(),
+                format::count(chain.links),
+                format::count(chain.breaks),
+                format::exact(chain.value),
+                format::bytes(chain.peak, ""),
+            ]
+        })
+        .collect();
+    table::render(paper, &columns, &rows);
+}

@@ -1,0 +1,52 @@
+//! The inodes that hold most.
+use super::{
+    super::{
+        escape::escape,
+        format,
+        model::{InodeHolder, Report},
+    },
+    paper::Paper,
+    table::{self, left, right},
+};
+
+/// More than this is for the JSON report and the screen.
+const MOST: usize = 10;
+
+pub(super) fn render(paper: &mut Paper, report: &Report) {
+    if report.inodes.is_empty() {
+        return;
+    }
+    let shown = report.inodes.len().min(MOST);
+    paper.heading(&format!("Who holds what: {shown} of {} inodes", report.inodes.len()));
+    let columns = [
+        right("subvol"),
+        right("ino"),
+        right("meta_rsv"),
+        right("extents"),
+        right("csum"),
+        right("delalloc"),
+        left("task"),
+        left("path"),
+    ];
+    let rows: Vec<Vec<String>> = report.inodes.iter().take(MOST).map(row).collect();
+    table::render(paper, &columns, &rows);
+    if report.inodes.iter().take(MOST).any(|inode| !inode.opening_known) {
+        paper.paragraph("  ", "~ met in the middle of its life: counted from there on.");
+    }
+}
+
+fn row(inode: &InodeHolder) -> Vec<String> {
+    let size = |bytes: Option<i64>| bytes.map_or_else(|| "-".to_owned(), |bytes| format::bytes(bytes, ""));
+    let opening = if inode.opening_known { "" } else { "~" };
+    let task = inode.task.as_ref().map_or_else(|| "-".to_owned(), |task| escape(&task.comm));
+    vec![
+        inode.root.to_string(),
+        inode.inode.to_string(),
+        format!("{opening}{}", format::bytes(inode.meta_rsv, "")),
+        inode.outstanding_extents.map_or_else(|| "-".to_owned(), format::exact),
+        size(inode.csum_bytes),
+        size(inode.delalloc_bytes),
+        task,
+        inode.path.as_deref().map_or_else(|| "-".to_owned(), escape),
+    ]
+}

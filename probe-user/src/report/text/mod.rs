@@ -1,0 +1,58 @@
+//! The report for a person: the verdict and why, the findings with what speaks for them, then who holds what,
+//! then how well the session could see.
+//!
+//! A pure function of the report and of what the terminal can do. 80 columns unless told otherwise, plain ASCII
+//! where the locale is not UTF-8, no colour that carries meaning alone. Every name is escaped.
+mod filesystems;
+mod findings;
+mod health;
+mod inodes;
+mod paper;
+mod table;
+mod terminal;
+mod tests_run;
+mod verdict;
+
+pub use paper::Look;
+pub use terminal::{ColorChoice, look_for};
+
+use paper::Paper;
+
+use super::model::Report;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Verdict and findings (`-q`).
+    Brief,
+    /// Everything but what is as it should be.
+    #[default]
+    Normal,
+    /// Every hook, chain and audit (`-v`).
+    Full,
+}
+
+/// The report as text.
+#[must_use]
+pub fn render(report: &Report, look: Look, detail: Detail) -> String {
+    let mut paper = Paper::new(look);
+    verdict::render(&mut paper, report);
+    findings::render(&mut paper, report);
+    if detail > Detail::Brief {
+        tests_run::render(&mut paper, report);
+        for filesystem in &report.filesystems {
+            filesystems::render(&mut paper, filesystem, detail);
+        }
+        inodes::render(&mut paper, report);
+        health::render(&mut paper, report, detail);
+    }
+    paper.into_text()
+}
+
+/// One finding as text, for `watch`: shown the moment it is made.
+#[must_use]
+pub fn render_finding(finding: &super::model::Finding, look: Look) -> String {
+    let mut paper = Paper::new(look);
+    findings::one(&mut paper, finding);
+    paper.into_text()
+}

@@ -1,0 +1,68 @@
+//! The head of the report: what it says, why, and of what session.
+use super::{
+    super::{
+        escape::escape,
+        format,
+        model::{BtrfsKind, Report},
+    },
+    paper::{Paper, Tone},
+};
+use crate::ledger::summary::Verdict;
+
+pub(super) fn render(paper: &mut Paper, report: &Report) {
+    let ignored = report.findings.iter().filter(|finding| finding.ignored.is_some()).count();
+    let counted = report.findings.len() - ignored;
+    let (tone, headline) = match report.verdict.0 {
+        Verdict::Clean => (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned()),
+        Verdict::Findings => {
+            (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
+        }
+        Verdict::Inconclusive => {
+            (Tone::Doubt, "INCONCLUSIVE: no finding, but something that could hide one was not seen".to_owned())
+        }
+    };
+    let ignored = match ignored {
+        0 => String::new(),
+        1 => " (1 more finding does not count)".to_owned(),
+        count => format!(" ({count} more findings do not count)"),
+    };
+    let headline = paper.tone(tone, &headline);
+    paper.line(&format!("{headline}{ignored}"));
+    for reason in &report.verdict_reasons {
+        paper.item(&escape(reason));
+    }
+    paper.blank();
+    session(paper, report);
+}
+
+fn session(paper: &mut Paper, report: &Report) {
+    let btrfs = match report.kernel.btrfs {
+        BtrfsKind::Builtin => "built in",
+        BtrfsKind::Module => "a module",
+    };
+    paper.field(
+        "kernel",
+        &format!("{} {}, btrfs {btrfs}", escape(&report.kernel.release), escape(&report.kernel.machine)),
+    );
+    let tier = match &report.tier_reason {
+        None => report.tier.name().to_owned(),
+        Some(reason) => format!("{} ({})", report.tier.name(), escape(reason)),
+    };
+    paper.field("tier", &tier);
+    paper.field("session", &format!("{} for {}", report.started_at, format::duration(report.duration_ns)));
+    if let Some(command) = &report.command {
+        let words: Vec<String> = command.iter().map(|word| quote(word)).collect();
+        paper.field("command", &words.join(" "));
+    }
+    paper.field("tool", &format!("{} {}", report.tool.name, report.tool.version));
+}
+
+/// A word of a command as one would type it.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", escape(word).replace('\'', "'\\''"))
+    }
+}
