@@ -3,3 +3,4 @@
 //! Data flows one way: `kernel`, `hooks` -> [`capture`] -> [`ledger`] -> `report`. See ARCHITECTURE.md.
 pub mod capture;
 pub mod ledger;
+pub mod workload;

@@ -14,7 +14,10 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 /// A record of the stream. Variants mirror [`RecordKind`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs, reason = "each variant is documented at its kind and its struct")]
-#[allow(clippy::large_enum_variant, reason = "stacks and levels are rare, and a copy beats an allocation per record")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "stacks and levels are rare, and a copy beats an allocation per record"
+)]
 pub enum Record {
     FsSeen(FsSeen),
     FsEnd(FsEnd),
@@ -119,8 +122,26 @@ macro_rules! records {
 }
 
 records!(
-    FsSeen, FsEnd, Levels, TaskSeen, Delalloc, Mod, InodeState, Block, Name, Claim, Enospc, Ticket, Bmu, Chain, Warn,
-    Flush, LossSample, SysfsLevels, AuditMark, Marker
+    FsSeen,
+    FsEnd,
+    Levels,
+    TaskSeen,
+    Delalloc,
+    Mod,
+    InodeState,
+    Block,
+    Name,
+    Claim,
+    Enospc,
+    Ticket,
+    Bmu,
+    Chain,
+    Warn,
+    Flush,
+    LossSample,
+    SysfsLevels,
+    AuditMark,
+    Marker
 );
 
 /// Stacks are cut to their frames on the wire; the missing rest is zero.
