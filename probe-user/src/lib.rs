@@ -8,3 +8,4 @@ pub mod kernel;
 pub mod ledger;
 pub mod report;
 pub mod symbols;
+pub mod workload;

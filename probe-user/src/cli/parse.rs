@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use crate::report::format;
 
 /// Smallest ring: a few milliseconds of a busy kernel.
-pub const RING_MIN: u32 = 256 << 10;
+pub const RING_MIN: u32 = 64 << 10;
 /// Largest ring.
 pub const RING_MAX: u32 = 1 << 30;
 /// Ring without `--ring-size`.
@@ -42,7 +42,7 @@ pub fn ring_size(typed: &str) -> Result<u32, String> {
     u32::try_from(bytes)
         .ok()
         .filter(|bytes| bytes.is_power_of_two() && (RING_MIN..=RING_MAX).contains(bytes))
-        .ok_or_else(|| "choose a power of two from 256K to 1G".to_owned())
+        .ok_or_else(|| "choose a power of two from 64K to 1G".to_owned())
 }
 
 /// Bytes, with K, M or G (1024 each) behind; `KiB` and `KB` mean the same.

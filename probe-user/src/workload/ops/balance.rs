@@ -1,0 +1,16 @@
+//! Balance, in the background of the other workers.
+use std::io;
+
+use super::{Ctx, OpOutcome};
+use crate::workload::ioctl::btrfs::{self, BalanceFilter};
+use crate::workload::rng::Rng;
+
+/// Moves a chunk or two of data or metadata; relocation reserves for itself and writes through an inode of its own.
+pub(super) fn some_chunks(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
+    let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
+    let root = ctx.root_dir()?;
+    let data = rng.chance(60);
+    let filter = BalanceFilter { data, metadata: !data, usage: None, limit: Some(rng.between(1, 2)) };
+    btrfs::balance(&root, filter)?;
+    Ok(OpOutcome::Done)
+}
