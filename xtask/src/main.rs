@@ -5,16 +5,19 @@
     reason = "a terminal program: its output is what it is for"
 )]
 mod build;
+mod demo;
 mod proc;
 mod setup;
+mod test;
+mod tidy;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{build::Profile, workspace::Workspace};
+use crate::{build::Profile, test::Step, workspace::Workspace};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Set-up, build, demo, test and bench of btrfs-probe")]
@@ -36,6 +39,20 @@ enum Task {
         #[arg(long, conflicts_with = "release")]
         debug: bool,
     },
+    /// Build, and run `btrfs-probe demo` with these arguments
+    Demo {
+        /// Passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Check everything; the last line says how many tests passed
+    Test {
+        /// Only these steps, and what they need
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Step>,
+    },
+    /// Check the rules of this repository that no compiler knows
+    Tidy,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +76,12 @@ fn run(task: Task) -> Result<ExitCode> {
             let profile = if debug { Profile::Debug } else { Profile::Release };
             println!("{}", build::run(&workspace, profile)?.display());
         }
+        Task::Demo { arguments } => return demo::run(&workspace, &arguments).map(ExitCode::from),
+        Task::Test { only } => {
+            // No message here: the count of tests has to stay the last line.
+            return Ok(if test::run(&workspace, &only) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Task::Tidy => tidy::run(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)
 }

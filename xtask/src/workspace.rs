@@ -1,10 +1,5 @@
 //! Where things are: the repository, cargo's target folder, and what we put into it.
-use std::{
-    env,
-    ffi::OsString,
-    path::PathBuf,
-    process::Command,
-};
+use std::{env, ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 

@@ -18,7 +18,13 @@ use crate::{setup, workspace::Workspace};
 /// # Errors
 /// If a part cannot be set up or built, or if the result would need a shared library.
 pub fn run(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    let tools = setup::run(workspace)?;
-    let object = ebpf::build(workspace, &tools)?;
-    user::build(workspace, &object, profile)
+    user::build(workspace, &kernel_side(workspace)?, profile)
+}
+
+/// Sets up, builds the kernel side alone, and returns the path of its object.
+///
+/// # Errors
+/// If it cannot be set up or built.
+pub fn kernel_side(workspace: &Workspace) -> Result<PathBuf> {
+    ebpf::build(workspace, &setup::run(workspace)?)
 }

@@ -1,0 +1,87 @@
+//! `cargo xtask test`: everything that has to hold before a change lands, with one number at the end.
+//!
+//! Steps run in the order in which they are likely to fail fast, and a failed step does not hide the next one.
+//! The last line is `N passed, N failed, N skipped` over all test binaries. A live test that could not run
+//! prints `SKIPPED: <why>` and counts as skipped; with `CI=true` that is a failure, so a machine without rights
+//! cannot look green. A run in which no test ran has failed as well.
+mod cargo_test;
+mod step;
+mod tally;
+
+use std::{
+    env,
+    time::{Duration, Instant},
+};
+
+pub use self::step::Step;
+use self::tally::Tally;
+use crate::workspace::Workspace;
+
+/// How one step ended.
+struct Outcome {
+    step: Step,
+    took: Duration,
+    /// Tests it ran.
+    tally: Tally,
+    /// Why it failed.
+    error: Option<String>,
+}
+
+/// Runs the steps, all by default, and prints what came of them; false if any failed, or if no test ran although
+/// tests were asked for.
+#[must_use]
+pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
+    let ci = env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
+    let mut outcomes = Vec::new();
+    for step in step::plan(only, ci) {
+        println!("── {} ──", step.name());
+        let begun = Instant::now();
+        let mut tally = Tally::default();
+        let error = blocked(step, &outcomes).map_or_else(
+            || step.run(workspace, ci, &mut tally).err().map(|error| format!("{error:#}")),
+            Some,
+        );
+        if let Some(error) = &error {
+            eprintln!("{} failed: {error}", step.name());
+        }
+        outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
+    }
+    close(&outcomes)
+}
+
+/// Why a step cannot run: one that it builds on failed.
+fn blocked(step: Step, outcomes: &[Outcome]) -> Option<String> {
+    let failed = outcomes.iter().find(|outcome| outcome.error.is_some() && step.needs(outcome.step))?;
+    Some(format!("not run, because {} failed", failed.step.name()))
+}
+
+/// Prints the summary, the count last, and tells whether all is well.
+fn close(outcomes: &[Outcome]) -> bool {
+    let mut sum = Tally::default();
+    println!("\n{:<10} {:<8} {:>8}  tests", "step", "result", "time");
+    for Outcome { step, took, tally, error } in outcomes {
+        sum.add(tally);
+        let result = if error.is_some() { "FAILED" } else { "ok" };
+        let tests = if tally.is_empty() { String::new() } else { tally.to_string() };
+        println!("{:<10} {result:<8} {:>7.1}s  {tests}", step.name(), took.as_secs_f64());
+    }
+    for reason in &sum.skipped {
+        println!("skipped: {reason}");
+    }
+    let failed: Vec<&str> = outcomes
+        .iter()
+        .filter(|outcome| outcome.error.is_some())
+        .map(|outcome| outcome.step.name())
+        .collect();
+    let tests_asked = outcomes.iter().any(|outcome| outcome.step.runs_tests());
+    let nothing_ran = tests_asked && sum.is_empty();
+    if nothing_ran {
+        println!("failed: no test ran");
+    } else if !failed.is_empty() {
+        println!("failed: {}", failed.join(", "));
+    }
+    if tests_asked {
+        println!("{sum}");
+    }
+    failed.is_empty() && !nothing_ran
+}

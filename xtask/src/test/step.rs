@@ -1,0 +1,135 @@
+//! The steps of a test run, and which of them a run takes.
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use super::{cargo_test, tally::Tally};
+use crate::{
+    build::{self, Profile},
+    proc, setup, tidy,
+    workspace::Workspace,
+};
+
+/// One step, in the order of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Step {
+    /// Formatting of all crates
+    Fmt,
+    /// Rules of this repository that no compiler knows
+    Tidy,
+    /// Tools for the kernel side
+    Setup,
+    /// Build of the kernel side
+    Kernel,
+    /// Lints of the workspace, warnings are errors
+    Clippy,
+    /// Unit, property, snapshot and command-line tests: no rights needed
+    Fast,
+    /// Tests on the running kernel, as root
+    Live,
+    /// The static binary (only in CI unless asked for)
+    Static,
+}
+
+impl Step {
+    /// Name in the summary and for `--only`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Tidy => "tidy",
+            Self::Setup => "setup",
+            Self::Kernel => "kernel",
+            Self::Clippy => "clippy",
+            Self::Fast => "fast",
+            Self::Live => "live",
+            Self::Static => "static",
+        }
+    }
+
+    /// Whether test binaries run in it.
+    pub const fn runs_tests(self) -> bool {
+        matches!(self, Self::Fast | Self::Live)
+    }
+
+    /// Whether it is pointless after `other` failed.
+    pub const fn needs(self, other: Self) -> bool {
+        match self {
+            Self::Kernel => matches!(other, Self::Setup),
+            Self::Live | Self::Static => matches!(other, Self::Setup | Self::Kernel),
+            _ => false,
+        }
+    }
+
+    /// Runs it; tests are counted in `tally`.
+    ///
+    /// # Errors
+    /// If it failed.
+    pub fn run(self, workspace: &Workspace, ci: bool, tally: &mut Tally) -> Result<()> {
+        match self {
+            Self::Fmt => fmt(workspace),
+            Self::Tidy => tidy::run(workspace),
+            Self::Setup => setup::run(workspace).map(drop),
+            Self::Kernel => build::kernel_side(workspace).map(drop),
+            Self::Clippy => clippy(workspace),
+            Self::Fast => cargo_test::fast(workspace, tally),
+            Self::Live => {
+                cargo_test::live(workspace, tally)?;
+                if ci && let Some(reason) = tally.skipped.first() {
+                    bail!("a live test was skipped, which CI does not allow: {reason}");
+                }
+                Ok(())
+            }
+            Self::Static => build::run(workspace, Profile::Release).map(drop),
+        }
+    }
+}
+
+/// The steps that a run takes, in order: those asked for and what they need, or all.
+pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
+    let all = Step::value_variants();
+    let wanted = |step: &Step| {
+        if only.is_empty() {
+            *step != Step::Static || ci
+        } else {
+            only.contains(step) || only.iter().any(|asked| asked.needs(*step))
+        }
+    };
+    all.iter().copied().filter(wanted).collect()
+}
+
+fn fmt(workspace: &Workspace) -> Result<()> {
+    let workspace_status = proc::aloud(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+    // The kernel side is a workspace of its own.
+    let kernel_status = proc::aloud(
+        workspace.cargo().current_dir(workspace.root.join("probe-ebpf")).args(["fmt", "--all", "--check"]),
+    )?;
+    if !(workspace_status.success() && kernel_status.success()) {
+        bail!("run `cargo fmt --all` here and in probe-ebpf/");
+    }
+    Ok(())
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo();
+    command.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    if !proc::aloud(&mut command)?.success() {
+        bail!("mend the lints above");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_asked_for_brings_what_it_needs_in_order() {
+        assert_eq!(plan(&[Step::Live], false), [Step::Setup, Step::Kernel, Step::Live]);
+        assert_eq!(plan(&[Step::Fast, Step::Fmt], true), [Step::Fmt, Step::Fast]);
+    }
+
+    #[test]
+    fn a_whole_run_leaves_out_the_static_binary_only_outside_ci() {
+        assert!(!plan(&[], false).contains(&Step::Static));
+        assert_eq!(plan(&[], true), Step::value_variants());
+    }
+}
