@@ -51,7 +51,7 @@ fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
     let used = count(reader.delivered, "record");
     if let Some(error) = &reader.scanner.error {
         return Some(format!(
-            "Reading {path} stopped ({error}): the {used} before are used, what came after is missing."
+            "Reading {path} stopped ({error}): what was read before ({used}) is used, what came after is missing."
         ));
     }
     let has_end = crate::capture::stream::Source::end(reader).is_some();
@@ -66,13 +66,15 @@ fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
             )
         }
         (false, true, _) => {
-            format!("{path} is damaged or cut short: the {used} before are used, what came after is missing.")
+            format!(
+                "{path} is damaged or cut short: what was read before ({used}) is used, what came after is missing."
+            )
         }
         (false, false, true) => format!(
-            "{path} was not finished and breaks off inside a block (its recorder was killed, is still running, or the file was cut): the {used} before are used."
+            "{path} was not finished and breaks off inside a block (its recorder was killed, is still running, or the file was cut): what was read before ({used}) is used."
         ),
         (false, false, false) => format!(
-            "{path} was not finished (its recorder was killed or is still running): the {used} in it are used, what came after is missing."
+            "{path} was not finished (its recorder was killed or is still running): what is in it ({used}) is used, what came after is missing."
         ),
     })
 }
