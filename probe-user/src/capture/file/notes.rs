@@ -1,7 +1,10 @@
 //! What a person should know about a recording, one sentence for each thing that is missing from it.
 use std::io::Read;
 
+use probe_common::loss::LossClass;
+
 use super::RecordingReader;
+use crate::capture::{session::SessionEnd, stream::Source as _};
 
 pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
     let path = reader.path.display();
@@ -16,6 +19,20 @@ pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
         && let Some(sentence) = ending(reader)
     {
         notes.push(sentence);
+    }
+    let end = reader.end();
+    let unwritten = end.and_then(|end| end.loss.get(LossClass::FileWrite.name()).copied()).unwrap_or(0);
+    if unwritten > 0 {
+        notes.push(format!(
+            "The disk was full or failed while {path} was recorded: {} not in it; record again with more room.",
+            are(unwritten, "record"),
+        ));
+    }
+    let unknown_loss = end.map_or(0, SessionEnd::unknown_loss);
+    if unknown_loss > 0 {
+        notes.push(format!(
+            "The recorder of {path} counted {unknown_loss} losses of kinds that this btrfs-probe does not know; use the version that recorded it."
+        ));
     }
     // A damaged end is told by `ending`.
     let inside = skipped.regions - u64::from(reader.ends_in_damage() && skipped.regions > 0);
@@ -54,7 +71,7 @@ fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
             "Reading {path} stopped ({error}): what was read before ({used}) is used, what came after is missing."
         ));
     }
-    let has_end = crate::capture::stream::Source::end(reader).is_some();
+    let has_end = reader.end().is_some();
     Some(match (has_end, reader.complete(), reader.ends_in_damage()) {
         (true, true, false) => return None,
         (true, _, true) => {

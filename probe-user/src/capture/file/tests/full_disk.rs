@@ -90,6 +90,7 @@ fn with_room_for_the_end_again_the_loss_is_in_the_file_and_in_the_stream() {
     assert!(complete && status.lost > 0 && status.records > 0);
     let told = read(&file);
     assert_eq!(told.records.records(), status.records);
+    assert!(told.notes.len() == 1 && told.notes[0].contains("The disk was full"), "{:?}", told.notes);
     assert_eq!(told.end.unwrap().loss["file_write"], status.lost);
     let (at, sample) = told.samples.last().unwrap();
     assert_eq!((*at, sample.counts[LossClass::FileWrite as usize]), (status.records, status.lost));
