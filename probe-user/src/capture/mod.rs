@@ -8,3 +8,7 @@ pub mod live;
 pub mod record;
 pub mod session;
 pub mod stream;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+mod test_records;

@@ -1,7 +1,10 @@
 //! What a person should know about a recording, one sentence for each thing that is missing from it.
 use std::io::Read;
 
+use probe_common::loss::LossClass;
+
 use super::RecordingReader;
+use crate::capture::{session::SessionEnd, stream::Source as _};
 
 pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
     let path = reader.path.display();
@@ -16,6 +19,20 @@ pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
         && let Some(sentence) = ending(reader)
     {
         notes.push(sentence);
+    }
+    let end = reader.end();
+    let unwritten = end.and_then(|end| end.loss.get(LossClass::FileWrite.name()).copied()).unwrap_or(0);
+    if unwritten > 0 {
+        notes.push(format!(
+            "The disk was full or failed while {path} was recorded: {} not in it; record again with more room.",
+            are(unwritten, "record"),
+        ));
+    }
+    let unknown_loss = end.map_or(0, SessionEnd::unknown_loss);
+    if unknown_loss > 0 {
+        notes.push(format!(
+            "The recorder of {path} counted {unknown_loss} losses of kinds that this btrfs-probe does not know; use the version that recorded it."
+        ));
     }
     // A damaged end is told by `ending`.
     let inside = skipped.regions - u64::from(reader.ends_in_damage() && skipped.regions > 0);
@@ -51,10 +68,10 @@ fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
     let used = count(reader.delivered, "record");
     if let Some(error) = &reader.scanner.error {
         return Some(format!(
-            "Reading {path} stopped ({error}): the {used} before are used, what came after is missing."
+            "Reading {path} stopped ({error}): what was read before ({used}) is used, what came after is missing."
         ));
     }
-    let has_end = crate::capture::stream::Source::end(reader).is_some();
+    let has_end = reader.end().is_some();
     Some(match (has_end, reader.complete(), reader.ends_in_damage()) {
         (true, true, false) => return None,
         (true, _, true) => {
@@ -66,13 +83,15 @@ fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
             )
         }
         (false, true, _) => {
-            format!("{path} is damaged or cut short: the {used} before are used, what came after is missing.")
+            format!(
+                "{path} is damaged or cut short: what was read before ({used}) is used, what came after is missing."
+            )
         }
         (false, false, true) => format!(
-            "{path} was not finished and breaks off inside a block (its recorder was killed, is still running, or the file was cut): the {used} before are used."
+            "{path} was not finished and breaks off inside a block (its recorder was killed, is still running, or the file was cut): what was read before ({used}) is used."
         ),
         (false, false, false) => format!(
-            "{path} was not finished (its recorder was killed or is still running): the {used} in it are used, what came after is missing."
+            "{path} was not finished (its recorder was killed or is still running): what is in it ({used}) is used, what came after is missing."
         ),
     })
 }

@@ -68,6 +68,7 @@ pub struct RecordingReader<R = File> {
     held: Option<BlockHeader>,
     /// `records_before` of the next block if nothing is missing.
     expected: u64,
+    /// Records of the file that were delivered; the reader's own loss samples are not among them.
     pub(super) delivered: u64,
     pub(super) over: bool,
     pub(super) session_lost: bool,
@@ -204,11 +205,11 @@ impl<R: Read> RecordingReader<R> {
                 break;
             }
             self.read_block(&block, batch);
+            self.delivered += batch.records();
             if !batch.is_empty() {
                 break;
             }
         }
-        self.delivered += batch.records();
         !batch.is_empty()
     }
 

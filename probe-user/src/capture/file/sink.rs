@@ -4,7 +4,7 @@ use std::{
     io::{self, Seek as _, SeekFrom, Write as _},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender},
     },
 };
@@ -58,8 +58,6 @@ pub(super) struct Shared {
     pub lost: AtomicU64,
     /// Bytes of the file.
     pub bytes: AtomicU64,
-    /// Jobs under way.
-    pub queued: AtomicUsize,
     /// Writing has stopped.
     pub stopped: AtomicBool,
     reason: Mutex<Option<String>>,
@@ -85,23 +83,13 @@ pub(super) struct Sink<S> {
     file_id: u64,
     sequence: u64,
     len: u64,
-    level: i32,
-    hurry_level: i32,
-    hurry_from: usize,
     compressor: zstd::bulk::Compressor<'static>,
-    current_level: i32,
     block: Vec<u8>,
 }
 
 impl<S: Store> Sink<S> {
     /// A sink behind a file header that is already written and `len` bytes long.
-    pub fn new(
-        store: S,
-        shared: Arc<Shared>,
-        file_id: u64,
-        len: u64,
-        options: &super::WriterOptions,
-    ) -> io::Result<Self> {
+    pub fn new(store: S, shared: Arc<Shared>, file_id: u64, len: u64, level: i32) -> io::Result<Self> {
         shared.bytes.store(len, Ordering::Relaxed);
         Ok(Self {
             store,
@@ -109,11 +97,7 @@ impl<S: Store> Sink<S> {
             file_id,
             sequence: 0,
             len,
-            level: options.level,
-            hurry_level: options.hurry_level,
-            hurry_from: (options.queue / 2).max(2),
-            compressor: zstd::bulk::Compressor::new(options.level)?,
-            current_level: options.level,
+            compressor: zstd::bulk::Compressor::new(level)?,
             block: vec![0; BLOCK_HEADER_LEN + MAX_STORED_LEN],
         })
     }
@@ -131,7 +115,6 @@ impl<S: Store> Sink<S> {
                     self.put(header_of(kind), &bytes);
                 }
             }
-            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         }
         self
     }
@@ -188,11 +171,6 @@ impl<S: Store> Sink<S> {
 
     /// Fills `block` behind the header's place; gives codec and length. Falls back to storing, which always fits.
     fn compress(&mut self, payload: &[u8]) -> (u8, usize) {
-        let hurry = self.shared.queued.load(Ordering::Relaxed) >= self.hurry_from;
-        let level = if hurry { self.hurry_level } else { self.level };
-        if level != self.current_level && self.compressor.set_compression_level(level).is_ok() {
-            self.current_level = level;
-        }
         let room = &mut self.block[BLOCK_HEADER_LEN..];
         match self.compressor.compress_to_buffer(payload, room) {
             Ok(stored) if stored < payload.len() => (CODEC_ZSTD, stored),
