@@ -7,5 +7,6 @@ pub mod hooks;
 pub mod kernel;
 pub mod ledger;
 pub mod report;
+pub mod session;
 pub mod symbols;
 pub mod workload;

@@ -1,7 +1,7 @@
-//! What a subcommand wants of a session, free of any syntax, and where sessions begin.
+//! What a subcommand wants of a session, free of any syntax. Carried out by [`crate::session`].
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use super::{exit::ExitStatus, parse::FsSelector};
+use super::parse::FsSelector;
 use crate::report::{
     build::Policy,
     output::{Output, TextStyle},
@@ -141,22 +141,4 @@ pub struct DoctorPlan {
     pub json: bool,
     /// `--color`, `-q`, `-v`
     pub style: TextStyle,
-}
-
-/// Carries out a session.
-///
-/// # Errors
-/// The tool failed.
-pub fn execute(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
-    log::debug!("{plan:?}");
-    anyhow::bail!("capture is not part of this build; take one that was made with `cargo xtask build`")
-}
-
-/// Says what this kernel lets us see.
-///
-/// # Errors
-/// The tool failed.
-pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
-    log::debug!("{plan:?}");
-    anyhow::bail!("capture is not part of this build; take one that was made with `cargo xtask build`")
 }

@@ -1,0 +1,165 @@
+//! From nothing to attached hooks, with one sentence for each way in which that can fail.
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use probe_common::{
+    ABI_VERSION,
+    config::{Config, MAX_FILTER_FS},
+};
+
+use crate::{
+    capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, SessionHeader, Tier},
+    cli::{
+        parse::FsSelector,
+        session::{CapturePlan, FilterPlan, TierChoice},
+    },
+    hooks::{Probe, ProbeOptions, plan},
+    kernel::{
+        btf::KernelTypes,
+        btrfs::{self, BtrfsPresence},
+        caps::Capabilities,
+        fsid::Fsid,
+        machine::{ClockOffset, Machine},
+        mounts,
+        select::{self, SelectError},
+    },
+};
+
+/// The eBPF object, empty in a build without it.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/probe.bpf.o"));
+
+/// How often a context's representative stack is renewed.
+const STACK_RENEW_MS: u32 = 256;
+/// How often the level of an unbroken chain is shown.
+const LEVEL_MS: u32 = 256;
+
+/// An attached probe with the facts of its session.
+#[derive(Debug)]
+pub struct Attached {
+    /// The hooks.
+    pub probe: Probe,
+    /// The facts.
+    pub header: SessionHeader,
+}
+
+/// Checks rights and kernel, resolves offsets, loads, attaches.
+///
+/// # Errors
+/// One sentence for each cause.
+pub fn bring_up(root: &Path, capture: CapturePlan, filter: &FilterPlan, verbosity: u8) -> anyhow::Result<Attached> {
+    if capture.tier == TierChoice::Functions {
+        bail!("the functions tier is not built into this version: use --tier auto or --tier tracepoints");
+    }
+    let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
+    if !capabilities.can_trace() {
+        bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, and see `btrfs-probe doctor`");
+    }
+    let machine = Machine::read(root);
+    let facts = btrfs::facts(root, &machine.release);
+    if facts.presence == BtrfsPresence::Absent {
+        bail!("this kernel has no btrfs: {}", facts.remedy.unwrap_or_else(|| "run `modprobe btrfs`".to_owned()));
+    }
+    let fsids = filter.filesystems.iter().map(|wanted| fsid_of(root, wanted)).collect::<anyhow::Result<Vec<_>>>()?;
+    if fsids.len() > MAX_FILTER_FS {
+        bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
+    }
+    let (plan, offsets) = resolve(root)?;
+    let clock = ClockOffset::measure().context("cannot read the clocks")?;
+    let mut config = Config {
+        abi: ABI_VERSION,
+        stacks: capture.stacks.number(),
+        stack_renew_ms: STACK_RENEW_MS,
+        level_ms: LEVEL_MS,
+        filter_fs: u32::try_from(fsids.len()).unwrap_or(0),
+        filter_ino: filter.inode.unwrap_or(0),
+        filter_root: filter.subvol.unwrap_or(0),
+        own_pid: std::process::id(),
+        ..Config::default()
+    };
+    for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {
+        *slot = *fsid;
+    }
+    let options = ProbeOptions { offsets, config, ring_bytes: capture.ring_bytes, verbose: verbosity > 1 };
+    let mut probe = Probe::load(OBJECT, &options)?;
+    let hooks = probe.attach(&plan)?;
+    let header = SessionHeader {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: KernelInfo {
+            release: machine.release,
+            machine: machine.machine,
+            boot_id: machine.boot_id,
+            btrfs: match facts.presence {
+                BtrfsPresence::Builtin => BtrfsBuild::Builtin,
+                _ => BtrfsBuild::Module,
+            },
+        },
+        tier: Tier::Tracepoints,
+        hooks,
+        command: Vec::new(),
+        wall_offset_ns: clock.realtime_minus_monotonic_ns,
+        started_at_ns: jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX),
+        options: options_shown(capture, filter),
+        filesystems: places(root),
+    };
+    Ok(Attached { probe, header })
+}
+
+/// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
+fn resolve(root: &Path) -> anyhow::Result<(Vec<plan::PlannedHook>, probe_common::offsets::Offsets)> {
+    let types = KernelTypes::of_kernel(root)?;
+    let resolved = types.resolve();
+    Ok((plan::plan(&types, &resolved), resolved.offsets))
+}
+
+/// Tries every hook and takes it off again.
+///
+/// # Errors
+/// The kernel's types cannot be read, or nothing can be loaded.
+pub fn try_hooks(root: &Path) -> anyhow::Result<Vec<HookRow>> {
+    let (plan, offsets) = resolve(root)?;
+    let config = Config { abi: ABI_VERSION, ..Config::default() };
+    let mut probe = Probe::load(OBJECT, &ProbeOptions { offsets, config, ring_bytes: 64 << 10, verbose: false })?;
+    let rows = probe.attach(&plan)?;
+    probe.detach();
+    Ok(rows)
+}
+
+fn fsid_of(root: &Path, wanted: &FsSelector) -> anyhow::Result<[u8; 16]> {
+    let given = match wanted {
+        FsSelector::Uuid(fsid) => Fsid(*fsid).to_string(),
+        FsSelector::Path(path) => path.to_string_lossy().into_owned(),
+    };
+    match select::select(root, &given) {
+        Ok(found) => Ok(found.fsid.0),
+        // A filesystem that will be mounted under a known UUID is what test suites have.
+        Err(SelectError::NotMounted { fsid, .. }) => {
+            log::warn!("--fs {fsid}: not mounted now; waiting for it");
+            Ok(fsid.0)
+        }
+        Err(error) => Err(anyhow::anyhow!("--fs: {error}")),
+    }
+}
+
+fn options_shown(capture: CapturePlan, filter: &FilterPlan) -> std::collections::BTreeMap<String, String> {
+    let mut options = std::collections::BTreeMap::from([
+        ("ring-size".to_owned(), capture.ring_bytes.to_string()),
+        ("stacks".to_owned(), format!("{:?}", capture.stacks).to_lowercase()),
+    ]);
+    if let Some(inode) = filter.inode {
+        options.insert("inode".to_owned(), inode.to_string());
+    }
+    if let Some(subvol) = filter.subvol {
+        options.insert("subvol".to_owned(), subvol.to_string());
+    }
+    options
+}
+
+/// Where the mounted filesystems are, from /proc and /sys alone.
+pub fn places(root: &Path) -> Vec<FsPlace> {
+    let place = |filesystem: mounts::Filesystem| FsPlace {
+        uuid: filesystem.fsid.to_string(),
+        devices: filesystem.devices.clone(),
+        mounts: filesystem.mounts.iter().map(|mount| mount.mount_point.to_string_lossy().into_owned()).collect(),
+    };
+    mounts::filesystems(root).unwrap_or_default().into_iter().map(place).collect()
+}

@@ -1,0 +1,157 @@
+//! The consuming end of a stream: into the books, into a file, and findings to the terminal as they come.
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use super::{
+    facts,
+    names::{Stacks, StreamNames},
+};
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        file::writer::RecordingWriter,
+        stream::{Source, SourceState},
+    },
+    ledger::Ledger,
+    report::{
+        build::{self, Policy, ReportInput},
+        ndjson::{LineWriter, LossLine, StreamLine},
+        text,
+    },
+};
+
+const WAIT: Duration = Duration::from_millis(100);
+/// How often the books are looked at for something new to show.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Books and names of a stream.
+#[derive(Debug)]
+pub struct Books {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Names of addresses.
+    pub names: StreamNames,
+}
+
+impl Books {
+    /// Empty books for a stream.
+    #[must_use]
+    pub fn new(source: &impl Source) -> Self {
+        Self { ledger: Ledger::new(facts::setup(source.header())), names: StreamNames::default() }
+    }
+
+    fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
+        for record in batch.records_known() {
+            self.ledger.apply(&record);
+        }
+        self.names.add(source.take_symbols());
+    }
+}
+
+/// Feeds a whole stream to the books. `look` is called now and then.
+pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -> Books {
+    let mut books = Books::new(source);
+    let mut batch = RecordBatch::new();
+    let mut looked = Instant::now();
+    loop {
+        match source.next(&mut batch, WAIT) {
+            SourceState::Batch => books.take(source, &batch),
+            SourceState::Idle => {}
+            SourceState::End => break,
+        }
+        if looked.elapsed() >= LOOK_EVERY {
+            looked = Instant::now();
+            look(&books, source);
+        }
+    }
+    books.names.add(source.take_symbols());
+    books.ledger.finish();
+    look(&books, source);
+    books
+}
+
+/// Writes a whole stream to a file.
+pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
+    let mut batch = RecordBatch::new();
+    let mut flushed = Instant::now();
+    loop {
+        match source.next(&mut batch, WAIT) {
+            SourceState::Batch => {
+                writer.push_batch(&mut batch);
+                writer.push_symbols(&source.take_symbols());
+            }
+            SourceState::Idle => {}
+            SourceState::End => break,
+        }
+        // A recorder that is killed leaves all but the last second.
+        if flushed.elapsed() >= Duration::from_secs(1) {
+            flushed = Instant::now();
+            writer.flush();
+        }
+    }
+    writer.push_symbols(&source.take_symbols());
+}
+
+/// Shows findings and losses the moment they are known.
+#[derive(Debug)]
+pub struct Announcer {
+    shown: usize,
+    lost: u64,
+    lines: bool,
+    words: bool,
+}
+
+impl Announcer {
+    /// `lines`: as NDJSON on standard output. `words`: as text on standard error.
+    #[must_use]
+    pub const fn new(lines: bool, words: bool) -> Self {
+        Self { shown: 0, lost: 0, lines, words }
+    }
+
+    /// Shows what is new.
+    pub fn look(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
+        if !self.lines && !self.words {
+            return;
+        }
+        let fresh = books.ledger.findings().len() > self.shown;
+        let summary = books.ledger.summary(0);
+        let lost: u64 = summary.loss.iter().filter(|(class, _)| class.touches_books()).map(|(_, count)| count).sum();
+        if !fresh && lost == self.lost {
+            return;
+        }
+        let facts = facts::facts(source.header(), None, summary.span, Vec::new());
+        let stacks = Stacks { ledger: &books.ledger, names: &books.names };
+        let findings = books.ledger.findings();
+        let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
+        for finding in findings.iter().skip(self.shown) {
+            self.show(StreamLine::Finding(build::finding(&input, finding)));
+        }
+        self.shown = findings.len();
+        if lost != self.lost {
+            self.lost = lost;
+            let time_ns = summary.span.1.saturating_sub(facts.started_monotonic_ns);
+            self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&summary.loss) }));
+        }
+    }
+
+    fn show(&self, line: StreamLine) {
+        if self.words {
+            let text = match &line {
+                StreamLine::Finding(finding) => text::render_finding(finding, text::Look::default()),
+                StreamLine::Loss(loss) => {
+                    let by_class = loss.loss.by_class.iter().filter(|(_, count)| **count > 0);
+                    let list: Vec<String> = by_class.map(|(class, count)| format!("{class} {count}")).collect();
+                    format!("lost so far: {}\n", list.join(", "))
+                }
+                _ => String::new(),
+            };
+            // A terminal that went away does not end the capture.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+        if self.lines {
+            let _ = LineWriter::new(std::io::stdout().lock()).line(&line);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `demo`: the whole path on filesystems and a workload of our own.
+use std::{
+    io::{Cursor, Write},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context as _;
+use probe_common::task::MarkerKind;
+
+use super::{bring_up::bring_up, conductor, consume, live, replay};
+use crate::{
+    capture::file::reader::RecordingReader,
+    cli::{
+        exit::ExitStatus,
+        parse::FsSelector,
+        session::{CapturePlan, FilterPlan, Goal, SessionPlan, StacksChoice, TierChoice},
+    },
+    kernel::caps::Capabilities,
+    workload::{
+        loopfs::stale::cleanup_stale,
+        script::{DemoPlan, Step, StepState},
+    },
+};
+
+const RING_BYTES: u32 = 16 << 20;
+const SEED: u64 = 269;
+
+/// A real recording of this very demo, for machines where we have no rights.
+static RECORDING: &[u8] = include_bytes!("../../assets/demo.rsv");
+
+/// Runs the demo, or replays it where rights are missing.
+///
+/// # Errors
+/// One sentence.
+pub fn demo(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
+    live::check_outputs(plan)?;
+    let root = Path::new("/");
+    let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
+    if !(capabilities.can_trace() && nix::unistd::geteuid().is_root()) {
+        say("no rights to trace here (root is needed): this is the analysis of a real recording of the demo");
+        let reader = RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(RECORDING))?;
+        return replay::replay_source(plan, reader);
+    }
+    run(plan, root)
+}
+
+fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
+    let (Goal::Report(report) | Goal::Watch(report)) = &plan.goal else {
+        anyhow::bail!("the demo reports; record it with `btrfs-probe record`");
+    };
+    // A demo that was killed by SIGKILL could not clean up.
+    if let Err(error) = cleanup_stale() {
+        log::warn!("leftovers of an earlier demo: {error}");
+    }
+    let script = DemoPlan::new(SEED)?;
+    let filter = FilterPlan {
+        filesystems: script.fsids().iter().map(|fsid| FsSelector::Uuid(fsid.0)).collect(),
+        ..FilterPlan::default()
+    };
+    let capture =
+        CapturePlan { tier: TierChoice::Tracepoints, ring_bytes: RING_BYTES, stacks: StacksChoice::Auto };
+    let mut attached = bring_up(root, capture, &filter, plan.verbosity)?;
+    attached.header.command = vec!["the demo's own workload".to_owned()];
+    live::say_attached(plan, &attached);
+    let (capture, mut receiver) = live::start(attached)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let conductor = live::spawn("probe-conductor", move || {
+        capture.marker(MarkerKind::CommandStart, "demo");
+        let result = conduct(&script, &stop);
+        capture.marker(MarkerKind::CommandEnd, "demo");
+        live::finish(&capture, None);
+        capture.join();
+        result
+    })?;
+    let books = consume::into_books(&mut receiver, |_, _| {});
+    let interrupted = conductor.join().map_err(|_| anyhow::anyhow!("the demo ended by a defect"))??;
+    if interrupted {
+        say("interrupted: everything the demo made is removed again; the report covers what ran");
+    }
+    live::deliver(report, &receiver, &books, &conductor::Ended::default(), false)
+}
+
+/// Runs the script; a signal sets its stop flag, and it then cleans up by itself. True if that happened.
+fn conduct(script: &DemoPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
+    let runtime = conductor::runtime()?;
+    let script = script.clone();
+    let flag = Arc::clone(stop);
+    runtime.block_on(async {
+        let mut work = tokio::task::spawn_blocking(move || script.run(&flag, &mut progress));
+        let ended = {
+            let done = async {
+                // The result is taken below; here only its arrival counts.
+                while !work.is_finished() {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            };
+            conductor::until(done).await?
+        };
+        if ended.interrupted {
+            stop.store(true, Ordering::SeqCst);
+        }
+        let report = (&mut work).await.context("the demo's workload ended by a defect")??;
+        Ok(ended.interrupted || report.interrupted)
+    })
+}
+
+fn progress(step: Step) {
+    if let StepState::Done { detail, elapsed } = step.state {
+        let line = format!("  {:>2}/{} {} ({:.1} s): {}", step.index, step.total, step.title, elapsed.as_secs_f64(), detail);
+        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
+}

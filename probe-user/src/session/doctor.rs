@@ -1,0 +1,103 @@
+//! `doctor`: what this kernel lets us see, found out by trying.
+use std::path::Path;
+
+use super::bring_up;
+use crate::{
+    capture::session::HookState,
+    cli::{exit::ExitStatus, session::DoctorPlan},
+    hooks::catalogue::CATALOGUE,
+    kernel::doctor::{Doctor, HookRow, collect},
+    report::{escape::escape, output},
+};
+
+/// Shows what can be seen here. Status 0 if a session would be able to reach `clean`, else 1.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
+    let root = Path::new("/");
+    let mut doctor = collect(root);
+    let refused = match bring_up::try_hooks(root) {
+        Ok(rows) => {
+            doctor.hooks = rows.into_iter().map(row).collect();
+            None
+        }
+        Err(error) => Some(format!("{error:#}")),
+    };
+    let able = refused.is_none() && required_attach(&doctor);
+    let mut text = if plan.json {
+        serde_json::to_string_pretty(&doctor)?
+    } else {
+        render(&doctor, refused.as_deref(), able)
+    };
+    text.push('\n');
+    output::print(text.as_bytes())?;
+    Ok(if able { ExitStatus::Clean } else { ExitStatus::Failed })
+}
+
+fn row(row: crate::capture::session::HookRow) -> HookRow {
+    let state = match row.state {
+        HookState::Attached => "attachable",
+        HookState::Skipped => "skipped",
+        HookState::Failed | HookState::Unknown => "failed",
+    };
+    let reason = (!row.reason.is_empty()).then_some(row.reason);
+    HookRow { id: row.id, target: row.target, state: state.to_owned(), reason }
+}
+
+fn required_attach(doctor: &Doctor) -> bool {
+    CATALOGUE.iter().filter(|entry| entry.required).all(|entry| {
+        doctor.hooks.iter().any(|row| row.id == entry.hook.name() && row.state == "attachable")
+    })
+}
+
+fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
+    let mut lines = Vec::new();
+    let mut line = |good: bool, what: &str, note: String| {
+        lines.push(format!("{} {what:<12} {note}", if good { "ok  " } else { "MISS" }));
+    };
+    line(true, "kernel", format!("{} {}", doctor.kernel.release, doctor.kernel.machine));
+    for right in doctor.rights.iter().filter(|right| right.needed || !right.held) {
+        let remedy = if right.held { "" } else { right.remedy.unwrap_or_default() };
+        line(right.held, right.capability, format!("{} {remedy}", right.purpose).trim_end().to_owned());
+    }
+    let remedy = doctor.btrfs.remedy.clone().unwrap_or_default();
+    line(doctor.btrfs.registered, "btrfs", format!("{:?} {remedy}", doctor.btrfs.presence).trim_end().to_lowercase());
+    let btf = match &doctor.btf.reason {
+        Some(reason) => reason.clone(),
+        None => format!("{} of {} fields resolved", doctor.btf.resolved, doctor.btf.wanted),
+    };
+    line(doctor.btf.available, "BTF", btf);
+    for missing in &doctor.btf.missing {
+        line(false, "", format!("{}: {}", missing.name, missing.reason));
+    }
+    for (what, access) in [
+        ("symbols", &doctor.symbols),
+        ("lockdown", &doctor.lockdown),
+        ("kmsg", &doctor.kmsg),
+        ("kprobes", &doctor.kprobes),
+        ("functions", &doctor.functions_tier),
+    ] {
+        let note = access.note.clone().unwrap_or_else(|| "available".to_owned());
+        line(access.available, what, note);
+    }
+    for filesystem in &doctor.filesystems {
+        let mounts = filesystem.mounts.iter().map(|mount| escape(mount)).collect::<Vec<_>>().join(" ");
+        line(true, "filesystem", format!("{} {} {mounts}", filesystem.uuid, filesystem.devices.join(" ")));
+    }
+    if doctor.filesystems.is_empty() {
+        line(true, "filesystem", "none is mounted now".to_owned());
+    }
+    for hook in &doctor.hooks {
+        let target = if hook.id == hook.target { String::new() } else { format!(" as {}", hook.target) };
+        let note = hook.reason.clone().map(|reason| format!(": {reason}")).unwrap_or_default();
+        line(hook.state == "attachable", "hook", format!("{}{target}{note}", hook.id));
+    }
+    lines.push(String::new());
+    lines.push(match (refused, able) {
+        (Some(refused), _) => format!("Nothing can be traced here: {refused}"),
+        (None, true) => "Everything the tracepoint tier needs is there: `btrfs-probe run -- COMMAND`.".to_owned(),
+        (None, false) => "Some hooks that the books need are missing: a run can only be inconclusive here.".to_owned(),
+    });
+    lines.join("\n")
+}

@@ -1,0 +1,125 @@
+//! What a report needs besides the books: from the stream's header and end, so that a replay says the same.
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use probe_common::hook::HookId;
+
+use super::names::{Stacks, StreamNames};
+use crate::{
+    capture::session::{self, BtrfsBuild, SessionEnd, SessionHeader},
+    hooks::catalogue,
+    ledger::{Ledger, Setup},
+    report::{
+        build::{FsPlaces, Policy, ReportInput, SessionFacts, build},
+        format,
+        model::{BtrfsKind, Hook, HookState, Kernel, Report, Tier},
+    },
+};
+
+/// Holders that a report lists.
+const TOP_INODES: usize = 20;
+
+/// What the books may expect of this session.
+#[must_use]
+pub fn setup(header: &SessionHeader) -> Setup {
+    let hook_of = |id: &str| HookId::ALL.into_iter().find(|hook| hook.name() == id);
+    let attached = |row: &&session::HookRow| row.state == session::HookState::Attached;
+    Setup {
+        attached: header.hooks.iter().filter(attached).filter_map(|row| hook_of(&row.id)).collect(),
+        required: catalogue::required(),
+        missing_reasons: header
+            .hooks
+            .iter()
+            .filter(|row| !attached(row))
+            .filter_map(|row| Some((hook_of(&row.id)?, row.reason.clone())))
+            .collect(),
+        ..Setup::default()
+    }
+}
+
+/// Facts of a session for its report. `end` is `None` while it runs or if the capture was cut off.
+#[must_use]
+pub fn facts(header: &SessionHeader, end: Option<&SessionEnd>, span: (u64, u64), doubts: Vec<String>) -> SessionFacts {
+    let started_at = timestamp(header.started_at_ns);
+    let started_monotonic_ns = u64::try_from(header.started_at_ns - header.wall_offset_ns).unwrap_or(0);
+    let last = i64::try_from(span.1).unwrap_or(0).saturating_add(header.wall_offset_ns);
+    let ended_ns = end.map_or(last.max(header.started_at_ns), |end| end.ended_at_ns);
+    SessionFacts {
+        kernel: Kernel {
+            release: header.kernel.release.clone(),
+            machine: header.kernel.machine.clone(),
+            btrfs: match header.kernel.btrfs {
+                BtrfsBuild::Module => BtrfsKind::Module,
+                BtrfsBuild::Builtin | BtrfsBuild::Unknown => BtrfsKind::Builtin,
+            },
+        },
+        tier: match header.tier {
+            session::Tier::Functions => Tier::Functions,
+            session::Tier::Tracepoints | session::Tier::Unknown => Tier::Tracepoints,
+        },
+        tier_reason: Some("the functions tier is not built into this version yet".to_owned()),
+        hooks: header.hooks.iter().map(|row| hook(row, end)).collect(),
+        command: (!header.command.is_empty()).then(|| header.command.clone()),
+        started_at,
+        ended_at: timestamp(ended_ns),
+        started_monotonic_ns,
+        duration_ns: u64::try_from(ended_ns - header.started_at_ns).unwrap_or(0),
+        places: places(header, end),
+        paths: BTreeMap::new(),
+        tests: Vec::new(),
+        doubts,
+    }
+}
+
+fn timestamp(ns: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(ns)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn hook(row: &session::HookRow, end: Option<&SessionEnd>) -> Hook {
+    let counted = end.and_then(|end| end.hooks.iter().find(|count| count.id == row.id));
+    Hook {
+        id: row.id.clone(),
+        kind: row.kind.clone(),
+        target: row.target.clone(),
+        state: match row.state {
+            session::HookState::Attached => HookState::Attached,
+            session::HookState::Skipped => HookState::Skipped,
+            session::HookState::Failed | session::HookState::Unknown => HookState::Failed,
+        },
+        reason: (!row.reason.is_empty()).then(|| row.reason.clone()),
+        hits: counted.map_or(0, |count| count.hits),
+        missed: counted.map_or(0, |count| count.missed),
+    }
+}
+
+/// Places at the end of the session, and for what was gone by then, at its start.
+fn places(header: &SessionHeader, end: Option<&SessionEnd>) -> BTreeMap<[u8; 16], FsPlaces> {
+    let known = header.filesystems.iter().chain(end.into_iter().flat_map(|end| &end.filesystems));
+    known
+        .filter_map(|place| {
+            let places = FsPlaces { devices: place.devices.clone(), mounts: place.mounts.clone() };
+            Some((format::parse_uuid(&place.uuid)?, places))
+        })
+        .collect()
+}
+
+/// The report of a stream that has ended.
+#[must_use]
+pub fn report(
+    header: &SessionHeader,
+    end: Option<&SessionEnd>,
+    notes: Vec<String>,
+    ledger: &Ledger,
+    names: &StreamNames,
+    policy: &Policy,
+) -> Report {
+    let summary = ledger.summary(TOP_INODES);
+    let mut doubts = notes;
+    let somewhere = !header.filesystems.is_empty() || end.is_some_and(|end| !end.filesystems.is_empty());
+    if summary.filesystems.is_empty() && !somewhere {
+        doubts.push("No btrfs filesystem was mounted: mount one, or start before it is mounted.".to_owned());
+    }
+    let facts = facts(header, end, summary.span, doubts);
+    let stacks = Stacks { ledger, names };
+    build(&ReportInput { summary: &summary, findings: ledger.findings(), stacks: &stacks, facts: &facts, policy })
+}

@@ -1,0 +1,215 @@
+//! `run`, `watch` and `record`.
+use std::{io::Write, path::Path, thread::JoinHandle};
+
+use anyhow::{Context as _, anyhow};
+use probe_common::task::MarkerKind;
+
+use super::{
+    bring_up::{Attached, bring_up, places},
+    conductor::{self, Ended},
+    consume::{self, Announcer, Books},
+    facts, names,
+};
+use crate::{
+    capture::{
+        file::writer::{RecordingWriter, WriterOptions},
+        live::{LiveCapture, LiveOptions},
+        session::{HookState, SessionEnd},
+        stream::{BatchReceiver, Source as _},
+    },
+    cli::{
+        exit::{self, ExitStatus},
+        session::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
+    },
+    report::{
+        model::Report,
+        ndjson::{LineWriter, StreamLine},
+        output::{Format, Output, Target},
+        text::Detail,
+    },
+};
+
+/// Batches under way between ring and books: 256 KiB each.
+const DEPTH: usize = 32;
+/// Inodes that one audit looks at.
+const AUDIT_INODES: usize = 20_000;
+
+const ROOT: &str = "/";
+
+/// Attaches, waits, reports.
+///
+/// # Errors
+/// One sentence.
+pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
+    check_outputs(plan)?;
+    let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;
+    if let Until::Command(command) = until {
+        attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    }
+    say_attached(plan, &attached);
+    let (capture, receiver) = start(attached)?;
+    let until = until.clone();
+    // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
+    let conductor = spawn("probe-conductor", move || {
+        let ended = conduct(&capture, &until);
+        finish(&capture, ended.as_ref().ok());
+        capture.join();
+        ended
+    })?;
+    consume(plan, receiver, conductor)
+}
+
+/// Starts to drain the ring of an attached probe.
+pub(super) fn start(attached: Attached) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
+    let Attached { probe, header } = attached;
+    let options = LiveOptions {
+        depth: DEPTH,
+        namer: names::namer(Path::new(ROOT)),
+        audit_inodes: AUDIT_INODES,
+        root: ROOT.into(),
+    };
+    Ok(LiveCapture::start(probe, header, options)?)
+}
+
+/// Ends the stream with what is known of the session's end.
+pub(super) fn finish(capture: &LiveCapture, ended: Option<&Ended>) {
+    capture.stop(SessionEnd {
+        command_status: ended.and_then(Ended::command_status),
+        filesystems: places(Path::new(ROOT)),
+        ..SessionEnd::default()
+    });
+}
+
+pub(super) fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).context("cannot make a thread")
+}
+
+/// A report that cannot be written is found out before the capture, not after it.
+pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
+    if let Goal::Report(report) | Goal::Watch(report) = &plan.goal {
+        for output in &report.outputs {
+            output.check()?;
+        }
+    }
+    Ok(())
+}
+
+/// One line when the hooks are on: whoever started us may begin now.
+pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
+    let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
+    let all = attached.header.hooks.len();
+    let end = match &plan.source {
+        crate::cli::session::Source::Live { until: Until::Signal, .. } => "; Ctrl-C ends the capture and writes the report",
+        _ => "",
+    };
+    let mut text = format!("btrfs-probe: attached, {on} of {all} hooks{end}\n");
+    if attached.header.filesystems.is_empty() {
+        text.push_str("btrfs-probe: no btrfs is mounted yet\n");
+    }
+    // Nobody to read it is no reason to stop.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn conduct(capture: &LiveCapture, until: &Until) -> anyhow::Result<Ended> {
+    let runtime = conductor::runtime()?;
+    match until {
+        Until::Command(command) => runtime.block_on(async {
+            let child = conductor::start(command)?;
+            capture.marker(MarkerKind::CommandStart, "");
+            let ended = conductor::command(child).await;
+            capture.marker(MarkerKind::CommandEnd, "");
+            ended
+        }),
+        Until::Elapsed(time) => runtime.block_on(conductor::elapsed(Some(*time))),
+        Until::Signal => runtime.block_on(conductor::elapsed(None)),
+    }
+}
+
+/// Consumes the stream to its end and delivers what was asked for.
+fn consume(
+    plan: &SessionPlan,
+    mut receiver: BatchReceiver,
+    conductor: JoinHandle<anyhow::Result<Ended>>,
+) -> anyhow::Result<ExitStatus> {
+    match &plan.goal {
+        Goal::Record { file, .. } => {
+            let mut writer = RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?;
+            consume::into_file(&mut receiver, &mut writer);
+            let end = receiver.end().cloned().unwrap_or_default();
+            let finished = writer.finish(end)?;
+            let ended = joined(conductor)?;
+            let _ = std::io::stderr().write_all(format!("btrfs-probe: {finished}\n").as_bytes());
+            let status = ended.command.map_or(0, exit::command_status);
+            Ok(if status == 0 { ExitStatus::Clean } else { ExitStatus::Command(status) })
+        }
+        Goal::Report(report) => {
+            let books = consume::into_books(&mut receiver, |_, _| {});
+            let ended = joined(conductor)?;
+            deliver(report, &receiver, &books, &ended, false)
+        }
+        Goal::Watch(report) => {
+            let lines = has(report, Format::Ndjson, &Target::Stdout);
+            let words = !lines && report.style.detail != Detail::Quiet;
+            let mut announcer = Announcer::new(lines, words);
+            let books = consume::into_books(&mut receiver, |books, source| announcer.look(books, source, &report.policy));
+            let ended = joined(conductor)?;
+            deliver(report, &receiver, &books, &ended, lines)
+        }
+    }
+}
+
+fn joined(conductor: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<Ended> {
+    conductor.join().map_err(|_| anyhow!("the session's conductor ended by a defect"))?
+}
+
+fn has(plan: &ReportPlan, format: Format, target: &Target) -> bool {
+    plan.outputs.iter().any(|output| output.format == format && output.target == *target)
+}
+
+/// Writes the reports of a live session. `streamed`: the lines before the last are on standard output already.
+pub(super) fn deliver(
+    plan: &ReportPlan,
+    receiver: &BatchReceiver,
+    books: &Books,
+    ended: &Ended,
+    streamed: bool,
+) -> anyhow::Result<ExitStatus> {
+    let report = facts::report(
+        receiver.header(),
+        receiver.end(),
+        receiver.notes(),
+        &books.ledger,
+        &books.names,
+        &plan.policy,
+    );
+    write(plan, &report, streamed)?;
+    let verdict = report.verdict.into();
+    Ok(match ended.command {
+        Some(status) => ExitStatus::after_command(verdict, exit::command_status(status)),
+        None => ExitStatus::of(verdict),
+    })
+}
+
+/// Writes a report to all outputs; one that fails does not keep the others from being written.
+pub(super) fn write(plan: &ReportPlan, report: &Report, streamed: bool) -> anyhow::Result<()> {
+    let mut failed = None;
+    for output in &plan.outputs {
+        let Output { format, target } = output;
+        let result = if streamed && *format == Format::Ndjson && *target == Target::Stdout {
+            let last = StreamLine::Report(Box::new(report.clone()));
+            match LineWriter::new(std::io::stdout().lock()).line(&last) {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow!("cannot write to standard output: {error}")),
+                _ => Ok(()),
+            }
+        } else {
+            output.write(report, plan.style).map_err(Into::into)
+        };
+        if let Err(error) = result {
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}

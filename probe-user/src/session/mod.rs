@@ -1,0 +1,33 @@
+//! One session from bring-up to verdict: the only place where all layers meet.
+//!
+//! `bring_up` puts the hooks on, `conductor` waits for what ends the session (a command, a time, a signal, the
+//! demo), `consume` feeds the stream to the books or to a file, `facts` collects what a report needs besides the
+//! books. A recording goes the same way, without the first two.
+mod bring_up;
+mod conductor;
+mod consume;
+mod demo;
+mod doctor;
+mod facts;
+mod live;
+mod names;
+mod replay;
+
+pub use doctor::doctor;
+
+use crate::cli::{
+    exit::ExitStatus,
+    session::{SessionPlan, Source},
+};
+
+/// Carries out a session.
+///
+/// # Errors
+/// The tool failed; one sentence that says what to do.
+pub fn execute(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
+    match &plan.source {
+        Source::Recording(file) => replay::replay(plan, file),
+        Source::Live { capture, until } => live::live(plan, *capture, until),
+        Source::Demo => demo::demo(plan),
+    }
+}

@@ -1,0 +1,41 @@
+//! `report FILE`: the same books from a recording.
+use std::path::Path;
+
+use super::{consume, facts, live};
+use crate::{
+    capture::{file::reader::RecordingReader, stream::Source as _},
+    cli::{
+        exit::ExitStatus,
+        session::{Goal, SessionPlan},
+    },
+};
+
+/// Analyses a recording.
+///
+/// # Errors
+/// It cannot be read at all, or the report cannot be written.
+pub fn replay(plan: &SessionPlan, file: &Path) -> anyhow::Result<ExitStatus> {
+    live::check_outputs(plan)?;
+    replay_source(plan, RecordingReader::open(file)?)
+}
+
+/// Analyses a recording that is open.
+///
+/// # Errors
+/// The report cannot be written.
+pub fn replay_source<R: std::io::Read>(plan: &SessionPlan, mut reader: RecordingReader<R>) -> anyhow::Result<ExitStatus> {
+    let books = consume::into_books(&mut reader, |_, _| {});
+    let (Goal::Report(report_plan) | Goal::Watch(report_plan)) = &plan.goal else {
+        anyhow::bail!("a recording cannot be recorded again: copy the file");
+    };
+    let report = facts::report(
+        reader.header(),
+        reader.end(),
+        reader.notes(),
+        &books.ledger,
+        &books.names,
+        &report_plan.policy,
+    );
+    live::write(report_plan, &report, false)?;
+    Ok(ExitStatus::of(report.verdict.into()))
+}
