@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use probe_common::loss::LossClass;
 
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
+pub use findings::one as build_finding;
 pub use verdict::Policy;
 
 use super::model::{

@@ -63,7 +63,8 @@ pub(super) fn decide(
             reasons.push(doubt.clone());
         }
     }
-    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
+    let verdict =
+        if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
     reasons.extend(ignored_sentence(findings, IgnoredBy::IgnoreFile, "named in the --ignore file"));
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));

@@ -122,7 +122,7 @@ fn ndjson_is_one_object_a_line_and_ends_with_the_report() {
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<StreamLine> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
-    assert_eq!(lines[0], StreamLine::Finding(report.findings[0].clone()));
+    assert_eq!(lines[0], StreamLine::Finding(Box::new(report.findings[0].clone())));
     assert_eq!(lines[2], StreamLine::Report(Box::new(report)));
     assert!(text.starts_with("{\"type\":\"finding\","));
 }
@@ -143,7 +143,9 @@ fn ndjson_puts_findings_between_their_tests_marks() {
     }];
     let mut bytes = Vec::new();
     ndjson::write(&report, &mut bytes).unwrap();
-    let kind = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned();
+    let kind = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
+    };
     let kinds: Vec<String> = std::str::from_utf8(&bytes).unwrap().lines().map(kind).collect();
     assert_eq!(kinds, ["test_start", "finding", "test_end", "finding", "loss", "report"]);
 }
