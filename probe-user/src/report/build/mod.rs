@@ -44,9 +44,9 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         loss: loss(&summary.loss),
         filesystems: filesystems::build(summary, facts),
         failed_reservations: failed(summary.failed),
+        tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
         findings,
         inodes: inodes::build(summary),
-        tests: facts.tests.clone(),
         kernel_warnings: summary
             .warnings
             .iter()

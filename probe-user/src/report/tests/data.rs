@@ -19,7 +19,7 @@ use crate::{
     },
     report::{
         build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
-        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Tier},
+        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, Tier},
     },
 };
 
@@ -329,5 +329,24 @@ pub(super) fn inconclusive() -> Report {
     fs.levels.as_mut().unwrap().space[0].total = 7 << 50;
     fs.levels.as_mut().unwrap().space[0].may_use = 3 << 50;
     fs.levels.as_mut().unwrap().space[0].pinned = (1 << 50) + (1 << 49);
-    report_of(&summary, &[], &facts(), &Policy::default())
+    let mut facts = facts();
+    facts.tests = vec![
+        test("generic/001", Verdict::Clean, &[], 0),
+        test("generic/269", Verdict::Inconclusive, &[], 12),
+        test("btrfs/\x1b[31m", Verdict::Inconclusive, &[], 1),
+    ];
+    report_of(&summary, &[], &facts, &Policy::default())
+}
+
+pub(super) fn test(name: &str, verdict: Verdict, findings: &[u32], lost: u64) -> Test {
+    Test {
+        name: name.to_owned(),
+        started_at: "2026-11-22T20:40:50Z".to_owned(),
+        duration_ns: 4_200_000_000,
+        result: Some("pass".to_owned()),
+        verdict: verdict.into(),
+        finding_ids: findings.to_vec(),
+        records: 13_733,
+        lost,
+    }
 }
