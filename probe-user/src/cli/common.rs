@@ -2,7 +2,10 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum, builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _}};
+use clap::{
+    Args, ValueEnum,
+    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _},
+};
 
 use super::{
     UsageError,
@@ -30,7 +33,14 @@ pub(super) struct TerminalOpts {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(super) color: ColorChoice,
 }
 
@@ -93,7 +103,8 @@ impl FilterOpts {
     pub(super) fn plan(&self) -> Result<FilterPlan, UsageError> {
         let most = probe_common::config::MAX_FILTER_FS;
         if self.filesystems.len() > most {
-            let text = format!("--fs was given {} times; at most {most} are possible", self.filesystems.len());
+            let text =
+                format!("--fs was given {} times; at most {most} are possible", self.filesystems.len());
             return Err(UsageError(text));
         }
         let Self { filesystems, inode, subvol } = self.clone();
@@ -130,8 +141,10 @@ fn kinds() -> PossibleValuesParser {
 impl ReportOpts {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<ReportPlan> {
         let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
-        let fail_on =
-            FindingKind::ALL.into_iter().filter(|kind| self.fail_on.iter().any(|name| name == kind.name())).collect();
+        let fail_on = FindingKind::ALL
+            .into_iter()
+            .filter(|kind| self.fail_on.iter().any(|name| name == kind.name()))
+            .collect();
         Ok(ReportPlan {
             outputs,
             style: terminal.style(),
@@ -143,7 +156,8 @@ impl ReportOpts {
     fn known_findings(&self) -> anyhow::Result<std::collections::BTreeSet<String>> {
         let Some(path) = &self.ignore else { return Ok(std::collections::BTreeSet::new()) };
         let shown = escape(&path.to_string_lossy());
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read the --ignore file {shown}"))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read the --ignore file {shown}"))?;
         ignore::parse(&text).map_err(|error| UsageError(format!("--ignore {shown}, {error}")).into())
     }
 }

@@ -117,3 +117,6 @@ fn init_log(terminal: &common::TerminalOpts) {
     // Only the first call of a process counts; in tests there are several.
     let _ = builder.try_init();
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use super::{
 ///
 /// Analyse the recording with `btrfs-probe report FILE`, on this machine or another one.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "btrfs-probe record [OPTIONS] [-- COMMAND...]")]
 pub(super) struct Args {
     /// The recording
     #[arg(short, long, value_name = "FILE", default_value = "btrfs-probe.rsv")]

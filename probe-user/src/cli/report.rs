@@ -26,7 +26,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         if !self.capture.is_default() {
-            log::warn!("--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with");
+            log::warn!(
+                "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
+            );
         }
         Ok(SessionPlan {
             source: Source::Recording(self.file.clone()),

@@ -8,6 +8,7 @@ use super::{
 
 /// Attach, run COMMAND, detach, report
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "btrfs-probe run [OPTIONS] -- COMMAND...")]
 pub(super) struct Args {
     #[command(flatten)]
     capture: CaptureOpts,
@@ -23,7 +24,10 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         Ok(SessionPlan {
-            source: Source::Live { capture: self.capture.plan(), until: Until::Command(self.command.clone()) },
+            source: Source::Live {
+                capture: self.capture.plan(),
+                until: Until::Command(self.command.clone()),
+            },
             filter: self.filter.plan()?,
             goal: Goal::Report(self.report.plan(terminal)?),
             verbosity: terminal.verbose,

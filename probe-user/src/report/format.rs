@@ -21,7 +21,8 @@ pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     if text.len() != 36 || dashes != [8, 13, 18, 23] {
         return None;
     }
-    let digits: Vec<u32> = text.chars().filter(|c| *c != '-').map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let digits: Vec<u32> =
+        text.chars().filter(|c| *c != '-').map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     let mut bytes = [0; 16];
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = (pair[0] << 4 | pair[1]) as u8;
@@ -166,7 +167,10 @@ mod tests {
 
     #[test]
     fn one_has_no_plural() {
-        assert_eq!([counted(0, "break"), counted(1, "break"), counted(2, "break")], ["0 breaks", "1 break", "2 breaks"]);
+        assert_eq!(
+            [counted(0, "break"), counted(1, "break"), counted(2, "break")],
+            ["0 breaks", "1 break", "2 breaks"]
+        );
     }
 
     #[test]
@@ -182,7 +186,9 @@ mod tests {
         let bytes = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];
         assert_eq!(uuid(&bytes), "2a6f7e80-ab5e-4c01-0203-0405060708ff");
         assert_eq!(parse_uuid(&uuid(&bytes)), Some(bytes));
-        for wrong in ["", "2a6f7e80ab5e4c010203040506070 8ff", "2a6f7e80-ab5e-4c01-0203-0405060708fg", "/dev/vdb"] {
+        for wrong in
+            ["", "2a6f7e80ab5e4c010203040506070 8ff", "2a6f7e80-ab5e-4c01-0203-0405060708fg", "/dev/vdb"]
+        {
             assert_eq!(parse_uuid(wrong), None, "{wrong}");
         }
     }

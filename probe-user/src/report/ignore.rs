@@ -3,7 +3,9 @@ use std::collections::BTreeSet;
 
 /// A line that is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: `{text}` is no fingerprint; write the 16 hex digits that a report shows as `fingerprint`")]
+#[error(
+    "line {line}: `{text}` is no fingerprint; write the 16 hex digits that a report shows as `fingerprint`"
+)]
 pub struct IgnoreError {
     /// Line number, from 1.
     pub line: usize,
@@ -37,7 +39,8 @@ mod tests {
 
     #[test]
     fn comments_blank_lines_and_capitals_are_allowed() {
-        let known = parse("# known on 6.1\n\n  4FA3B2C1D0E9F877  # seen since May\r\n0000000000000001").unwrap();
+        let known =
+            parse("# known on 6.1\n\n  4FA3B2C1D0E9F877  # seen since May\r\n0000000000000001").unwrap();
         assert_eq!(known.into_iter().collect::<Vec<_>>(), ["0000000000000001", "4fa3b2c1d0e9f877"]);
     }
 

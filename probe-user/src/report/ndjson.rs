@@ -14,7 +14,7 @@ use super::model::{Finding, Loss, Report, Test};
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StreamLine {
     /// A rule was broken. Sent again under the same `id` when its `count` has grown by the end of the session.
-    Finding(Finding),
+    Finding(Box<Finding>),
     /// The loss counters changed.
     Loss(LossLine),
     /// A test began.
@@ -78,13 +78,13 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
         let start = TestStart { name: test.name.clone(), started_at: test.started_at.clone() };
         lines.line(&StreamLine::TestStart(start))?;
         for finding in report.findings.iter().filter(|finding| test.finding_ids.contains(&finding.id)) {
-            lines.line(&StreamLine::Finding(finding.clone()))?;
+            lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
         }
         lines.line(&StreamLine::TestEnd(test.clone()))?;
     }
     let of_a_test = |id: u32| report.tests.iter().any(|test| test.finding_ids.contains(&id));
     for finding in report.findings.iter().filter(|finding| !of_a_test(finding.id)) {
-        lines.line(&StreamLine::Finding(finding.clone()))?;
+        lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
     }
     if report.loss.by_class.values().any(|count| *count > 0) {
         lines.line(&StreamLine::Loss(LossLine { time_ns: report.duration_ns, loss: report.loss.clone() }))?;

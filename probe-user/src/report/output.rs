@@ -69,13 +69,13 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// No room.
-    #[error("cannot write the report to {target}: the disk is full; free some space or name a file elsewhere")]
+    #[error("cannot write to {target}: the disk is full; free some space or name a file elsewhere")]
     Full {
         /// What was written to.
         target: String,
     },
     /// Anything else.
-    #[error("cannot write the report to {target}: {source}")]
+    #[error("cannot write to {target}: {source}")]
     Io {
         /// What was written to.
         target: String,
@@ -114,7 +114,7 @@ impl Output {
     pub fn write(&self, report: &Report, style: TextStyle) -> Result<(), OutputError> {
         let bytes = self.render(report, style).map_err(|error| OutputError::new(&self.target, error))?;
         let written = match &self.target {
-            Target::Stdout => forgive_closed_pipe(write_stdout(&bytes)),
+            Target::Stdout => write_stdout(&bytes),
             Target::File(path) => write_file(path, &bytes),
         };
         written.map_err(|error| OutputError::new(&self.target, error))
@@ -135,14 +135,17 @@ impl Output {
     }
 
     /// Finds out before the session whether the report can be written after it. Leaves nothing behind and keeps
-    /// nothing open: the file may lie on the very filesystem that is to be unmounted under test.
+    /// nothing open: the file may lie on the very filesystem that is to be unmounted under test. A pipe is not opened:
+    /// that would wait for its reader, and then look like an end to it.
     ///
     /// # Errors
     /// The target cannot be written.
     pub fn check(&self) -> Result<(), OutputError> {
         let Target::File(path) = &self.target else { return Ok(()) };
         let checked = match place_of(path) {
-            Ok(Place::Direct(path)) => fs::OpenOptions::new().write(true).open(path).map(drop),
+            Ok(Place::Direct(path)) => {
+                nix::unistd::access(&path, nix::unistd::AccessFlags::W_OK).map_err(io::Error::from)
+            }
             Ok(Place::Aside { folder, .. }) => aside(&folder).map(drop),
             Err(error) => Err(error),
         };
@@ -150,19 +153,64 @@ impl Output {
     }
 }
 
-/// Writes to standard output.
-fn write_stdout(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+/// Standard output for a stream of lines. A reader that closed the pipe (`head`, `less`) has seen what it wanted: what
+/// comes after that goes nowhere, and is no error.
+#[derive(Debug)]
+pub struct PatientStdout<W: io::Write = io::Stdout> {
+    writer: W,
+    closed: bool,
 }
 
-/// A reader that closed the pipe (`head`, `less`) has seen what it wanted.
-fn forgive_closed_pipe(written: io::Result<()>) -> io::Result<()> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+impl Default for PatientStdout {
+    fn default() -> Self {
+        Self::new(io::stdout())
     }
+}
+
+impl<W: io::Write> PatientStdout<W> {
+    const fn new(writer: W) -> Self {
+        Self { writer, closed: false }
+    }
+
+    /// True if nobody reads any more.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn forgive<T>(&mut self, done: io::Result<T>, instead: T) -> io::Result<T> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(instead)
+            }
+            other => other,
+        }
+    }
+}
+
+impl<W: io::Write> io::Write for PatientStdout<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(bytes.len());
+        }
+        let written = self.writer.write(bytes);
+        self.forgive(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.writer.flush();
+        self.forgive(flushed, ())
+    }
+}
+
+fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = PatientStdout::default();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// Prints to standard output what is no report (a schema, a manual page); a closed pipe is no error.
@@ -170,7 +218,7 @@ fn forgive_closed_pipe(written: io::Result<()>) -> io::Result<()> {
 /// # Errors
 /// See [`OutputError`].
 pub fn print(bytes: &[u8]) -> Result<(), OutputError> {
-    forgive_closed_pipe(write_stdout(bytes)).map_err(|error| OutputError::new(&Target::Stdout, error))
+    write_stdout(bytes).map_err(|error| OutputError::new(&Target::Stdout, error))
 }
 
 /// How a path is written to.
@@ -265,8 +313,30 @@ pub fn plan(formats: &[(Format, Option<Target>)], file: Option<&Path>) -> Result
                 Target::Stdout => "standard output".to_owned(),
                 Target::File(path) => super::escape::escape(&path.to_string_lossy()),
             };
-            return Err(format!("two reports would go to {place}; give each a file with --format FORMAT=FILE"));
+            return Err(format!(
+                "two reports would go to {place}; give each a file with --format FORMAT=FILE"
+            ));
         }
     }
     Ok(outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut stdout = PatientStdout::new(writer);
+        stdout.write_all(b"nobody reads this").unwrap();
+        assert!(stdout.is_closed());
+        stdout.write_all(b"nor this").unwrap();
+        stdout.flush().unwrap();
+
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert!(PatientStdout::new(full).write_all(b"x").is_err());
+    }
 }

@@ -18,7 +18,8 @@ pub fn stream() -> Schema {
 }
 
 fn titled<T: JsonSchema>(name: &str, title: &str) -> Schema {
-    let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
+    let mut schema =
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), format!("urn:btrfs-probe:schema:{name}:1").into());
     schema.insert("title".to_owned(), title.into());
     schema
@@ -58,8 +59,10 @@ mod tests {
     fn every_property_of_the_report_is_described() {
         fn walk(value: &serde_json::Value, at: &str, missing: &mut Vec<String>) {
             let Some(object) = value.as_object() else { return };
-            for (name, property) in object.get("properties").and_then(|p| p.as_object()).into_iter().flatten() {
-                let described = ["description", "$ref", "const"].iter().any(|key| property.get(key).is_some());
+            for (name, property) in object.get("properties").and_then(|p| p.as_object()).into_iter().flatten()
+            {
+                let described =
+                    ["description", "$ref", "const"].iter().any(|key| property.get(key).is_some());
                 if !described {
                     missing.push(format!("{at}.{name}"));
                 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use probe_common::loss::LossClass;
 
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
+pub use findings::one as build_finding;
 pub use verdict::Policy;
 
 use super::model::{
@@ -43,9 +44,9 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         loss: loss(&summary.loss),
         filesystems: filesystems::build(summary, facts),
         failed_reservations: failed(summary.failed),
+        tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
         findings,
         inodes: inodes::build(summary),
-        tests: facts.tests.clone(),
         kernel_warnings: summary
             .warnings
             .iter()

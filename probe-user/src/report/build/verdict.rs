@@ -9,7 +9,7 @@ use crate::{
         finding::FindingKind,
         summary::{Summary, Verdict},
     },
-    report::model::{Finding, IgnoredBy},
+    report::model::{Finding, IgnoredBy, Test},
 };
 
 /// Which findings count. The default counts all.
@@ -63,12 +63,25 @@ pub(super) fn decide(
             reasons.push(doubt.clone());
         }
     }
-    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
+    let verdict =
+        if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
     reasons.extend(ignored_sentence(findings, IgnoredBy::IgnoreFile, "named in the --ignore file"));
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));
     reasons.extend(ignored_sentence(findings, IgnoredBy::FailOn, &others));
     (verdict, reasons)
+}
+
+/// A test whose findings are all ignored is judged by what was lost in its window.
+pub(super) fn of_test(test: &Test, findings: &[Finding]) -> Test {
+    let counts = |finding: &Finding| finding.ignored.is_none() && test.finding_ids.contains(&finding.id);
+    let verdict = match test.verdict.0 {
+        Verdict::Findings if findings.iter().any(counts) => Verdict::Findings,
+        Verdict::Findings if test.lost > 0 => Verdict::Inconclusive,
+        Verdict::Findings => Verdict::Clean,
+        other => other,
+    };
+    Test { verdict: verdict.into(), ..test.clone() }
 }
 
 fn ignored_sentence(findings: &[Finding], by: IgnoredBy, why: &str) -> Option<String> {

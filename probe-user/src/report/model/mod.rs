@@ -22,7 +22,9 @@ mod totals;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use filesystem::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, InodeHolder, SpaceState, Tickets};
+pub use filesystem::{
+    AccountState, Audit, AuditedAccount, ChainState, Filesystem, InodeHolder, SpaceState, Tickets,
+};
 pub use finding::{EvidenceLine, Finding, Frame, IgnoredBy, OriginOf, StackSource, Task};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};

@@ -13,12 +13,13 @@ use crate::{
             Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
         },
         summary::{
-            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, Statistics, Summary, Verdict,
+            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, Statistics, Summary,
+            Verdict,
         },
     },
     report::{
         build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
-        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Tier},
+        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, Tier},
     },
 };
 
@@ -94,9 +95,10 @@ pub(super) fn over_release() -> Finding {
             },
         ],
         confidence: Confidence::Exact,
-        explanation: "The inode's block_rsv gave back 131072 bytes after it had already given back all that was \
+        explanation:
+            "The inode's block_rsv gave back 131072 bytes after it had already given back all that was \
                       reserved for it."
-            .to_owned(),
+                .to_owned(),
     }
 }
 
@@ -132,11 +134,20 @@ pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
         failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 317, undecided: 0 },
         inodes: vec![
             inode(5, 257, 2_621_440, Some("/data/\x1b]0;owned\x07file"), true),
-            inode(256, 1_048_577, 393_216, Some("/a/rather/long/path/that/does/not/fit/into/the/table/db.sqlite"), false),
+            inode(
+                256,
+                1_048_577,
+                393_216,
+                Some("/a/rather/long/path/that/does/not/fit/into/the/table/db.sqlite"),
+                false,
+            ),
         ],
         warnings: Vec::new(),
         statistics: Statistics {
-            records_by_hook: BTreeMap::from([(HookId::SpaceReservation, 40_000), (HookId::BytesMayUse, 1_200)]),
+            records_by_hook: BTreeMap::from([
+                (HookId::SpaceReservation, 40_000),
+                (HookId::BytesMayUse, 1_200),
+            ]),
             records: 41_200,
             links: 1_234_567,
             order_checked: 20_000,
@@ -167,14 +178,28 @@ fn inode(root: u64, ino: u64, meta_rsv: i64, path: Option<&str>, opening_known: 
 }
 
 fn filesystem() -> FsSummary {
-    let metadata = SpaceLevels { flags: 4, total: 1 << 28, used: 131_072, may_use: 8_650_752, reserved: 0, pinned: 16_384 };
+    let metadata = SpaceLevels {
+        flags: 4,
+        total: 1 << 28,
+        used: 131_072,
+        may_use: 8_650_752,
+        reserved: 0,
+        pinned: 16_384,
+    };
     let mut levels = Levels {
         global: Rsv { size: 5_767_168, reserved: 5_767_168 },
         trans: Rsv { size: 524_288, reserved: 131_072 },
         delayed_refs: Rsv { size: 262_144, reserved: 0 },
         ..Levels::default()
     };
-    levels.space[0] = SpaceLevels { flags: 1, total: 8 << 20, used: 6 << 20, may_use: 1_052_672, reserved: 4096, pinned: 0 };
+    levels.space[0] = SpaceLevels {
+        flags: 1,
+        total: 8 << 20,
+        used: 6 << 20,
+        may_use: 1_052_672,
+        reserved: 4096,
+        pinned: 0,
+    };
     levels.space[1] = metadata;
     levels.space[2] = SpaceLevels { flags: 2, total: 8 << 20, used: 16_384, ..SpaceLevels::default() };
     let may_use = Account::SpaceMetadata(SpaceCounter::BytesMayUse);
@@ -188,7 +213,14 @@ fn filesystem() -> FsSummary {
         inodes: 2,
         inodes_closed: 121,
         chains: vec![
-            ChainSummary { account: may_use, object_flags: 4, links: 1_200, breaks: 0, value: 8_650_752, peak: 9 << 20 },
+            ChainSummary {
+                account: may_use,
+                object_flags: 4,
+                links: 1_200,
+                breaks: 0,
+                value: 8_650_752,
+                peak: 9 << 20,
+            },
             ChainSummary {
                 account: Account::InodeQgroupData,
                 object_flags: 1 << 48 | 100,
@@ -200,7 +232,12 @@ fn filesystem() -> FsSummary {
         ],
         levels: Some(levels),
         books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
-        audit: AuditSummary { compared: 14, equal: 14, moving: 2, last: vec![(may_use, 8_650_752, 8_650_752)] },
+        audit: AuditSummary {
+            compared: 14,
+            equal: 14,
+            moving: 2,
+            last: vec![(may_use, 8_650_752, 8_650_752)],
+        },
         tickets: (6511, 3),
         enospc: 47,
     }
@@ -217,7 +254,11 @@ pub(super) fn facts() -> SessionFacts {
         missed: 0,
     };
     SessionFacts {
-        kernel: Kernel { release: "6.18.44".to_owned(), machine: "x86_64".to_owned(), btrfs: BtrfsKind::Builtin },
+        kernel: Kernel {
+            release: "6.18.44".to_owned(),
+            machine: "x86_64".to_owned(),
+            btrfs: BtrfsKind::Builtin,
+        },
         tier: Tier::Tracepoints,
         tier_reason: Some("this kernel was built without CONFIG_KPROBES".to_owned()),
         hooks: vec![
@@ -245,7 +286,12 @@ pub(super) fn facts() -> SessionFacts {
     }
 }
 
-pub(super) fn report_of(summary: &Summary, findings: &[Finding], facts: &SessionFacts, policy: &Policy) -> Report {
+pub(super) fn report_of(
+    summary: &Summary,
+    findings: &[Finding],
+    facts: &SessionFacts,
+    policy: &Policy,
+) -> Report {
     build::build(&ReportInput { summary, findings, stacks: &Stacks, facts, policy })
 }
 
@@ -257,13 +303,19 @@ pub(super) fn clean() -> Report {
 
 /// Two findings that count.
 pub(super) fn with_findings() -> Report {
-    let summary = summary(Verdict::Findings, &["inode 257 of subvolume 5 freed 131,072 bytes that were never reserved."]);
+    let summary = summary(
+        Verdict::Findings,
+        &["inode 257 of subvolume 5 freed 131,072 bytes that were never reserved."],
+    );
     report_of(&summary, &[over_release(), leak()], &facts(), &Policy::default())
 }
 
 /// Losses that could hide a finding.
 pub(super) fn inconclusive() -> Report {
-    let mut summary = summary(Verdict::Inconclusive, &["12 records of the books were lost, and 3 accounts not repaired since."]);
+    let mut summary = summary(
+        Verdict::Inconclusive,
+        &["12 records of the books were lost, and 3 accounts not repaired since."],
+    );
     summary.loss = BTreeMap::from([(LossClass::BooksRecord, 12), (LossClass::Stack, 4)]);
     summary.warnings = vec![(0xffff_ffff_8151_2345, 2, 3)];
     let fs = &mut summary.filesystems[0];
@@ -277,5 +329,24 @@ pub(super) fn inconclusive() -> Report {
     fs.levels.as_mut().unwrap().space[0].total = 7 << 50;
     fs.levels.as_mut().unwrap().space[0].may_use = 3 << 50;
     fs.levels.as_mut().unwrap().space[0].pinned = (1 << 50) + (1 << 49);
-    report_of(&summary, &[], &facts(), &Policy::default())
+    let mut facts = facts();
+    facts.tests = vec![
+        test("generic/001", Verdict::Clean, &[], 0),
+        test("generic/269", Verdict::Inconclusive, &[], 12),
+        test("btrfs/\x1b[31m", Verdict::Inconclusive, &[], 1),
+    ];
+    report_of(&summary, &[], &facts, &Policy::default())
+}
+
+pub(super) fn test(name: &str, verdict: Verdict, findings: &[u32], lost: u64) -> Test {
+    Test {
+        name: name.to_owned(),
+        started_at: "2026-11-22T20:40:50Z".to_owned(),
+        duration_ns: 4_200_000_000,
+        result: Some("pass".to_owned()),
+        verdict: verdict.into(),
+        finding_ids: findings.to_vec(),
+        records: 13_733,
+        lost,
+    }
 }

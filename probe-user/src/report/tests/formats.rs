@@ -1,12 +1,16 @@
 //! Every format of the same three reports.
 use insta::assert_snapshot;
 
-use super::data::{clean, inconclusive, with_findings};
-use crate::report::{
-    escape, folded, json,
-    model::Report,
-    ndjson::{self, StreamLine},
-    text::{self, Detail, Look},
+use super::data::{clean, facts, inconclusive, leak, over_release, report_of, summary, test, with_findings};
+use crate::{
+    ledger::summary::Verdict,
+    report::{
+        build::Policy,
+        escape, folded, json,
+        model::Report,
+        ndjson::{self, StreamLine},
+        text::{self, Detail, Look},
+    },
 };
 
 const WIDE: Look = Look { width: 120, color: false, unicode: true };
@@ -122,7 +126,7 @@ fn ndjson_is_one_object_a_line_and_ends_with_the_report() {
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<StreamLine> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
-    assert_eq!(lines[0], StreamLine::Finding(report.findings[0].clone()));
+    assert_eq!(lines[0], StreamLine::Finding(Box::new(report.findings[0].clone())));
     assert_eq!(lines[2], StreamLine::Report(Box::new(report)));
     assert!(text.starts_with("{\"type\":\"finding\","));
 }
@@ -131,19 +135,23 @@ fn ndjson_is_one_object_a_line_and_ends_with_the_report() {
 fn ndjson_puts_findings_between_their_tests_marks() {
     let mut report = inconclusive();
     report.findings = with_findings().findings;
-    report.tests = vec![crate::report::model::Test {
-        name: "generic/269".to_owned(),
-        started_at: "2026-11-22T20:40:50Z".to_owned(),
-        duration_ns: 5,
-        result: None,
-        verdict: crate::ledger::summary::Verdict::Findings.into(),
-        finding_ids: vec![1],
-        records: 10,
-        lost: 0,
-    }];
+    report.tests = vec![test("generic/269", Verdict::Findings, &[1], 0)];
     let mut bytes = Vec::new();
     ndjson::write(&report, &mut bytes).unwrap();
-    let kind = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned();
+    let kind = |line: &str| {
+        serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
+    };
     let kinds: Vec<String> = std::str::from_utf8(&bytes).unwrap().lines().map(kind).collect();
     assert_eq!(kinds, ["test_start", "finding", "test_end", "finding", "loss", "report"]);
+}
+
+#[test]
+fn a_finding_names_the_test_in_whose_window_it_fell() {
+    let mut facts = facts();
+    facts.tests =
+        vec![test("generic/001", Verdict::Clean, &[], 0), test("generic/269", Verdict::Findings, &[1], 0)];
+    let summary = summary(Verdict::Findings, &[]);
+    let report = report_of(&summary, &[over_release(), leak()], &facts, &Policy::default());
+    assert_eq!(report.findings[0].test, None);
+    assert_eq!(report.findings[1].test.as_deref(), Some("generic/269"));
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use probe_common::loss::LossClass;
 
-use super::data::{facts, leak, over_release, report_of, summary, with_findings};
+use super::data::{facts, leak, over_release, report_of, summary, test, with_findings};
 use crate::{
     ledger::{finding::FindingKind, summary::Verdict},
     report::{
@@ -85,4 +85,16 @@ fn every_class_of_loss_is_in_the_report() {
     let by_class: &BTreeMap<String, u64> = &report.loss.by_class;
     assert_eq!(by_class.len(), LossClass::ALL.len());
     assert_eq!((report.loss.records, by_class["chain_record"], by_class["file_write"]), (7, 2, 0));
+}
+
+#[test]
+fn a_test_whose_findings_are_ignored_is_judged_by_its_losses() {
+    let mut facts = facts();
+    let tests = [("a", &[0_u32][..], 0), ("b", &[1], 0), ("c", &[1], 4), ("d", &[0, 1], 0)];
+    facts.tests = tests.map(|(name, ids, lost)| test(name, Verdict::Findings, ids, lost)).into();
+    let policy = Policy { fail_on: BTreeSet::from([FindingKind::OverRelease]), ..Policy::default() };
+    let report =
+        report_of(&summary(Verdict::Findings, &[REASON]), &[over_release(), leak()], &facts, &policy);
+    let verdicts: Vec<Verdict> = report.tests.iter().map(|test| test.verdict.0).collect();
+    assert_eq!(verdicts, [Verdict::Findings, Verdict::Clean, Verdict::Inconclusive, Verdict::Findings]);
 }

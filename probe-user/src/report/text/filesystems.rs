@@ -27,7 +27,10 @@ pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         &format!("{} live with an account, {} checked at their end", fs.inodes, fs.inodes_closed),
     );
     let (granted, failed) = (format::count(fs.tickets.granted), format::count(fs.tickets.failed));
-    paper.field("tickets", &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")));
+    paper.field(
+        "tickets",
+        &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")),
+    );
     if fs.aborted {
         let text = "aborted: rules over the whole filesystem hold no more from there on";
         let text = paper.tone(Tone::Doubt, text);
@@ -51,7 +54,8 @@ fn space(paper: &mut Paper, fs: &Filesystem) {
         return;
     }
     paper.blank();
-    let columns = [left("space"), left("used"), right("of"), right("may_use"), right("reserved"), right("pinned")];
+    let columns =
+        [left("space"), left("used"), right("of"), right("may_use"), right("reserved"), right("pinned")];
     let rows = |number: fn(i64) -> String| -> Vec<Vec<String>> {
         let row = |(name, state): (&String, &SpaceState)| {
             vec![
@@ -75,7 +79,9 @@ fn short(bytes: i64) -> String {
 
 /// The block_rsvs: what is held of what is claimed. Empty ones are left out unless all is asked for.
 fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
-    let holds = |state: &AccountState| [state.size, state.reserved, state.balance].iter().any(|n| n.unwrap_or(0) != 0);
+    let holds = |state: &AccountState| {
+        [state.size, state.reserved, state.balance].iter().any(|n| n.unwrap_or(0) != 0)
+    };
     let pools: Vec<(&String, &AccountState)> = fs
         .accounts
         .iter()
@@ -109,7 +115,9 @@ fn books(paper: &mut Paper, fs: &Filesystem) {
         .accounts
         .iter()
         .filter(|(_, state)| state.size.is_none())
-        .filter_map(|(name, state)| Some(vec![name.clone(), format::exact(state.balance?), state.unit.clone()]))
+        .filter_map(|(name, state)| {
+            Some(vec![name.clone(), format::exact(state.balance?), state.unit.clone()])
+        })
         .collect();
     if rows.is_empty() {
         return;

@@ -23,7 +23,8 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     }
     paper.heading("Findings");
     // What counts comes first.
-    let (counted, ignored): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| finding.ignored.is_none());
+    let (counted, ignored): (Vec<_>, Vec<_>) =
+        report.findings.iter().partition(|finding| finding.ignored.is_none());
     for finding in counted.into_iter().chain(ignored) {
         one(paper, finding);
     }
@@ -99,7 +100,11 @@ fn place(paper: &mut Paper, finding: &Finding) {
     let seen = if finding.count == 1 {
         format::moment(finding.first_seen_ns)
     } else {
-        format!("{} first, {} last", format::moment(finding.first_seen_ns), format::moment(finding.last_seen_ns))
+        format!(
+            "{} first, {} last",
+            format::moment(finding.first_seen_ns),
+            format::moment(finding.last_seen_ns)
+        )
     };
     paper.field("seen", &seen);
     paper.field("confidence", finding.confidence.name());
@@ -142,7 +147,10 @@ fn evidence(paper: &mut Paper, finding: &Finding) {
     paper.line(&format!("   {title}"));
     for line in &finding.evidence {
         let tid = if line.tid == 0 { String::new() } else { format!("tid {} ", line.tid) };
-        paper.paragraph(&format!("     {} ", format::moment(line.time_ns)), &format!("{tid}{}", escape(&line.text)));
+        paper.paragraph(
+            &format!("     {} ", format::moment(line.time_ns)),
+            &format!("{tid}{}", escape(&line.text)),
+        );
         for frame in shown(&line.stack).take(EVIDENCE_FRAMES) {
             let text = format!("         in {}", frame_text(frame));
             let text = paper.tone(Tone::Faint, &text);

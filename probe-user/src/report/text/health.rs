@@ -65,7 +65,10 @@ fn statistics(paper: &mut Paper, report: &Report) {
     if numbers.overlapping > 0 {
         paper.field(
             "overlapping",
-            &format!("{} reservations beside another one on the same inode", format::count(numbers.overlapping)),
+            &format!(
+                "{} reservations beside another one on the same inode",
+                format::count(numbers.overlapping)
+            ),
         );
     }
 }
@@ -94,7 +97,11 @@ fn hooks(paper: &mut Paper, hooks: &[Hook], detail: Detail) {
     let missed: u64 = hooks.iter().map(|hook| hook.missed).sum();
     paper.field(
         "hooks",
-        &format!("{attached} of {} attached, {} skipped by the kernel", hooks.len(), format::counted(missed, "hit")),
+        &format!(
+            "{attached} of {} attached, {} skipped by the kernel",
+            hooks.len(),
+            format::counted(missed, "hit")
+        ),
     );
     for hook in hooks.iter().filter(|hook| hook.state != HookState::Attached) {
         let reason = hook.reason.as_deref().unwrap_or("no reason given");
@@ -112,6 +119,7 @@ fn hooks(paper: &mut Paper, hooks: &[Hook], detail: Detail) {
         })
         .collect();
     table::render(paper, &[left("hook"), left("kind"), right("hits"), right("missed")], &rows);
-    let title = paper.tone(Tone::Faint, "hits count every call of a hook; records are only what it had to say");
+    let title =
+        paper.tone(Tone::Faint, "hits count every call of a hook; records are only what it had to say");
     paper.line(&format!("  {title}"));
 }

@@ -19,12 +19,14 @@ pub enum ColorChoice {
 #[must_use]
 pub fn look_for(choice: ColorChoice, to_file: bool) -> Look {
     let terminal = !to_file && std::io::stdout().is_terminal();
-    let color = use_color(choice, terminal, env::var_os("NO_COLOR").as_deref(), env::var_os("TERM").as_deref());
+    let color =
+        use_color(choice, terminal, env::var_os("NO_COLOR").as_deref(), env::var_os("TERM").as_deref());
     let width = match terminal_size::terminal_size() {
         Some((terminal_size::Width(columns), _)) if terminal => usize::from(columns),
         _ => columns(env::var("COLUMNS").ok().as_deref()).unwrap_or(Look::PLAIN.width),
     };
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
+    let locale =
+        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
     Look { width, color, unicode: is_utf8(locale.as_deref()) }
 }
 
@@ -45,7 +47,8 @@ fn columns(told: Option<&str>) -> Option<usize> {
 }
 
 fn is_utf8(locale: Option<&str>) -> bool {
-    let charset = locale.and_then(|locale| locale.split_once('.')).map(|(_, charset)| charset.to_ascii_lowercase());
+    let charset =
+        locale.and_then(|locale| locale.split_once('.')).map(|(_, charset)| charset.to_ascii_lowercase());
     charset.is_some_and(|charset| charset.starts_with("utf-8") || charset.starts_with("utf8"))
 }
 

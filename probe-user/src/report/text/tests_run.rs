@@ -23,8 +23,15 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     if other.is_empty() {
         return;
     }
-    let columns =
-        [left("test"), left("verdict"), left("result"), right("time"), right("records"), right("lost"), left("findings")];
+    let columns = [
+        left("test"),
+        left("verdict"),
+        left("result"),
+        right("time"),
+        right("records"),
+        right("lost"),
+        left("findings"),
+    ];
     let rows: Vec<Vec<String>> = other
         .into_iter()
         .map(|test| {

@@ -13,13 +13,16 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     let ignored = report.findings.iter().filter(|finding| finding.ignored.is_some()).count();
     let counted = report.findings.len() - ignored;
     let (tone, headline) = match report.verdict.0 {
-        Verdict::Clean => (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned()),
+        Verdict::Clean => {
+            (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned())
+        }
         Verdict::Findings => {
             (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
         }
-        Verdict::Inconclusive => {
-            (Tone::Doubt, "INCONCLUSIVE: no finding, but something that could hide one was not seen".to_owned())
-        }
+        Verdict::Inconclusive => (
+            Tone::Doubt,
+            "INCONCLUSIVE: no finding, but something that could hide one was not seen".to_owned(),
+        ),
     };
     let ignored = match ignored {
         0 => String::new(),
