@@ -30,7 +30,7 @@ struct Args {
     /// Switch quotas on in the first filesystem made, and run into a limit.
     #[arg(long, requires = "make")]
     quota: bool,
-    /// Let balances run on the second filesystem made (on the only one, if there is just one).
+    /// Let balances run, on the second filesystem made if there are several.
     #[arg(long)]
     balance: bool,
     /// Fill the filesystem until ENOSPC now and then; filesystems made are filled anyway.
@@ -54,7 +54,9 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let result = run(&Args::parse());
+    cleanup::leave_if_closing();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mixload: {error}");
@@ -83,6 +85,9 @@ fn run(args: &Args) -> Result<()> {
     };
     for folder in stale::cleanup_stale()? {
         println!("removed {}, left by an earlier run", folder.display());
+    }
+    if args.quota && args.balance && count < 2 {
+        return Err(Error::Usage("quotas and balances need a filesystem each: use --make 2 or more".into()));
     }
     let mut made = Vec::new();
     for index in 0..count {

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -20,6 +21,9 @@ pub(crate) trait Undo: Send + Sync {
     /// Undoes it; does nothing the second time. Problems go to the log.
     fn undo(&self);
 }
+
+/// Longer than any clean-up takes.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(60);
 
 static REGISTRY: Mutex<Vec<Arc<dyn Undo>>> = Mutex::new(Vec::new());
 static CLOSING: AtomicBool = AtomicBool::new(false);
@@ -52,6 +56,15 @@ pub fn run_all() {
         let guard = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(guard) = guard else { break };
         guard.undo();
+    }
+}
+
+/// To be called at the end of `main` where [`install`] is armed: when a signal has begun the clean-up, waits until it
+/// is over and the process dies of that signal, instead of racing it to an exit status.
+pub fn leave_if_closing() {
+    let start = Instant::now();
+    while closing() && start.elapsed() < LEAVE_PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -10,7 +10,8 @@
 //! SIGKILL left.
 //!
 //! It refuses to write with O_DIRECT, or into nodatacow or preallocated extents, in a subvolume that has a qgroup
-//! limit: 6.12 kernels can crash on that.
+//! limit: 6.12 kernels can crash on that. It refuses to balance a filesystem with quotas: seen on 6.18, a snapshot
+//! taken during a balance with quotas on aborted the transaction (EUCLEAN in `qgroup_account_snapshot`).
 pub mod cleanup;
 pub mod error;
 pub mod ioctl;

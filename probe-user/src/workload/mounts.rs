@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct Mount {
     /// Where it is mounted.
     pub point: PathBuf,
+    /// Options of this mount, such as `rw,noatime`, comma separated.
+    pub options: String,
     /// Filesystem type, such as `btrfs`.
     pub fstype: String,
     /// What is mounted, such as `/dev/loop0`.
@@ -29,12 +31,13 @@ pub fn current() -> std::io::Result<Vec<Mount>> {
 fn parse_line(line: &str) -> Option<Mount> {
     // Optional fields (propagation) of any number stand before the lone dash.
     let (head, tail) = line.split_once(" - ")?;
-    let point = head.split(' ').nth(4)?;
+    let mut head = head.split(' ').skip(4);
+    let (point, options) = (unescape(head.next()?), head.next()?.to_owned());
     let mut tail = tail.split(' ');
     let fstype = tail.next()?.to_owned();
     let source = unescape(tail.next()?);
     let super_options = tail.next().unwrap_or_default().to_owned();
-    Some(Mount { point: unescape(point), fstype, source, super_options })
+    Some(Mount { point, options, fstype, source, super_options })
 }
 
 /// The kernel writes blank, tab, newline and backslash as a backslash and three octal digits.
@@ -73,7 +76,7 @@ mod tests {
 61 25 0:40 / /dev/shm/a\\040b\\134c rw,relatime - btrfs /dev/loop0 rw,space_cache=v2,subvolid=5,subvol=/
 62 25 0:41 /sub /mnt/x ro - btrfs /dev/loop1 rw,subvol=/sub
 garbage line
-63 25 0:42 / /nosource - btrfs
+63 25 0:42 / /nosource rw - btrfs
 ";
 
     #[test]
@@ -84,6 +87,8 @@ garbage line
         assert_eq!(mounts[1].point, Path::new("/dev/shm/a b\\c"));
         assert_eq!(mounts[1].source, Path::new("/dev/loop0"));
         assert!(mounts[1].super_options.contains("space_cache=v2"));
+        assert_eq!(mounts[0].options, "rw,relatime");
+        assert_eq!(mounts[2].options, "ro");
         assert_eq!(mounts[2].point, Path::new("/mnt/x"));
     }
 

@@ -95,12 +95,12 @@ const STEPS: &[(&str, Body)] = &[
     ("writes through shared mappings", |stage| stage.repeat(&["mapped"])),
     ("reflinks, overwritten", |stage| stage.repeat(&["reflink"])),
     ("compression and nodatacow", |stage| stage.repeat(&["compress", "nodatacow"])),
-    ("defragment, balance, remount read-only and back", |stage| {
-        stage.once(&["defrag", "balance", "remount"])
-    }),
     ("four threads, everything at once", |stage| stage.mix(EVERYTHING, 3 * SLICE)),
-    ("fill a filesystem with data until ENOSPC", |stage| stage.fill("fill_data")),
+    ("fill a small filesystem with data until ENOSPC", |stage| stage.fill("fill_data")),
     ("fill its metadata until ENOSPC", |stage| stage.fill("fill_metadata")),
+    ("defragment, balance, remount read-only and back", |stage| {
+        stage.once(&["buffered", "small", "defrag", "balance", "remount"])
+    }),
     ("write into a quota limit until EDQUOT", |stage| stage.quota()),
     ("sync and unmount", |stage| stage.unmount()),
 ];
@@ -184,8 +184,8 @@ impl Stage<'_> {
         main.quota = true;
         let main = LoopFs::create_mounted(main)?;
         let small = LoopFs::create_mounted(options(self.plan.small, SMALL_SIZE, "btrfs-probe-small"))?;
-        let on_main = Abilities { quota: true, balance: true, remount: true, fill: false };
-        let on_small = Abilities { fill: true, ..Abilities::default() };
+        let on_main = Abilities { quota: true, ..Abilities::default() };
+        let on_small = Abilities { quota: false, balance: true, remount: true, fill: true };
         let detail = format!("{} and {}", main.device().display(), small.device().display());
         let layouts = (Layout::prepare(main.path(), on_main)?, Layout::prepare(small.path(), on_small)?);
         self.filesystems = Some([(main, layouts.0), (small, layouts.1)]);
@@ -206,20 +206,21 @@ impl Stage<'_> {
         Ok(format!("{}; {counts}", seen.join(", ")))
     }
 
-    /// One thread runs the operations in turn for a while.
+    /// One thread runs the operations in turn for a while, on the filesystem with quotas.
     fn repeat(&mut self, names: &[&str]) -> Result<String> {
         let deadline = Instant::now() + SLICE;
-        self.in_turn(names, Some(deadline), |_| Instant::now() < deadline)
+        self.in_turn(0, names, Some(deadline), |_| Instant::now() < deadline)
     }
 
-    /// One thread runs each operation once.
+    /// One thread runs each operation once, on the small filesystem.
     fn once(&mut self, names: &[&str]) -> Result<String> {
         let times = names.len() as u64;
-        self.in_turn(names, None, |done| done < times)
+        self.in_turn(1, names, None, |done| done < times)
     }
 
     fn in_turn(
         &mut self,
+        filesystem: usize,
         names: &[&str],
         deadline: Option<Instant>,
         go_on: impl Fn(u64) -> bool,
@@ -227,7 +228,7 @@ impl Stage<'_> {
         let stop = self.stop;
         let mut report = MixReport::new(self.plan.seed);
         let mut rng = self.rng.clone();
-        let [(_, layout), _] = self.filesystems()?;
+        let (_, layout) = &self.filesystems()?[filesystem];
         let ctx = Ctx { layout, worker: 0, stop, deadline };
         let ops: Vec<_> = names.iter().filter_map(|name| Op::named(name)).collect();
         for op in ops.iter().cycle() {

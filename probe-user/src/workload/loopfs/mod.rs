@@ -7,6 +7,7 @@
 //! Order of the undoing: unmount (cancelling a balance, waiting for the last open file, at last lazily), forget
 //! the device, detach it, wait until it is free, move the mount point aside (which the kernel refuses while
 //! anything is mounted on it), remove the folder.
+mod flags;
 mod mkfs;
 mod options;
 pub mod stale;
@@ -26,6 +27,7 @@ use nix::unistd::geteuid;
 use super::cleanup::{self, Undo};
 use super::error::{At, Error, Result};
 use super::ioctl::{btrfs, loopdev};
+use super::mounts;
 pub use options::{Fsid, LoopFsOptions, Profile, default_dir};
 
 /// First part of the name of every temp folder of ours.
@@ -129,9 +131,9 @@ impl LoopFs {
     /// Mounts it with other options, as in `mount -o`.
     pub fn mount_with(&self, mount_options: &str) -> Result<()> {
         let mut state = self.inner.lock()?;
-        let data = (!mount_options.is_empty()).then_some(mount_options);
-        let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
-        match mount(Some(&self.device), self.path(), Some("btrfs"), flags, data) {
+        let (flags, data) = flags::split(mount_options);
+        let flags = flags | MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+        match mount(Some(&self.device), self.path(), Some("btrfs"), flags, Some(data.as_str())) {
             Ok(()) => state.mounted = true,
             Err(Errno::ENODEV) => return Err(Error::NoBtrfs),
             Err(errno) => return Err(Error::sys("mounting", &self.device, errno)),
@@ -174,11 +176,13 @@ impl Drop for LoopFs {
     }
 }
 
-/// mount(2) with MS_REMOUNT, keeping the flags that [`LoopFs::mount`] sets.
-pub(crate) fn remount(point: &Path, read_only: bool) -> nix::Result<()> {
-    let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_NODEV | MsFlags::MS_NOSUID;
+/// mount(2) with MS_REMOUNT, which sets all flags anew: those that the mount has now are kept.
+pub(crate) fn remount(point: &Path, read_only: bool) -> std::io::Result<()> {
+    let mounted = mounts::current()?.into_iter().rfind(|mount| mount.point == point).ok_or(Errno::EINVAL)?;
+    let (mut flags, _) = flags::split(&mounted.options);
     flags.set(MsFlags::MS_RDONLY, read_only);
-    mount(None::<&str>, point, None::<&str>, flags, None::<&str>)
+    mount(None::<&str>, point, None::<&str>, flags | MsFlags::MS_REMOUNT, None::<&str>)?;
+    Ok(())
 }
 
 impl Inner {

@@ -71,7 +71,7 @@ pub struct LoopFsOptions {
     pub data: Option<Profile>,
     /// Metadata profile; mkfs.btrfs's default (dup) if not given.
     pub metadata: Option<Profile>,
-    /// Mount options as in `mount -o`, without flags such as ro; may be empty.
+    /// Mount options as in `mount -o`; may be empty. nodev and nosuid are always added.
     pub mount_options: String,
     /// Switch quotas on after each first mount.
     pub quota: bool,

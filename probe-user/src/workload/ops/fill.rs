@@ -2,6 +2,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -11,8 +12,8 @@ use super::{Ctx, OpOutcome};
 use crate::workload::ioctl::btrfs;
 use crate::workload::rng::Rng;
 
-/// Ends the metadata fill on a filesystem too large to fill.
-const MAX_INLINE_FILES: u64 = 400_000;
+/// Ends the metadata fill on a filesystem with more metadata than can be filled in a reasonable time.
+const METADATA_TIME: Duration = Duration::from_secs(3);
 
 /// Buffered writes until ENOSPC, in ever smaller pieces so that the last block is reached too; then all is removed.
 pub(super) fn data(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
@@ -41,7 +42,8 @@ pub(super) fn data(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
 }
 
 /// Takes all data space by fallocate, which leaves no room for another metadata chunk, then makes inline files until
-/// the metadata is full; then all is removed.
+/// the metadata is full; then all is removed. Ends without ENOSPC where there is more metadata than fits in the time:
+/// close to the limit each file waits for a flush.
 pub(super) fn metadata(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
     let (file, _remove) = filler(ctx)?;
@@ -50,8 +52,9 @@ pub(super) fn metadata(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     fs::create_dir_all(&dir.0)?;
     let data = noise(rng, 2000);
     let mut outcome = OpOutcome::Done;
-    for index in 0..MAX_INLINE_FILES {
-        if ctx.stopped() {
+    let start = Instant::now();
+    for index in 0u64.. {
+        if ctx.stopped() || start.elapsed() > METADATA_TIME {
             break;
         }
         let made = open_rw(&dir.0.join(index.to_string())).and_then(|file| file.write_all_at(&data, 0));

@@ -26,7 +26,7 @@ pub const MAX_FILE: u64 = 8 << 20;
 pub struct Abilities {
     /// Quotas are on: there is a subvolume `limited` that is run into EDQUOT.
     pub quota: bool,
-    /// Balances may run.
+    /// Balances may run; not together with `quota`.
     pub balance: bool,
     /// It is a mount of ours, so it may be remounted read-only and back.
     pub remount: bool,
@@ -51,6 +51,10 @@ impl Layout {
                 "{} is not on btrfs: name a folder on a mounted btrfs",
                 root.display()
             )));
+        }
+        if abilities.quota && abilities.balance {
+            let text = "quotas and balances are not mixed on one filesystem: allow one of the two";
+            return Err(Error::Usage(text.into()));
         }
         let dir = btrfs::open_dir(root).at("opening", root)?;
         for name in TWINS {

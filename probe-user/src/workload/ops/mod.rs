@@ -201,11 +201,11 @@ pub static OPS: &[Op] = ops![
     "sync" 20 Nothing sync::some_kind, "fsync, fdatasync, syncfs and commits";
     "orphan" 30 Nothing orphan::unlink_while_dirty, "unlink an open file with dirty pages and write on";
     "sparse" 30 Nothing sparse::append_and_holes, "appends, and writes far behind the end";
-    "fill_data" 1 Fill fill::data, "fill the filesystem with data until ENOSPC";
-    "fill_metadata" 1 Fill fill::metadata, "fill the metadata with inline files until ENOSPC";
     "quota" 4 Quota quota::until_limit, "write until EDQUOT, then give the space back";
     "balance" 2 Balance balance::some_chunks, "move chunks while the others work";
     "remount" 2 Remount remount::read_only_and_back, "remount read-only and back";
+    "fill_metadata" 1 Fill fill::metadata, "fill the metadata with inline files until ENOSPC";
+    "fill_data" 1 Fill fill::data, "fill the filesystem with data until ENOSPC";
 ];
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! What the live tests share: asking for root, running one at a time, and looking for what was left behind.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "tests say why they skip, and may fail by panicking"
+)]
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use probe_user::workload::ioctl::loopdev;
+use probe_user::workload::loopfs::FOLDER_PREFIX;
+use probe_user::workload::mounts;
+
+/// Root, and the only live test of this binary that runs now; `None` (after saying so) without root.
+pub fn live() -> Option<MutexGuard<'static, ()>> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: needs root");
+        return None;
+    }
+    Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Everything that process `pid` made and that is still there: mounts, attached loop devices, temp folders. Other
+/// processes may make and remove theirs meanwhile, so only names with this pid count.
+pub fn leftovers(pid: u32) -> Vec<String> {
+    let ours = format!("{FOLDER_PREFIX}{pid}.");
+    let named =
+        |path: &Path| path.components().any(|part| part.as_os_str().to_string_lossy().starts_with(&ours));
+    let mut found = Vec::new();
+    for mount in mounts::current().expect("mountinfo") {
+        if named(&mount.point)
+            || loop_number(&mount.source).and_then(loopdev::backing_file).is_some_and(|f| named(&f))
+        {
+            found.push(format!("mount {}", mount.point.display()));
+        }
+    }
+    for (number, file) in attached() {
+        if named(&file) {
+            found.push(format!("loop{number} on {}", file.display()));
+        }
+    }
+    for parent in ["/dev/shm".into(), "/tmp".into(), "/var/tmp".into(), std::env::temp_dir()] as [PathBuf; 4]
+    {
+        let Ok(entries) = fs::read_dir(parent) else { continue };
+        found.extend(
+            entries.flatten().map(|entry| entry.path()).filter(|p| named(p)).map(|p| p.display().to_string()),
+        );
+    }
+    found
+}
+
+/// Loop devices in use and their files.
+pub fn attached() -> Vec<(u32, PathBuf)> {
+    fs::read_dir("/sys/block")
+        .expect("sysfs")
+        .flatten()
+        .filter_map(|entry| loop_number(Path::new(&entry.file_name())))
+        .filter_map(|number| Some((number, loopdev::backing_file(number)?)))
+        .collect()
+}
+
+fn loop_number(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.strip_prefix("loop")?.parse().ok()
+}
+
+/// An example of this package, which `cargo test` builds beside the tests.
+pub fn example(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("path of the test");
+    let profile = exe.parent().and_then(Path::parent).expect("target folder");
+    let path = profile.join("examples").join(name);
+    assert!(path.is_file(), "{} is missing: run `cargo build --example {name}`", path.display());
+    path
+}
