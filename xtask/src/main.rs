@@ -4,6 +4,7 @@
     clippy::print_stderr,
     reason = "a terminal program: its output is what it is for"
 )]
+mod bench;
 mod build;
 mod demo;
 mod proc;
@@ -53,6 +54,11 @@ enum Task {
     },
     /// Check the rules of this repository that no compiler knows
     Tidy,
+    /// Measure what watching costs, side by side with the peers
+    Bench(bench::Options),
+    /// Run one workload of the bench and print nanoseconds an operation
+    #[command(hide = true)]
+    Workload(bench::WorkloadOptions),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +88,8 @@ fn run(task: Task) -> Result<ExitCode> {
             return Ok(if test::run(&workspace, &only) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Task::Tidy => tidy::run(&workspace)?,
+        Task::Bench(options) => bench::run(&workspace, &options)?,
+        Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,137 @@
+//! `cargo xtask bench`: what watching costs, measured side by side with not watching and with the peers.
+//!
+//! Each workload runs on a fresh btrfs on a loop device on RAM, once per variant and round, in the order
+//! A B C A B C, so that what else the machine does falls on all alike. What counts is the ratio to the untraced
+//! run of the same round; the table shows medians. Nothing here is asserted: a busy machine is not a bug.
+//!
+//! A variant that cannot run here is listed with its reason.
+mod interrupt;
+mod numbers;
+mod stage;
+mod table;
+mod tracer;
+mod variant;
+mod workload;
+
+use std::{env, fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+pub use self::workload::{Options as WorkloadOptions, Workload, run as run_workload};
+use self::{
+    numbers::Series,
+    stage::Stage,
+    tracer::Running,
+    variant::{Scene, Variant},
+};
+use crate::{
+    build::{self, Profile},
+    proc,
+    workspace::Workspace,
+};
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Workloads to run
+    #[arg(long, value_delimiter = ',', default_values = ["w1", "w2", "w3"])]
+    workloads: Vec<Workload>,
+    /// Variants to run, besides `untraced`; all that can run by default
+    #[arg(long, value_delimiter = ',')]
+    variants: Vec<String>,
+    /// Rounds: each variant runs once in each
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Length of a run, in percent of the usual one to three seconds
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    length: u32,
+    /// Where the numbers go as JSON; target/bench.json by default
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Measures and prints the table; the JSON file holds every single run.
+///
+/// # Errors
+/// If we are not root, something cannot be built, or the untraced workload itself fails.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    if !proc::is_root() {
+        bail!("the bench mounts filesystems and attaches eBPF programs: run it as root");
+    }
+    let variants = variant::chosen(&options.variants)?;
+    let probe = build::run(workspace, Profile::Release)?;
+    interrupt::watch()?;
+    let mut results = Vec::new();
+    for workload in &options.workloads {
+        let stage = Stage::set()?;
+        let scene = Scene {
+            probe: probe.clone(),
+            floor_object: workspace.object("floor"),
+            uuid: stage.uuid().to_owned(),
+            folder: stage.folder().to_owned(),
+        };
+        let bench = Bench { workload: *workload, options, stage: &stage, scene: &scene };
+        results.push((*workload, bench.rounds(&variants)?));
+        table::print(&results[results.len() - 1..]);
+    }
+    let json = options.json.clone().unwrap_or_else(|| workspace.target.join("bench.json"));
+    fs::write(&json, format!("{:#}\n", table::json(&results, options.rounds)))
+        .with_context(|| format!("cannot write {}", json.display()))?;
+    println!("\nall runs: {}", json.display());
+    Ok(())
+}
+
+/// One workload on its stage.
+struct Bench<'a> {
+    workload: Workload,
+    options: &'a Options,
+    stage: &'a Stage,
+    scene: &'a Scene,
+}
+
+impl Bench<'_> {
+    fn rounds(&self, variants: &[&'static Variant]) -> Result<Vec<Series>> {
+        let mut series: Vec<Series> = variants.iter().map(|variant| Series::of(variant)).collect();
+        // The first run pays for cold caches and the first chunks; it belongs to nobody.
+        self.workload_once().context("the workload does not run untraced")?;
+        for round in 1..=self.options.rounds {
+            eprintln!("{} round {round} of {}", self.workload.name(), self.options.rounds);
+            for one in series.iter_mut().filter(|one| one.why_not.is_none()) {
+                if let Err(error) = self.run_once(one) {
+                    interrupt::check()?;
+                    if one.variant.tracer.is_none() {
+                        return Err(error);
+                    }
+                    one.why_not = Some(format!("{error:#}"));
+                }
+                interrupt::check()?;
+            }
+        }
+        Ok(series)
+    }
+
+    fn run_once(&self, series: &mut Series) -> Result<()> {
+        let Some(tracer) = &series.variant.tracer else {
+            series.push(self.workload_once()?, None);
+            return Ok(());
+        };
+        let command = (tracer.command)(self.scene)?;
+        let running = Running::start(command, &tracer.ready)?;
+        let ns_per_op = self.workload_once()?;
+        let stopped = running.stop()?;
+        let lost = (tracer.lost)(self.scene, &stopped)?;
+        series.push(ns_per_op, Some((stopped.cpu, lost)));
+        Ok(())
+    }
+
+    /// Runs the workload in a process of its own and returns nanoseconds an operation.
+    fn workload_once(&self) -> Result<f64> {
+        let ops = (self.workload.usual_ops() * u64::from(self.options.length) / 100).max(1);
+        let mut command = Command::new(env::current_exe().context("cannot find my own program")?);
+        command
+            .args(["workload", self.workload.name(), "--ops", &ops.to_string(), "--dir"])
+            .arg(self.stage.mount());
+        let printed = proc::stdout_of(&mut command)?;
+        printed.trim().parse().with_context(|| format!("the workload printed no number: {printed}"))
+    }
+}

@@ -1,0 +1,197 @@
+//! What runs beside the workload: nothing, btrfs-probe, the floor, and peers where they are installed.
+//!
+//! A table, so that one more peer is one more entry.
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::tracer::{Ready, Stopped};
+use crate::proc;
+
+/// The tracepoints that the peers of BASELINES.md were measured with.
+const PEER_EVENTS: [&str; 2] = ["btrfs:btrfs_space_reservation", "btrfs:btrfs_inode_mod_outstanding_extents"];
+
+/// What a tracer is pointed at.
+#[derive(Debug)]
+pub struct Scene {
+    /// `btrfs-probe`
+    pub probe: PathBuf,
+    /// `target/ebpf/floor.bpf.o`, which may not exist.
+    pub floor_object: PathBuf,
+    /// The filesystem's uuid.
+    pub uuid: String,
+    /// Where reports and recordings may be written.
+    pub folder: PathBuf,
+}
+
+/// One column of the comparison.
+#[derive(Debug)]
+pub struct Variant {
+    /// Name in tables and for `--variants`.
+    pub name: &'static str,
+    /// None runs the workload alone.
+    pub tracer: Option<Tracer>,
+}
+
+/// How to run a tracer and what to ask it.
+#[derive(Debug)]
+pub struct Tracer {
+    /// The command, or why it cannot run here.
+    pub command: fn(&Scene) -> Result<Command>,
+    /// How it says that it is attached.
+    pub ready: Ready,
+    /// Events it lost; none if it does not say.
+    pub lost: fn(&Scene, &Stopped) -> Result<Option<u64>>,
+}
+
+const PROBE_READY: Ready = Ready { words: "attached", settle: Duration::ZERO };
+
+/// All variants, in the order of a round. The first is what the others are compared with.
+pub static ALL: [Variant; 6] = [
+    Variant { name: "untraced", tracer: None },
+    Variant { name: "floor", tracer: Some(Tracer { command: floor, ready: PROBE_READY, lost: unsaid }) },
+    Variant {
+        name: "btrfs-probe",
+        tracer: Some(Tracer { command: probe, ready: PROBE_READY, lost: probe_lost }),
+    },
+    Variant {
+        name: "trace-cmd",
+        tracer: Some(Tracer {
+            command: trace_cmd,
+            ready: Ready { words: "Hit Ctrl^C", settle: Duration::from_millis(500) },
+            lost: trace_cmd_lost,
+        }),
+    },
+    Variant {
+        name: "perf",
+        tracer: Some(Tracer {
+            command: perf,
+            ready: Ready { words: "Enabled", settle: Duration::ZERO },
+            lost: unsaid,
+        }),
+    },
+    Variant {
+        name: "bpftrace",
+        tracer: Some(Tracer {
+            command: bpftrace,
+            ready: Ready { words: "ready", settle: Duration::ZERO },
+            lost: unsaid,
+        }),
+    },
+];
+
+/// The variants asked for, `untraced` always among them; all if none is named.
+///
+/// # Errors
+/// If a name is unknown.
+pub fn chosen(names: &[String]) -> Result<Vec<&'static Variant>> {
+    if let Some(unknown) = names.iter().find(|name| !ALL.iter().any(|variant| variant.name == **name)) {
+        let known: Vec<&str> = ALL.iter().map(|variant| variant.name).collect();
+        bail!("there is no variant {unknown}: take some of {}", known.join(", "));
+    }
+    let wanted = |variant: &&Variant| {
+        variant.tracer.is_none() || names.is_empty() || names.iter().any(|name| name == variant.name)
+    };
+    Ok(ALL.iter().filter(wanted).collect())
+}
+
+fn report_of(scene: &Scene) -> PathBuf {
+    scene.folder.join("report.json")
+}
+
+fn probe(scene: &Scene) -> Result<Command> {
+    let mut command = Command::new(&scene.probe);
+    command.args(["watch", "--fs", &scene.uuid, "-q", "--format"]);
+    command.arg(format!("json={}", report_of(scene).display()));
+    Ok(command)
+}
+
+fn probe_lost(scene: &Scene, stopped: &Stopped) -> Result<Option<u64>> {
+    let path = report_of(scene);
+    let text = fs::read_to_string(&path).with_context(|| {
+        format!("btrfs-probe ended ({}) without a report: {}", stopped.status, stopped.printed.join(" | "))
+    })?;
+    let report: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))?;
+    // The next round must not read this one.
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    let lost =
+        |key: &str| number(&report["loss"][key]).with_context(|| format!("the report has no loss.{key}"));
+    Ok(Some(lost("records")? + lost("stacks")?))
+}
+
+/// A count in a report: a number, or a string where it might not fit one.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn floor(scene: &Scene) -> Result<Command> {
+    if !scene.floor_object.is_file() {
+        bail!("not built: {} is missing", scene.floor_object.display());
+    }
+    let mut command = Command::new(&scene.probe);
+    command.args(["bench-floor", "--ring"]).env("BTRFS_PROBE_FLOOR", &scene.floor_object);
+    Ok(command)
+}
+
+fn installed(name: &str) -> Result<Command> {
+    proc::which(name).map(Command::new).with_context(|| format!("{name} is not installed"))
+}
+
+fn trace_cmd(scene: &Scene) -> Result<Command> {
+    let mut command = installed("trace-cmd")?;
+    command.current_dir(&scene.folder).args(["record", "-o", "trace.dat"]);
+    for event in PEER_EVENTS {
+        command.args(["-e", event]);
+    }
+    Ok(command)
+}
+
+/// The sum of `overrun: N` of all CPUs.
+fn trace_cmd_lost(_: &Scene, stopped: &Stopped) -> Result<Option<u64>> {
+    let overruns = stopped.printed.iter().filter_map(|line| line.trim().strip_prefix("overrun:"));
+    let counts: Vec<u64> = overruns.filter_map(|count| count.trim().parse().ok()).collect();
+    Ok((!counts.is_empty()).then(|| counts.iter().sum()))
+}
+
+fn perf(scene: &Scene) -> Result<Command> {
+    let mut command = installed("perf")?;
+    // Started disabled and enabled by its own clock, which makes it say when.
+    command.current_dir(&scene.folder).args(["record", "-a", "-D", "100", "-o", "perf.data"]);
+    for event in PEER_EVENTS {
+        command.args(["-e", event]);
+    }
+    Ok(command)
+}
+
+fn bpftrace(scene: &Scene) -> Result<Command> {
+    let mut command = installed("bpftrace")?;
+    let sums = "BEGIN { printf(\"ready\\n\"); } \
+                tracepoint:btrfs:btrfs_space_reservation { @[args->val] = sum(args->reserve ? args->bytes : -args->bytes); } \
+                tracepoint:btrfs:btrfs_inode_mod_outstanding_extents { @extents[args->ino] = sum(args->mod); }";
+    command.current_dir(&scene.folder).args(["-e", sums]);
+    Ok(command)
+}
+
+fn unsaid(_: &Scene, _: &Stopped) -> Result<Option<u64>> {
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    fn names(asked: &[&str]) -> Result<Vec<&'static str>> {
+        let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
+        Ok(chosen(&asked)?.into_iter().map(|variant| variant.name).collect())
+    }
+
+    #[test]
+    fn there_is_always_something_to_compare_with() {
+        assert_eq!(names(&["btrfs-probe"]).unwrap(), ["untraced", "btrfs-probe"]);
+        assert_eq!(names(&[]).unwrap().len(), ALL.len());
+        assert!(names(&["strace"]).unwrap_err().to_string().contains("trace-cmd"));
+    }
+}
