@@ -17,6 +17,7 @@ use super::{
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, SpaceCounter, StackRef},
     inode_book::{InodeBook, is_idle},
+    statistics::total,
     summary::AuditSummary,
 };
 
@@ -291,9 +292,9 @@ fn reopen(desk: &Desk, fs: &mut Fs, previous: &Round, round: &Round) {
         return;
     }
     let pools = [levels.global, levels.trans, levels.delayed, levels.delayed_refs];
-    let held: u64 = pools.iter().map(|pool| pool.reserved).sum();
-    let may_use: u64 =
-        levels.space.iter().filter(|space| is_metadata(space.flags)).map(|space| space.may_use).sum();
+    let held = total(pools.iter().map(|pool| pool.reserved));
+    let metadata = levels.space.iter().filter(|space| is_metadata(space.flags));
+    let may_use = total(metadata.map(|space| space.may_use));
     if held == 0 || held != may_use {
         return;
     }

@@ -15,6 +15,7 @@ use super::{
     evidence::Query,
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, SpaceCounter, StackRef},
+    statistics::total,
     summary::ChainSummary,
 };
 
@@ -52,7 +53,7 @@ struct ChainBook {
 
 impl Chains {
     pub(super) fn links(&self) -> u64 {
-        self.gone_links + self.by_object.values().map(|chain| chain.links).sum::<u64>()
+        total(self.by_object.values().map(|chain| chain.links)).saturating_add(self.gone_links)
     }
 
     pub(super) fn summaries(&self) -> Vec<ChainSummary> {
@@ -80,7 +81,7 @@ impl Chains {
         let chain =
             ChainBook { flags: record.object_flags, epoch, links: 0, breaks: 0, value: 0, peak: 0, replaced };
         match self.by_object.insert(key, chain) {
-            Some(before) => self.gone_links += before.links,
+            Some(before) => self.gone_links = self.gone_links.saturating_add(before.links),
             None => self.order.push(key),
         }
     }

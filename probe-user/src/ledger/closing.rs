@@ -56,7 +56,7 @@ fn destroy(desk: &mut Desk, fs: &mut Fs, record: &InodeState) {
     let book = fs.inodes.remove(&key);
     let suspicion = fs.audits.inode_closed(key);
     fs.inodes_closed += 1;
-    fs.closed_links += record.links;
+    fs.closed_links = fs.closed_links.saturating_add(record.links);
     if record.counters.flags & COUNTERS_FREE_SPACE == 0 {
         let closed = Closed { key, record, book: book.as_ref() };
         kernel_counters(desk, fs, &closed, suspicion);

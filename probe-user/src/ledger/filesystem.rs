@@ -2,7 +2,10 @@
 use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{audit::Audits, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss, names::text};
+use super::{
+    audit::Audits, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss, names::text,
+    statistics::total,
+};
 
 /// Most filesystems that have ended are kept for the summary; the oldest go first.
 const MAX_ENDED: usize = 4096;
@@ -107,7 +110,8 @@ impl Fs {
         let open = std::mem::take(&mut self.inodes);
         self.not_judged.not_destroyed +=
             open.values().filter(|book| book.balance != 0 && self.is_exact(book, loss)).count() as u64;
-        self.closed_links += open.values().map(|book| u64::from(book.links)).sum::<u64>();
+        self.closed_links =
+            self.closed_links.saturating_add(total(open.values().map(|book| u64::from(book.links))));
         self.poisoned = FxHashSet::default();
         self.claims.end();
         self.audits.end();

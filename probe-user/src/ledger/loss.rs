@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use probe_common::loss::{LOSS_CLASSES, LossClass};
 
+use super::statistics::total;
+
 /// Where in the session the stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -82,7 +84,7 @@ impl Loss {
     }
 
     fn ring_total(&self) -> u64 {
-        self.counts[LossClass::BooksRecord as usize..=LossClass::Descriptive as usize].iter().sum()
+        total(self.counts[LossClass::BooksRecord as usize..=LossClass::Descriptive as usize].iter().copied())
     }
 
     /// Something may have been missed: books opened before are unknown from here on.
@@ -141,7 +143,7 @@ impl Loss {
     /// Count of a class.
     pub(super) const fn count(&self, class: LossClass) -> u64 {
         let folded = if matches!(class, LossClass::LedgerBound) { self.folded } else { 0 };
-        self.counts[class as usize] + folded
+        self.counts[class as usize].saturating_add(folded)
     }
 
     /// Records that headers announced as lost and no sample has classified as harmless.
@@ -203,8 +205,8 @@ mod tests {
         let mut loss = Loss::new();
         loss.attached();
         assert!(loss.on_header(0x7fff));
-        assert!(loss.on_header(0xffff));
-        assert!(!loss.on_header(0xfffe));
+        assert!(loss.on_header(0xfffe));
+        assert!(!loss.on_header(0xfffd));
         assert!(loss.on_header(3));
         assert_eq!(loss.unclassified(), 0x1_0003);
     }

@@ -7,6 +7,11 @@ use super::summary::Statistics;
 /// ns in a second.
 const SECOND: u64 = 1_000_000_000;
 
+/// A sum that stops at the top: the numbers come from the stream, and no stream may make the books panic.
+pub(super) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
+}
+
 #[derive(Debug)]
 pub(super) struct Counts {
     by_hook: [u64; HOOK_SLOTS as usize],
@@ -45,7 +50,7 @@ impl Counts {
         }
         // Time is coarse and may step back a little between CPUs.
         if time >= self.second_end {
-            self.second_end = (time / SECOND + 1) * SECOND;
+            self.second_end = (time / SECOND + 1).saturating_mul(SECOND);
             self.in_second = 0;
         }
         self.in_second += 1;

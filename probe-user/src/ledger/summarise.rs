@@ -8,19 +8,21 @@ use super::{
     filesystem::{Fs, InodeKey},
     finding::Account,
     inode_book::InodeBook,
+    statistics::total,
     summary::{FsSummary, InodeSummary, Summary},
     verdict::verdict,
 };
 
 /// Chain links of a filesystem, its inodes' included.
 pub(super) fn links(fs: &Fs) -> u64 {
-    fs.chains.links() + fs.closed_links + fs.inodes.values().map(|book| u64::from(book.links)).sum::<u64>()
+    let open = fs.inodes.values().map(|book| u64::from(book.links));
+    total([fs.chains.links(), fs.closed_links].into_iter().chain(open))
 }
 
 pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
     let Ledger { setup, desk, filesystems, failures } = ledger;
     let (verdict, verdict_reasons) = verdict(setup, desk, filesystems);
-    let total_links = filesystems.iter().map(links).sum();
+    let total_links = total(filesystems.iter().map(links));
     let closed = filesystems.iter().map(|fs| fs.inodes_closed).sum();
     let mut failed = failures.totals;
     failed.undecided += failures.open() as u64;
@@ -39,7 +41,8 @@ pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
 
 fn filesystem(ledger: &Ledger, fs: &Fs) -> FsSummary {
     let mut books = BTreeMap::new();
-    books.insert(Account::InodeMetaRsv, fs.inodes.values().map(|book| shown(ledger, fs, book)).sum());
+    let held = fs.inodes.values().map(|book| shown(ledger, fs, book));
+    books.insert(Account::InodeMetaRsv, held.fold(0, i64::saturating_add));
     books.insert(Account::FsDelayedRsv, fs.claims.delayed);
     books.insert(Account::TransRsv, fs.claims.trans);
     FsSummary {

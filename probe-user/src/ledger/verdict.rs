@@ -1,7 +1,7 @@
 //! Clean, findings or inconclusive, and why.
 use probe_common::{hook::HookId, loss::LossClass};
 
-use super::{Desk, Setup, filesystem::Filesystems, loss::Phase, summary::Verdict};
+use super::{Desk, Setup, filesystem::Filesystems, loss::Phase, statistics::total, summary::Verdict};
 
 /// The verdict so far and its reasons, one sentence each.
 pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> (Verdict, Vec<String>) {
@@ -116,7 +116,7 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
 
 /// What a clean run has checked, and what it could not judge without that being a doubt.
 fn checked(desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
-    let links: u64 = filesystems.iter().map(super::summarise::links).sum();
+    let links: u64 = total(filesystems.iter().map(super::summarise::links));
     let closed: u64 = filesystems.iter().map(|fs| fs.inodes_closed).sum();
     let mut reasons = vec![
         format!("{} links of counters were checked without a break.", grouped(links)),

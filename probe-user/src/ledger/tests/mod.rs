@@ -1,1 +1,14 @@
-//! placeholder
+//! Tests of the ledger: rules one by one, every trap of a correct kernel, a simulated kernel under any
+//! interleaving, and the same stream with one transfer altered.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+mod alter;
+mod audits;
+mod budgets;
+mod closings;
+mod errors;
+mod properties;
+mod pure;
+mod script_2012;
+mod simulator;
+mod stream;
+mod traps;

@@ -1,0 +1,149 @@
+//! Quiet audits, sysfs, and what they may conclude.
+use probe_common::{
+    claim::{CLAIM_RESERVE, ClaimType, RsvType},
+    fs::{Rsv, SysfsLevels},
+    inode::{COUNTERS_VALID, Counters},
+    loss::LossClass,
+};
+
+use super::stream::{FS, I, M, Stream};
+use crate::ledger::{finding::Confidence, summary::Verdict};
+
+fn holds(reserved: u64, outstanding_extents: u32) -> Counters {
+    Counters { reserved, size: reserved, outstanding_extents, flags: COUNTERS_VALID, ..Counters::default() }
+}
+
+#[test]
+fn a_leak_in_a_living_inode() {
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &[(257, holds(3 * M, 0))]).audit(7, &[(257, holds(3 * M, 0))]);
+    let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
+    assert_eq!((finding.confidence, finding.ino), (Confidence::OneSided, Some(257)));
+    // Its destroy proves the same bytes, not more.
+    s.audit(7, &[(257, holds(3 * M, 0))]).destroy_with(257, holds(3 * M, 0));
+    let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
+    assert_eq!((finding.confidence, finding.count), (Confidence::Exact, 2));
+}
+
+#[test]
+fn one_look_or_a_moving_filesystem_concludes_nothing() {
+    let leak = [(257, holds(3 * M, 0))];
+    Stream::born().reserve(257, 3 * M).audit(7, &leak).assert_clean();
+    Stream::born().reserve(257, 3 * M).audit(7, &leak).audit(8, &leak).assert_clean();
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &leak).reserve(258, 3 * M).audit(7, &leak).assert_clean();
+}
+
+#[test]
+fn a_thread_stuck_between_change_and_record_is_no_leak() {
+    // Two quiet audits, and only then the release that was on its way.
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &[(257, holds(0, 0))]).audit(7, &[(257, holds(0, 0))]).release(257, 3 * M);
+    s.destroy(257).assert_clean();
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M)
+        .audit(7, &[(257, holds(3 * M, 0))])
+        .audit(7, &[(257, holds(3 * M, 0))])
+        .release(257, 3 * M);
+    s.assert_clean();
+}
+
+#[test]
+fn dirty_inodes_hold_rightly() {
+    let dirty = [(257, holds(3 * M, 1))];
+    Stream::born().reserve(257, 3 * M).audit(7, &dirty).audit(7, &dirty).audit(7, &dirty).assert_clean();
+}
+
+#[test]
+fn bytes_that_left_a_living_inode_without_a_record() {
+    let left = [(257, holds(M, 1))];
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &left).audit(7, &left).audit(7, &left);
+    let finding = s.assert_one("over-release", "inode.meta_rsv", 2 * M);
+    assert_eq!(finding.balance_before, Some(3 * M as i64));
+    let more = [(257, holds(5 * M, 1))];
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &more).audit(7, &more).assert_one(
+        "counter-mismatch",
+        "inode.meta_rsv",
+        2 * M,
+    );
+}
+
+#[test]
+fn unknown_books_are_opened_by_an_audit_and_then_judged_upwards_only() {
+    let idle = [(257, holds(0, 0))];
+    let mut s = Stream::attached();
+    s.seen(FS, 0).release(257, I).audit(7, &idle).audit(7, &idle);
+    assert!(s.ledger().summary(1).inodes[0].opening_known);
+    // A release that was on its way arrives late.
+    s.clone().release(257, I).destroy(257).assert_clean();
+    s.reserve(257, 3 * M).destroy(257).assert_one("leak", "inode.meta_rsv", 3 * M);
+}
+
+#[test]
+fn pools_that_account_for_everything_open_all_inodes_at_zero() {
+    let mut s = Stream::attached();
+    s.seen(FS, 0).audit(7, &[]).audit(7, &[]).reserve(300, 3 * M).destroy(300);
+    s.assert_one("leak", "inode.meta_rsv", 3 * M);
+    // Somebody unknown holds bytes: no opening is known.
+    let mut s = Stream::attached();
+    s.seen(FS, 0)
+        .audit_with(7, &[], |l| l.space[1].may_use += 3 * M)
+        .audit_with(7, &[], |l| l.space[1].may_use += 3 * M);
+    s.reserve(300, 3 * M).destroy(300).assert_clean();
+}
+
+#[test]
+fn claims_and_levels() {
+    let pool = |size| move |l: &mut probe_common::fs::Levels| l.delayed = Rsv { size, reserved: 0 };
+    let mut s = Stream::born();
+    s.claim(ClaimType::DelayedItem, I, CLAIM_RESERVE, RsvType::Trans).audit_with(7, &[], pool(I)).audit_with(
+        7,
+        &[],
+        pool(I),
+    );
+    s.assert_clean();
+    let mut s = Stream::born();
+    s.audit_with(7, &[], pool(I)).audit_with(7, &[], pool(I)).assert_one("leak", "fs.delayed_rsv", I);
+    let mut s = Stream::born();
+    s.claim(ClaimType::DelayedItem, I, CLAIM_RESERVE, RsvType::Trans);
+    s.audit_with(7, &[], pool(0)).audit_with(7, &[], pool(0)).assert_one(
+        "counter-mismatch",
+        "fs.delayed_rsv",
+        I,
+    );
+    let trans = |l: &mut probe_common::fs::Levels| l.trans.size = I;
+    let mut s = Stream::born();
+    s.audit_with(7, &[], trans).audit_with(7, &[], trans).assert_one("leak", "trans.rsv", I);
+    // A handle is open.
+    let mut s = Stream::born();
+    s.claim(ClaimType::Transaction, I, CLAIM_RESERVE, RsvType::None).audit_with(7, &[], trans).audit_with(
+        7,
+        &[],
+        trans,
+    );
+    s.assert_clean();
+}
+
+#[test]
+fn sysfs_must_equal_the_chain_where_it_stood_still() {
+    let equal = SysfsLevels {
+        flags: 4,
+        may_use: 5,
+        pinned: 6,
+        chain_may_use: 5,
+        chain_pinned: u64::MAX,
+        stable: 1,
+        ..SysfsLevels::default()
+    };
+    let moving = SysfsLevels { stable: 0, chain_may_use: 9, ..equal };
+    let mut s = Stream::born();
+    let audit = s.sysfs(equal).sysfs(moving).assert_clean().summary(0).filesystems[0].audit.clone();
+    assert_eq!((audit.compared, audit.equal, audit.moving, audit.last.len()), (1, 1, 1, 1));
+    let differs = SysfsLevels { chain_may_use: 3, ..equal };
+    s.sysfs(differs).assert_one("counter-mismatch", "space.metadata.bytes_may_use", 2);
+    let mut s = Stream::born();
+    let ledger = s.lose(LossClass::Recursion, 1).sample().sysfs(differs).assert_silent();
+    assert_eq!(ledger.summary(0).verdict, Verdict::Inconclusive);
+}
