@@ -92,12 +92,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
     let terminal = &cli.terminal;
     match &cli.command {
-        Command::Doctor(args) => session::doctor(&args.plan(terminal)),
-        Command::Run(args) => session::execute(&args.plan(terminal)?),
-        Command::Watch(args) => session::execute(&args.plan(terminal)?),
-        Command::Record(args) => session::execute(&args.plan(terminal)?),
-        Command::Report(args) => session::execute(&args.plan(terminal)?),
-        Command::Demo(args) => session::execute(&args.plan(terminal)?),
+        Command::Doctor(args) => crate::session::doctor(&args.plan(terminal)),
+        Command::Run(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Watch(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Record(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Report(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Demo(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Schema(args) => args.print(),
         Command::Completions(args) => args.print(),
         Command::Man(args) => args.print(),

@@ -11,13 +11,14 @@ use super::{
 use crate::{
     capture::{
         batch::RecordBatch,
-        file::writer::RecordingWriter,
+        file::RecordingWriter,
         stream::{Source, SourceState},
     },
     ledger::Ledger,
     report::{
         build::{self, Policy, ReportInput},
         ndjson::{LineWriter, LossLine, StreamLine},
+        output::PatientStdout,
         text,
     },
 };
@@ -33,17 +34,19 @@ pub struct Books {
     pub ledger: Ledger,
     /// Names of addresses.
     pub names: StreamNames,
+    /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
+    pub undecodable: u64,
 }
 
 impl Books {
     /// Empty books for a stream.
     #[must_use]
     pub fn new(source: &impl Source) -> Self {
-        Self { ledger: Ledger::new(facts::setup(source.header())), names: StreamNames::default() }
+        Self { ledger: Ledger::new(facts::setup(source.header())), names: StreamNames::default(), undecodable: 0 }
     }
 
     fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
-        for record in batch.records_known() {
+        for record in batch.decoded(&mut self.undecodable) {
             self.ledger.apply(&record);
         }
         self.names.add(source.take_symbols());
@@ -126,7 +129,7 @@ impl Announcer {
         let findings = books.ledger.findings();
         let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
         for finding in findings.iter().skip(self.shown) {
-            self.show(StreamLine::Finding(build::finding(&input, finding)));
+            self.show(StreamLine::Finding(Box::new(build::build_finding(&input, finding))));
         }
         self.shown = findings.len();
         if lost != self.lost {
@@ -139,7 +142,7 @@ impl Announcer {
     fn show(&self, line: StreamLine) {
         if self.words {
             let text = match &line {
-                StreamLine::Finding(finding) => text::render_finding(finding, text::Look::default()),
+                StreamLine::Finding(finding) => text::render_finding(finding, text::look_for(text::ColorChoice::Never, true)),
                 StreamLine::Loss(loss) => {
                     let by_class = loss.loss.by_class.iter().filter(|(_, count)| **count > 0);
                     let list: Vec<String> = by_class.map(|(class, count)| format!("{class} {count}")).collect();
@@ -151,7 +154,7 @@ impl Announcer {
             let _ = std::io::stderr().write_all(text.as_bytes());
         }
         if self.lines {
-            let _ = LineWriter::new(std::io::stdout().lock()).line(&line);
+            let _ = LineWriter::new(PatientStdout::default()).line(&line);
         }
     }
 }

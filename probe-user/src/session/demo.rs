@@ -13,7 +13,7 @@ use probe_common::task::MarkerKind;
 
 use super::{bring_up::bring_up, conductor, consume, live, replay};
 use crate::{
-    capture::file::reader::RecordingReader,
+    capture::file::RecordingReader,
     cli::{
         exit::ExitStatus,
         parse::FsSelector,

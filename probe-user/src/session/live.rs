@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     capture::{
-        file::writer::{RecordingWriter, WriterOptions},
+        file::{RecordingWriter, WriterOptions},
         live::{LiveCapture, LiveOptions},
         session::{HookState, SessionEnd},
         stream::{BatchReceiver, Source as _},
@@ -24,7 +24,7 @@ use crate::{
     report::{
         model::Report,
         ndjson::{LineWriter, StreamLine},
-        output::{Format, Output, Target},
+        output::{Format, Output, PatientStdout, Target},
         text::Detail,
     },
 };
@@ -141,9 +141,24 @@ fn consume(
             let end = receiver.end().cloned().unwrap_or_default();
             let finished = writer.finish(end)?;
             let ended = joined(conductor)?;
-            let _ = std::io::stderr().write_all(format!("btrfs-probe: {finished}\n").as_bytes());
+            let status = &finished.status;
+            let text = match &status.stopped {
+                None => format!("{} records in {}", status.records, finished.path.display()),
+                Some(why) => format!(
+                    "{} holds the first {} records; {} could not be written: {why}",
+                    finished.path.display(),
+                    status.records,
+                    status.lost
+                ),
+            };
+            let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
+            let full = status.stopped.is_some();
             let status = ended.command.map_or(0, exit::command_status);
-            Ok(if status == 0 { ExitStatus::Clean } else { ExitStatus::Command(status) })
+            Ok(match status {
+                _ if full => ExitStatus::Failed,
+                0 => ExitStatus::Clean,
+                status => ExitStatus::Command(status),
+            })
         }
         Goal::Report(report) => {
             let books = consume::into_books(&mut receiver, |_, _| {});
@@ -152,7 +167,7 @@ fn consume(
         }
         Goal::Watch(report) => {
             let lines = has(report, Format::Ndjson, &Target::Stdout);
-            let words = !lines && report.style.detail != Detail::Quiet;
+            let words = !lines && report.style.detail != Detail::Brief;
             let mut announcer = Announcer::new(lines, words);
             let books = consume::into_books(&mut receiver, |books, source| announcer.look(books, source, &report.policy));
             let ended = joined(conductor)?;
@@ -186,7 +201,7 @@ pub(super) fn deliver(
         &plan.policy,
     );
     write(plan, &report, streamed)?;
-    let verdict = report.verdict.into();
+    let verdict = report.verdict.0;
     Ok(match ended.command {
         Some(status) => ExitStatus::after_command(verdict, exit::command_status(status)),
         None => ExitStatus::of(verdict),
@@ -200,7 +215,7 @@ pub(super) fn write(plan: &ReportPlan, report: &Report, streamed: bool) -> anyho
         let Output { format, target } = output;
         let result = if streamed && *format == Format::Ndjson && *target == Target::Stdout {
             let last = StreamLine::Report(Box::new(report.clone()));
-            match LineWriter::new(std::io::stdout().lock()).line(&last) {
+            match LineWriter::new(PatientStdout::default()).line(&last) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow!("cannot write to standard output: {error}")),
                 _ => Ok(()),
             }

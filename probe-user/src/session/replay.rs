@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::{consume, facts, live};
 use crate::{
-    capture::{file::reader::RecordingReader, stream::Source as _},
+    capture::{file::RecordingReader, stream::Source as _},
     cli::{
         exit::ExitStatus,
         session::{Goal, SessionPlan},
@@ -37,5 +37,5 @@ pub fn replay_source<R: std::io::Read>(plan: &SessionPlan, mut reader: Recording
         &report_plan.policy,
     );
     live::write(report_plan, &report, false)?;
-    Ok(ExitStatus::of(report.verdict.into()))
+    Ok(ExitStatus::of(report.verdict.0))
 }
