@@ -16,7 +16,7 @@ use super::ops::{Abilities, Ctx, Layout, Op, OpOutcome, TWINS, shared_name};
 use super::rng::Rng;
 
 /// How long each ordinary step repeats its operations.
-const SLICE: Duration = Duration::from_millis(450);
+const SLICE: Duration = Duration::from_millis(500);
 /// Size of the first image; sparse, so it costs what is written.
 const MAIN_SIZE: u64 = 1 << 30;
 /// Size of the one that is filled up.
