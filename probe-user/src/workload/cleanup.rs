@@ -70,6 +70,9 @@ pub fn leave_if_closing() {
 
 /// Arms SIGINT, SIGTERM and SIGHUP: everything registered is undone, then the process dies of that signal as it would
 /// have without us. A signal that was ignored (nohup) stays ignored. Calling it again does nothing.
+///
+/// # Errors
+/// The pipe or the thread cannot be made.
 pub fn install() -> io::Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
     if DONE.set(()).is_err() {

@@ -41,6 +41,9 @@ impl Mix {
     }
 
     /// Only the operations named, equally often.
+    ///
+    /// # Errors
+    /// A name that no operation has.
     pub fn only(threads: usize, until: Until, seed: u64, names: &[&str]) -> Result<Self> {
         let mut this = Self { threads, until, seed, weights: Vec::new() };
         for name in names {
@@ -50,6 +53,9 @@ impl Mix {
     }
 
     /// Makes operation `name` as frequent as `weight` says, relative to the others; 0 leaves it out.
+    ///
+    /// # Errors
+    /// A name that no operation has.
     pub fn set_weight(&mut self, name: &str, weight: u32) -> Result<()> {
         let op = Op::named(name).ok_or_else(|| {
             let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
@@ -62,6 +68,10 @@ impl Mix {
 
     /// Runs it on `layout` until its end or until `stop` is set, leaving out what the filesystem does not allow.
     /// The first operation that fails in a way it should not ends all threads and is the error.
+    ///
+    /// # Errors
+    /// [`Error::Op`] for an answer that a correct kernel has no reason for, [`Error::Worker`] for a panic,
+    /// [`Error::Interrupted`] when the process is closing, [`Error::Usage`] when nothing is left to run.
     pub fn run(&self, layout: &Layout, stop: &AtomicBool) -> Result<MixReport> {
         let table = Table::new(self.weights.iter().filter(|(op, _)| op.allowed(layout.abilities())).copied())
             .ok_or_else(|| Error::Usage("no operation is left to run: give one a weight above 0".into()))?;

@@ -24,6 +24,9 @@ pub fn parse(text: &str) -> Vec<Mount> {
 }
 
 /// The mounts of this process's mount namespace, in mount order.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn current() -> std::io::Result<Vec<Mount>> {
     std::fs::read("/proc/self/mountinfo").map(|bytes| parse(&String::from_utf8_lossy(&bytes)))
 }

@@ -30,7 +30,7 @@ impl Rng {
 
     /// A number in `0..bound`; 0 for a bound of 0. The bias for bounds far below 2^64 does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next_u64()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number in `low..=high`.

@@ -16,7 +16,7 @@ use super::ops::{Abilities, Ctx, Layout, Op, OpOutcome, TWINS, shared_name};
 use super::rng::Rng;
 
 /// How long each ordinary step repeats its operations.
-const SLICE: Duration = Duration::from_millis(450);
+const SLICE: Duration = Duration::from_millis(500);
 /// Size of the first image; sparse, so it costs what is written.
 const MAIN_SIZE: u64 = 1 << 30;
 /// Size of the one that is filled up.
@@ -96,11 +96,11 @@ const STEPS: &[(&str, Body)] = &[
     ("reflinks, overwritten", |stage| stage.repeat(&["reflink"])),
     ("compression and nodatacow", |stage| stage.repeat(&["compress", "nodatacow"])),
     ("four threads, everything at once", |stage| stage.mix(EVERYTHING, 3 * SLICE)),
-    ("fill a small filesystem with data until ENOSPC", |stage| stage.fill("fill_data")),
-    ("fill its metadata until ENOSPC", |stage| stage.fill("fill_metadata")),
     ("defragment, balance, remount read-only and back", |stage| {
         stage.once(&["buffered", "small", "defrag", "balance", "remount"])
     }),
+    ("fill a small filesystem with data until ENOSPC", |stage| stage.fill("fill_data")),
+    ("fill its metadata until ENOSPC", |stage| stage.fill("fill_metadata")),
     ("write into a quota limit until EDQUOT", |stage| stage.quota()),
     ("sync and unmount", |stage| stage.unmount()),
 ];
@@ -128,6 +128,9 @@ const EVERYTHING: &[&str] = &[
 
 impl DemoPlan {
     /// A plan with random UUIDs.
+    ///
+    /// # Errors
+    /// `/dev/urandom` cannot be read.
     pub fn new(seed: u64) -> Result<Self> {
         let random = || Fsid::random().at("reading", "/dev/urandom");
         Ok(Self { main: random()?, small: random()?, seed, dir: None })
@@ -141,6 +144,9 @@ impl DemoPlan {
     /// Runs the tour; `progress` hears of the start and the end of each step. When `stop` is set the current step ends
     /// soon, the last one (sync and unmount) still runs, and the report says that it was interrupted. Everything made
     /// is gone when it returns, also with an error.
+    ///
+    /// # Errors
+    /// As [`LoopFs::create`] and [`Mix::run`].
     pub fn run(&self, stop: &AtomicBool, progress: &mut dyn FnMut(Step)) -> Result<DemoReport> {
         let start = Instant::now();
         let report = MixReport::new(self.seed);
@@ -167,6 +173,9 @@ impl DemoPlan {
 }
 
 /// The tour with a plan of its own: see [`DemoPlan::run`].
+///
+/// # Errors
+/// As [`DemoPlan::run`].
 pub fn demo_script(seed: u64, stop: &AtomicBool, progress: &mut dyn FnMut(Step)) -> Result<DemoReport> {
     DemoPlan::new(seed)?.run(stop, progress)
 }
@@ -183,7 +192,10 @@ impl Stage<'_> {
         let mut main = options(self.plan.main, MAIN_SIZE, "btrfs-probe-main");
         main.quota = true;
         let main = LoopFs::create_mounted(main)?;
-        let small = LoopFs::create_mounted(options(self.plan.small, SMALL_SIZE, "btrfs-probe-small"))?;
+        // With a chunk of metadata as small as the device, a full filesystem would stay full until the cleaner runs.
+        let mut small = options(self.plan.small, SMALL_SIZE, "btrfs-probe-small");
+        small.mixed = true;
+        let small = LoopFs::create_mounted(small)?;
         let on_main = Abilities { quota: true, ..Abilities::default() };
         let on_small = Abilities { quota: false, balance: true, remount: true, fill: true };
         let detail = format!("{} and {}", main.device().display(), small.device().display());

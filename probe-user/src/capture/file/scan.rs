@@ -173,7 +173,7 @@ impl<R: Read> Scanner<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.buffer.len() < len + CHUNK {
+        if self.buffer.len() < len {
             self.buffer.resize(len + CHUNK, 0);
         }
         while self.end < len && !self.at_eof {

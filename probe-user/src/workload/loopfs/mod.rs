@@ -64,6 +64,10 @@ struct State {
 
 impl LoopFs {
     /// Makes the image, the loop device and the filesystem; does not mount it.
+    ///
+    /// # Errors
+    /// Not root, no mkfs.btrfs or a refusal of it, no loop driver, no room for the image, a failed system call, or the
+    /// process is closing; what had been made is gone again.
     pub fn create(options: LoopFsOptions) -> Result<Self> {
         if !geteuid().is_root() {
             return Err(Error::NeedsRoot);
@@ -92,6 +96,9 @@ impl LoopFs {
     }
 
     /// [`LoopFs::create`], mounts it, and switches quotas on if asked for.
+    ///
+    /// # Errors
+    /// As [`LoopFs::create`] and [`LoopFs::mount`]; or quotas cannot be switched on.
     pub fn create_mounted(options: LoopFsOptions) -> Result<Self> {
         let quota = options.quota;
         let this = Self::create(options)?;
@@ -124,11 +131,17 @@ impl LoopFs {
     }
 
     /// Mounts it with the options it was made with.
+    ///
+    /// # Errors
+    /// [`Error::NoBtrfs`], or the answer of mount(2).
     pub fn mount(&self) -> Result<()> {
         self.mount_with(&self.options.mount_options)
     }
 
     /// Mounts it with other options, as in `mount -o`.
+    ///
+    /// # Errors
+    /// [`Error::NoBtrfs`], or the answer of mount(2), such as EINVAL for an option that btrfs does not know.
     pub fn mount_with(&self, mount_options: &str) -> Result<()> {
         let mut state = self.inner.lock()?;
         let (flags, data) = flags::split(mount_options);
@@ -142,6 +155,9 @@ impl LoopFs {
     }
 
     /// Unmounts it; fails if it is still in use after some seconds.
+    ///
+    /// # Errors
+    /// EBUSY after ten seconds, or [`Error::Interrupted`] if it has been undone already.
     pub fn umount(&self) -> Result<()> {
         let mut state = self.inner.lock()?;
         if state.mounted {
@@ -152,17 +168,26 @@ impl LoopFs {
     }
 
     /// Remounts it read-only or read-write. EBUSY: files are open for writing.
+    ///
+    /// # Errors
+    /// The answer of mount(2).
     pub fn remount(&self, read_only: bool) -> Result<()> {
         remount(self.path(), read_only).at("remounting", self.path())
     }
 
     /// Commits everything (BTRFS_IOC_SYNC).
+    ///
+    /// # Errors
+    /// The answer of the commit, such as EIO or EROFS after an aborted transaction.
     pub fn sync(&self) -> Result<()> {
         let root = btrfs::open_dir(self.path()).at("opening", self.path())?;
         btrfs::sync(&root).at("syncing", self.path())
     }
 
     /// Undoes everything, and says so if that failed; dropping does the same but only logs.
+    ///
+    /// # Errors
+    /// The first step that failed; the later ones were done nevertheless.
     pub fn close(self) -> Result<()> {
         self.inner.teardown()
     }

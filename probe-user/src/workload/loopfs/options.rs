@@ -14,6 +14,9 @@ pub struct Fsid(pub [u8; 16]);
 
 impl Fsid {
     /// A random version 4 UUID.
+    ///
+    /// # Errors
+    /// `/dev/urandom` cannot be read.
     pub fn random() -> io::Result<Self> {
         let mut bytes = [0; 16];
         File::open("/dev/urandom")?.read_exact(&mut bytes)?;

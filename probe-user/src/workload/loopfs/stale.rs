@@ -51,6 +51,9 @@ pub(super) fn make_folder(parent: &Path) -> Result<(PathBuf, Flock<File>)> {
 /// Unmounts, detaches and removes what earlier runs that were killed left behind, in the usual temp folders and
 /// wherever something of ours is still mounted. Returns the folders removed; a folder that cannot be removed is
 /// logged and left.
+///
+/// # Errors
+/// `/proc/self/mountinfo` cannot be read.
 pub fn cleanup_stale() -> Result<Vec<PathBuf>> {
     let mounted = mounts::current().at("reading", "/proc/self/mountinfo")?;
     let mut parents: BTreeSet<PathBuf> =

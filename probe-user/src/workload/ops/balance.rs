@@ -1,6 +1,8 @@
 //! Balance, in the background of the other workers.
 use std::io;
 
+use nix::errno::Errno;
+
 use super::{Ctx, OpOutcome};
 use crate::workload::ioctl::btrfs::{self, BalanceFilter};
 use crate::workload::rng::Rng;
@@ -11,6 +13,12 @@ pub(super) fn some_chunks(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome>
     let root = ctx.root_dir()?;
     let data = rng.chance(60);
     let filter = BalanceFilter { data, metadata: !data, usage: None, limit: Some(rng.between(1, 2)) };
-    btrfs::balance(&root, filter)?;
+    match btrfs::balance(&root, filter) {
+        // Mixed block groups are data and metadata, and want the same filter for both.
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
+            btrfs::balance(&root, BalanceFilter { data: true, metadata: true, ..filter })?
+        }
+        other => other?,
+    };
     Ok(OpOutcome::Done)
 }

@@ -45,6 +45,9 @@ pub struct Layout {
 
 impl Layout {
     /// Makes the subvolumes and files below `root`, which must be on btrfs; what is there already is used again.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `root` is not on btrfs or both quotas and balances are asked for; else a failed system call.
     pub fn prepare(root: &Path, abilities: Abilities) -> Result<Self> {
         if statfs(root).at("looking at", root)?.filesystem_type() != BTRFS_SUPER_MAGIC {
             return Err(Error::Usage(format!(
@@ -143,6 +146,9 @@ impl Ctx<'_> {
     }
 
     /// The root, opened for ioctls.
+    ///
+    /// # Errors
+    /// The answer of open(2).
     pub fn root_dir(&self) -> std::io::Result<File> {
         btrfs::open_dir(&self.layout.root)
     }
@@ -153,6 +159,9 @@ impl Ctx<'_> {
     }
 
     /// A folder of this worker alone, in either subvolume.
+    ///
+    /// # Errors
+    /// The answer of mkdir(2), EEXIST excepted.
     pub fn private_dir(&self, rng: &mut Rng) -> std::io::Result<PathBuf> {
         let dir = self.path(rng.pick(&TWINS)).join(format!("w{}", self.worker));
         match fs::create_dir(&dir) {
@@ -162,6 +171,9 @@ impl Ctx<'_> {
     }
 
     /// A file to write to: more often than not one that other workers are writing to as well.
+    ///
+    /// # Errors
+    /// As [`Ctx::private_dir`].
     pub fn target(&self, rng: &mut Rng) -> std::io::Result<PathBuf> {
         if rng.chance(60) {
             return Ok(self.shared(rng));

@@ -164,6 +164,9 @@ impl Op {
     }
 
     /// Runs it once. An error is something that a correct kernel has no reason for.
+    ///
+    /// # Errors
+    /// [`Error::Op`].
     pub fn run(&self, ctx: &Ctx<'_>, rng: &mut Rng) -> Result<OpOutcome> {
         (self.body)(ctx, rng).or_else(|source| {
             OpOutcome::of_error(&source).ok_or_else(|| Error::Op {
