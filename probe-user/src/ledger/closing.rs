@@ -261,7 +261,9 @@ fn unmount(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
 /// Claims of delayed items and inodes net to zero; the kernel's own level was judged above.
 fn claims(desk: &mut Desk, fs: &Fs, record: &Levels) {
     let balance = fs.claims.delayed;
-    if balance == 0 || balance == record.delayed.size as i64 || !fs.claims.is_exact(fs.zero_since, &desk.loss)
+    if balance == 0
+        || balance == record.delayed.size as i64
+        || !fs.claims.is_exact(fs.born_since(), &desk.loss)
     {
         return;
     }

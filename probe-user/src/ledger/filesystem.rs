@@ -105,6 +105,11 @@ impl Fs {
         loss.exact(book.exact_since.max(self.zero_since))
     }
 
+    /// Epoch of the birth, 0 if it was not seen or is no longer what makes the openings known.
+    pub(super) const fn born_since(&self) -> u32 {
+        if self.zero_by_audit { 0 } else { self.zero_since }
+    }
+
     /// The filesystem is gone; its id never comes back.
     pub(super) fn end(&mut self, loss: &Loss) {
         let open = std::mem::take(&mut self.inodes);

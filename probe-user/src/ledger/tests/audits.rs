@@ -127,6 +127,21 @@ fn claims_and_levels() {
 }
 
 #[test]
+fn claims_that_were_open_at_attach_are_not_judged_by_sums() {
+    let busy = |l: &mut probe_common::fs::Levels| (l.delayed.size, l.trans.size) = (I, I);
+    let mut s = Stream::attached();
+    s.seen(FS, 0);
+    for _ in 0..4 {
+        s.audit_with(7, &[], busy);
+    }
+    // The inodes' opening is known from here on, that of the claims is not.
+    s.claim(ClaimType::DelayedItem, I, 0, RsvType::DelayedOps).audit(8, &[]).audit(8, &[]).assert_clean();
+    // An audit that sees none opens them.
+    let only = |l: &mut probe_common::fs::Levels| l.delayed.size = I;
+    s.audit_with(9, &[], only).audit_with(9, &[], only).assert_one("leak", "fs.delayed_rsv", I);
+}
+
+#[test]
 fn sysfs_must_equal_the_chain_where_it_stood_still() {
     let equal = SysfsLevels {
         flags: 4,
