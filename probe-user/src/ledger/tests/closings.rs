@@ -155,7 +155,8 @@ fn a_block_that_could_not_be_allocated_explains_a_shortfall_only_when_full() {
 #[test]
 fn unmount_leaves_nothing_in_any_pool() {
     Stream::born().unmount().assert_clean();
-    let cases: [(&str, u64, fn(&mut probe_common::fs::Levels)); 9] = [
+    type Alter = fn(&mut probe_common::fs::Levels);
+    let cases: [(&str, u64, Alter); 9] = [
         ("trans.rsv", 5, |l| l.trans.reserved = 5),
         ("trans.rsv", 6, |l| l.trans.size = 6),
         ("fs.chunk_rsv", 7, |l| l.chunk = Rsv { size: 9, reserved: 7 }),

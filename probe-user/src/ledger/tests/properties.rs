@@ -191,6 +191,20 @@ proptest! {
     }
 
     #[test]
+    fn a_failing_side_that_misbehaves_is_found((operations, seed) in operations(), choice in any::<u16>(), how in 0_u8..6) {
+        let mut records = Simulator::run(&operations, seed);
+        let failures = alter::failures(&records);
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let expected = alter::misbehave(&mut records, failures[usize::from(choice) % failures.len()], how);
+        let ledger = run(&records);
+        prop_assert_eq!(alter::reduced(ledger.findings()), vec![expected], "how {}", how);
+        let failed = ledger.summary(0).failed;
+        prop_assert_eq!((failed.balanced + 1, failed.undecided), (failed.total, 0));
+    }
+
+    #[test]
     fn the_same_stream_gives_the_same_findings((operations, seed) in operations(), choice in any::<u16>()) {
         let mut records = Simulator::run(&operations, seed);
         for _ in 0..3 {
