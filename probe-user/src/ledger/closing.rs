@@ -25,6 +25,7 @@ const MAX_UNUSED_BLOCKS: u64 = 4;
 pub(super) fn inode_state(desk: &mut Desk, fs: &mut Fs, record: &InodeState) {
     desk.ring.state(record);
     if record.counters.flags & COUNTERS_VALID == 0 {
+        fs.not_judged.unreadable += u64::from(record.moment == MOMENT_DESTROY);
         return;
     }
     match record.moment {

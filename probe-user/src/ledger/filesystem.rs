@@ -65,6 +65,8 @@ pub(super) struct NotJudged {
     pub aborted: u64,
     /// qgroup metadata reservations that the kernel clamped.
     pub qgroup_clamps: u64,
+    /// Destroyed inodes whose counters the kernel side could not validate.
+    pub unreadable: u64,
     /// Claims during log replay.
     pub log_replay: u64,
 }

@@ -117,10 +117,12 @@ fn a_block_paid_on_the_spot_or_by_the_global_reserve_takes_nothing() {
 }
 
 #[test]
-fn states_that_could_not_be_validated_are_not_judged() {
+fn states_that_could_not_be_validated_are_not_judged_but_a_doubt() {
     let mut s = Stream::born();
     let record = InodeState { counters: counters(M, M), ..s.state(257, 2, Counters::default()) };
-    s.push(record).assert_clean();
+    let summary = s.push(record).assert_silent().summary(0);
+    assert_eq!(summary.verdict, Verdict::Inconclusive);
+    assert!(summary.verdict_reasons[0].contains("could not be read"));
 }
 
 #[test]

@@ -58,8 +58,6 @@ fn pick(positions: &[usize], choice: u16) -> Option<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn any_legal_interleaving_is_clean((operations, seed) in operations()) {
         let records = Simulator::run(&operations, seed);
