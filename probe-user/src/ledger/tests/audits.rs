@@ -82,6 +82,20 @@ fn unknown_books_are_opened_by_an_audit_and_then_judged_upwards_only() {
 }
 
 #[test]
+fn an_operation_in_flight_opens_no_books() {
+    // The bytes are in the block_rsv, their record is still on its way.
+    let busy = [(257, holds(3 * M, 1))];
+    let more = |l: &mut probe_common::fs::Levels| l.space[1].may_use += 3 * M;
+    let mut s = Stream::attached();
+    s.seen(FS, 0)
+        .audit_with(7, &busy, more)
+        .audit_with(7, &busy, more)
+        .reserve(257, 3 * M)
+        .release(257, 3 * M);
+    s.destroy(257).assert_clean();
+}
+
+#[test]
 fn pools_that_account_for_everything_open_all_inodes_at_zero() {
     let mut s = Stream::attached();
     s.seen(FS, 0).audit(7, &[]).audit(7, &[]).reserve(300, 3 * M).destroy(300);
