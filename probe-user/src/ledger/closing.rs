@@ -111,7 +111,8 @@ fn kernel_counters(desk: &mut Desk, fs: &mut Fs, closed: &Closed<'_>, seen_alive
             counters.reserved, counters.size, record.qgroup_reserved, record.qgroup_size
         );
         wrong.push((Account::InodeMetaRsv, rsv, text));
-        fs.leaked_by_inodes = fs.leaked_by_inodes.saturating_add(counters.reserved);
+        let leaked = u64::try_from(counters.reserved as i64).unwrap_or(0);
+        fs.leaked_by_inodes = fs.leaked_by_inodes.saturating_add(leaked);
     }
     if counters.outstanding_extents != 0 {
         let extents = i64::from(counters.outstanding_extents as i32) as u64;

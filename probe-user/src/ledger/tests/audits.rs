@@ -35,6 +35,18 @@ fn one_look_or_a_moving_filesystem_concludes_nothing() {
 }
 
 #[test]
+fn a_loss_during_the_second_audit_concludes_nothing() {
+    let left = [(257, holds(M, 1))];
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &left).audit(7, &left);
+    let middle = s.records.len() - 2;
+    for record in &mut s.records[middle..] {
+        record.header_mut().lost = 1;
+    }
+    s.assert_silent();
+}
+
+#[test]
 fn a_thread_stuck_between_change_and_record_is_no_leak() {
     // Two quiet audits, and only then the release that was on its way.
     let mut s = Stream::born();

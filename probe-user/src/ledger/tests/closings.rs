@@ -68,6 +68,14 @@ fn wrapped_counters_are_underflows() {
 }
 
 #[test]
+fn a_wrapped_block_rsv_that_the_books_explain_is_one_finding() {
+    let mut s = Stream::born();
+    s.release(257, M).destroy_with(257, counters(M.wrapping_neg(), 0)).unmount();
+    let finding = s.assert_one("underflow", "inode.meta_rsv", M);
+    assert_eq!(finding.balance_before, Some(-(M as i64)));
+}
+
+#[test]
 fn new_delalloc_bytes_count_as_delalloc_bytes() {
     let mut s = Stream::born();
     let mut state = s.state(257, 2, Counters::default());
