@@ -176,12 +176,12 @@ fn look(desk: &Desk, fs: &Fs, previous: &Round, round: &Round, time: u64) -> FxH
     if let Some(levels) = same_levels(previous, round) {
         let books = fs.claims.delayed;
         let size = levels.delayed.size;
-        if fs.claims.is_exact(fs.zero_since, &desk.loss) && size as i64 != books {
+        if fs.claims.is_exact(fs.born_since(), &desk.loss) && size as i64 != books {
             let kind = if books == 0 { FindingKind::Leak } else { FindingKind::CounterMismatch };
             let amount = (size as i64).wrapping_sub(books).unsigned_abs();
             seen.insert((kind, Account::FsDelayedRsv, None), suspicion(amount, Some(books), 0));
         }
-        if levels.trans.size != 0 && !fs.claims.any_open() && desk.loss.exact(fs.zero_since) {
+        if levels.trans.size != 0 && fs.claims.none_open(fs.born_since(), &desk.loss) {
             let subject = (FindingKind::Leak, Account::TransRsv, None);
             seen.insert(subject, suspicion(levels.trans.size, Some(0), 0));
         }
@@ -285,8 +285,12 @@ fn reopen(desk: &Desk, fs: &mut Fs, previous: &Round, round: &Round) {
         }
     }
     let Some(levels) = same_levels(previous, round) else { return };
-    if levels.delayed.size == 0 && !fs.claims.is_exact(zero_since, &desk.loss) {
-        fs.claims.rebase(0, epoch);
+    // Only an empty pool: a claim on its way into or out of it would otherwise be counted twice or never.
+    if levels.delayed.size == 0 && !fs.claims.is_exact(fs.born_since(), &desk.loss) {
+        fs.claims.nothing_delayed(epoch);
+    }
+    if levels.trans.size == 0 && !desk.loss.exact(fs.claims.handles_since.max(fs.born_since())) {
+        fs.claims.handles_since = epoch;
     }
     if desk.loss.exact(zero_since) {
         return;

@@ -29,6 +29,8 @@ pub(super) struct Claims {
     pub trans: i64,
     /// Epoch since which `delayed` is right by an audit; 0 if only a birth can make it so.
     pub delayed_since: u32,
+    /// Epoch since which all open handles are known by an audit that saw none; 0 if only a birth can make it so.
+    pub handles_since: u32,
     /// Claims without events were made (log replay).
     tainted: bool,
     handles: FxHashMap<u32, Handle>,
@@ -47,20 +49,20 @@ impl Claims {
         self.tainted = true;
     }
 
-    /// True if `delayed` is what the kernel must hold when nothing is in flight.
-    pub(super) fn is_exact(&self, zero_since: u32, loss: &Loss) -> bool {
-        loss.exact(self.delayed_since) || (!self.tainted && loss.exact(zero_since))
+    /// True if `delayed` is what the kernel must hold when nothing is in flight. `born` is the epoch of a birth.
+    pub(super) fn is_exact(&self, born: u32, loss: &Loss) -> bool {
+        loss.exact(self.delayed_since) || (!self.tainted && loss.exact(born))
     }
 
-    /// The kernel's figure at a quiet audit.
-    pub(super) const fn rebase(&mut self, delayed: u64, epoch: u32) {
-        self.delayed = delayed as i64;
+    /// The kernel holds no claim of delayed items at a quiet audit.
+    pub(super) const fn nothing_delayed(&mut self, epoch: u32) {
+        self.delayed = 0;
         self.delayed_since = epoch;
     }
 
-    /// True if some thread has a handle with a claim open, as far as is known.
-    pub(super) fn any_open(&self) -> bool {
-        self.handles.values().any(|handle| handle.trans > 0)
+    /// True if it is known that no thread has a handle with a claim open.
+    pub(super) fn none_open(&self, born: u32, loss: &Loss) -> bool {
+        loss.exact(self.handles_since.max(born)) && self.handles.values().all(|handle| handle.trans == 0)
     }
 
     pub(super) fn end(&mut self) {
@@ -103,6 +105,7 @@ pub(super) fn claim(desk: &mut Desk, fs: &mut Fs, record: &Claim) {
             let handle = handle(&mut fs.claims, record.header.tid, desk.loss.epoch());
             // A handle may give back what an evict nested in it took: no less than nothing stays open.
             handle.trans = handle.trans.wrapping_add(signed).max(0);
+            close_idle(&mut fs.claims, record.header.tid);
         }
         ClaimType::LocalDelayedRefs => local(desk, fs, record, signed),
     }
@@ -117,6 +120,13 @@ fn handle(claims: &mut Claims, tid: u32, epoch: u32) -> &mut Handle {
         *handle = Handle { epoch, ..Handle::default() };
     }
     handle
+}
+
+/// Threads without a claim need no entry.
+fn close_idle(claims: &mut Claims, tid: u32) {
+    if claims.handles.get(&tid).is_some_and(|handle| handle.trans == 0 && handle.local == 0) {
+        claims.handles.remove(&tid);
+    }
 }
 
 /// Claim and release carry the same bytes and net to zero per handle.
@@ -140,6 +150,7 @@ fn local(desk: &mut Desk, fs: &mut Fs, record: &Claim, signed: i64) {
         )
     } else {
         handle.local = before.wrapping_add(signed).max(0);
+        close_idle(&mut fs.claims, record.header.tid);
         // Nothing known of the start: the handle was begun before the attach or a loss.
         if before <= 0 || before.wrapping_add(signed) >= 0 {
             return;

@@ -25,6 +25,7 @@ const MAX_UNUSED_BLOCKS: u64 = 4;
 pub(super) fn inode_state(desk: &mut Desk, fs: &mut Fs, record: &InodeState) {
     desk.ring.state(record);
     if record.counters.flags & COUNTERS_VALID == 0 {
+        fs.not_judged.unreadable += u64::from(record.moment == MOMENT_DESTROY);
         return;
     }
     match record.moment {
@@ -110,7 +111,8 @@ fn kernel_counters(desk: &mut Desk, fs: &mut Fs, closed: &Closed<'_>, seen_alive
             counters.reserved, counters.size, record.qgroup_reserved, record.qgroup_size
         );
         wrong.push((Account::InodeMetaRsv, rsv, text));
-        fs.leaked_by_inodes = fs.leaked_by_inodes.saturating_add(counters.reserved);
+        let leaked = u64::try_from(counters.reserved as i64).unwrap_or(0);
+        fs.leaked_by_inodes = fs.leaked_by_inodes.saturating_add(leaked);
     }
     if counters.outstanding_extents != 0 {
         let extents = i64::from(counters.outstanding_extents as i32) as u64;
@@ -261,7 +263,9 @@ fn unmount(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
 /// Claims of delayed items and inodes net to zero; the kernel's own level was judged above.
 fn claims(desk: &mut Desk, fs: &Fs, record: &Levels) {
     let balance = fs.claims.delayed;
-    if balance == 0 || balance == record.delayed.size as i64 || !fs.claims.is_exact(fs.zero_since, &desk.loss)
+    if balance == 0
+        || balance == record.delayed.size as i64
+        || !fs.claims.is_exact(fs.born_since(), &desk.loss)
     {
         return;
     }

@@ -5,7 +5,7 @@
 //! withdrawn if such a loss turns up meanwhile.
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     evidence::{Query, Ring},
@@ -48,18 +48,24 @@ impl Violation {
     }
 }
 
+/// A conclusion that waits, and how often it was drawn meanwhile.
 #[derive(Debug)]
 struct Waiting {
-    due: u64,
     violation: Violation,
     evidence: Vec<Evidence>,
+    count: u64,
+    last_seen: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Docket {
     findings: Vec<Finding>,
     index: FxHashMap<Key, usize>,
-    waiting: VecDeque<Waiting>,
+    waiting: FxHashMap<Key, Waiting>,
+    /// When each waiting conclusion is due, oldest first.
+    queue: VecDeque<(u64, Key)>,
+    /// Inodes that a finding names, or named while it waited.
+    inodes: FxHashSet<(u32, u64, u64)>,
     withdrawn: u64,
     beyond_bound: u64,
 }
@@ -86,41 +92,58 @@ impl Docket {
 
     /// A rule is broken, and the record at hand proves it.
     pub(super) fn file(&mut self, violation: Violation, ring: &Ring, names: &Names) {
-        let evidence =
-            if self.index.contains_key(&violation.key()) { Vec::new() } else { ring.search(violation.query) };
-        self.enter(violation, evidence, names);
+        let evidence = self.search(&violation, ring);
+        let last_seen = violation.time;
+        self.enter(Waiting { violation, evidence, count: 1, last_seen }, names);
     }
 
     /// A rule looks broken; a loss that is not known yet could still explain it.
     pub(super) fn defer(&mut self, violation: Violation, ring: &Ring, names: &Names) {
+        let key = violation.key();
+        if let Some(waiting) = self.waiting.get_mut(&key) {
+            waiting.count += 1;
+            waiting.last_seen = waiting.last_seen.max(violation.time);
+            waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
+            waiting.violation.confidence = waiting.violation.confidence.min(violation.confidence);
+            return;
+        }
         if self.waiting.len() >= MAX_DEFERRED {
             self.settle_first(names);
         }
-        let evidence = ring.search(violation.query);
-        self.waiting.push_back(Waiting {
-            due: violation.time.saturating_add(SETTLE_NS),
-            violation,
-            evidence,
-        });
+        let evidence = self.search(&violation, ring);
+        self.remember_inode(&violation);
+        let last_seen = violation.time;
+        self.queue.push_back((violation.time.saturating_add(SETTLE_NS), key));
+        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen });
+    }
+
+    /// Evidence is shown once per finding; looking for it costs a walk over the ring.
+    fn search(&self, violation: &Violation, ring: &Ring) -> Vec<Evidence> {
+        if self.findings.len() >= MAX_FINDINGS || self.index.contains_key(&violation.key()) {
+            return Vec::new();
+        }
+        ring.search(violation.query)
     }
 
     /// Settles what has waited long enough at `now`.
     pub(super) fn settle(&mut self, now: u64, names: &Names) {
-        while self.waiting.front().is_some_and(|first| first.due <= now) {
+        while self.queue.front().is_some_and(|(due, _)| *due <= now) {
             self.settle_first(names);
         }
     }
 
     /// End of the stream.
     pub(super) fn settle_all(&mut self, names: &Names) {
-        while !self.waiting.is_empty() {
+        while !self.queue.is_empty() {
             self.settle_first(names);
         }
     }
 
     fn settle_first(&mut self, names: &Names) {
-        if let Some(Waiting { violation, evidence, .. }) = self.waiting.pop_front() {
-            self.enter(violation, evidence, names);
+        if let Some((_, key)) = self.queue.pop_front()
+            && let Some(waiting) = self.waiting.remove(&key)
+        {
+            self.enter(waiting, names);
         }
     }
 
@@ -128,28 +151,37 @@ impl Docket {
     pub(super) fn withdraw_waiting(&mut self) {
         self.withdrawn += self.waiting.len() as u64;
         self.waiting.clear();
+        self.queue.clear();
     }
 
     /// True if any finding or waiting conclusion names this inode.
     pub(super) fn names_inode(&self, fs: u32, root: u64, ino: u64) -> bool {
-        let of = |f: u32, r: Option<u64>, i: Option<u64>| f == fs && r == Some(root) && i == Some(ino);
-        self.findings.iter().any(|finding| of(finding.fs, finding.root, finding.ino))
-            || self.waiting.iter().any(|w| of(w.violation.fs, w.violation.root, w.violation.ino))
+        self.inodes.contains(&(fs, root, ino))
     }
 
-    fn enter(&mut self, violation: Violation, evidence: Vec<Evidence>, names: &Names) {
+    fn remember_inode(&mut self, violation: &Violation) {
+        if let (Some(root), Some(ino)) = (violation.root, violation.ino)
+            && self.findings.len() < MAX_FINDINGS
+        {
+            self.inodes.insert((violation.fs, root, ino));
+        }
+    }
+
+    fn enter(&mut self, waiting: Waiting, names: &Names) {
+        let Waiting { violation, evidence, count, last_seen } = waiting;
         let key = violation.key();
         if let Some(finding) = self.index.get(&key).and_then(|position| self.findings.get_mut(*position)) {
-            finding.count += 1;
+            finding.count += count;
             finding.amount = finding.amount.saturating_add(violation.amount);
-            finding.last_seen = finding.last_seen.max(violation.time);
+            finding.last_seen = finding.last_seen.max(last_seen);
             finding.confidence = finding.confidence.min(violation.confidence);
             return;
         }
         if self.findings.len() >= MAX_FINDINGS {
-            self.beyond_bound += 1;
+            self.beyond_bound += count;
             return;
         }
+        self.remember_inode(&violation);
         let position = self.findings.len();
         self.index.insert(key, position);
         let Violation {
@@ -180,8 +212,8 @@ impl Docket {
             amount,
             balance_before,
             first_seen: time,
-            last_seen: time,
-            count: 1,
+            last_seen,
+            count,
             task: names.task_or_tid(tid),
             stack,
             origins,

@@ -231,7 +231,7 @@ impl Failures {
     pub(super) fn modification(&mut self, desk: &mut Desk, record: &Mod) {
         let tid = record.header.tid;
         let Some(mut pending) = self.pending.get(&tid).copied() else { return };
-        if pending.moved_on || !desk.loss.exact(pending.epoch) {
+        if pending.moved_on || pending.fs != record.header.fs || !desk.loss.exact(pending.epoch) {
             return;
         }
         let confidence = pending.confidence(record.root, record.ino);
@@ -263,7 +263,7 @@ impl Failures {
         if record.flags & DELALLOC_RESERVE != 0 {
             // A reservation succeeded: the task is past the failure.
             pending.moved_on = true;
-        } else if !pending.moved_on && desk.loss.exact(pending.epoch) {
+        } else if !pending.moved_on && pending.fs == record.header.fs && desk.loss.exact(pending.epoch) {
             pending.wrong = true;
             let confidence = pending.confidence(record.root, record.ino);
             pending.learn(record.root, record.ino);

@@ -65,6 +65,8 @@ pub(super) struct NotJudged {
     pub aborted: u64,
     /// qgroup metadata reservations that the kernel clamped.
     pub qgroup_clamps: u64,
+    /// Destroyed inodes whose counters the kernel side could not validate.
+    pub unreadable: u64,
     /// Claims during log replay.
     pub log_replay: u64,
 }
@@ -103,6 +105,11 @@ impl Fs {
     /// True if the balance of `book` is what the kernel must hold whenever nothing is in flight.
     pub(super) fn is_exact(&self, book: &InodeBook, loss: &Loss) -> bool {
         loss.exact(book.exact_since.max(self.zero_since))
+    }
+
+    /// Epoch of the birth, 0 if it was not seen or is no longer what makes the openings known.
+    pub(super) const fn born_since(&self) -> u32 {
+        if self.zero_by_audit { 0 } else { self.zero_since }
     }
 
     /// The filesystem is gone; its id never comes back.

@@ -60,6 +60,13 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> Vec<String> 
     if desk.docket.waiting() > 0 {
         doubts.push(format!("{} suspicions are not settled yet.", desk.docket.waiting()));
     }
+    let unreadable: u64 = filesystems.iter().map(|fs| fs.not_judged.unreadable).sum();
+    if unreadable > 0 {
+        doubts.push(format!(
+            "The counters of {} inodes could not be read at the end of their life: please report the kernel's version.",
+            grouped(unreadable)
+        ));
+    }
     let unexplained: u64 = filesystems.iter().map(|fs| fs.chains.unexplained).sum();
     if unexplained > 0 {
         doubts.push(format!(

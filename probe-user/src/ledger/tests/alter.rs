@@ -2,8 +2,9 @@
 //!
 //! Each alteration takes the position of a record and gives back what the books must then say.
 use probe_common::{
+    failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN},
     fs::LEVELS_UNMOUNT,
-    inode::{DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, Delalloc, MOMENT_DESTROY},
+    inode::{DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, Delalloc, MOMENT_DESTROY, Mod},
 };
 
 use super::super::finding::{Account, Finding, FindingKind, SpaceCounter};
@@ -130,6 +131,69 @@ pub fn leftover_at_unmount(records: &mut [Record], position: usize, bytes: u64) 
     let space = levels.space.iter_mut().find(|space| space.flags & 4 != 0).unwrap();
     space.may_use += bytes;
     (FindingKind::Leak, Account::SpaceMetadata(SpaceCounter::BytesMayUse), levels.header.fs, None, bytes)
+}
+
+/// Positions of failed reservations and of the return of their data.
+pub fn failures(records: &[Record]) -> Vec<(usize, usize)> {
+    let enospc = |(position, record): (usize, &Record)| match record {
+        Record::Enospc(e) if e.data_held > 0 && e.flags & ENOSPC_WINDOW_KNOWN != 0 => {
+            Some((position, e.header.tid))
+        }
+        _ => None,
+    };
+    let undo = |(position, tid): (usize, u32)| {
+        let rest =
+            records.iter().enumerate().skip(position + 1).find(|(_, record)| record.header().tid == tid);
+        rest.filter(|(_, record)| matches!(record, Record::Bmu(b) if b.object_flags == 1 && b.diff < 0))
+            .map(|(undo, _)| (position, undo))
+    };
+    records.iter().enumerate().filter_map(enospc).filter_map(undo).collect()
+}
+
+/// An inode that occurs nowhere else, so that only the failing side's own fault shows.
+const STRANGER: (u64, u64) = (999, 999);
+
+/// What a failing side can do wrong, by number.
+pub fn misbehave(records: &mut Vec<Record>, (failure, undo): (usize, usize), how: u8) -> Expected {
+    let Record::Enospc(enospc) = records[failure] else { panic!("no failure") };
+    let Record::Bmu(bmu) = &mut records[undo] else { panic!("no undo") };
+    let data = Account::SpaceData(SpaceCounter::BytesMayUse);
+    let extents = Account::InodeOutstandingExtents;
+    let fs = enospc.header.fs;
+    match how {
+        0 => {
+            bmu.diff *= 3;
+            (FindingKind::ErrorPathOverRelease, data, fs, None, 2 * enospc.data_held)
+        }
+        1 => {
+            bmu.diff = -bmu.diff;
+            (FindingKind::ErrorPathLeak, data, fs, None, enospc.data_held)
+        }
+        2 | 3 => {
+            let modification = if how == 2 { -1 } else { 1 };
+            let (root, ino) = STRANGER;
+            let record = Mod { header: enospc.header, root, ino, modification, ..Mod::default() };
+            records.insert(failure + 1, record.into());
+            let kind =
+                if how == 2 { FindingKind::ErrorPathOverRelease } else { FindingKind::PublishBeforeReserve };
+            (kind, extents, fs, Some(STRANGER), 1)
+        }
+        4 => {
+            let (root, ino) = STRANGER;
+            let (header, bytes, flags) = (enospc.header, enospc.bytes, DELALLOC_ROOT_KNOWN);
+            records.insert(
+                failure + 1,
+                Delalloc { header, root, ino, bytes, flags, ..Delalloc::default() }.into(),
+            );
+            (FindingKind::ErrorPathOverRelease, Account::InodeMetaRsv, fs, Some(STRANGER), bytes)
+        }
+        _ => {
+            let Record::Enospc(enospc) = &mut records[failure] else { panic!("no failure") };
+            enospc.flags |= ENOSPC_PUBLISHED;
+            (enospc.root, enospc.ino, enospc.published) = (STRANGER.0, STRANGER.1, 4);
+            (FindingKind::PublishBeforeReserve, extents, fs, Some(STRANGER), 4)
+        }
+    }
 }
 
 /// Reduces findings to what [`Expected`] says, sorted.

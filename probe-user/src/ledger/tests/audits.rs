@@ -35,6 +35,18 @@ fn one_look_or_a_moving_filesystem_concludes_nothing() {
 }
 
 #[test]
+fn a_loss_during_the_second_audit_concludes_nothing() {
+    let left = [(257, holds(M, 1))];
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &left).audit(7, &left);
+    let middle = s.records.len() - 2;
+    for record in &mut s.records[middle..] {
+        record.header_mut().lost = 1;
+    }
+    s.assert_silent();
+}
+
+#[test]
 fn a_thread_stuck_between_change_and_record_is_no_leak() {
     // Two quiet audits, and only then the release that was on its way.
     let mut s = Stream::born();
@@ -82,6 +94,20 @@ fn unknown_books_are_opened_by_an_audit_and_then_judged_upwards_only() {
 }
 
 #[test]
+fn an_operation_in_flight_opens_no_books() {
+    // The bytes are in the block_rsv, their record is still on its way.
+    let busy = [(257, holds(3 * M, 1))];
+    let more = |l: &mut probe_common::fs::Levels| l.space[1].may_use += 3 * M;
+    let mut s = Stream::attached();
+    s.seen(FS, 0)
+        .audit_with(7, &busy, more)
+        .audit_with(7, &busy, more)
+        .reserve(257, 3 * M)
+        .release(257, 3 * M);
+    s.destroy(257).assert_clean();
+}
+
+#[test]
 fn pools_that_account_for_everything_open_all_inodes_at_zero() {
     let mut s = Stream::attached();
     s.seen(FS, 0).audit(7, &[]).audit(7, &[]).reserve(300, 3 * M).destroy(300);
@@ -124,6 +150,21 @@ fn claims_and_levels() {
         trans,
     );
     s.assert_clean();
+}
+
+#[test]
+fn claims_that_were_open_at_attach_are_not_judged_by_sums() {
+    let busy = |l: &mut probe_common::fs::Levels| (l.delayed.size, l.trans.size) = (I, I);
+    let mut s = Stream::attached();
+    s.seen(FS, 0);
+    for _ in 0..4 {
+        s.audit_with(7, &[], busy);
+    }
+    // The inodes' opening is known from here on, that of the claims is not.
+    s.claim(ClaimType::DelayedItem, I, 0, RsvType::DelayedOps).audit(8, &[]).audit(8, &[]).assert_clean();
+    // An audit that sees none opens them.
+    let only = |l: &mut probe_common::fs::Levels| l.delayed.size = I;
+    s.audit_with(9, &[], only).audit_with(9, &[], only).assert_one("leak", "fs.delayed_rsv", I);
 }
 
 #[test]

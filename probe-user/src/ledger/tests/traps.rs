@@ -216,6 +216,16 @@ fn trap_16_loss_makes_books_unknown_and_breaks_explained() {
 }
 
 #[test]
+fn trap_16_a_break_after_an_announced_loss_is_explained_and_the_next_is_not() {
+    let mut s = Stream::born();
+    s.chain(may_use(CHAIN_OPEN, 0, 100)).lose(LossClass::ChainRecord, 1);
+    s.chain(Chain { expected: 100, ..may_use(CHAIN_BREAK, 300, 100) });
+    assert_eq!(s.assert_silent().summary(0).verdict, Verdict::Inconclusive);
+    s.chain(Chain { expected: 400, ..may_use(CHAIN_BREAK, 300, 100) });
+    s.assert_one("counter-mismatch", "space.metadata.bytes_may_use", 100);
+}
+
+#[test]
 fn trap_16_a_lost_stack_is_no_doubt() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).lose(LossClass::Stack, 3).release(257, 3 * M).sample().destroy(257);
