@@ -67,7 +67,7 @@ pub static ALL: [Variant; 6] = [
         name: "perf",
         tracer: Some(Tracer {
             command: perf,
-            ready: Ready { words: "Enabled", settle: Duration::ZERO },
+            ready: Ready { words: "Events enabled", settle: Duration::ZERO },
             lost: unsaid,
         }),
     },
@@ -186,6 +186,44 @@ mod tests {
     fn names(asked: &[&str]) -> Result<Vec<&'static str>> {
         let asked: Vec<String> = asked.iter().map(|&name| name.to_owned()).collect();
         Ok(chosen(&asked)?.into_iter().map(|variant| variant.name).collect())
+    }
+
+    fn stopped(printed: &[&str]) -> Stopped {
+        let printed = printed.iter().map(|&line| line.to_owned()).collect();
+        Stopped { cpu: 0.0, printed, status: std::process::ExitStatus::default() }
+    }
+
+    fn scene(folder: &std::path::Path) -> Scene {
+        let [probe, floor_object] = ["btrfs-probe", "floor.bpf.o"].map(|name| folder.join(name));
+        Scene { probe, floor_object, uuid: "u".to_owned(), folder: folder.to_owned() }
+    }
+
+    #[test]
+    fn loss_is_read_from_the_report_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = scene(folder.path());
+        fs::write(report_of(&scene), r#"{"loss": {"records": 3, "stacks": "2", "by_class": {}}}"#).unwrap();
+        assert_eq!(probe_lost(&scene, &stopped(&[])).unwrap(), Some(5));
+        let error = probe_lost(&scene, &stopped(&["the ring is gone"])).unwrap_err();
+        assert!(
+            error.to_string().contains("the ring is gone"),
+            "an old report must not be read again: {error}"
+        );
+    }
+
+    #[test]
+    fn overruns_of_all_cpus_are_summed() {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = scene(folder.path());
+        let printed = ["CPU: 0", "overrun: 0", "CPU: 1", "overrun: 12", "commit overrun: 5"];
+        assert_eq!(trace_cmd_lost(&scene, &stopped(&printed)).unwrap(), Some(12));
+        assert_eq!(trace_cmd_lost(&scene, &stopped(&[])).unwrap(), None);
+    }
+
+    #[test]
+    fn the_floor_says_that_it_is_not_built() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(floor(&scene(folder.path())).unwrap_err().to_string().starts_with("not built"));
     }
 
     #[test]

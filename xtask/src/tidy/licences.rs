@@ -41,7 +41,8 @@ pub fn check(workspace: &Workspace) -> Result<Vec<String>> {
 
 fn check_tree(workspace: &Workspace, manifest: &Path) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
-    command.args(["metadata", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    // Locked: a check must not write, and a lock file that is out of date is checked by nobody.
+    command.args(["metadata", "--locked", "--format-version", "1", "--manifest-path"]).arg(manifest);
     let metadata: Value = serde_json::from_str(&proc::stdout_of(&mut command)?)?;
     let packages = metadata["packages"].as_array().context("`cargo metadata` lists no packages")?;
     // Our own packages have no source; their licence is ours to choose.
