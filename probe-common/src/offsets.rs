@@ -162,6 +162,8 @@ pub struct Offsets {
     pub trans_adding_csums: u32,
     /// . `type` (unsigned int)
     pub trans_type: u32,
+    /// `__TRANS_JOIN`, a mask of `type`; 6.1 has it as a macro (`1 << 11`), which no BTF shows
+    pub trans_join_mask: u32,
     /// . `fs_info`
     pub trans_fs_info: u32,
     /// . `transaction`

@@ -44,7 +44,9 @@ impl Run {
     #[inline(always)]
     pub fn lost(&self, class: LossClass) {
         // SAFETY: the class is below 32; several programs of this CPU may count, so it is atomic.
-        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*self.cpu).lost[class as usize], 1) };
+        unsafe {
+            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*self.cpu).lost[class as usize], 1)
+        };
     }
 
     /// Counts an inode that ended clean without a record.
@@ -91,7 +93,13 @@ impl Run {
     ///
     /// Returns false if there was no room; the loss is counted.
     #[inline(always)]
-    pub fn emit<T: 'static>(&self, kind: RecordKind, class: LossClass, fs: u32, fill: impl FnOnce(*mut T)) -> bool {
+    pub fn emit<T: 'static>(
+        &self,
+        kind: RecordKind,
+        class: LossClass,
+        fs: u32,
+        fill: impl FnOnce(*mut T),
+    ) -> bool {
         let Some(mut entry) = RING.reserve::<T>(0) else {
             self.ring_full(class);
             return false;
@@ -109,7 +117,14 @@ impl Run {
     /// # Safety
     /// `record` points to at least `len` readable and writable bytes.
     #[inline(always)]
-    pub unsafe fn emit_bytes(&self, kind: RecordKind, class: LossClass, fs: u32, record: *mut u8, len: u64) -> bool {
+    pub unsafe fn emit_bytes(
+        &self,
+        kind: RecordKind,
+        class: LossClass,
+        fs: u32,
+        record: *mut u8,
+        len: u64,
+    ) -> bool {
         // SAFETY: as promised by the caller.
         let failed = unsafe {
             record.cast::<Header>().write(self.header(kind, len as u16, fs));

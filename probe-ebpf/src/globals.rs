@@ -27,7 +27,8 @@ pub static CONFIG: Global<Config> = Global::new(Config {
 #[inline(always)]
 pub fn offset_field(at: usize) -> usize {
     // SAFETY: `at` comes from `offset_of!`; `Global<T>` is `repr(transparent)` over an initialised `T`.
-    (unsafe { core::ptr::read_volatile(core::ptr::from_ref(&OFFSETS).cast::<u8>().add(at).cast::<u32>()) }) as usize
+    (unsafe { core::ptr::read_volatile(core::ptr::from_ref(&OFFSETS).cast::<u8>().add(at).cast::<u32>()) })
+        as usize
 }
 
 /// The value at `at` bytes into [`Config`].
@@ -47,7 +48,9 @@ macro_rules! off {
 /// One setting.
 macro_rules! config {
     ($field:ident) => {
-        $crate::globals::config_field(core::mem::offset_of!(probe_common::config::Config, $field), |config| config.$field)
+        $crate::globals::config_field(core::mem::offset_of!(probe_common::config::Config, $field), |config| {
+            config.$field
+        })
     };
 }
 

@@ -82,7 +82,11 @@ pub fn rsv_type(rsv: u64) -> RsvType {
 fn mapped_type(kernel: u8) -> u32 {
     let offsets = core::ptr::from_ref(&crate::globals::OFFSETS).cast::<probe_common::offsets::Offsets>();
     // SAFETY: masked to the array's length; the static is initialised.
-    u32::from(unsafe { core::ptr::read_volatile((&raw const (*offsets).rsv_type_map).cast::<u8>().add(usize::from(kernel & 15))) })
+    u32::from(unsafe {
+        core::ptr::read_volatile(
+            (&raw const (*offsets).rsv_type_map).cast::<u8>().add(usize::from(kernel & 15)),
+        )
+    })
 }
 
 /// The kernel's counters of an inode whose identity was checked by the caller.

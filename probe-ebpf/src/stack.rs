@@ -49,7 +49,10 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
     // SAFETY: the cell is this thread's.
     unsafe {
         let slot = &raw mut (*task).stacks[context as usize];
-        if (*slot).id != 0 && (*slot).root == root && now.wrapping_sub((*slot).taken) < u64::from(config!(stack_renew_ms)) * 1_000_000 {
+        if (*slot).id != 0
+            && (*slot).root == root
+            && now.wrapping_sub((*slot).taken) < u64::from(config!(stack_renew_ms)) * 1_000_000
+        {
             return ((*slot).id, true);
         }
         crate::cells::announce_task(run, task, bpf_get_current_pid_tgid());
@@ -65,9 +68,8 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
 fn walk(run: &Run) -> u64 {
     let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.hook as u32) else { return 0 };
     // SAFETY: this hook's scratch on this CPU; the helper writes at most the array's size.
-    let bytes = unsafe {
-        bpf_get_stack(run.ctx, (&raw mut (*scratch).addresses).cast(), (MAX_FRAMES * 8) as u32, 0)
-    };
+    let bytes =
+        unsafe { bpf_get_stack(run.ctx, (&raw mut (*scratch).addresses).cast(), (MAX_FRAMES * 8) as u32, 0) };
     if bytes <= 0 {
         run.lost(LossClass::Stack);
         return 0;

@@ -8,7 +8,12 @@ use probe_common::{
 };
 
 use super::{claim, spread};
-use crate::{emit::Run, globals::config, maps::{CHAINS, FILESYSTEMS}, stack};
+use crate::{
+    emit::Run,
+    globals::config,
+    maps::{CHAINS, FILESYSTEMS},
+    stack,
+};
 
 const PROBES: u32 = 8;
 
@@ -81,7 +86,9 @@ pub fn link(run: &Run, change: &Change, verify: bool, flags: impl Fn(u64) -> u64
     let value = if underflow { 0 } else { after };
     // SAFETY: the counter's lock is held, so this chain is ours.
     unsafe {
-        let fresh = (*cell).links == 0 || (*cell).fs != change.fs || (verify && (*cell).object_flags != flags(change.object));
+        let fresh = (*cell).links == 0
+            || (*cell).fs != change.fs
+            || (verify && (*cell).object_flags != flags(change.object));
         if fresh {
             (*cell).fs = change.fs;
             (*cell).object_flags = flags(change.object);

@@ -97,7 +97,9 @@ fn decide(fs_info: u64) -> u32 {
             break;
         }
         // SAFETY: `index` is below the array's length; the static is initialised.
-        let entry = unsafe { core::ptr::read_volatile((&raw const (*config).filter_fsid).cast::<[u64; 2]>().add(index)) };
+        let entry = unsafe {
+            core::ptr::read_volatile((&raw const (*config).filter_fsid).cast::<[u64; 2]>().add(index))
+        };
         if entry[0] == fsid[0] && entry[1] == fsid[1] {
             return STATE_FOLLOWED;
         }
@@ -195,7 +197,9 @@ pub fn fs_end(fs_info: u64) -> Option<u32> {
 #[inline(always)]
 pub fn fs_dying(id: u32) -> bool {
     // SAFETY: an array entry stays.
-    FILESYSTEMS.get_ptr_mut(id & (FS_CELLS - 1)).is_some_and(|cell| unsafe { (*cell).flags } & FLAG_DYING != 0)
+    FILESYSTEMS
+        .get_ptr_mut(id & (FS_CELLS - 1))
+        .is_some_and(|cell| unsafe { (*cell).flags } & FLAG_DYING != 0)
 }
 
 /// At a commit: sends the identity once more now that mounting is over and the super block has its name.

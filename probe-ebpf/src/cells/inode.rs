@@ -27,7 +27,9 @@ pub fn find_or_create(run: &Run, root: u64, ino: u64) -> Option<*mut InodeCell> 
 fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     let fs = fs_id(run, read::root_fs_info(key.root))?;
     let root = read::root_objectid(key.root);
-    if (config!(filter_root) != 0 && config!(filter_root) != root) || (config!(filter_ino) != 0 && config!(filter_ino) != key.ino) {
+    if (config!(filter_root) != 0 && config!(filter_root) != root)
+        || (config!(filter_ino) != 0 && config!(filter_ino) != key.ino)
+    {
         return None;
     }
     let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, reserves: 0, flags: 0 };

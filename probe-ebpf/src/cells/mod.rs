@@ -10,7 +10,9 @@ mod types;
 
 pub use fs::{FS_CELLS, FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named};
 pub use inode::{adopt_pointer, checked_pointer, find as find_inode, find_or_create as inode_cell};
-pub use task::{FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell};
+pub use task::{
+    FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell,
+};
 pub use types::{TYPE_CELLS, TypeCell, TypeClass, classify};
 
 use core::intrinsics::{AtomicOrdering, atomic_cxchg};
@@ -19,7 +21,9 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg};
 #[inline(always)]
 fn claim(slot: *mut u64, expected: u64, value: u64) -> bool {
     // SAFETY: callers pass a field of a map value that stays.
-    unsafe { atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(slot, expected, value).1 }
+    unsafe {
+        atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(slot, expected, value).1
+    }
 }
 
 /// Spreads the bits of an address or id (Fibonacci hashing); use the upper bits of the result.

@@ -78,7 +78,18 @@ fn learn(address: u64, hash: u32) -> TypeClass {
     if unsafe { bpf_probe_read_kernel_str_bytes(address as *const u8, &mut text) }.is_err() {
         return TypeClass::Unknown;
     }
-    let word = |at: usize| u64::from_le_bytes([text[at], text[at + 1], text[at + 2], text[at + 3], text[at + 4], text[at + 5], text[at + 6], text[at + 7]]);
+    let word = |at: usize| {
+        u64::from_le_bytes([
+            text[at],
+            text[at + 1],
+            text[at + 2],
+            text[at + 3],
+            text[at + 4],
+            text[at + 5],
+            text[at + 6],
+            text[at + 7],
+        ])
+    };
     let class = match (&word(0).to_le_bytes(), &word(8).to_le_bytes()) {
         (b"delalloc", b"\0\0\0\0\0\0\0\0") => TypeClass::Delalloc,
         (b"transact", b"ion\0\0\0\0\0") => TypeClass::Transaction,

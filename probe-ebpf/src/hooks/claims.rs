@@ -22,8 +22,9 @@ use crate::{
 const UUID_TREE: u64 = 9;
 /// `BTRFS_CSUM_TREE_OBJECTID`
 const CSUM_TREE: u64 = 7;
-/// `__TRANS_JOIN`, `fs/btrfs/transaction.h` 6.1 to 7.3
-const TRANS_JOIN: u32 = 1 << 11;
+/// `__TRANS_JOIN` where it is a macro: `fs/btrfs/transaction.h`, 6.1. Later kernels have it as an enumerator of
+/// another value.
+const TRANS_JOIN_6_1: u32 = 1 << 11;
 
 /// Who a block_rsv belongs to.
 struct Payer {
@@ -38,7 +39,11 @@ fn payer(rsv: u64) -> Payer {
     let kind = if rsv == 0 { RsvType::None } else { read::rsv_type(rsv) };
     if kind as u32 == RsvType::Delalloc as u32 {
         let inode = rsv.wrapping_sub(off!(inode_block_rsv) as u64);
-        return Payer { kind, root: read::root_objectid(read::inode_root(inode)), ino: read::inode_ino(inode) };
+        return Payer {
+            kind,
+            root: read::root_objectid(read::inode_root(inode)),
+            ino: read::inode_ino(inode),
+        };
     }
     Payer { kind, root: 0, ino: 0 }
 }
@@ -49,7 +54,8 @@ pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, byte
     let handle = read::handle(fs_info);
     let payer = payer(read::at(handle, off!(trans_block_rsv)));
     let mut flags = if reserve { CLAIM_RESERVE } else { 0 };
-    if handle != 0 && read::at::<u32>(handle, off!(trans_type)) & TRANS_JOIN != 0 {
+    let join = if off!(trans_join_mask) == ABSENT { TRANS_JOIN_6_1 } else { off!(trans_join_mask) as u32 };
+    if handle != 0 && read::at::<u32>(handle, off!(trans_type)) & join != 0 {
         flags |= CLAIM_JOIN;
     }
     let state: u64 = read::at(fs_info, off!(fs_flags));
@@ -58,7 +64,9 @@ pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, byte
     }
     let pool = match claim {
         ClaimType::Transaction => read::rsv(fs_info + off!(fs_trans_block_rsv) as u64),
-        ClaimType::DelayedItem | ClaimType::DelayedInode => read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64),
+        ClaimType::DelayedItem | ClaimType::DelayedInode => {
+            read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64)
+        }
         ClaimType::LocalDelayedRefs => Rsv::default(),
     };
     let stack = match cells::task_cell(run) {
@@ -114,7 +122,11 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
     let shareable = state >> (off!(root_shareable_bit) & 63) & 1 != 0;
     let adding_csums = handle != 0 && read::at::<u8>(handle, off!(trans_adding_csums)) != 0;
     let from_trans = shareable || objectid == UUID_TREE || (adding_csums && objectid == CSUM_TREE);
-    let rsv: u64 = if from_trans { read::at(handle, off!(trans_block_rsv)) } else { read::at(root, off!(root_block_rsv)) };
+    let rsv: u64 = if from_trans {
+        read::at(handle, off!(trans_block_rsv))
+    } else {
+        read::at(root, off!(root_block_rsv))
+    };
     let payer = payer(rsv);
     let mut flags = if from_trans { BLOCK_FROM_TRANS } else { 0 };
     if let Some(task) = cells::task_cell(run) {

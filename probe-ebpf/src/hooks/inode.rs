@@ -5,8 +5,8 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     inode::{
-        COUNTERS_FREE_SPACE, InodeState, MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOD_UNFUNDED, MOMENT_DESTROY,
-        Mod,
+        COUNTERS_FREE_SPACE, InodeState, MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOD_UNFUNDED,
+        MOMENT_DESTROY, Mod,
     },
     loss::LossClass,
 };
@@ -194,7 +194,8 @@ pub fn destroyed(run: &Run, inode: u64) {
         // It never held anything: a count is enough.
         run.closed();
     } else {
-        let stack = if left != 0 && counters.flags & COUNTERS_FREE_SPACE == 0 { stack::exact(run) } else { 0 };
+        let stack =
+            if left != 0 && counters.flags & COUNTERS_FREE_SPACE == 0 { stack::exact(run) } else { 0 };
         run.emit::<InodeState>(RecordKind::InodeState, LossClass::BooksRecord, known.fs, |record| {
             // SAFETY: the ring gave this room.
             unsafe {

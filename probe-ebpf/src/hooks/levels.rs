@@ -1,7 +1,10 @@
 //! The kernel's own levels of all pools, and the commit that shows them.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
-    fs::{LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING, Levels, SpaceLevels},
+    fs::{
+        LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING, Levels,
+        SpaceLevels,
+    },
     header::RecordKind,
     hook::HookId,
     loss::LossClass,

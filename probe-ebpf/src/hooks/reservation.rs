@@ -6,7 +6,8 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     inode::{
-        Counters, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, DELALLOC_STACK_REPRESENTATIVE, Delalloc,
+        Counters, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, DELALLOC_STACK_REPRESENTATIVE,
+        Delalloc,
     },
     loss::LossClass,
 };
@@ -37,10 +38,18 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     let reserve = ctx.arg::<u64>(4) as u32 != 0;
     match class {
         TypeClass::Delalloc => delalloc(&run, fs, value, bytes, reserve),
-        TypeClass::Transaction => claims::send(&run, fs, fs_info, ClaimType::Transaction, value, bytes, reserve),
-        TypeClass::LocalDelayedRefs => claims::send(&run, fs, fs_info, ClaimType::LocalDelayedRefs, value, bytes, reserve),
-        TypeClass::DelayedItem => claims::send(&run, fs, fs_info, ClaimType::DelayedItem, value, bytes, reserve),
-        TypeClass::DelayedInode => claims::send(&run, fs, fs_info, ClaimType::DelayedInode, value, bytes, reserve),
+        TypeClass::Transaction => {
+            claims::send(&run, fs, fs_info, ClaimType::Transaction, value, bytes, reserve)
+        }
+        TypeClass::LocalDelayedRefs => {
+            claims::send(&run, fs, fs_info, ClaimType::LocalDelayedRefs, value, bytes, reserve)
+        }
+        TypeClass::DelayedItem => {
+            claims::send(&run, fs, fs_info, ClaimType::DelayedItem, value, bytes, reserve)
+        }
+        TypeClass::DelayedInode => {
+            claims::send(&run, fs, fs_info, ClaimType::DelayedInode, value, bytes, reserve)
+        }
         TypeClass::Enospc => enospc(&run, fs, fs_info, value, bytes),
         TypeClass::Unknown | TypeClass::Ignored => run.lost(LossClass::UnknownType),
     }
@@ -97,7 +106,9 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             }
         }
     }
-    if (config!(filter_ino) != 0 && config!(filter_ino) != ino) || (config!(filter_root) != 0 && root != 0 && config!(filter_root) != root) {
+    if (config!(filter_ino) != 0 && config!(filter_ino) != ino)
+        || (config!(filter_root) != 0 && root != 0 && config!(filter_root) != root)
+    {
         return;
     }
     run.emit::<Delalloc>(RecordKind::Delalloc, LossClass::BooksRecord, fs, |record| {

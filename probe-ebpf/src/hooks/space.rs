@@ -10,7 +10,10 @@ use probe_common::{
 
 use super::levels;
 use crate::{
-    cells::{self, chain::{Change, link}},
+    cells::{
+        self,
+        chain::{Change, link},
+    },
     emit::Run,
     globals::{config, off},
     read,
@@ -36,7 +39,16 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
     let change = Change { fs, object: sinfo, counter: ChainCounter::BytesMayUse, old, diff };
     let flags = link(run, &change, false, |object| read::at(object, off!(sinfo_flags)));
     if diff < 0 && flags & GROUP_METADATA != 0 && cells::fs_dying(fs) {
-        levels::send(run, &levels::Ask { fs, why: LEVELS_UNMOUNT, fs_info, changing: sinfo, after: old.wrapping_add(diff as u64) });
+        levels::send(
+            run,
+            &levels::Ask {
+                fs,
+                why: LEVELS_UNMOUNT,
+                fs_info,
+                changing: sinfo,
+                after: old.wrapping_add(diff as u64),
+            },
+        );
     }
     let Some(task) = cells::task_cell(run) else { return };
     // SAFETY: the cell is this thread's.

@@ -1,5 +1,7 @@
 //! Tickets, and what else tells of a shortage of space.
-use aya_ebpf::{helpers::bpf_probe_read_kernel_str_bytes, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_probe_read_kernel_str_bytes, macros::raw_tracepoint, programs::RawTracePointContext,
+};
 use probe_common::{
     failure::{Flush, Ticket},
     header::RecordKind,

@@ -100,7 +100,7 @@ mod tests {
     fn rings_are_powers_of_two_within_bounds() {
         assert_eq!(ring_size(RING_DEFAULT), Ok(16 << 20));
         assert_eq!(ring_size("1G"), Ok(1 << 30));
-        for wrong in ["15M", "128K", "2G", "0", "8192G"] {
+        for wrong in ["15M", "32K", "2G", "0", "8192G"] {
             assert!(ring_size(wrong).is_err(), "{wrong}");
         }
     }

@@ -21,7 +21,9 @@ pub enum AttachError {
     #[error("this build has no kernel side; build it with `cargo xtask build`")]
     NoObject,
     /// The kernel refused the object or a map.
-    #[error("the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`")]
+    #[error(
+        "the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
+    )]
     Load(#[from] aya::EbpfError),
     /// A map or program of the object is not there.
     #[error("the eBPF object has no {0}; build tool and object together with `cargo xtask build`")]
@@ -35,7 +37,9 @@ pub enum AttachError {
         source: aya::maps::MapError,
     },
     /// No hook at all could be attached.
-    #[error("not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`")]
+    #[error(
+        "not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
+    )]
     NoHook(String),
 }
 
@@ -93,7 +97,8 @@ impl Probe {
     }
 
     fn program(&mut self, name: &str) -> Result<&mut RawTracePoint, String> {
-        let program = self.ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
+        let program =
+            self.ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
         program.try_into().map_err(|error: aya::programs::ProgramError| error.to_string())
     }
 
@@ -146,7 +151,8 @@ impl Probe {
     /// Takes all hooks off, last attached first, so that what opens accounts goes before what closes them.
     pub fn detach(&mut self) {
         while let Some((hook, name, link)) = self.links.pop() {
-            let result = self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
+            let result =
+                self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
             if let Err(error) = result {
                 log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
             }
@@ -160,7 +166,11 @@ impl Probe {
     pub fn recursion_misses(&self) -> Vec<(HookId, u64)> {
         let misses = |name: &str| -> Option<u64> {
             let fd = self.ebpf.program(name)?.fd().ok()?.as_fd();
-            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&fd))).ok()?;
+            let info = std::fs::read_to_string(format!(
+                "/proc/self/fdinfo/{}",
+                std::os::fd::AsRawFd::as_raw_fd(&fd)
+            ))
+            .ok()?;
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };

@@ -69,7 +69,8 @@ impl Probe {
         // Entries come and go under the iteration; one that is missed is not audited this time.
         for entry in cells.iter() {
             let Ok((key, value)) = entry else { continue };
-            let (Ok(key), Ok(cell)) = (InodeKey::read_from_bytes(key.as_bytes()), InodeCell::read_from_bytes(value.as_bytes()))
+            let (Ok(key), Ok(cell)) =
+                (InodeKey::read_from_bytes(key.as_bytes()), InodeCell::read_from_bytes(value.as_bytes()))
             else {
                 continue;
             };

@@ -41,3 +41,7 @@ pub fn missing_required(plan: &[PlannedHook]) -> Vec<(HookId, String)> {
         .filter_map(|hook| Some((hook.entry.hook, hook.left_out.clone()?)))
         .collect()
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

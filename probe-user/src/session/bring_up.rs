@@ -46,7 +46,12 @@ pub struct Attached {
 ///
 /// # Errors
 /// One sentence for each cause.
-pub fn bring_up(root: &Path, capture: CapturePlan, filter: &FilterPlan, verbosity: u8) -> anyhow::Result<Attached> {
+pub fn bring_up(
+    root: &Path,
+    capture: CapturePlan,
+    filter: &FilterPlan,
+    verbosity: u8,
+) -> anyhow::Result<Attached> {
     if capture.tier == TierChoice::Functions {
         bail!("the functions tier is not built into this version: use --tier auto or --tier tracepoints");
     }
@@ -57,9 +62,13 @@ pub fn bring_up(root: &Path, capture: CapturePlan, filter: &FilterPlan, verbosit
     let machine = Machine::read(root);
     let facts = btrfs::facts(root, &machine.release);
     if facts.presence == BtrfsPresence::Absent {
-        bail!("this kernel has no btrfs: {}", facts.remedy.unwrap_or_else(|| "run `modprobe btrfs`".to_owned()));
+        bail!(
+            "this kernel has no btrfs: {}",
+            facts.remedy.unwrap_or_else(|| "run `modprobe btrfs`".to_owned())
+        );
     }
-    let fsids = filter.filesystems.iter().map(|wanted| fsid_of(root, wanted)).collect::<anyhow::Result<Vec<_>>>()?;
+    let fsids =
+        filter.filesystems.iter().map(|wanted| fsid_of(root, wanted)).collect::<anyhow::Result<Vec<_>>>()?;
     if fsids.len() > MAX_FILTER_FS {
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
@@ -118,7 +127,8 @@ fn resolve(root: &Path) -> anyhow::Result<(Vec<plan::PlannedHook>, probe_common:
 pub fn try_hooks(root: &Path) -> anyhow::Result<Vec<HookRow>> {
     let (plan, offsets) = resolve(root)?;
     let config = Config { abi: ABI_VERSION, ..Config::default() };
-    let mut probe = Probe::load(OBJECT, &ProbeOptions { offsets, config, ring_bytes: 64 << 10, verbose: false })?;
+    let mut probe =
+        Probe::load(OBJECT, &ProbeOptions { offsets, config, ring_bytes: 64 << 10, verbose: false })?;
     let rows = probe.attach(&plan)?;
     probe.detach();
     Ok(rows)
@@ -159,7 +169,11 @@ pub fn places(root: &Path) -> Vec<FsPlace> {
     let place = |filesystem: mounts::Filesystem| FsPlace {
         uuid: filesystem.fsid.to_string(),
         devices: filesystem.devices.clone(),
-        mounts: filesystem.mounts.iter().map(|mount| mount.mount_point.to_string_lossy().into_owned()).collect(),
+        mounts: filesystem
+            .mounts
+            .iter()
+            .map(|mount| mount.mount_point.to_string_lossy().into_owned())
+            .collect(),
     };
     mounts::filesystems(root).unwrap_or_default().into_iter().map(place).collect()
 }

@@ -64,7 +64,10 @@ impl Signals {
 /// # Errors
 /// The system has no room for it.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot set up signal handling")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot set up signal handling")
 }
 
 /// Starts a command.

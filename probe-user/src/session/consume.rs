@@ -42,7 +42,11 @@ impl Books {
     /// Empty books for a stream.
     #[must_use]
     pub fn new(source: &impl Source) -> Self {
-        Self { ledger: Ledger::new(facts::setup(source.header())), names: StreamNames::default(), undecodable: 0 }
+        Self {
+            ledger: Ledger::new(facts::setup(source.header())),
+            names: StreamNames::default(),
+            undecodable: 0,
+        }
     }
 
     fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
@@ -120,7 +124,8 @@ impl Announcer {
         }
         let fresh = books.ledger.findings().len() > self.shown;
         let summary = books.ledger.summary(0);
-        let lost: u64 = summary.loss.iter().filter(|(class, _)| class.touches_books()).map(|(_, count)| count).sum();
+        let lost: u64 =
+            summary.loss.iter().filter(|(class, _)| class.touches_books()).map(|(_, count)| count).sum();
         if !fresh && lost == self.lost {
             return;
         }
@@ -142,10 +147,13 @@ impl Announcer {
     fn show(&self, line: StreamLine) {
         if self.words {
             let text = match &line {
-                StreamLine::Finding(finding) => text::render_finding(finding, text::look_for(text::ColorChoice::Never, true)),
+                StreamLine::Finding(finding) => {
+                    text::render_finding(finding, text::look_for(text::ColorChoice::Never, true))
+                }
                 StreamLine::Loss(loss) => {
                     let by_class = loss.loss.by_class.iter().filter(|(_, count)| **count > 0);
-                    let list: Vec<String> = by_class.map(|(class, count)| format!("{class} {count}")).collect();
+                    let list: Vec<String> =
+                        by_class.map(|(class, count)| format!("{class} {count}")).collect();
                     format!("lost so far: {}\n", list.join(", "))
                 }
                 _ => String::new(),

@@ -42,7 +42,8 @@ pub fn demo(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
     let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
     if !(capabilities.can_trace() && nix::unistd::geteuid().is_root()) {
         say("no rights to trace here (root is needed): this is the analysis of a real recording of the demo");
-        let reader = RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(RECORDING))?;
+        let reader =
+            RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(RECORDING))?;
         return replay::replay_source(plan, reader);
     }
     run(plan, root)
@@ -110,7 +111,14 @@ fn conduct(script: &DemoPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
 
 fn progress(step: Step) {
     if let StepState::Done { detail, elapsed } = step.state {
-        let line = format!("  {:>2}/{} {} ({:.1} s): {}", step.index, step.total, step.title, elapsed.as_secs_f64(), detail);
+        let line = format!(
+            "  {:>2}/{} {} ({:.1} s): {}",
+            step.index,
+            step.total,
+            step.title,
+            elapsed.as_secs_f64(),
+            detail
+        );
         let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 }

@@ -46,9 +46,10 @@ fn row(row: crate::capture::session::HookRow) -> HookRow {
 }
 
 fn required_attach(doctor: &Doctor) -> bool {
-    CATALOGUE.iter().filter(|entry| entry.required).all(|entry| {
-        doctor.hooks.iter().any(|row| row.id == entry.hook.name() && row.state == "attachable")
-    })
+    CATALOGUE
+        .iter()
+        .filter(|entry| entry.required)
+        .all(|entry| doctor.hooks.iter().any(|row| row.id == entry.hook.name() && row.state == "attachable"))
 }
 
 fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
@@ -62,7 +63,11 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
         line(right.held, right.capability, format!("{} {remedy}", right.purpose).trim_end().to_owned());
     }
     let remedy = doctor.btrfs.remedy.clone().unwrap_or_default();
-    line(doctor.btrfs.registered, "btrfs", format!("{:?} {remedy}", doctor.btrfs.presence).trim_end().to_lowercase());
+    line(
+        doctor.btrfs.registered,
+        "btrfs",
+        format!("{:?} {remedy}", doctor.btrfs.presence).trim_end().to_lowercase(),
+    );
     let btf = match &doctor.btf.reason {
         Some(reason) => reason.clone(),
         None => format!("{} of {} fields resolved", doctor.btf.resolved, doctor.btf.wanted),
@@ -96,8 +101,12 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
     lines.push(String::new());
     lines.push(match (refused, able) {
         (Some(refused), _) => format!("Nothing can be traced here: {refused}"),
-        (None, true) => "Everything the tracepoint tier needs is there: `btrfs-probe run -- COMMAND`.".to_owned(),
-        (None, false) => "Some hooks that the books need are missing: a run can only be inconclusive here.".to_owned(),
+        (None, true) => {
+            "Everything the tracepoint tier needs is there: `btrfs-probe run -- COMMAND`.".to_owned()
+        }
+        (None, false) => {
+            "Some hooks that the books need are missing: a run can only be inconclusive here.".to_owned()
+        }
     });
     lines.join("\n")
 }

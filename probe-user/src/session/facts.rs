@@ -39,7 +39,12 @@ pub fn setup(header: &SessionHeader) -> Setup {
 
 /// Facts of a session for its report. `end` is `None` while it runs or if the capture was cut off.
 #[must_use]
-pub fn facts(header: &SessionHeader, end: Option<&SessionEnd>, span: (u64, u64), doubts: Vec<String>) -> SessionFacts {
+pub fn facts(
+    header: &SessionHeader,
+    end: Option<&SessionEnd>,
+    span: (u64, u64),
+    doubts: Vec<String>,
+) -> SessionFacts {
     let started_at = timestamp(header.started_at_ns);
     let started_monotonic_ns = u64::try_from(header.started_at_ns - header.wall_offset_ns).unwrap_or(0);
     let last = i64::try_from(span.1).unwrap_or(0).saturating_add(header.wall_offset_ns);
@@ -121,5 +126,11 @@ pub fn report(
     }
     let facts = facts(header, end, summary.span, doubts);
     let stacks = Stacks { ledger, names };
-    build(&ReportInput { summary: &summary, findings: ledger.findings(), stacks: &stacks, facts: &facts, policy })
+    build(&ReportInput {
+        summary: &summary,
+        findings: ledger.findings(),
+        stacks: &stacks,
+        facts: &facts,
+        policy,
+    })
 }

@@ -102,7 +102,9 @@ pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
     let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
     let all = attached.header.hooks.len();
     let end = match &plan.source {
-        crate::cli::session::Source::Live { until: Until::Signal, .. } => "; Ctrl-C ends the capture and writes the report",
+        crate::cli::session::Source::Live { until: Until::Signal, .. } => {
+            "; Ctrl-C ends the capture and writes the report"
+        }
         _ => "",
     };
     let mut text = format!("btrfs-probe: attached, {on} of {all} hooks{end}\n");
@@ -169,7 +171,9 @@ fn consume(
             let lines = has(report, Format::Ndjson, &Target::Stdout);
             let words = !lines && report.style.detail != Detail::Brief;
             let mut announcer = Announcer::new(lines, words);
-            let books = consume::into_books(&mut receiver, |books, source| announcer.look(books, source, &report.policy));
+            let books = consume::into_books(&mut receiver, |books, source| {
+                announcer.look(books, source, &report.policy)
+            });
             let ended = joined(conductor)?;
             deliver(report, &receiver, &books, &ended, lines)
         }
@@ -216,7 +220,9 @@ pub(super) fn write(plan: &ReportPlan, report: &Report, streamed: bool) -> anyho
         let result = if streamed && *format == Format::Ndjson && *target == Target::Stdout {
             let last = StreamLine::Report(Box::new(report.clone()));
             match LineWriter::new(PatientStdout::default()).line(&last) {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(anyhow!("cannot write to standard output: {error}")),
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Err(anyhow!("cannot write to standard output: {error}"))
+                }
                 _ => Ok(()),
             }
         } else {

@@ -7,7 +7,7 @@ use crate::{
     capture::{live::Namer, session::SymbolRow},
     ledger::Ledger,
     report::{build::StackResolver, model::Frame},
-    symbols::{Symbolize, SymbolTable},
+    symbols::{SymbolTable, Symbolize},
 };
 
 /// Names addresses from the kernel's own table, read now: a module that is unloaded later keeps its names.
@@ -64,9 +64,17 @@ pub struct Stacks<'a> {
 
 /// Functions between the traced code and the program that took the stack: ours, not the kernel's story.
 fn is_tracing(symbol: &str) -> bool {
-    ["bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_get_stack", "__bpf_prog", "trace_event_raw_event_"]
-        .iter()
-        .any(|prefix| symbol.starts_with(prefix))
+    [
+        "bpf_prog_",
+        "bpf_trace_run",
+        "__bpf_trace_",
+        "__traceiter_",
+        "bpf_get_stack",
+        "__bpf_prog",
+        "trace_event_raw_event_",
+    ]
+    .iter()
+    .any(|prefix| symbol.starts_with(prefix))
 }
 
 impl StackResolver for Stacks<'_> {

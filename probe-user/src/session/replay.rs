@@ -23,7 +23,10 @@ pub fn replay(plan: &SessionPlan, file: &Path) -> anyhow::Result<ExitStatus> {
 ///
 /// # Errors
 /// The report cannot be written.
-pub fn replay_source<R: std::io::Read>(plan: &SessionPlan, mut reader: RecordingReader<R>) -> anyhow::Result<ExitStatus> {
+pub fn replay_source<R: std::io::Read>(
+    plan: &SessionPlan,
+    mut reader: RecordingReader<R>,
+) -> anyhow::Result<ExitStatus> {
     let books = consume::into_books(&mut reader, |_, _| {});
     let (Goal::Report(report_plan) | Goal::Watch(report_plan)) = &plan.goal else {
         anyhow::bail!("a recording cannot be recorded again: copy the file");

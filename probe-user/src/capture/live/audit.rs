@@ -30,9 +30,19 @@ pub fn mark(fs: u32, time: u64, phase: u32, round: u32, links: u64) -> AuditMark
 }
 
 /// `bytes_*` of sysfs beside the chains, for each type that the filesystem has.
-pub fn sysfs_levels(probe: &Probe, root: &std::path::Path, fs: u32, fsid: [u8; 16], time: u64) -> Vec<SysfsLevels> {
-    let types = [(SpaceType::Data, 1), (SpaceType::System, 2), (SpaceType::Metadata, 4), (SpaceType::Mixed, 5)];
-    types.into_iter().filter_map(|(space, flags)| compare(probe, root, fs, fsid, time, space, flags)).collect()
+pub fn sysfs_levels(
+    probe: &Probe,
+    root: &std::path::Path,
+    fs: u32,
+    fsid: [u8; 16],
+    time: u64,
+) -> Vec<SysfsLevels> {
+    let types =
+        [(SpaceType::Data, 1), (SpaceType::System, 2), (SpaceType::Metadata, 4), (SpaceType::Mixed, 5)];
+    types
+        .into_iter()
+        .filter_map(|(space, flags)| compare(probe, root, fs, fsid, time, space, flags))
+        .collect()
 }
 
 fn compare(

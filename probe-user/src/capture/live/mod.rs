@@ -54,7 +54,11 @@ impl LiveCapture {
     ///
     /// # Errors
     /// The ring was taken already, or no thread can be made.
-    pub fn start(mut probe: Probe, header: SessionHeader, options: LiveOptions) -> Result<(Self, BatchReceiver), AttachError> {
+    pub fn start(
+        mut probe: Probe,
+        header: SessionHeader,
+        options: LiveOptions,
+    ) -> Result<(Self, BatchReceiver), AttachError> {
         let ring = probe.take_ring()?;
         let (sender, receiver) = channel(header, options.depth);
         // Bounded, so that a caller cannot pile up requests on a stream that nobody consumes.

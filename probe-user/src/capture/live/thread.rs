@@ -7,7 +7,7 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use nix::time::{ClockId, clock_gettime};
 use probe_common::{
-    header::{HEADER_LEN, Header, RecordKind},
+    header::{Header, RecordKind},
     hook::HookId,
     loss::{LOSS_CLASSES, LossClass, LossSample},
     task::{Marker, MarkerKind, STACK_FIXED_LEN},
@@ -259,7 +259,6 @@ fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
 
 /// Notes the addresses of a stack that have no name yet.
 fn note_addresses(record: &[u8], named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
-    debug_assert!(STACK_FIXED_LEN > HEADER_LEN);
     for word in record.get(STACK_FIXED_LEN..).unwrap_or_default().chunks_exact(8) {
         let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
         let address = u64::from_le_bytes(word);

@@ -83,6 +83,7 @@ pub(super) const ROWS: &[Row] = rows! {
     rsv_qgroup_rsv_reserved = at(RSV, &[&["qgroup_rsv_reserved"]]);
 
     io_tree_owner = at("extent_io_tree", &[&["owner"]]);
+    trans_join_mask = Source::Enumerator("__TRANS_JOIN");
     io_tree_inode_io = Source::Enumerator("IO_TREE_INODE_IO");
 
     root_objectid = at(ROOT, &[&["root_key", "objectid"]]);

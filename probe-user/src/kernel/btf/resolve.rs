@@ -31,11 +31,13 @@ impl ResolvedOffsets {
     }
 
     /// Whether a missing field is one that another, resolved field stands in for on this version: an error is
-    /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1 and `fs_error` later.
+    /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1 and `fs_error` later. Or one whose value the kernel side knows for
+    /// the versions that hide it in a macro.
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
-        EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
+        name == "trans_join_mask"
+            || EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
     }
 
     /// Why a field is missing, if it is.
