@@ -1,7 +1,8 @@
 //! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
 
-/// Number of [`ChainCell`]s.
-pub const CHAIN_CELLS: u32 = 512;
+/// Number of [`ChainCell`]s, a power of two. A qgroup takes three and keeps them until its filesystem is gone, since
+/// nothing says when it is deleted.
+pub const CHAIN_CELLS: u32 = 8192;
 
 /// Number of [`InodeCell`]s kept at most; the least recently used give way.
 pub const INODE_CELLS: u32 = 65_536;

@@ -36,7 +36,7 @@ pub struct Change {
 fn cell_of(run: &Run, change: &Change) -> Option<*mut ChainCell> {
     // Kernel objects are at least 8-aligned: the low bits are free for the counter's number.
     let key = change.object | change.counter as u64;
-    let hash = (spread(key) >> 55) as u32;
+    let hash = (spread(key) >> (64 - CHAIN_CELLS.ilog2())) as u32;
     for probe in 0..PROBES {
         let cell = CHAINS.get_ptr_mut((hash + probe) & (CHAIN_CELLS - 1))?;
         // SAFETY: an array entry stays.
