@@ -2,6 +2,7 @@
 //! swap a stack on a collision.
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack};
 use probe_common::{
+    claim::ClaimType,
     config::{STACKS_ALL, STACKS_OFF},
     header::RecordKind,
     loss::LossClass,
@@ -15,16 +16,29 @@ use crate::{
     maps::{STACK_SCRATCH, STACKS_SENT},
 };
 
-/// Which of a thread's contexts a stack stands for.
+/// Which of a thread's contexts a stack stands for: a slot of [`TaskCell::stacks`].
 #[derive(Clone, Copy)]
-pub enum Context {
-    /// Bytes were reserved for an inode.
-    Reserve = 0,
-    /// Bytes of an inode were released.
-    Release = 1,
-    /// A claim on a shared pool.
-    Claim = 2,
+pub struct Context(usize);
+
+/// Contexts of a thread: reserve and release of an inode, and of each kind of claim.
+pub const CONTEXTS: usize = 10;
+
+impl Context {
+    /// Bytes were reserved for an inode, or released.
+    #[inline(always)]
+    pub const fn delalloc(reserve: bool) -> Self {
+        Self(reserve as usize)
+    }
+
+    /// A claim was made, or given back.
+    #[inline(always)]
+    pub const fn claim(claim: ClaimType, reserve: bool) -> Self {
+        Self((claim as usize & 3) * 2 + 2 + reserve as usize)
+    }
 }
+
+/// A context that changes subvolume more often than this keeps its stack: the path through the code is the same.
+const SUBVOLUME_NS: u64 = 16_000_000;
 
 /// A stack taken at this very event; 0 if stacks are off or it could not be walked.
 #[inline(never)]

@@ -3,7 +3,7 @@ use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
 use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
 
 use super::claim;
-use crate::{emit::Run, maps::TASKS};
+use crate::{emit::Run, maps::TASKS, stack::CONTEXTS};
 
 /// Number of cells. A cell is freed when the kernel frees the thread.
 pub const TASK_CELLS: u32 = 8192;
@@ -59,8 +59,8 @@ pub struct TaskCell {
     /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
     pub want_pointer: u32,
     reserved: u32,
-    /// Contexts: reserve, release, claim, other.
-    pub stacks: [ContextStack; 4],
+    /// By [`crate::stack::Context`].
+    pub stacks: [ContextStack; CONTEXTS],
 }
 
 #[inline(always)]

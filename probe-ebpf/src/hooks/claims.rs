@@ -48,9 +48,26 @@ fn payer(rsv: u64) -> Payer {
     Payer { kind, root: 0, ino: 0 }
 }
 
+/// A claim as the tracepoint shows it.
+pub struct Event {
+    /// Filesystem id.
+    pub fs: u32,
+    /// Which pool.
+    pub claim: ClaimType,
+    /// Address of the fs_info.
+    pub fs_info: u64,
+    /// The tracepoint's `val`.
+    pub value: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Claimed, or given back.
+    pub reserve: bool,
+}
+
 /// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.
-#[inline(always)]
-pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, bytes: u64, reserve: bool) {
+#[inline(never)]
+pub fn send(run: &Run, event: &Event) {
+    let Event { fs, claim, fs_info, value, bytes, reserve } = *event;
     let handle = read::handle(fs_info);
     let payer = payer(read::at(handle, off!(trans_block_rsv)));
     let mut flags = if reserve { CLAIM_RESERVE } else { 0 };
@@ -70,7 +87,7 @@ pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, byte
         ClaimType::LocalDelayedRefs => Rsv::default(),
     };
     let stack = match cells::task_cell(run) {
-        Some(task) => stack::ordinary(run, task, Context::Claim, claim as u64).0,
+        Some(task) => stack::ordinary(run, task, Context::claim(claim, reserve), 0).0,
         None => 0,
     };
     run.emit::<Claim>(RecordKind::Claim, LossClass::BooksRecord, fs, |record| {

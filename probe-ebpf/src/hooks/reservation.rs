@@ -12,7 +12,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::GROUP_METADATA, ticket};
+use super::{claims, name, space::GROUP_METADATA, ticket};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -36,23 +36,25 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     let value: u64 = ctx.arg(2);
     let bytes: u64 = ctx.arg(3);
     let reserve = ctx.arg::<u64>(4) as u32 != 0;
-    match class {
-        TypeClass::Delalloc => delalloc(&run, fs, value, bytes, reserve),
-        TypeClass::Transaction => {
-            claims::send(&run, fs, fs_info, ClaimType::Transaction, value, bytes, reserve)
+    let claim = match class {
+        TypeClass::Delalloc => {
+            delalloc(&run, fs, value, bytes, reserve);
+            return 0;
         }
-        TypeClass::LocalDelayedRefs => {
-            claims::send(&run, fs, fs_info, ClaimType::LocalDelayedRefs, value, bytes, reserve)
+        TypeClass::Enospc => {
+            enospc(&run, fs, fs_info, value, bytes);
+            return 0;
         }
-        TypeClass::DelayedItem => {
-            claims::send(&run, fs, fs_info, ClaimType::DelayedItem, value, bytes, reserve)
+        TypeClass::Transaction => ClaimType::Transaction,
+        TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
+        TypeClass::DelayedItem => ClaimType::DelayedItem,
+        TypeClass::DelayedInode => ClaimType::DelayedInode,
+        TypeClass::Unknown | TypeClass::Ignored => {
+            run.lost(LossClass::UnknownType);
+            return 0;
         }
-        TypeClass::DelayedInode => {
-            claims::send(&run, fs, fs_info, ClaimType::DelayedInode, value, bytes, reserve)
-        }
-        TypeClass::Enospc => enospc(&run, fs, fs_info, value, bytes),
-        TypeClass::Unknown | TypeClass::Ignored => run.lost(LossClass::UnknownType),
-    }
+    };
+    claims::send(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
     0
 }
 
@@ -80,6 +82,9 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
                     }
                     if reserve {
                         (*cell).reserves += 1;
+                        if (*cell).reserves == name::AT_RESERVE && inode != 0 {
+                            name::send(run, cell, inode, ino);
+                        }
                     }
                 }
                 if reserve && (*task).last_mod > 0 {
@@ -98,8 +103,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
                 (*task).window_published = 0;
             }
             (*task).follow = (*task).follow.saturating_sub(1);
-            let context = if reserve { Context::Reserve } else { Context::Release };
-            let (id, representative) = stack::ordinary(run, task, context, root);
+            let (id, representative) = stack::ordinary(run, task, Context::delalloc(reserve), root);
             stack = id;
             if representative {
                 flags |= DELALLOC_STACK_REPRESENTATIVE;
