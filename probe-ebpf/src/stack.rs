@@ -62,11 +62,11 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
     let now = run.time();
     // SAFETY: the cell is this thread's.
     unsafe {
-        let slot = &raw mut (*task).stacks[context as usize];
-        if (*slot).id != 0
-            && (*slot).root == root
-            && now.wrapping_sub((*slot).taken) < u64::from(config!(stack_renew_ms)) * 1_000_000
-        {
+        let slot = &raw mut (*task).stacks[context.0];
+        let age = now.wrapping_sub((*slot).taken);
+        let renew = u64::from(config!(stack_renew_ms)) * 1_000_000;
+        let keep = if (*slot).root == root { renew } else { SUBVOLUME_NS };
+        if (*slot).id != 0 && age < keep {
             return ((*slot).id, true);
         }
         crate::cells::announce_task(run, task, bpf_get_current_pid_tgid());
