@@ -50,6 +50,8 @@ pub struct InodeKey {
 pub const INODE_DYING: u32 = 1;
 /// `InodeCell::flags`: its name was sent.
 pub const INODE_NAMED: u32 = 2;
+/// `InodeCell::flags`: not a regular file. Known once `inode` is.
+pub const INODE_NOT_REGULAR: u32 = 4;
 
 /// One inode whose `outstanding_extents` are chained. Written under `inode->lock` (chain) or by hints (pointer).
 #[repr(C)]
@@ -69,8 +71,8 @@ pub struct InodeCell {
     pub outstanding: u32,
     /// Filesystem id.
     pub fs: u32,
-    /// Delalloc reservations seen.
-    pub reserves: u32,
+    /// Zero.
+    pub reserved: u32,
     /// `INODE_*`
     pub flags: u32,
 }

@@ -1,6 +1,6 @@
 //! Kernel stacks. Keyed by a hash over all frames, frames sent once: no table of the kernel's that could drop or
 //! swap a stack on a collision.
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack};
+use aya_ebpf::helpers::generated::bpf_get_stack;
 use probe_common::{
     claim::ClaimType,
     config::{STACKS_ALL, STACKS_OFF},
@@ -69,7 +69,7 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
         if (*slot).id != 0 && age < keep {
             return ((*slot).id, true);
         }
-        crate::cells::announce_task(run, task, bpf_get_current_pid_tgid());
+        crate::cells::announce_task(run, task, run.pid_tgid());
         let id = walk(run);
         (*slot).id = id;
         (*slot).root = root;

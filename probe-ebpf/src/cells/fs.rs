@@ -221,3 +221,12 @@ pub fn current(cell: Option<*mut FsCell>, fs: u32) -> bool {
     // SAFETY: an array entry stays.
     cell.is_some_and(|cell| unsafe { (*cell).epoch + 1 == fs >> 8 && (*cell).fs_info != 0 })
 }
+
+/// True until the first commit that was seen: log replay is over after it.
+#[inline(always)]
+pub fn fs_young(id: u32) -> bool {
+    // SAFETY: an array entry stays.
+    FILESYSTEMS
+        .get_ptr_mut(id & (FS_CELLS - 1))
+        .is_some_and(|cell| unsafe { (*cell).flags } & FLAG_NAMED == 0)
+}

@@ -1,6 +1,6 @@
 //! Inodes: the chain of `outstanding_extents`, and a checked way from (root, number) to the kernel's inode.
 use probe_common::{
-    cell::{InodeCell, InodeKey},
+    cell::{INODE_NOT_REGULAR, InodeCell, InodeKey},
     loss::LossClass,
 };
 
@@ -32,7 +32,7 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     {
         return None;
     }
-    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, reserves: 0, flags: 0 };
+    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, reserved: 0, flags: 0 };
     if INODES.insert(&key, &cell, 0).is_err() {
         run.lost(LossClass::InodeCell);
         return None;
@@ -40,11 +40,9 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     INODES.get_ptr_mut(&key)
 }
 
-/// The kernel's inode behind a cell, if it still is this inode: memory of an inode may be used again.
+/// `inode` if it still is the inode of this root and number, else 0: memory of an inode may be used again.
 #[inline(always)]
-pub fn checked_pointer(cell: *mut InodeCell, root: u64, ino: u64) -> u64 {
-    // SAFETY: an LRU entry may be given away under us, but stays readable for the run of a program.
-    let inode = unsafe { (*cell).inode };
+pub fn checked_pointer(inode: u64, root: u64, ino: u64) -> u64 {
     if inode != 0 && read::inode_ino(inode) == ino && read::inode_root(inode) == root { inode } else { 0 }
 }
 
@@ -55,8 +53,20 @@ pub fn adopt_pointer(inode: u64, root: u64, ino: u64) -> bool {
         return false;
     }
     if let Some(cell) = find(root, ino) {
-        // SAFETY: as above; a pointer is written whole.
-        unsafe { (*cell).inode = inode };
+        note_pointer(cell, inode);
     }
     true
+}
+
+/// Writes a pointer that was checked into a cell.
+#[inline(always)]
+fn note_pointer(cell: *mut InodeCell, inode: u64) {
+    // SAFETY: an LRU entry may be given away under us, but stays readable and writable for the run of a program; the
+    // pointer is written whole.
+    unsafe {
+        if !read::is_regular(inode) {
+            (*cell).flags |= INODE_NOT_REGULAR;
+        }
+        (*cell).inode = inode;
+    }
 }

@@ -1,5 +1,5 @@
 //! Threads: what the current operation of a thread was granted, published and still holds.
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
+use aya_ebpf::helpers::bpf_get_current_comm;
 use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
 
 use super::claim;
@@ -44,6 +44,14 @@ pub struct TaskCell {
     pub mod_root: u64,
     /// Inode number of the last change of `outstanding_extents`.
     pub mod_ino: u64,
+    /// Its subvolume.
+    pub mod_objectid: u64,
+    /// Its address as far as known then; to be checked before use.
+    pub mod_inode: u64,
+    /// Its filesystem id.
+    pub mod_fs: u32,
+    /// Its cell's flags.
+    pub mod_flags: u32,
     /// Subvolume of the last publish since the data reservation.
     pub window_root: u64,
     /// Inode number of the last publish since the data reservation.
@@ -72,7 +80,7 @@ fn slot_of(tid: u64, probe: u32) -> u32 {
 /// The current thread's cell. `None` in the idle task (interrupts) or if there is no room.
 #[inline(always)]
 pub fn get(run: &Run) -> Option<*mut TaskCell> {
-    let pid_tgid = bpf_get_current_pid_tgid();
+    let pid_tgid = run.pid_tgid();
     let tid = pid_tgid & 0xffff_ffff;
     if tid == 0 {
         return None;

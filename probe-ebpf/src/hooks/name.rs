@@ -8,14 +8,19 @@ use probe_common::{
     loss::LossClass,
 };
 
-use crate::{emit::Run, globals::off, read};
+use crate::{cells, emit::Run, globals::off, read};
 
-/// Reservation of an inode at which it gets its name.
-pub const AT_RESERVE: u32 = 3;
+/// Change of `outstanding_extents` at which an inode gets its name: later than a file lives that is written once.
+pub const AT_LINK: u64 = 24;
 
-/// Sends the name of an inode whose identity was checked.
+/// Sends the name of an inode.
 #[inline(never)]
-pub fn send(run: &Run, cell: *mut InodeCell, inode: u64, ino: u64) {
+pub fn send(run: &Run, cell: *mut InodeCell, root_address: u64, ino: u64) {
+    // SAFETY: a live entry.
+    let inode = cells::checked_pointer(unsafe { (*cell).inode }, root_address, ino);
+    if inode == 0 {
+        return;
+    }
     // SAFETY: a live entry; the flag is set once and a race costs a second record.
     let (fs, root) = unsafe {
         if (*cell).flags & INODE_NAMED != 0 {

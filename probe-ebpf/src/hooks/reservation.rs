@@ -1,6 +1,7 @@
 //! `btrfs_space_reservation`: the ancestor of all ledgers of btrfs reservations.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
+    cell::INODE_NOT_REGULAR,
     claim::ClaimType,
     failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN, Enospc},
     header::RecordKind,
@@ -12,7 +13,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, name, space::GROUP_METADATA, ticket};
+use super::{claims, space::GROUP_METADATA, ticket};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -31,6 +32,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     if class == TypeClass::Ignored {
         return 0;
     }
+    let run = run.identify();
     let fs_info: u64 = ctx.arg(0);
     let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
     let value: u64 = ctx.arg(2);
@@ -70,22 +72,12 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
     if let Some(task) = task {
         // SAFETY: the cell is this thread's; an inode cell stays readable for this run.
         unsafe {
-            if (*task).mod_ino == ino && (*task).mod_root != 0 {
-                if let Some(cell) = cells::inode_cell(run, (*task).mod_root, ino)
-                    && (*cell).fs == fs
-                {
-                    root = (*cell).root;
-                    flags |= DELALLOC_ROOT_KNOWN;
-                    let inode = cells::checked_pointer(cell, (*task).mod_root, ino);
-                    if inode != 0 {
-                        counters = read::counters(inode);
-                    }
-                    if reserve {
-                        (*cell).reserves += 1;
-                        if (*cell).reserves == name::AT_RESERVE && inode != 0 {
-                            name::send(run, cell, inode, ino);
-                        }
-                    }
+            if (*task).mod_ino == ino && (*task).mod_fs == fs {
+                root = (*task).mod_objectid;
+                flags |= DELALLOC_ROOT_KNOWN;
+                let inode = cells::checked_pointer((*task).mod_inode, (*task).mod_root, ino);
+                if inode != 0 {
+                    counters = read::counters(inode, (*task).mod_flags & INODE_NOT_REGULAR == 0);
                 }
                 if reserve && (*task).last_mod > 0 {
                     flags |= DELALLOC_ORDER_KNOWN;

@@ -28,7 +28,7 @@ pub const GROUP_METADATA: u64 = 4;
 #[raw_tracepoint(tracepoint = "update_bytes_may_use")]
 pub fn update_bytes_may_use(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = Run::begin(HookId::BytesMayUse, &ctx) {
-        may_use(&run, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i64);
+        may_use(&run.identify(), ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i64);
     }
     0
 }
