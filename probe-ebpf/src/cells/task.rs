@@ -40,6 +40,8 @@ pub struct TaskCell {
     pub fallback: u64,
     /// Data bytes reserved for the current operation and neither spent nor given back.
     pub data_held: u64,
+    /// Bytes claimed for the local delayed refs of the thread's handle, not yet told.
+    pub local_claim: u64,
     /// Root (address) of the last change of `outstanding_extents`.
     pub mod_root: u64,
     /// Inode number of the last change of `outstanding_extents`.

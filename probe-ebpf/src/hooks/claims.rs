@@ -13,7 +13,7 @@ use super::{levels, space::GROUP_METADATA};
 use crate::{
     cells,
     emit::Run,
-    globals::{ABSENT, off},
+    globals::{ABSENT, config, off},
     read,
     stack::{self, Context},
 };
@@ -56,6 +56,7 @@ fn payer(fs_info: u64, rsv: u64) -> Payer {
 }
 
 /// A claim as the tracepoint shows it.
+#[derive(Clone, Copy)]
 pub struct Event {
     /// Filesystem id.
     pub fs: u32,
@@ -69,6 +70,33 @@ pub struct Event {
     pub bytes: u64,
     /// Claimed, or given back.
     pub reserve: bool,
+}
+
+/// A claim on a handle's local delayed refs. It is given back whole by the same thread: such a pair says nothing
+/// and is not sent. Anything else is, beginning with the claim that was held back.
+#[inline(always)]
+pub fn local(run: &Run, event: &Event) {
+    let Some(task) = cells::task_cell(run) else {
+        send(run, event);
+        return;
+    };
+    // SAFETY: the cell is this thread's.
+    unsafe {
+        let held_back = (*task).local_claim;
+        if config!(stream_all) != 0 {
+            send(run, event);
+        } else if !event.reserve && held_back == event.bytes {
+            (*task).local_claim = 0;
+        } else {
+            if held_back != 0 {
+                send(run, &Event { bytes: held_back, reserve: true, ..*event });
+            }
+            if !event.reserve {
+                send(run, event);
+            }
+            (*task).local_claim = if event.reserve { event.bytes } else { 0 };
+        }
+    }
 }
 
 /// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.

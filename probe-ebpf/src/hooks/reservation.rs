@@ -48,7 +48,11 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
         TypeClass::Transaction => ClaimType::Transaction,
-        TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
+        TypeClass::LocalDelayedRefs => {
+            let claim = ClaimType::LocalDelayedRefs;
+            claims::local(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
+            return 0;
+        }
         TypeClass::DelayedItem => ClaimType::DelayedItem,
         TypeClass::DelayedInode => ClaimType::DelayedInode,
         TypeClass::Unknown | TypeClass::Ignored => {
