@@ -1,7 +1,10 @@
 //! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
 
-/// Number of [`ChainCell`]s.
+/// Number of [`ChainCell`]s for counters of space_infos: three or four objects per filesystem.
 pub const CHAIN_CELLS: u32 = 512;
+
+/// Number of [`ChainCell`]s for counters of qgroups: three per subvolume that ever was, while quotas are on.
+pub const QGROUP_CELLS: u32 = 32_768;
 
 /// Number of [`InodeCell`]s kept at most; the least recently used give way.
 pub const INODE_CELLS: u32 = 65_536;
