@@ -162,6 +162,9 @@ pub const BLOCK_FRESH: u32 = 1;
 pub const BLOCK_FALLBACK: u32 = 2;
 /// `Block::flags`: `root` pays from `trans->block_rsv` (rule 2.2 of `get_block_rsv`), else from `root->block_rsv`.
 pub const BLOCK_FROM_TRANS: u32 = 4;
+/// `Block::flags`: `BLOCK_FRESH` or `BLOCK_FALLBACK` by what the task did last, although the payer holds enough to have
+/// paid: one of the two is stale, and who paid is not known.
+pub const BLOCK_DOUBTFUL: u32 = 8;
 
 /// A tree block is being allocated: `find_free_extent` on metadata, after `btrfs_use_block_rsv` charged it.
 #[repr(C)]

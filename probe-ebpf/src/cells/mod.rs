@@ -12,6 +12,7 @@ pub use fs::{FS_CELLS, FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named, fs_y
 pub use inode::{adopt_pointer, checked_pointer, find as find_inode, find_or_create as inode_cell};
 pub use task::{
     FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell,
+    paid_elsewhere,
 };
 pub use types::{TYPE_CELLS, TypeCell, TypeClass, classify};
 

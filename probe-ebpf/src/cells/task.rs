@@ -73,6 +73,21 @@ pub struct TaskCell {
     pub stacks: [ContextStack; CONTEXTS],
 }
 
+/// Whatever was granted or refused last was not for the next tree block: a block is charged right before it is
+/// allocated, with no other event of its thread in between. The last grant of a commit, for one, tops up the global
+/// reserve, often by one nodesize.
+///
+/// # Safety
+/// `task` is the current thread's cell.
+#[inline(always)]
+pub unsafe fn paid_elsewhere(task: *mut TaskCell) {
+    // SAFETY: as promised.
+    unsafe {
+        (*task).fresh = 0;
+        (*task).fallback = 0;
+    }
+}
+
 #[inline(always)]
 fn slot_of(tid: u64, probe: u32) -> u32 {
     // Thread ids are mostly consecutive: the id itself spreads them best.

@@ -5,7 +5,7 @@ use probe_common::{
     fs::Rsv,
     header::RecordKind,
     hook::HookId,
-    inode::{BLOCK_FALLBACK, BLOCK_FRESH, BLOCK_FROM_TRANS, Block},
+    inode::{BLOCK_DOUBTFUL, BLOCK_FALLBACK, BLOCK_FRESH, BLOCK_FROM_TRANS, Block},
     loss::LossClass,
 };
 
@@ -114,7 +114,11 @@ pub fn send(run: &Run, event: &Event) {
         flags |= CLAIM_LOG_RECOVERING;
     }
     let stack = match cells::task_cell(run) {
-        Some(task) => stack::ordinary(run, task, Context::claim(claim, reserve), 0).0,
+        Some(task) => {
+            // SAFETY: the cell is this thread's.
+            unsafe { cells::paid_elsewhere(task) };
+            stack::ordinary(run, task, Context::claim(claim, reserve), 0).0
+        }
         None => 0,
     };
     run.emit::<Claim>(RecordKind::Claim, LossClass::BooksRecord, fs, |record| {
@@ -176,8 +180,14 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
             } else if (*task).fallback != 0 {
                 flags |= BLOCK_FALLBACK;
             }
-            (*task).fresh = 0;
-            (*task).fallback = 0;
+            cells::paid_elsewhere(task);
+        }
+    }
+    if flags & (BLOCK_FRESH | BLOCK_FALLBACK) != 0 && payer.kind as u32 == RsvType::Delalloc as u32 {
+        // A block is reserved on the spot only if its payer is short of it or has no size.
+        let held = read::rsv(rsv);
+        if held.size != 0 && held.reserved >= bytes {
+            flags |= BLOCK_DOUBTFUL;
         }
     }
     run.emit::<Block>(RecordKind::Block, LossClass::BooksRecord, fs, |record| {

@@ -89,6 +89,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
 unsafe fn publish(task: *mut TaskCell, cell: *mut InodeCell, root: u64, ino: u64, modification: i32) {
     // SAFETY: as promised.
     unsafe {
+        cells::paid_elsewhere(task);
         (*task).mod_root = root;
         (*task).mod_ino = ino;
         (*task).mod_objectid = (*cell).root;

@@ -22,6 +22,10 @@ use crate::{
 #[raw_tracepoint(tracepoint = "btrfs_transaction_commit")]
 pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
+    if let Some(task) = cells::task_cell(&run) {
+        // SAFETY: the cell is this thread's.
+        unsafe { cells::paid_elsewhere(task) };
+    }
     let mut fs_info: u64 = ctx.arg(0);
     if off!(commit_has_handle) == 1 {
         let handle = fs_info;

@@ -98,6 +98,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
                 (*task).window_known = 0;
                 (*task).window_published = 0;
             }
+            cells::paid_elsewhere(task);
             (*task).follow = (*task).follow.saturating_sub(1);
             let (id, representative) = stack::ordinary(run, task, Context::delalloc(reserve), root);
             stack = id;

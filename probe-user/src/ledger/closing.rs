@@ -158,6 +158,10 @@ fn books(desk: &mut Desk, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBook) {
         return;
     }
     if balance > 0 {
+        if book.explained_by_doubtful_blocks(balance, fs.nodesize) {
+            fs.not_judged.doubtful_blocks += 1;
+            return;
+        }
         if kernel > 0 {
             // The kernel's own counter was reported as the leak already.
             return;

@@ -5,8 +5,8 @@
 use probe_common::{
     claim::RsvType,
     inode::{
-        BLOCK_FALLBACK, BLOCK_FRESH, Block, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN,
-        DELALLOC_STACK_REPRESENTATIVE, Delalloc,
+        BLOCK_DOUBTFUL, BLOCK_FALLBACK, BLOCK_FRESH, Block, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE,
+        DELALLOC_ROOT_KNOWN, DELALLOC_STACK_REPRESENTATIVE, Delalloc,
     },
 };
 
@@ -56,8 +56,11 @@ pub(super) fn delalloc(desk: &mut Desk, fs: &mut Fs, record: &Delalloc) {
 pub(super) fn block(desk: &mut Desk, fs: &mut Fs, record: &Block) {
     desk.ring.block(record);
     fs.activity += 1;
+    if RsvType::from_u32(record.payer) != RsvType::Delalloc {
+        return;
+    }
     let own_funds = record.flags & (BLOCK_FRESH | BLOCK_FALLBACK) == 0;
-    if own_funds && RsvType::from_u32(record.payer) == RsvType::Delalloc {
+    if own_funds {
         if record.payer_ino == 0 {
             // Some inode paid, and nobody knows which.
             desk.loss.distrust();
@@ -66,6 +69,10 @@ pub(super) fn block(desk: &mut Desk, fs: &mut Fs, record: &Block) {
         let book = fs.book(InodeKey { root: record.payer_root, ino: record.payer_ino });
         book.take(record.bytes);
         book.blocks = book.blocks.saturating_add(1);
+    } else if record.flags & BLOCK_DOUBTFUL != 0 {
+        // It may have paid after all.
+        let book = fs.book(InodeKey { root: record.payer_root, ino: record.payer_ino });
+        book.doubtful_blocks = book.doubtful_blocks.saturating_add(1);
     }
 }
 

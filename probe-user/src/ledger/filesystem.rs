@@ -67,6 +67,8 @@ pub(super) struct NotJudged {
     pub qgroup_clamps: u64,
     /// Destroyed inodes whose counters the kernel side could not validate.
     pub unreadable: u64,
+    /// A surplus that blocks of an unknown payer explain.
+    pub doubtful_blocks: u64,
     /// Claims during log replay.
     pub log_replay: u64,
 }

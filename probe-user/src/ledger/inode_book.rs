@@ -19,6 +19,8 @@ pub(super) struct InodeBook {
     pub exact_since: u32,
     /// Own-funds tree blocks so far, saturating.
     pub blocks: u16,
+    /// Tree blocks of which it is not known whether its own bytes paid for them, saturating.
+    pub doubtful_blocks: u8,
     /// The opening comes from an audit: a release that was in flight then may still be on its way.
     pub by_audit: bool,
     /// Last counters of the kernel.
@@ -69,6 +71,12 @@ impl InodeBook {
     pub(super) const fn take(&mut self, bytes: u64) {
         self.balance = self.balance.wrapping_sub_unsigned(bytes);
         self.records = self.records.wrapping_add(1);
+    }
+
+    /// True if blocks of which nobody knows who paid account for `surplus` bytes that the books have too much.
+    pub(super) const fn explained_by_doubtful_blocks(&self, surplus: i64, nodesize: u64) -> bool {
+        let surplus = surplus.unsigned_abs();
+        nodesize != 0 && surplus.is_multiple_of(nodesize) && surplus / nodesize <= self.doubtful_blocks as u64
     }
 
     /// The kernel's own figures, if they are.

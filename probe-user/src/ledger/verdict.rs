@@ -140,6 +140,7 @@ fn checked(desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
             sum(|n| n.unuse),
             "inodes of a full filesystem fell short by tree blocks that could not be allocated.",
         ),
+        (sum(|n| n.doubtful_blocks), "inodes had tree blocks of which it is not known who paid for them."),
         (sum(|n| n.not_destroyed), "inodes with a balance were still open when their filesystem ended."),
         (sum(|n| n.qgroup_clamps), "frees of qgroup reservations were clamped by the kernel."),
         (sum(|n| n.log_replay), "claims of log replay were not judged."),

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -71,7 +72,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     let stop = Arc::new(AtomicBool::new(false));
     let conductor = live::spawn("probe-conductor", move || {
         capture.marker(MarkerKind::CommandStart, "demo");
-        let result = conduct(&script, &stop);
+        let result = conduct(&script, &stop, capture.auditor());
         capture.marker(MarkerKind::CommandEnd, "demo");
         live::finish(&capture, None);
         capture.join();
@@ -86,17 +87,21 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
 }
 
 /// Runs the script; a signal sets its stop flag, and it then cleans up by itself. True if that happened.
-fn conduct(script: &DemoPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
+fn conduct(
+    script: &DemoPlan,
+    stop: &Arc<AtomicBool>,
+    audit: impl Fn() + Send + 'static,
+) -> anyhow::Result<bool> {
     let runtime = conductor::runtime()?;
     let script = script.clone();
     let flag = Arc::clone(stop);
     runtime.block_on(async {
-        let mut work = tokio::task::spawn_blocking(move || script.run(&flag, &mut progress));
+        let mut work = tokio::task::spawn_blocking(move || script.run(&flag, &mut |step| progress(step, &audit)));
         let ended = {
             let done = async {
                 // The result is taken below; here only its arrival counts.
                 while !work.is_finished() {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };
             conductor::until(done).await?
@@ -109,17 +114,30 @@ fn conduct(script: &DemoPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
     })
 }
 
-fn progress(step: Step) {
-    if let StepState::Done { detail, elapsed } = step.state {
-        let line = format!(
-            "  {:>2}/{} {} ({:.1} s): {}",
-            step.index,
-            step.total,
-            step.title,
-            elapsed.as_secs_f64(),
-            detail
-        );
-        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+/// Audits before the last step, so that a difference between two of them can only be the kernel's own work.
+const AUDITS: u32 = 3;
+const BETWEEN_AUDITS: Duration = Duration::from_millis(150);
+
+fn progress(step: Step, audit: &impl Fn()) {
+    match step.state {
+        // The last step unmounts: the books are compared with the kernel's figures while these are still there.
+        StepState::Started if step.index == step.total => {
+            for _ in 0..AUDITS {
+                audit();
+                std::thread::sleep(BETWEEN_AUDITS);
+            }
+        }
+        StepState::Started => {}
+        StepState::Done { detail, elapsed } => {
+            let line = format!(
+                "  {:>2}/{} {} ({:.1} s): {detail}\n",
+                step.index,
+                step.total,
+                step.title,
+                elapsed.as_secs_f64()
+            );
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
     }
 }
 

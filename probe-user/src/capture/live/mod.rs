@@ -80,6 +80,14 @@ impl LiveCapture {
         let _ = self.requests.send(Request::Audit);
     }
 
+    /// Asks for audits from elsewhere, for example from a workload at its quiet points.
+    pub fn auditor(&self) -> impl Fn() + Send + use<> {
+        let requests = self.requests.clone();
+        move || {
+            let _ = requests.send(Request::Audit);
+        }
+    }
+
     /// Audits, detaches, drains what is left and ends the stream with `end`, completed by counts and losses.
     ///
     /// The stream must be consumed meanwhile: wait for its end, then [`LiveCapture::join`].
