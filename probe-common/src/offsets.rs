@@ -225,7 +225,12 @@ impl Offsets {
             (sum(rsv, self.rsv_reserved), 8),
         ];
         (self.inode_span, self.inode_span_len) = span(&counters);
-        let handle = [(self.trans_block_rsv, 8), (self.trans_type, 4), (self.trans_fs_info, 8), (self.trans_adding_csums, 1)];
+        let handle = [
+            (self.trans_block_rsv, 8),
+            (self.trans_type, 4),
+            (self.trans_fs_info, 8),
+            (self.trans_adding_csums, 1),
+        ];
         (self.trans_span, self.trans_span_len) = span(&handle);
         self
     }

@@ -82,6 +82,7 @@ pub fn local(run: &Run, event: &Event) {
     };
     // SAFETY: the cell is this thread's.
     unsafe {
+        cells::paid_elsewhere(task);
         let held_back = (*task).local_claim;
         if config!(stream_all) != 0 {
             send(run, event);

@@ -28,11 +28,14 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(&self) -> anyhow::Result<ExitStatus> {
         log::debug!("ring: {}", self.ring);
-        let object = std::fs::read(&self.object).with_context(|| format!("cannot read {}", self.object.display()))?;
+        let object =
+            std::fs::read(&self.object).with_context(|| format!("cannot read {}", self.object.display()))?;
         let mut ebpf = Ebpf::load(&object)?;
         for (program, tracepoint) in PROGRAMS {
-            let program: &mut RawTracePoint =
-                ebpf.program_mut(program).with_context(|| format!("the object has no program {program}"))?.try_into()?;
+            let program: &mut RawTracePoint = ebpf
+                .program_mut(program)
+                .with_context(|| format!("the object has no program {program}"))?
+                .try_into()?;
             program.load()?;
             program.attach(tracepoint)?;
         }

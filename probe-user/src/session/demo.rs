@@ -96,7 +96,8 @@ fn conduct(
     let script = script.clone();
     let flag = Arc::clone(stop);
     runtime.block_on(async {
-        let mut work = tokio::task::spawn_blocking(move || script.run(&flag, &mut |step| progress(step, &audit)));
+        let mut work =
+            tokio::task::spawn_blocking(move || script.run(&flag, &mut |step| progress(step, &audit)));
         let ended = {
             let done = async {
                 // The result is taken below; here only its arrival counts.
