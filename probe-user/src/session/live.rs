@@ -137,7 +137,7 @@ fn consume(
     conductor: JoinHandle<anyhow::Result<Ended>>,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
-        Goal::Record { file, .. } => {
+        Goal::Record { file } => {
             let mut writer = RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?;
             consume::into_file(&mut receiver, &mut writer);
             let end = receiver.end().cloned().unwrap_or_default();
