@@ -82,8 +82,8 @@ pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     (state == STATE_FOLLOWED).then(|| id(slot, cell))
 }
 
-/// Applies the filter.
-#[inline(always)]
+/// Applies the filter. Rare, and its room on the stack must not lie under that of `announce`.
+#[inline(never)]
 fn decide(fs_info: u64) -> u32 {
     let wanted = config!(filter_fs);
     if wanted == 0 {
@@ -149,8 +149,8 @@ fn announce(run: &Run, fs_info: u64, id: u32, born: u32) {
         // SAFETY: the ring gave this room.
         unsafe {
             (*record).fs_info = fs_info;
-            (*record).fsid = read::at(devices, off!(fs_devices_fsid));
-            (*record).s_id = read::at(sb, off!(sb_s_id));
+            read::into(&raw mut (*record).fsid, devices, off!(fs_devices_fsid));
+            read::into(&raw mut (*record).s_id, sb, off!(sb_s_id));
             (*record).flags = flags;
             (*record).nodesize = read::at(fs_info, off!(fs_nodesize));
             (*record).sectorsize = read::at(fs_info, off!(fs_sectorsize));
