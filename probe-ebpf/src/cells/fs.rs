@@ -117,6 +117,10 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
             // SAFETY: array entries stay; the compare-and-swap decides who initialises.
             unsafe {
                 let there = (*cell).fs_info;
+                // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
+                if there == fs_info {
+                    return Some((slot, cell));
+                }
                 let takeable = if pass == 0 { there == 0 } else { (*cell).flags & FLAG_DYING != 0 };
                 if takeable && claim(&raw mut (*cell).fs_info, there, fs_info) {
                     if pass == 1 {
@@ -127,6 +131,9 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
                     if (*cell).state == STATE_FOLLOWED {
                         announce(run, fs_info, id(slot, cell), born);
                     }
+                    return Some((slot, cell));
+                }
+                if takeable && (*cell).fs_info == fs_info {
                     return Some((slot, cell));
                 }
             }
