@@ -44,19 +44,21 @@ fn cell_of(run: &Run, change: &Change) -> Option<*mut ChainCell> {
             return Some(cell);
         }
     }
-    take(run, key, hash)
+    take(run, key, hash, change.fs)
 }
 
 #[inline(never)]
-fn take(run: &Run, key: u64, hash: u32) -> Option<*mut ChainCell> {
+fn take(run: &Run, key: u64, hash: u32, fs: u32) -> Option<*mut ChainCell> {
     for probe in 0..PROBES {
         let cell = CHAINS.get_ptr_mut((hash + probe) & (CHAIN_CELLS - 1))?;
         // SAFETY: array entries stay; the compare-and-swap decides who takes a cell. A cell of a filesystem
         // whose id is no longer current is dead.
         unsafe {
             let there = (*cell).key;
-            if (there == 0 || !current((*cell).fs)) && claim(&raw mut (*cell).key, there, key) {
-                (*cell).fs = 0;
+            let dead = (*cell).fs != 0 && !current((*cell).fs);
+            if (there == 0 || dead) && claim(&raw mut (*cell).key, there, key) {
+                // At once, so that nobody takes it for dead.
+                (*cell).fs = fs;
                 (*cell).links = 0;
                 return Some(cell);
             }
