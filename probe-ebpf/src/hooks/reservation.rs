@@ -13,7 +13,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::GROUP_METADATA, ticket};
+use super::{claims, space::{GROUP_DATA, GROUP_METADATA, forget_data}, ticket};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -157,8 +157,12 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
         // SAFETY: the cell is this thread's.
         unsafe {
             (*task).fallback = if bytes == nodesize { 1 } else { 0 };
-            if space_flags & GROUP_METADATA != 0 && ticket::like_delalloc(bytes, nodesize) {
-                (*task).follow = cells::FOLLOW_EVENTS;
+            if space_flags & GROUP_METADATA != 0 {
+                if ticket::like_delalloc(bytes, nodesize) {
+                    (*task).follow = cells::FOLLOW_EVENTS;
+                }
+            } else if space_flags & GROUP_DATA != 0 {
+                forget_data(task);
             }
         }
     }
