@@ -68,14 +68,15 @@ pub struct InodeCell {
     pub root: u64,
     /// Address of the `struct btrfs_inode`; 0 while unknown.
     pub inode: u64,
-    /// Links of the `outstanding_extents` chain.
+    /// Changes of `outstanding_extents`.
     pub links: u64,
     /// `outstanding_extents` after the last link.
     pub outstanding: u32,
     /// Filesystem id.
     pub fs: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 if `outstanding` is known, so that the next change has something to link to. Always from the first change
+    /// on, but for 6.1, where the counter can be read only through the inode's pointer.
+    pub chained: u32,
     /// `INODE_*`
     pub flags: u32,
 }

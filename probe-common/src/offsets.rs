@@ -209,7 +209,7 @@ pub struct Offsets {
 }
 
 /// Most bytes that one read of neighbouring fields may take: it lies on the 512-byte stack of a program.
-pub const MAX_SPAN: u32 = 192;
+pub const MAX_SPAN: u32 = 176;
 
 impl Offsets {
     /// Fills in the spans: fields that are read together lie close in all kernels so far, and one read of all of them

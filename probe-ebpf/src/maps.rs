@@ -58,6 +58,10 @@ pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
 #[map]
 pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);
 
+/// Entry 0: cells of [`INODES`] that were made and not removed, those that gave way included.
+#[map]
+pub static INODE_COUNT: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Type strings of `btrfs_space_reservation`, by a hash of their address.
 #[map]
 pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_CELLS, 0);

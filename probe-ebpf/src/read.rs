@@ -29,6 +29,18 @@ pub fn at<T: Copy + Default>(base: u64, offset: usize) -> T {
     unsafe { bpf_probe_read_kernel((base + offset as u64) as *const T) }.unwrap_or_default()
 }
 
+/// Reads into place, for what is too large for a program's stack; zeroes if the address cannot be read.
+///
+/// # Safety
+/// `to` points to writable room for a `T`, of which all-zero bytes are a value.
+#[inline(always)]
+pub unsafe fn into<T: Copy>(to: *mut T, base: u64, offset: usize) {
+    // The helper fails at addresses near zero, and a failed read leaves zeroes: no branch of our own.
+    let from = if offset == ABSENT { 0 } else { base + offset as u64 };
+    // SAFETY: the helper checks the source; the room is as promised.
+    let _ = unsafe { bpf_probe_read_kernel_raw(to.cast(), size_of::<T>() as u32, from as *const core::ffi::c_void) };
+}
+
 /// Reads a value, or says that it cannot be read.
 #[inline(always)]
 pub fn try_at<T: Copy>(base: u64, offset: usize) -> Option<T> {
@@ -199,6 +211,10 @@ pub struct Handle {
     pub adding_csums: bool,
 }
 
+/// Words of the read that takes what is wanted of a handle: the larger the read, the less is left of a program's
+/// stack of 512 bytes, all calls together.
+const HANDLE_WORDS: usize = 12;
+
 /// The transaction handle of the current task, if it belongs to this filesystem.
 ///
 /// `journal_info` serves other filesystems too, so it counts only if it points back to `fs_info`.
@@ -211,11 +227,11 @@ pub fn handle(fs_info: u64) -> Handle {
         return Handle::default();
     }
     let length = off!(trans_span_len);
-    if length != ABSENT {
+    if length <= HANDLE_WORDS * 8 {
         let begin = off!(trans_span);
-        let mut span = MaybeUninit::<[u64; MAX_SPAN as usize / 8]>::uninit();
+        let mut span = MaybeUninit::<[u64; HANDLE_WORDS]>::uninit();
         let bytes = span.as_mut_ptr().cast::<u8>();
-        // SAFETY: the helper checks the address and writes `length` bytes, at most MAX_SPAN; `with_spans` made the
+        // SAFETY: the helper checks the address and writes `length` bytes, at most those; `with_spans` made the
         // span so that each of these fields lies within.
         unsafe {
             let from = (address + begin as u64) as *const core::ffi::c_void;

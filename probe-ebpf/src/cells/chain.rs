@@ -54,19 +54,21 @@ fn cell_of(run: &Run, change: &Change, qgroup: bool) -> Option<*mut ChainCell> {
             return Some(cell);
         }
     }
-    take(run, key, qgroup)
+    take(run, key, qgroup, change.fs)
 }
 
 #[inline(never)]
-fn take(run: &Run, key: u64, qgroup: bool) -> Option<*mut ChainCell> {
+fn take(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
     for probe in 0..PROBES {
         let cell = slot(key, qgroup, probe)?;
         // SAFETY: array entries stay; the compare-and-swap decides who takes a cell. A cell of a filesystem
         // whose id is no longer current is dead.
         unsafe {
             let there = (*cell).key;
-            if (there == 0 || !current((*cell).fs)) && claim(&raw mut (*cell).key, there, key) {
-                (*cell).fs = 0;
+            let dead = (*cell).fs != 0 && !current((*cell).fs);
+            if (there == 0 || dead) && claim(&raw mut (*cell).key, there, key) {
+                // At once, so that nobody takes it for dead.
+                (*cell).fs = fs;
                 (*cell).links = 0;
                 return Some(cell);
             }

@@ -1,11 +1,14 @@
 //! Inodes: the chain of `outstanding_extents`, and a checked way from (root, number) to the kernel's inode.
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::bindings::BPF_NOEXIST;
 use probe_common::{
-    cell::{INODE_NOT_REGULAR, InodeCell, InodeKey},
+    cell::{INODE_CELLS, INODE_NOT_REGULAR, InodeCell, InodeKey},
     loss::LossClass,
 };
 
 use super::fs_id;
-use crate::{emit::Run, globals::config, maps::INODES, read};
+use crate::{emit::Run, globals::config, maps::{INODE_COUNT, INODES}, read};
 
 /// The cell of an inode, if there is one.
 #[inline(always)]
@@ -32,12 +35,38 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     {
         return None;
     }
-    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, reserved: 0, flags: 0 };
-    if INODES.insert(&key, &cell, 0).is_err() {
-        run.lost(LossClass::InodeCell);
-        return None;
+    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, chained: 0, flags: 0 };
+    // Never over a cell that another CPU made meanwhile: its memory could serve another inode while that CPU writes.
+    if INODES.insert(&key, &cell, u64::from(BPF_NOEXIST)).is_ok() {
+        count(1);
     }
-    INODES.get_ptr_mut(&key)
+    let made = INODES.get_ptr_mut(&key);
+    if made.is_none() {
+        run.lost(LossClass::InodeCell);
+    }
+    made
+}
+
+/// Removes the cell of an inode that is gone.
+#[inline(always)]
+pub fn remove(root: u64, ino: u64) {
+    if INODES.remove(&InodeKey { root, ino }).is_ok() {
+        count(u64::MAX);
+    }
+}
+
+/// True if cells may have given way to others: an inode without one may then have had one.
+#[inline(always)]
+pub fn crowded() -> bool {
+    INODE_COUNT.get(0).is_some_and(|count| *count > u64::from(INODE_CELLS / 2))
+}
+
+#[inline(always)]
+fn count(change: u64) {
+    if let Some(count) = INODE_COUNT.get_ptr_mut(0) {
+        // SAFETY: the entry stays; all CPUs count.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(count, change) };
+    }
 }
 
 /// `inode` if it still is the inode of this root and number, else 0: memory of an inode may be used again.

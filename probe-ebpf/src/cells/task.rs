@@ -1,5 +1,5 @@
 //! Threads: what the current operation of a thread was granted, published and still holds.
-use aya_ebpf::helpers::bpf_get_current_comm;
+use aya_ebpf::helpers::generated::bpf_get_current_comm;
 use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
 
 use super::claim;
@@ -135,10 +135,12 @@ fn get_slow(run: &Run, pid_tgid: u64) -> Option<*mut TaskCell> {
 }
 
 /// Sends the name of the thread if it is new or changed.
-#[inline(always)]
+#[inline(never)]
 pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
-    let comm = bpf_get_current_comm().unwrap_or_default();
-    let word = u64::from_le_bytes([comm[0], comm[1], comm[2], comm[3], comm[4], comm[5], comm[6], comm[7]]);
+    let mut comm = [0u64; 2];
+    // SAFETY: the helper writes at most the sixteen bytes.
+    unsafe { bpf_get_current_comm((&raw mut comm).cast(), size_of_val(&comm) as u32) };
+    let [word, rest] = comm;
     // SAFETY: the cell is this thread's.
     unsafe {
         if (*cell).comm == word {
@@ -151,7 +153,9 @@ pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
         unsafe {
             (*record).pid = (pid_tgid >> 32) as u32;
             (*record).reserved = 0;
-            (*record).comm = comm;
+            let to = (&raw mut (*record).comm).cast::<u64>();
+            to.write(word);
+            to.add(1).write(rest);
         }
     });
 }

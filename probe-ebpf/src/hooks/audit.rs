@@ -58,9 +58,11 @@ pub extern "C" fn audit_fs(ctx: *mut c_void) -> u32 {
     let ctx = RawTracePointContext::new(ctx);
     let Some(run) = Run::begin(HookId::AuditFs, &ctx) else { return 0 };
     let fs_info: u64 = ctx.arg(0);
-    if cells::fs_id(&run, fs_info) != Some(ctx.arg(1)) {
+    let fs: u32 = ctx.arg(1);
+    // A filesystem that is torn down can be gone any moment, and its memory still looks like it.
+    if cells::fs_dying(fs) || cells::fs_id(&run, fs_info) != Some(fs) {
         return 0;
     }
-    levels::send(&run, &levels::Ask { fs: ctx.arg(1), why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
+    levels::send(&run, &levels::Ask { fs, why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
     1
 }

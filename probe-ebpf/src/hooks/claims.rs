@@ -74,7 +74,7 @@ pub struct Event {
 
 /// A claim on a handle's local delayed refs. It is given back whole by the same thread: such a pair says nothing
 /// and is not sent. Anything else is, beginning with the claim that was held back.
-#[inline(always)]
+#[inline(never)]
 pub fn local(run: &Run, event: &Event) {
     let Some(task) = cells::task_cell(run) else {
         send(run, event);

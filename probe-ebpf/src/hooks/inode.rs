@@ -48,7 +48,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
         if let Some(now) = outstanding {
             flags |= MOD_OUTSTANDING_KNOWN;
             let before = now.wrapping_sub(modification as u32);
-            expected = if (*cell).links == 0 { before } else { (*cell).outstanding };
+            expected = if (*cell).chained == 0 { before } else { (*cell).outstanding };
             if expected != before {
                 flags |= MOD_CHAIN_BREAK;
             }
@@ -56,8 +56,12 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
                 flags |= MOD_UNDERFLOW;
             }
             (*cell).outstanding = now;
-            (*cell).links += 1;
+            (*cell).chained = 1;
+        } else {
+            // 6.1 without the pointer: the next known value has no link to the last one.
+            (*cell).chained = 0;
         }
+        (*cell).links += 1;
     }
     let mut followed = false;
     if let Some(task) = task {
@@ -145,6 +149,7 @@ fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
 /// `trace_btrfs_inode_evict(vfs_inode)`: the start of `btrfs_evict_inode`; counters still change after it.
 ///
 /// An inode that has no cell and holds nothing needs no check at its end: a drop of caches evicts a million of them.
+/// Unless its cell may have given way to another's: then the books have an account that its end must close.
 #[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
 pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
@@ -157,7 +162,7 @@ pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
     let ino = read::inode_ino(inode);
     let cell = match cells::find_inode(root, ino) {
         Some(cell) => Some(cell),
-        None if holds_something(inode) => cells::inode_cell(&run, root, ino),
+        None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(&run, root, ino),
         None => None,
     };
     match cell {
@@ -204,7 +209,7 @@ pub fn destroyed(run: &Run, inode: u64) {
         | qgroup_reserved
         | qgroup_size
         | new_delalloc;
-    if left == 0 && known.links == 0 && config!(stream_all) == 0 {
+    if left == 0 && known.links == 0 && !cells::inodes_crowded() && config!(stream_all) == 0 {
         // It never held anything: a count is enough.
         run.closed();
     } else {
@@ -228,5 +233,5 @@ pub fn destroyed(run: &Run, inode: u64) {
             }
         });
     }
-    let _ = crate::maps::INODES.remove(&probe_common::cell::InodeKey { root, ino });
+    cells::remove_inode(root, ino);
 }

@@ -13,7 +13,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::GROUP_METADATA, ticket};
+use super::{claims, space::{GROUP_DATA, GROUP_METADATA, forget_data}, ticket};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -67,11 +67,13 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
 /// Bytes of an inode's block_rsv: after the change, outside all locks, with the inode's number but no subvolume.
 ///
 /// The subvolume is that of the last change of `outstanding_extents` by this thread on the same number.
-#[inline(always)]
+///
+/// A function of its own: what it and the claims keep on the stack would else add up.
+#[inline(never)]
 fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
     let task = cells::task_cell(run);
     let mut flags = if reserve { DELALLOC_RESERVE } else { 0 };
-    let mut counters = Counters::default();
+    let (mut inode, mut regular) = (0, false);
     let (mut root, mut fund_before, mut fund_after, mut published, mut stack) = (0, 0, 0, 0, 0);
     if let Some(task) = task {
         // SAFETY: the cell is this thread's; an inode cell stays readable for this run.
@@ -79,10 +81,8 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             if (*task).mod_ino == ino && (*task).mod_fs == fs {
                 root = (*task).mod_objectid;
                 flags |= DELALLOC_ROOT_KNOWN;
-                let inode = cells::checked_pointer((*task).mod_inode, (*task).mod_root, ino);
-                if inode != 0 {
-                    counters = read::counters(inode, (*task).mod_flags & INODE_NOT_REGULAR == 0);
-                }
+                inode = cells::checked_pointer((*task).mod_inode, (*task).mod_root, ino);
+                regular = (*task).mod_flags & INODE_NOT_REGULAR == 0;
                 if reserve && (*task).last_mod > 0 {
                     flags |= DELALLOC_ORDER_KNOWN;
                     published = (*task).last_mod;
@@ -120,7 +120,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             (*record).bytes = bytes;
             (*record).fund_before = fund_before;
             (*record).fund_after = fund_after;
-            (*record).counters = counters;
+            (*record).counters = if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
             (*record).flags = flags;
             (*record).published = published;
             (*record).stack = stack;
@@ -158,8 +158,12 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
         // SAFETY: the cell is this thread's.
         unsafe {
             (*task).fallback = if bytes == nodesize { 1 } else { 0 };
-            if space_flags & GROUP_METADATA != 0 && ticket::like_delalloc(bytes, nodesize) {
-                (*task).follow = cells::FOLLOW_EVENTS;
+            if space_flags & GROUP_METADATA != 0 {
+                if ticket::like_delalloc(bytes, nodesize) {
+                    (*task).follow = cells::FOLLOW_EVENTS;
+                }
+            } else if space_flags & GROUP_DATA != 0 {
+                forget_data(task);
             }
         }
     }

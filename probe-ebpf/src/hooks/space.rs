@@ -92,6 +92,21 @@ pub unsafe fn hold_data(task: *mut cells::TaskCell, bytes: u64) {
     }
 }
 
+/// A data reservation of the current thread failed: its operation holds none, if it goes on (NOCOW). What the cell
+/// has may come from a ticket of somebody else that was granted in this thread's context.
+///
+/// # Safety
+/// `task` is the current thread's cell.
+#[inline(always)]
+pub unsafe fn forget_data(task: *mut cells::TaskCell) {
+    // SAFETY: as promised.
+    unsafe {
+        (*task).data_held = 0;
+        (*task).window_known = 0;
+        (*task).window_published = 0;
+    }
+}
+
 /// `trace_update_bytes_pinned(fs_info, sinfo, old, diff)`: under `sinfo->lock`, before the change.
 #[raw_tracepoint(tracepoint = "update_bytes_pinned")]
 pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {

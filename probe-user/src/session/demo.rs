@@ -68,7 +68,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     let mut attached = bring_up(root, capture, &filter, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
     live::say_attached(plan, &attached);
-    let (capture, mut receiver) = live::start(attached)?;
+    let (capture, mut receiver) = live::start(attached, RING_BYTES)?;
     let stop = Arc::new(AtomicBool::new(false));
     let conductor = live::spawn("probe-conductor", move || {
         capture.marker(MarkerKind::CommandStart, "demo");

@@ -42,12 +42,20 @@ const ROOT: &str = "/";
 /// One sentence.
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
+    let ring_bytes = capture.ring_bytes;
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
     say_attached(plan, &attached);
-    let (capture, receiver) = start(attached)?;
+    let (capture, receiver) = start(attached, ring_bytes)?;
+    // A file that cannot be made is found out before the command runs, not beside it.
+    let writer = match &plan.goal {
+        Goal::Record { file } => {
+            Some(RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?)
+        }
+        _ => None,
+    };
     let until = until.clone();
     // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
     let conductor = spawn("probe-conductor", move || {
@@ -56,15 +64,19 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         capture.join();
         ended
     })?;
-    consume(plan, receiver, conductor)
+    match writer {
+        Some(writer) => record(writer, receiver, conductor),
+        None => consume(plan, receiver, conductor),
+    }
 }
 
 /// Starts to drain the ring of an attached probe.
-pub(super) fn start(attached: Attached) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
+pub(super) fn start(attached: Attached, ring_bytes: u32) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
     let Attached { probe, header } = attached;
     let options = LiveOptions {
         depth: DEPTH,
         namer: names::namer(Path::new(ROOT)),
+        ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
         audit_inodes: AUDIT_INODES,
         root: ROOT.into(),
     };
@@ -130,6 +142,36 @@ fn conduct(capture: &LiveCapture, until: &Until) -> anyhow::Result<Ended> {
     }
 }
 
+/// Writes the stream to a file to its end.
+fn record(
+    mut writer: RecordingWriter,
+    mut receiver: BatchReceiver,
+    conductor: JoinHandle<anyhow::Result<Ended>>,
+) -> anyhow::Result<ExitStatus> {
+    consume::into_file(&mut receiver, &mut writer);
+    let end = receiver.end().cloned().unwrap_or_default();
+    let finished = writer.finish(end)?;
+    let ended = joined(conductor)?;
+    let status = &finished.status;
+    let text = match &status.stopped {
+        None => format!("{} records in {}", status.records, finished.path.display()),
+        Some(why) => format!(
+            "{} holds the first {} records; {} could not be written: {why}",
+            finished.path.display(),
+            status.records,
+            status.lost
+        ),
+    };
+    let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
+    let full = status.stopped.is_some();
+    let status = ended.command.map_or(0, exit::command_status);
+    Ok(match status {
+        _ if full => ExitStatus::Failed,
+        0 => ExitStatus::Clean,
+        status => ExitStatus::Command(status),
+    })
+}
+
 /// Consumes the stream to its end and delivers what was asked for.
 fn consume(
     plan: &SessionPlan,
@@ -137,31 +179,8 @@ fn consume(
     conductor: JoinHandle<anyhow::Result<Ended>>,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
-        Goal::Record { file } => {
-            let mut writer = RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?;
-            consume::into_file(&mut receiver, &mut writer);
-            let end = receiver.end().cloned().unwrap_or_default();
-            let finished = writer.finish(end)?;
-            let ended = joined(conductor)?;
-            let status = &finished.status;
-            let text = match &status.stopped {
-                None => format!("{} records in {}", status.records, finished.path.display()),
-                Some(why) => format!(
-                    "{} holds the first {} records; {} could not be written: {why}",
-                    finished.path.display(),
-                    status.records,
-                    status.lost
-                ),
-            };
-            let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
-            let full = status.stopped.is_some();
-            let status = ended.command.map_or(0, exit::command_status);
-            Ok(match status {
-                _ if full => ExitStatus::Failed,
-                0 => ExitStatus::Clean,
-                status => ExitStatus::Command(status),
-            })
-        }
+        // It has a writer, and goes to `record`.
+        Goal::Record { .. } => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
             let books = consume::into_books(&mut receiver, |_, _| {});
             let ended = joined(conductor)?;

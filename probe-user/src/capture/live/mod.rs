@@ -36,6 +36,8 @@ pub struct LiveOptions {
     pub depth: usize,
     /// Names addresses.
     pub namer: Namer,
+    /// Bytes of the ring.
+    pub ring_bytes: usize,
     /// Inodes looked at per audit at most.
     pub audit_inodes: usize,
     /// Where `/sys` is.
