@@ -78,6 +78,10 @@ impl Drain {
 
     /// Runs until asked to stop, or until nobody consumes the stream any more.
     pub fn run(mut self, requests: &Receiver<Request>) {
+        // What lies in the ring by now may be from before the last hook went on: it comes before the marker.
+        if self.drain().is_err() {
+            return;
+        }
         self.mark(MarkerKind::Attached, "");
         let mut sampled = Instant::now();
         let mut wait = BUSY;
