@@ -40,21 +40,18 @@ impl Args {
             program.attach(tracepoint)?;
         }
         let mut ring = RingBuf::try_from(ebpf.take_map("RING").context("the object has no map RING")?)?;
+        let conductor = crate::session::conductor::Conductor::new()?;
         // The bench waits for this word.
         let _ = std::io::stderr().write_all(b"btrfs-probe: attached, the floor\n");
-        let runtime = crate::session::conductor::runtime()?;
-        let drained = runtime.block_on(async {
-            let mut drained = 0u64;
-            let drain = async {
-                loop {
-                    while let Some(record) = ring.next() {
-                        drained += record.len() as u64 / 64;
-                    }
-                    tokio::time::sleep(DRAIN_EVERY).await;
+        let mut drained = 0u64;
+        let _ = conductor.until(async {
+            loop {
+                while let Some(record) = ring.next() {
+                    drained += record.len() as u64 / 64;
                 }
-            };
-            crate::session::conductor::until(drain).await.map(|_| drained)
-        })?;
+                tokio::time::sleep(DRAIN_EVERY).await;
+            }
+        });
         log::info!("{drained} records");
         Ok(ExitStatus::Clean)
     }

@@ -6,14 +6,14 @@ use probe_common::task::MarkerKind;
 
 use super::{
     bring_up::{Attached, bring_up, places},
-    conductor::{self, Ended},
+    conductor::{Conductor, Ended},
     consume::{self, Announcer, Books},
     facts, names,
 };
 use crate::{
     capture::{
         file::{RecordingWriter, WriterOptions},
-        live::{LiveCapture, LiveOptions},
+        live::{LiveCapture, LiveOptions, Namer},
         session::{HookState, SessionEnd},
         stream::{BatchReceiver, Source as _},
     },
@@ -43,12 +43,14 @@ const ROOT: &str = "/";
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
     let ring_bytes = capture.ring_bytes;
+    let namer = names::namer(Path::new(ROOT));
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
-    say_attached(plan, &attached);
-    let (capture, receiver) = start(attached, ring_bytes)?;
+    let conductor = Conductor::new()?;
+    let announcement = attached_line(plan, &attached);
+    let (capture, receiver) = start(attached, namer, ring_bytes)?;
     // A file that cannot be made is found out before the command runs, not beside it.
     let writer = match &plan.goal {
         Goal::Record { file } => {
@@ -56,10 +58,11 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         }
         _ => None,
     };
+    say(&announcement);
     let until = until.clone();
     // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
     let conductor = spawn("probe-conductor", move || {
-        let ended = conduct(&capture, &until);
+        let ended = conduct(&capture, conductor, &until);
         finish(&capture, ended.as_ref().ok());
         capture.join();
         ended
@@ -70,12 +73,17 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     }
 }
 
-/// Starts to drain the ring of an attached probe.
-pub(super) fn start(attached: Attached, ring_bytes: u32) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
+/// Starts to drain the ring of an attached probe. The namer is made before the hooks go on: it reads the kernel's symbols
+/// for longer than a full load takes to fill the ring.
+pub(super) fn start(
+    attached: Attached,
+    namer: Namer,
+    ring_bytes: u32,
+) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
     let Attached { probe, header } = attached;
     let options = LiveOptions {
         depth: DEPTH,
-        namer: names::namer(Path::new(ROOT)),
+        namer,
         ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
         audit_inodes: AUDIT_INODES,
         root: ROOT.into(),
@@ -109,8 +117,8 @@ pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line when the hooks are on: whoever started us may begin now.
-pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
+/// One line for when the hooks are on and signals are caught: whoever started us may begin now.
+pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
     let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
     let all = attached.header.hooks.len();
     let end = match &plan.source {
@@ -123,22 +131,23 @@ pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
     if attached.header.filesystems.is_empty() {
         text.push_str("btrfs-probe: no btrfs is mounted yet\n");
     }
-    // Nobody to read it is no reason to stop.
+    text
+}
+
+/// To standard error; nobody to read it is no reason to stop.
+pub(super) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn conduct(capture: &LiveCapture, until: &Until) -> anyhow::Result<Ended> {
-    let runtime = conductor::runtime()?;
+fn conduct(capture: &LiveCapture, conductor: Conductor, until: &Until) -> anyhow::Result<Ended> {
     match until {
-        Until::Command(command) => runtime.block_on(async {
-            let child = conductor::start(command)?;
-            capture.marker(MarkerKind::CommandStart, "");
-            let ended = conductor::command(child).await;
+        Until::Command(command) => {
+            let ended = conductor.command(command, || capture.marker(MarkerKind::CommandStart, ""));
             capture.marker(MarkerKind::CommandEnd, "");
             ended
-        }),
-        Until::Elapsed(time) => runtime.block_on(conductor::elapsed(Some(*time))),
-        Until::Signal => runtime.block_on(conductor::elapsed(None)),
+        }
+        Until::Elapsed(time) => Ok(conductor.elapsed(Some(*time))),
+        Until::Signal => Ok(conductor.elapsed(None)),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the live tests share: asking for root, running one at a time, and looking for what was left behind.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
+    clippy::print_stdout,
     clippy::print_stderr,
+    clippy::panic,
     clippy::expect_used,
     reason = "tests say why they skip, and may fail by panicking"
 )]

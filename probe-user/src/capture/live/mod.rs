@@ -52,7 +52,8 @@ pub struct LiveCapture {
 }
 
 impl LiveCapture {
-    /// Begins to drain the ring of an attached probe. The stream begins with the marker `Attached`.
+    /// Begins to drain the ring of an attached probe. The stream begins with what the ring holds
+    /// already, and then the marker `Attached`.
     ///
     /// # Errors
     /// The ring was taken already, or no thread can be made.

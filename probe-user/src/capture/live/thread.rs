@@ -78,7 +78,7 @@ impl Drain {
 
     /// Runs until asked to stop, or until nobody consumes the stream any more.
     pub fn run(mut self, requests: &Receiver<Request>) {
-        // What was recorded while hooks were still going on lies in the ring: it comes before the mark.
+        // What lies in the ring by now may be from before the last hook went on: it comes before the marker.
         if self.drain().is_err() {
             return;
         }
