@@ -14,7 +14,7 @@ use super::{
     evidence::Query,
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, StackRef},
-    loss::Loss,
+    loss::{Loss, Phase},
 };
 
 /// Most threads with an open handle that are followed; beyond it all are forgotten.
@@ -86,6 +86,10 @@ pub(super) fn claim(desk: &mut Desk, fs: &mut Fs, record: &Claim) {
     let payer = RsvType::from_u32(record.payer);
     if kind == ClaimType::DelayedInode && reserve && payer == RsvType::Delalloc {
         fs.book(InodeKey { root: record.payer_root, ino: record.payer_ino }).take(record.bytes);
+    }
+    if desk.loss.phase() == Phase::Detaching {
+        // The other half of a pair may not come any more: the sums stay as they were.
+        return;
     }
     if record.flags & CLAIM_LOG_RECOVERING != 0 {
         fs.claims.taint();

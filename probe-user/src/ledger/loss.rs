@@ -127,7 +127,12 @@ impl Loss {
 
     /// True if books that were right at `epoch` are still right. `epoch` 0 never was.
     pub(super) fn exact(&self, epoch: u32) -> bool {
-        self.phase == Phase::Attached && epoch > 0 && epoch >= self.trusted
+        self.phase == Phase::Attached && self.trusted(epoch)
+    }
+
+    /// As [`Self::exact`], also when hooks are going: what was right until then may be shown, but not judged.
+    pub(super) const fn trusted(&self, epoch: u32) -> bool {
+        !matches!(self.phase, Phase::Before) && epoch > 0 && epoch >= self.trusted
     }
 
     /// True if nothing that touches the books was missed since all hooks were attached.

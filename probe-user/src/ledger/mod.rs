@@ -35,7 +35,7 @@ use std::cmp::Reverse;
 
 use probe_common::{
     hook::HookId,
-    loss::LossSample,
+    loss::{LossClass, LossSample},
     task::{Marker, MarkerKind},
 };
 
@@ -219,6 +219,13 @@ impl Ledger {
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         self.desk.docket.findings()
+    }
+
+    /// What was missed of the classes that touch the books. Cheap: grows exactly when there is something new to show.
+    #[must_use]
+    pub fn touching_loss(&self) -> u64 {
+        let touching = LossClass::ALL.into_iter().filter(|class| class.touches_books());
+        statistics::total(touching.map(|class| self.desk.loss.count(class)))
     }
 
     /// Everything, as of now. Walks all live inodes.

@@ -43,8 +43,14 @@ fn filesystem(ledger: &Ledger, fs: &Fs) -> FsSummary {
     let mut books = BTreeMap::new();
     let held = fs.inodes.values().map(|book| shown(ledger, fs, book));
     books.insert(Account::InodeMetaRsv, held.fold(0, i64::saturating_add));
-    books.insert(Account::FsDelayedRsv, fs.claims.delayed);
-    books.insert(Account::TransRsv, fs.claims.trans);
+    // A sum without a known opening is no balance.
+    let born = ledger.desk.loss.trusted(fs.born_since());
+    if born || ledger.desk.loss.trusted(fs.claims.delayed_since) {
+        books.insert(Account::FsDelayedRsv, fs.claims.delayed);
+    }
+    if born {
+        books.insert(Account::TransRsv, fs.claims.trans);
+    }
     FsSummary {
         fs: fs.id,
         fsid: fs.fsid,

@@ -122,13 +122,12 @@ impl Announcer {
         if !self.lines && !self.words {
             return;
         }
-        let fresh = books.ledger.findings().len() > self.shown;
-        let summary = books.ledger.summary(0);
-        let lost: u64 =
-            summary.loss.iter().filter(|(class, _)| class.touches_books()).map(|(_, count)| count).sum();
-        if !fresh && lost == self.lost {
+        // A summary walks all inodes: only when there is something new.
+        let lost = books.ledger.touching_loss();
+        if books.ledger.findings().len() == self.shown && lost == self.lost {
             return;
         }
+        let summary = books.ledger.summary(0);
         let facts = facts::facts(source.header(), None, summary.span, Vec::new());
         let stacks = Stacks { ledger: &books.ledger, names: &books.names };
         let findings = books.ledger.findings();

@@ -2,12 +2,14 @@
 //! interleaving, and the same stream with one transfer altered.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 mod alter;
+mod altered;
 mod audits;
 mod budgets;
 mod closings;
 mod errors;
 mod properties;
 mod pure;
+mod recorded;
 mod script_2012;
 mod simulator;
 mod stream;
