@@ -183,7 +183,10 @@ fn replay(recorded: &Recorded, alteration: Alteration) -> BTreeMap<Class, usize>
                 let alive = recorded.records[site.position..].iter().any(|record| {
                     matches!(record, Record::InodeState(s) if (s.header.fs, s.root, s.ino) == found && s.moment == 2)
                 });
-                if !alive || class(&closing, -residual) != Class::Detectable || taken[..taken.len() - 2].contains(&owner) {
+                if !alive
+                    || class(&closing, -residual) != Class::Detectable
+                    || taken[..taken.len() - 2].contains(&owner)
+                {
                     continue;
                 }
                 stranger = found;

@@ -155,7 +155,8 @@ fn the_books_of_a_clean_run_end_at_zero() {
 #[test]
 fn the_same_number_in_two_subvolumes_is_two_inodes() {
     let owners: BTreeSet<Owner> = recorded("twins").closings().into_values().map(|c| c.owner).collect();
-    let twins = owners.iter().filter(|(fs, root, ino)| owners.contains(&(*fs, root + 1, *ino)) && *root >= 256);
+    let twins =
+        owners.iter().filter(|(fs, root, ino)| owners.contains(&(*fs, root + 1, *ino)) && *root >= 256);
     assert!(twins.count() >= 12);
 }
 
