@@ -1,8 +1,10 @@
 //! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
 
-/// Number of [`ChainCell`]s, a power of two. A qgroup takes three and keeps them until its filesystem is gone, since
-/// nothing says when it is deleted.
-pub const CHAIN_CELLS: u32 = 8192;
+/// Number of [`ChainCell`]s for counters of space_infos: three or four objects per filesystem.
+pub const CHAIN_CELLS: u32 = 512;
+
+/// Number of [`ChainCell`]s for counters of qgroups: three per subvolume that ever was, while quotas are on.
+pub const QGROUP_CELLS: u32 = 32_768;
 
 /// Number of [`InodeCell`]s kept at most; the least recently used give way.
 pub const INODE_CELLS: u32 = 65_536;
@@ -51,6 +53,8 @@ pub struct InodeKey {
 pub const INODE_DYING: u32 = 1;
 /// `InodeCell::flags`: its name was sent.
 pub const INODE_NAMED: u32 = 2;
+/// `InodeCell::flags`: not a regular file. Known once `inode` is.
+pub const INODE_NOT_REGULAR: u32 = 4;
 
 /// One inode whose `outstanding_extents` are chained. Written under `inode->lock` (chain) or by hints (pointer).
 #[repr(C)]
@@ -64,14 +68,15 @@ pub struct InodeCell {
     pub root: u64,
     /// Address of the `struct btrfs_inode`; 0 while unknown.
     pub inode: u64,
-    /// Links of the `outstanding_extents` chain.
+    /// Changes of `outstanding_extents`.
     pub links: u64,
     /// `outstanding_extents` after the last link.
     pub outstanding: u32,
     /// Filesystem id.
     pub fs: u32,
-    /// Delalloc reservations seen.
-    pub reserves: u32,
+    /// 1 if `outstanding` is known, so that the next change has something to link to. Always from the first change
+    /// on, but for 6.1, where the counter can be read only through the inode's pointer.
+    pub chained: u32,
     /// `INODE_*`
     pub flags: u32,
 }

@@ -112,7 +112,7 @@ pub struct Claim {
     pub payer_root: u64,
     /// Number of the paying inode if `payer` is [`RsvType::Delalloc`].
     pub payer_ino: u64,
-    /// Size and reserved bytes of the pool concerned, read right after the event without its lock.
+    /// Zero (once the levels of the pool, which audits and commits show better).
     pub pool: crate::fs::Rsv,
     /// Stack id; 0 if none was taken.
     pub stack: u64,

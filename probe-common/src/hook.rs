@@ -12,8 +12,6 @@ pub enum HookId {
     BytesPinned = 3,
     /// `btrfs_inode_mod_outstanding_extents`
     ModOutstanding = 4,
-    /// `btrfs_inode_new`
-    InodeNew = 5,
     /// `btrfs_inode_evict`
     InodeEvict = 6,
     /// `btrfs_clear_extent_bit`: the destroy signature, and the way to an inode's pointer
@@ -49,12 +47,11 @@ pub const HOOK_SLOTS: u32 = 64;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
         Self::ModOutstanding,
-        Self::InodeNew,
         Self::InodeEvict,
         Self::ClearExtentBit,
         Self::FindFreeExtent,
@@ -79,7 +76,6 @@ impl HookId {
             Self::BytesMayUse => "update_bytes_may_use",
             Self::BytesPinned => "update_bytes_pinned",
             Self::ModOutstanding => "btrfs_inode_mod_outstanding_extents",
-            Self::InodeNew => "btrfs_inode_new",
             Self::InodeEvict => "btrfs_inode_evict",
             Self::ClearExtentBit => "btrfs_clear_extent_bit",
             Self::FindFreeExtent => "btrfs_find_free_extent",

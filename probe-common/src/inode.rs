@@ -5,7 +5,7 @@ use crate::header::Header;
 pub const COUNTERS_VALID: u32 = 1;
 /// `Counters::flags`: the inode is not a regular file; `csum_bytes` and `delalloc_bytes` are unions there and mean nothing.
 pub const COUNTERS_NOT_REGULAR: u32 = 2;
-/// `Counters::flags`: `BTRFS_INODE_NODATASUM`.
+/// `Counters::flags`: `BTRFS_INODE_NODATASUM`; told at closings only.
 pub const COUNTERS_NODATASUM: u32 = 4;
 /// `Counters::flags`: a free-space-cache inode, which has rules of its own.
 pub const COUNTERS_FREE_SPACE: u32 = 8;

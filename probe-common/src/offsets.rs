@@ -191,6 +191,15 @@ pub struct Offsets {
     /// `struct btrfs_workqueue` . `fs_info` where `btrfs_workqueue_alloc` hands out the workqueue
     pub workqueue_fs_info: u32,
 
+    /// Where the counters of a `struct btrfs_inode` begin: see [`Offsets::with_spans`]
+    pub inode_span: u32,
+    /// Bytes from there to the end of the last one; `ABSENT` if they lie too far apart for one read
+    pub inode_span_len: u32,
+    /// Where the wanted fields of a `struct btrfs_trans_handle` begin
+    pub trans_span: u32,
+    /// Bytes from there to the end of the last one; `ABSENT` if they lie too far apart for one read
+    pub trans_span_len: u32,
+
     /// 1 if `btrfs_inode_mod_outstanding_extents` carries the counter (6.12 on)
     pub mod_has_outstanding: u32,
     /// 1 if `find_free_extent` hands out a `find_free_extent_ctl` (6.12 on), else it hands out numbers
@@ -199,10 +208,62 @@ pub struct Offsets {
     pub commit_has_handle: u32,
 }
 
+/// Most bytes that one read of neighbouring fields may take: it lies on the 512-byte stack of a program.
+pub const MAX_SPAN: u32 = 176;
+
 impl Offsets {
+    /// Fills in the spans: fields that are read together lie close in all kernels so far, and one read of all of them
+    /// costs as much as one read of one.
+    #[must_use]
+    pub const fn with_spans(mut self) -> Self {
+        let rsv = self.inode_block_rsv;
+        let counters = [
+            (self.inode_outstanding_extents, 4),
+            (self.inode_delalloc_bytes, 8),
+            (self.inode_csum_bytes, 8),
+            (sum(rsv, self.rsv_size), 8),
+            (sum(rsv, self.rsv_reserved), 8),
+        ];
+        (self.inode_span, self.inode_span_len) = span(&counters);
+        let handle = [
+            (self.trans_block_rsv, 8),
+            (self.trans_type, 4),
+            (self.trans_fs_info, 8),
+            (self.trans_adding_csums, 1),
+        ];
+        (self.trans_span, self.trans_span_len) = span(&handle);
+        self
+    }
+
     /// Nothing is known.
     pub const UNKNOWN: Self = {
         // SAFETY: every field is a plain integer; all-ones is a valid value of each, and equal to ABSENT.
         unsafe { core::mem::transmute([0xffu8; size_of::<Self>()]) }
     };
+}
+
+const fn sum(base: u32, field: u32) -> u32 {
+    if base == ABSENT || field == ABSENT { ABSENT } else { base + field }
+}
+
+/// Begin and length of the bytes that hold all fields, given as (offset, size).
+const fn span(fields: &[(u32, u32)]) -> (u32, u32) {
+    let (mut begin, mut end, mut index) = (u32::MAX, 0, 0);
+    while index < fields.len() {
+        let (offset, size) = fields[index];
+        if offset == ABSENT {
+            return (ABSENT, ABSENT);
+        }
+        if offset < begin {
+            begin = offset;
+        }
+        if offset + size > end {
+            end = offset + size;
+        }
+        index += 1;
+    }
+    // Whole words from an aligned begin.
+    begin &= !7;
+    let len = (end - begin + 7) & !7;
+    if len > MAX_SPAN { (ABSENT, ABSENT) } else { (begin, len) }
 }

@@ -28,6 +28,8 @@ pub struct Run {
     cpu: *mut CpuCell,
     /// Context, for stack walks.
     pub ctx: *mut core::ffi::c_void,
+    /// Process and thread id of the current task; 0 until [`Run::identify`].
+    pid_tgid: u64,
 }
 
 impl Run {
@@ -37,7 +39,20 @@ impl Run {
         let cpu = CPU.get_ptr_mut(0)?;
         // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
         unsafe { (*cpu).hits[hook as usize] += 1 };
-        Some(Self { hook, cpu, ctx: ctx.as_ptr() })
+        Some(Self { hook, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
+    }
+
+    /// Asks who runs, once for the whole run. Programs that drop most of their events do it after that.
+    #[inline(always)]
+    pub fn identify(mut self) -> Self {
+        self.pid_tgid = bpf_get_current_pid_tgid();
+        self
+    }
+
+    /// Process id in the upper half, thread id in the lower.
+    #[inline(always)]
+    pub fn pid_tgid(&self) -> u64 {
+        if self.pid_tgid != 0 { self.pid_tgid } else { bpf_get_current_pid_tgid() }
     }
 
     /// Counts a loss.
@@ -52,7 +67,7 @@ impl Run {
     /// Counts an inode that ended clean without a record.
     #[inline(always)]
     pub fn closed(&self) {
-        // SAFETY: only the program of the destroy signature writes it.
+        // SAFETY: this CPU's cell; two programs that interrupt one another could at worst lose a count of no consequence.
         unsafe { (*self.cpu).closed += 1 };
     }
 
@@ -83,7 +98,7 @@ impl Run {
             // SAFETY: plain helper.
             cpu: unsafe { bpf_get_smp_processor_id() } as u16,
             lost,
-            tid: bpf_get_current_pid_tgid() as u32,
+            tid: self.pid_tgid() as u32,
             fs,
             time: self.time(),
         }

@@ -4,7 +4,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::{
-    cell::{CHAIN_CELLS, ChainCell, INODE_CELLS, InodeCell, InodeKey},
+    cell::{CHAIN_CELLS, ChainCell, INODE_CELLS, InodeCell, InodeKey, QGROUP_CELLS},
     hook::HOOK_SLOTS,
     task::Stack,
 };
@@ -42,7 +42,11 @@ pub static LOST: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(crate::cells::FS_CELLS, 0);
 
-/// Chained counters, by a hash of the object address. The user side reads `links` and `value`.
+/// Chained counters of qgroups, by a hash of the object address.
+#[map]
+pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(QGROUP_CELLS, 0);
+
+/// Chained counters of space_infos, by a hash of the object address. The user side reads `links` and `value`.
 #[map]
 pub static CHAINS: Array<ChainCell> = Array::with_max_entries(CHAIN_CELLS, 0);
 
@@ -53,6 +57,10 @@ pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
 /// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
 #[map]
 pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);
+
+/// Entry 0: cells of [`INODES`] that were made and not removed, those that gave way included.
+#[map]
+pub static INODE_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Type strings of `btrfs_space_reservation`, by a hash of their address.
 #[map]

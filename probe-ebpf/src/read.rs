@@ -1,9 +1,15 @@
 //! The only place that reads kernel structs.
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::{
+    bpf_probe_read_kernel,
+    generated::{bpf_get_current_task, bpf_probe_read_kernel as bpf_probe_read_kernel_raw},
+};
 use probe_common::{
     claim::RsvType,
     fs::{Rsv, SpaceLevels},
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, COUNTERS_NOT_REGULAR, COUNTERS_VALID, Counters},
+    offsets::MAX_SPAN,
 };
 
 use crate::globals::{ABSENT, off};
@@ -21,6 +27,18 @@ pub fn at<T: Copy + Default>(base: u64, offset: usize) -> T {
     }
     // SAFETY: the helper checks the address and fails instead of faulting.
     unsafe { bpf_probe_read_kernel((base + offset as u64) as *const T) }.unwrap_or_default()
+}
+
+/// Reads into place, for what is too large for a program's stack; zeroes if the address cannot be read.
+///
+/// # Safety
+/// `to` points to writable room for a `T`, of which all-zero bytes are a value.
+#[inline(always)]
+pub unsafe fn into<T: Copy>(to: *mut T, base: u64, offset: usize) {
+    // The helper fails at addresses near zero, and a failed read leaves zeroes: no branch of our own.
+    let from = if offset == ABSENT { 0 } else { base + offset as u64 };
+    // SAFETY: the helper checks the source; the room is as promised.
+    let _ = unsafe { bpf_probe_read_kernel_raw(to.cast(), size_of::<T>() as u32, from as *const core::ffi::c_void) };
 }
 
 /// Reads a value, or says that it cannot be read.
@@ -66,6 +84,11 @@ pub fn root_fs_info(root: u64) -> u64 {
 /// Size and reserved bytes of a block_rsv.
 #[inline(always)]
 pub fn rsv(rsv: u64) -> Rsv {
+    // Neighbours in all kernels so far: one read instead of two, and both of the same moment.
+    if off!(rsv_reserved) == off!(rsv_size) + 8 {
+        let [size, reserved] = at::<[u64; 2]>(rsv, off!(rsv_size));
+        return Rsv { size, reserved };
+    }
     Rsv { size: at(rsv, off!(rsv_size)), reserved: at(rsv, off!(rsv_reserved)) }
 }
 
@@ -91,22 +114,46 @@ fn mapped_type(kernel: u8) -> u32 {
 
 /// The kernel's counters of an inode whose identity was checked by the caller.
 ///
-/// The block_rsv is read before the counters that define its size: a reservation publishes its extents before it
-/// adds its bytes, so bytes without extents are never just a reservation in flight.
-#[inline(always)]
-pub fn counters(inode: u64) -> Counters {
-    let block_rsv = inode + off!(inode_block_rsv) as u64;
-    let levels = rsv(block_rsv);
-    let mode: u16 = at(inode, off!(inode_vfs_inode) + off!(vfs_i_mode));
-    let inode_flags: u32 = at(inode, off!(inode_flags));
-    let mut flags = COUNTERS_VALID;
-    let regular = mode & S_IFMT == S_IFREG;
-    if !regular {
-        flags |= COUNTERS_NOT_REGULAR;
+/// One read where the fields lie close together: the copy then goes from the counters, which a reservation
+/// publishes first, to the block_rsv, to which it adds last, so bytes without extents are never just a reservation
+/// in flight that was read half. A function of its own, since the copy takes its share of a program's stack.
+#[inline(never)]
+pub fn counters(inode: u64, regular: bool) -> Counters {
+    let rsv_at = off!(inode_block_rsv);
+    let flags = if regular { COUNTERS_VALID } else { COUNTERS_VALID | COUNTERS_NOT_REGULAR };
+    let length = off!(inode_span_len);
+    if length != ABSENT {
+        let begin = off!(inode_span);
+        let mut span = MaybeUninit::<[u64; MAX_SPAN as usize / 8]>::uninit();
+        let bytes = span.as_mut_ptr().cast::<u8>();
+        let take = |field: usize| {
+            // SAFETY: `with_spans` made `begin` and `length` so that each of these fields lies within.
+            unsafe { bytes.add(field - begin).cast::<u64>().read_unaligned() }
+        };
+        // SAFETY: the helper checks the address and writes `length` bytes, at most MAX_SPAN.
+        let failed = unsafe {
+            bpf_probe_read_kernel_raw(
+                bytes.cast(),
+                length as u32,
+                (inode + begin as u64) as *const core::ffi::c_void,
+            )
+        };
+        if failed != 0 {
+            return Counters::default();
+        }
+        return Counters {
+            reserved: take(rsv_at + off!(rsv_reserved)),
+            size: take(rsv_at + off!(rsv_size)),
+            csum_bytes: if regular { take(off!(inode_csum_bytes)) } else { 0 },
+            delalloc_bytes: if regular { take(off!(inode_delalloc_bytes)) } else { 0 },
+            // SAFETY: as in `take`; four bytes of the span.
+            outstanding_extents: unsafe {
+                bytes.add(off!(inode_outstanding_extents) - begin).cast::<u32>().read_unaligned()
+            },
+            flags,
+        };
     }
-    if inode_flags & INODE_NODATASUM != 0 {
-        flags |= COUNTERS_NODATASUM;
-    }
+    let levels = rsv(inode + rsv_at as u64);
     Counters {
         reserved: levels.reserved,
         size: levels.size,
@@ -117,10 +164,20 @@ pub fn counters(inode: u64) -> Counters {
     }
 }
 
-/// Adds what costs another read and matters only at closings: whether this is a free-space-cache inode.
+/// Whether an inode is a regular file.
+#[inline(always)]
+pub fn is_regular(inode: u64) -> bool {
+    let mode: u16 = at(inode, off!(inode_vfs_inode) + off!(vfs_i_mode));
+    mode & S_IFMT == S_IFREG
+}
+
+/// Adds what costs more reads and matters only at closings: data checksums, free-space-cache inodes.
 #[inline(always)]
 pub fn counters_closing(inode: u64) -> Counters {
-    let mut counters = counters(inode);
+    let mut counters = counters(inode, is_regular(inode));
+    if at::<u32>(inode, off!(inode_flags)) & INODE_NODATASUM != 0 {
+        counters.flags |= COUNTERS_NODATASUM;
+    }
     let runtime: u64 = at(inode, off!(inode_runtime_flags));
     if off!(inode_free_space_bit) != ABSENT && runtime >> (off!(inode_free_space_bit) & 63) & 1 != 0 {
         counters.flags |= COUNTERS_FREE_SPACE;
@@ -141,13 +198,63 @@ pub fn space(sinfo: u64) -> SpaceLevels {
     }
 }
 
+/// What is wanted of a transaction handle.
+#[derive(Clone, Copy, Default)]
+pub struct Handle {
+    /// Its address; 0 if the task has none on this filesystem.
+    pub address: u64,
+    /// `block_rsv`
+    pub block_rsv: u64,
+    /// `type`
+    pub kind: u32,
+    /// `adding_csums`
+    pub adding_csums: bool,
+}
+
+/// Words of the read that takes what is wanted of a handle: the larger the read, the less is left of a program's
+/// stack of 512 bytes, all calls together.
+const HANDLE_WORDS: usize = 12;
+
 /// The transaction handle of the current task, if it belongs to this filesystem.
 ///
 /// `journal_info` serves other filesystems too, so it counts only if it points back to `fs_info`.
-#[inline(always)]
-pub fn handle(fs_info: u64) -> u64 {
+#[inline(never)]
+pub fn handle(fs_info: u64) -> Handle {
     // SAFETY: plain helper call.
-    let task = unsafe { aya_ebpf::helpers::generated::bpf_get_current_task() };
-    let handle: u64 = at(task, off!(task_journal_info));
-    if handle != 0 && at::<u64>(handle, off!(trans_fs_info)) == fs_info { handle } else { 0 }
+    let task = unsafe { bpf_get_current_task() };
+    let address: u64 = at(task, off!(task_journal_info));
+    if address == 0 {
+        return Handle::default();
+    }
+    let length = off!(trans_span_len);
+    if length <= HANDLE_WORDS * 8 {
+        let begin = off!(trans_span);
+        let mut span = MaybeUninit::<[u64; HANDLE_WORDS]>::uninit();
+        let bytes = span.as_mut_ptr().cast::<u8>();
+        // SAFETY: the helper checks the address and writes `length` bytes, at most those; `with_spans` made the
+        // span so that each of these fields lies within.
+        unsafe {
+            let from = (address + begin as u64) as *const core::ffi::c_void;
+            if bpf_probe_read_kernel_raw(bytes.cast(), length as u32, from) != 0
+                || bytes.add(off!(trans_fs_info) - begin).cast::<u64>().read_unaligned() != fs_info
+            {
+                return Handle::default();
+            }
+            return Handle {
+                address,
+                block_rsv: bytes.add(off!(trans_block_rsv) - begin).cast::<u64>().read_unaligned(),
+                kind: bytes.add(off!(trans_type) - begin).cast::<u32>().read_unaligned(),
+                adding_csums: bytes.add(off!(trans_adding_csums) - begin).read() != 0,
+            };
+        }
+    }
+    if at::<u64>(address, off!(trans_fs_info)) != fs_info {
+        return Handle::default();
+    }
+    Handle {
+        address,
+        block_rsv: at(address, off!(trans_block_rsv)),
+        kind: at(address, off!(trans_type)),
+        adding_csums: at::<u8>(address, off!(trans_adding_csums)) != 0,
+    }
 }

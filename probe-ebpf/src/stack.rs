@@ -1,7 +1,8 @@
 //! Kernel stacks. Keyed by a hash over all frames, frames sent once: no table of the kernel's that could drop or
 //! swap a stack on a collision.
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_stack};
+use aya_ebpf::helpers::generated::bpf_get_stack;
 use probe_common::{
+    claim::ClaimType,
     config::{STACKS_ALL, STACKS_OFF},
     header::RecordKind,
     loss::LossClass,
@@ -15,16 +16,29 @@ use crate::{
     maps::{STACK_SCRATCH, STACKS_SENT},
 };
 
-/// Which of a thread's contexts a stack stands for.
+/// Which of a thread's contexts a stack stands for: a slot of [`TaskCell::stacks`].
 #[derive(Clone, Copy)]
-pub enum Context {
-    /// Bytes were reserved for an inode.
-    Reserve = 0,
-    /// Bytes of an inode were released.
-    Release = 1,
-    /// A claim on a shared pool.
-    Claim = 2,
+pub struct Context(usize);
+
+/// Contexts of a thread: reserve and release of an inode, and of each kind of claim.
+pub const CONTEXTS: usize = 10;
+
+impl Context {
+    /// Bytes were reserved for an inode, or released.
+    #[inline(always)]
+    pub const fn delalloc(reserve: bool) -> Self {
+        Self(reserve as usize)
+    }
+
+    /// A claim was made, or given back.
+    #[inline(always)]
+    pub const fn claim(claim: ClaimType, reserve: bool) -> Self {
+        Self((claim as usize & 3) * 2 + 2 + reserve as usize)
+    }
 }
+
+/// A context that changes subvolume more often than this keeps its stack: the path through the code is the same.
+const SUBVOLUME_NS: u64 = 16_000_000;
 
 /// A stack taken at this very event; 0 if stacks are off or it could not be walked.
 #[inline(never)]
@@ -48,14 +62,14 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
     let now = run.time();
     // SAFETY: the cell is this thread's.
     unsafe {
-        let slot = &raw mut (*task).stacks[context as usize];
-        if (*slot).id != 0
-            && (*slot).root == root
-            && now.wrapping_sub((*slot).taken) < u64::from(config!(stack_renew_ms)) * 1_000_000
-        {
+        let slot = &raw mut (*task).stacks[context.0];
+        let age = now.wrapping_sub((*slot).taken);
+        let renew = u64::from(config!(stack_renew_ms)) * 1_000_000;
+        let keep = if (*slot).root == root { renew } else { SUBVOLUME_NS };
+        if (*slot).id != 0 && age < keep {
             return ((*slot).id, true);
         }
-        crate::cells::announce_task(run, task, bpf_get_current_pid_tgid());
+        crate::cells::announce_task(run, task, run.pid_tgid());
         let id = walk(run);
         (*slot).id = id;
         (*slot).root = root;
@@ -75,9 +89,14 @@ fn walk(run: &Run) -> u64 {
         return 0;
     }
     let frames = (bytes as u64 / 8).min(MAX_FRAMES as u64);
+    // SAFETY: as above.
+    unsafe { (*scratch).frames = frames };
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for frame in 0..MAX_FRAMES as u64 {
-        if frame >= frames {
+        // Read anew each time: a register would have another bound after each round, and the verifier would go on from
+        // here forty times for every place that takes a stack, which is too much for that of 6.1.
+        // SAFETY: the scratch is this run's.
+        if frame >= unsafe { (&raw const (*scratch).frames).read_volatile() } {
             break;
         }
         // SAFETY: below the array's length.
@@ -94,7 +113,6 @@ fn walk(run: &Run) -> u64 {
     // SAFETY: the scratch is one whole record.
     unsafe {
         (*scratch).id = id;
-        (*scratch).frames = frames;
         if run.emit_bytes(RecordKind::Stack, LossClass::Stack, 0, scratch.cast(), length) {
             let _ = STACKS_SENT.insert(&id, &1, 0);
         }

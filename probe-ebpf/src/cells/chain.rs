@@ -1,7 +1,7 @@
 //! Counters whose every change shows the value before it. Checked here, under the counter's own lock; only what
 //! says more than "the chain held" becomes a record.
 use probe_common::{
-    cell::{CHAIN_CELLS, ChainCell},
+    cell::{CHAIN_CELLS, ChainCell, QGROUP_CELLS},
     chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain, ChainCounter},
     header::RecordKind,
     loss::LossClass,
@@ -11,7 +11,7 @@ use super::{claim, spread};
 use crate::{
     emit::Run,
     globals::config,
-    maps::{CHAINS, FILESYSTEMS},
+    maps::{CHAINS, FILESYSTEMS, QGROUPS},
     stack,
 };
 
@@ -31,32 +31,44 @@ pub struct Change {
     pub diff: i64,
 }
 
+/// Slot `probe` of a counter, in the map of its kind.
+#[inline(always)]
+fn slot(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
+    let hash = (spread(key) >> 32) as u32;
+    if qgroup {
+        QGROUPS.get_ptr_mut((hash.wrapping_add(probe)) & (QGROUP_CELLS - 1))
+    } else {
+        CHAINS.get_ptr_mut((hash.wrapping_add(probe)) & (CHAIN_CELLS - 1))
+    }
+}
+
 /// Finds the cell of a counter, or takes one.
 #[inline(always)]
-fn cell_of(run: &Run, change: &Change) -> Option<*mut ChainCell> {
+fn cell_of(run: &Run, change: &Change, qgroup: bool) -> Option<*mut ChainCell> {
     // Kernel objects are at least 8-aligned: the low bits are free for the counter's number.
     let key = change.object | change.counter as u64;
-    let hash = (spread(key) >> (64 - CHAIN_CELLS.ilog2())) as u32;
     for probe in 0..PROBES {
-        let cell = CHAINS.get_ptr_mut((hash + probe) & (CHAIN_CELLS - 1))?;
+        let cell = slot(key, qgroup, probe)?;
         // SAFETY: an array entry stays.
         if unsafe { (*cell).key } == key {
             return Some(cell);
         }
     }
-    take(run, key, hash)
+    take(run, key, qgroup, change.fs)
 }
 
 #[inline(never)]
-fn take(run: &Run, key: u64, hash: u32) -> Option<*mut ChainCell> {
+fn take(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
     for probe in 0..PROBES {
-        let cell = CHAINS.get_ptr_mut((hash + probe) & (CHAIN_CELLS - 1))?;
+        let cell = slot(key, qgroup, probe)?;
         // SAFETY: array entries stay; the compare-and-swap decides who takes a cell. A cell of a filesystem
         // whose id is no longer current is dead.
         unsafe {
             let there = (*cell).key;
-            if (there == 0 || !current((*cell).fs)) && claim(&raw mut (*cell).key, there, key) {
-                (*cell).fs = 0;
+            let dead = (*cell).fs != 0 && !current((*cell).fs);
+            if (there == 0 || dead) && claim(&raw mut (*cell).key, there, key) {
+                // At once, so that nobody takes it for dead.
+                (*cell).fs = fs;
                 (*cell).links = 0;
                 return Some(cell);
             }
@@ -74,11 +86,11 @@ fn current(fs: u32) -> bool {
 
 /// Checks one link. Returns the cell's object flags.
 ///
-/// `flags` reads the object's own flags (type or qgroup id) and is called for a new object only, or for every
-/// link if the object can be replaced at the same address (`verify`).
+/// `flags` reads the object's own flags (type or qgroup id): for a new object, and for every link of a `qgroup`, which
+/// can be replaced by another at the same address.
 #[inline(always)]
-pub fn link(run: &Run, change: &Change, verify: bool, flags: impl Fn(u64) -> u64) -> u64 {
-    let Some(cell) = cell_of(run, change) else { return flags(change.object) };
+pub fn link(run: &Run, change: &Change, qgroup: bool, flags: impl Fn(u64) -> u64) -> u64 {
+    let Some(cell) = cell_of(run, change, qgroup) else { return flags(change.object) };
     let after = change.old.wrapping_add(change.diff as u64);
     let underflow = change.diff < 0 && change.old < change.diff.unsigned_abs();
     let overflow = change.diff > 0 && after < change.old;
@@ -88,7 +100,7 @@ pub fn link(run: &Run, change: &Change, verify: bool, flags: impl Fn(u64) -> u64
     unsafe {
         let fresh = (*cell).links == 0
             || (*cell).fs != change.fs
-            || (verify && (*cell).object_flags != flags(change.object));
+            || (qgroup && (*cell).object_flags != flags(change.object));
         if fresh {
             (*cell).fs = change.fs;
             (*cell).object_flags = flags(change.object);

@@ -82,8 +82,8 @@ pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     (state == STATE_FOLLOWED).then(|| id(slot, cell))
 }
 
-/// Applies the filter.
-#[inline(always)]
+/// Applies the filter. Rare, and its room on the stack must not lie under that of `announce`.
+#[inline(never)]
 fn decide(fs_info: u64) -> u32 {
     let wanted = config!(filter_fs);
     if wanted == 0 {
@@ -117,6 +117,10 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
             // SAFETY: array entries stay; the compare-and-swap decides who initialises.
             unsafe {
                 let there = (*cell).fs_info;
+                // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
+                if there == fs_info {
+                    return Some((slot, cell));
+                }
                 let takeable = if pass == 0 { there == 0 } else { (*cell).flags & FLAG_DYING != 0 };
                 if takeable && claim(&raw mut (*cell).fs_info, there, fs_info) {
                     if pass == 1 {
@@ -127,6 +131,9 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
                     if (*cell).state == STATE_FOLLOWED {
                         announce(run, fs_info, id(slot, cell), born);
                     }
+                    return Some((slot, cell));
+                }
+                if takeable && (*cell).fs_info == fs_info {
                     return Some((slot, cell));
                 }
             }
@@ -149,8 +156,8 @@ fn announce(run: &Run, fs_info: u64, id: u32, born: u32) {
         // SAFETY: the ring gave this room.
         unsafe {
             (*record).fs_info = fs_info;
-            (*record).fsid = read::at(devices, off!(fs_devices_fsid));
-            (*record).s_id = read::at(sb, off!(sb_s_id));
+            read::into(&raw mut (*record).fsid, devices, off!(fs_devices_fsid));
+            read::into(&raw mut (*record).s_id, sb, off!(sb_s_id));
             (*record).flags = flags;
             (*record).nodesize = read::at(fs_info, off!(fs_nodesize));
             (*record).sectorsize = read::at(fs_info, off!(fs_sectorsize));
@@ -220,4 +227,13 @@ pub fn fs_named(run: &Run, fs_info: u64, fs: u32) {
 pub fn current(cell: Option<*mut FsCell>, fs: u32) -> bool {
     // SAFETY: an array entry stays.
     cell.is_some_and(|cell| unsafe { (*cell).epoch + 1 == fs >> 8 && (*cell).fs_info != 0 })
+}
+
+/// True until the first commit that was seen: log replay is over after it.
+#[inline(always)]
+pub fn fs_young(id: u32) -> bool {
+    // SAFETY: an array entry stays.
+    FILESYSTEMS
+        .get_ptr_mut(id & (FS_CELLS - 1))
+        .is_some_and(|cell| unsafe { (*cell).flags } & FLAG_NAMED == 0)
 }

@@ -1,11 +1,14 @@
 //! Inodes: the chain of `outstanding_extents`, and a checked way from (root, number) to the kernel's inode.
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::bindings::BPF_NOEXIST;
 use probe_common::{
-    cell::{InodeCell, InodeKey},
+    cell::{INODE_CELLS, INODE_NOT_REGULAR, InodeCell, InodeKey},
     loss::LossClass,
 };
 
 use super::fs_id;
-use crate::{emit::Run, globals::config, maps::INODES, read};
+use crate::{emit::Run, globals::config, maps::{INODE_COUNT, INODES}, read};
 
 /// The cell of an inode, if there is one.
 #[inline(always)]
@@ -32,19 +35,43 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     {
         return None;
     }
-    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, reserves: 0, flags: 0 };
-    if INODES.insert(&key, &cell, 0).is_err() {
-        run.lost(LossClass::InodeCell);
-        return None;
+    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, chained: 0, flags: 0 };
+    // Never over a cell that another CPU made meanwhile: its memory could serve another inode while that CPU writes.
+    if INODES.insert(&key, &cell, u64::from(BPF_NOEXIST)).is_ok() {
+        count(1);
     }
-    INODES.get_ptr_mut(&key)
+    let made = INODES.get_ptr_mut(&key);
+    if made.is_none() {
+        run.lost(LossClass::InodeCell);
+    }
+    made
 }
 
-/// The kernel's inode behind a cell, if it still is this inode: memory of an inode may be used again.
+/// Removes the cell of an inode that is gone.
 #[inline(always)]
-pub fn checked_pointer(cell: *mut InodeCell, root: u64, ino: u64) -> u64 {
-    // SAFETY: an LRU entry may be given away under us, but stays readable for the run of a program.
-    let inode = unsafe { (*cell).inode };
+pub fn remove(root: u64, ino: u64) {
+    if INODES.remove(&InodeKey { root, ino }).is_ok() {
+        count(u64::MAX);
+    }
+}
+
+/// True if cells may have given way to others: an inode without one may then have had one.
+#[inline(always)]
+pub fn crowded() -> bool {
+    INODE_COUNT.get(0).is_some_and(|count| *count > u64::from(INODE_CELLS / 2))
+}
+
+#[inline(always)]
+fn count(change: u64) {
+    if let Some(count) = INODE_COUNT.get_ptr_mut(0) {
+        // SAFETY: the entry stays; all CPUs count.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(count, change) };
+    }
+}
+
+/// `inode` if it still is the inode of this root and number, else 0: memory of an inode may be used again.
+#[inline(always)]
+pub fn checked_pointer(inode: u64, root: u64, ino: u64) -> u64 {
     if inode != 0 && read::inode_ino(inode) == ino && read::inode_root(inode) == root { inode } else { 0 }
 }
 
@@ -55,8 +82,20 @@ pub fn adopt_pointer(inode: u64, root: u64, ino: u64) -> bool {
         return false;
     }
     if let Some(cell) = find(root, ino) {
-        // SAFETY: as above; a pointer is written whole.
-        unsafe { (*cell).inode = inode };
+        note_pointer(cell, inode);
     }
     true
+}
+
+/// Writes a pointer that was checked into a cell.
+#[inline(always)]
+fn note_pointer(cell: *mut InodeCell, inode: u64) {
+    // SAFETY: an LRU entry may be given away under us, but stays readable and writable for the run of a program; the
+    // pointer is written whole.
+    unsafe {
+        if !read::is_regular(inode) {
+            (*cell).flags |= INODE_NOT_REGULAR;
+        }
+        (*cell).inode = inode;
+    }
 }

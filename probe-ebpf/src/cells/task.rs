@@ -1,9 +1,9 @@
 //! Threads: what the current operation of a thread was granted, published and still holds.
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
+use aya_ebpf::helpers::generated::bpf_get_current_comm;
 use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
 
 use super::claim;
-use crate::{emit::Run, maps::TASKS};
+use crate::{emit::Run, maps::TASKS, stack::CONTEXTS};
 
 /// Number of cells. A cell is freed when the kernel frees the thread.
 pub const TASK_CELLS: u32 = 8192;
@@ -40,10 +40,20 @@ pub struct TaskCell {
     pub fallback: u64,
     /// Data bytes reserved for the current operation and neither spent nor given back.
     pub data_held: u64,
+    /// Bytes claimed for the local delayed refs of the thread's handle, not yet told.
+    pub local_claim: u64,
     /// Root (address) of the last change of `outstanding_extents`.
     pub mod_root: u64,
     /// Inode number of the last change of `outstanding_extents`.
     pub mod_ino: u64,
+    /// Its subvolume.
+    pub mod_objectid: u64,
+    /// Its address as far as known then; to be checked before use.
+    pub mod_inode: u64,
+    /// Its filesystem id.
+    pub mod_fs: u32,
+    /// Its cell's flags.
+    pub mod_flags: u32,
     /// Subvolume of the last publish since the data reservation.
     pub window_root: u64,
     /// Inode number of the last publish since the data reservation.
@@ -59,8 +69,8 @@ pub struct TaskCell {
     /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
     pub want_pointer: u32,
     reserved: u32,
-    /// Contexts: reserve, release, claim, other.
-    pub stacks: [ContextStack; 4],
+    /// By [`crate::stack::Context`].
+    pub stacks: [ContextStack; CONTEXTS],
 }
 
 /// Whatever was granted or refused last was not for the next tree block: a block is charged right before it is
@@ -87,7 +97,7 @@ fn slot_of(tid: u64, probe: u32) -> u32 {
 /// The current thread's cell. `None` in the idle task (interrupts) or if there is no room.
 #[inline(always)]
 pub fn get(run: &Run) -> Option<*mut TaskCell> {
-    let pid_tgid = bpf_get_current_pid_tgid();
+    let pid_tgid = run.pid_tgid();
     let tid = pid_tgid & 0xffff_ffff;
     if tid == 0 {
         return None;
@@ -125,10 +135,12 @@ fn get_slow(run: &Run, pid_tgid: u64) -> Option<*mut TaskCell> {
 }
 
 /// Sends the name of the thread if it is new or changed.
-#[inline(always)]
+#[inline(never)]
 pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
-    let comm = bpf_get_current_comm().unwrap_or_default();
-    let word = u64::from_le_bytes([comm[0], comm[1], comm[2], comm[3], comm[4], comm[5], comm[6], comm[7]]);
+    let mut comm = [0u64; 2];
+    // SAFETY: the helper writes at most the sixteen bytes.
+    unsafe { bpf_get_current_comm((&raw mut comm).cast(), size_of_val(&comm) as u32) };
+    let [word, rest] = comm;
     // SAFETY: the cell is this thread's.
     unsafe {
         if (*cell).comm == word {
@@ -141,7 +153,9 @@ pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
         unsafe {
             (*record).pid = (pid_tgid >> 32) as u32;
             (*record).reserved = 0;
-            (*record).comm = comm;
+            let to = (&raw mut (*record).comm).cast::<u64>();
+            to.write(word);
+            to.add(1).write(rest);
         }
     });
 }

@@ -1,6 +1,11 @@
 //! Programs that are attached to nothing: the auditor runs them on demand (`BPF_PROG_TEST_RUN`) to read the
 //! kernel's own counters at a quiet moment. Every pointer they are given is checked by content first.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+//!
+//! Written out instead of marked with the macro for raw tracepoints, whose programs return 0 whatever the function
+//! says: here the return value is the answer.
+use core::ffi::c_void;
+
+use aya_ebpf::programs::RawTracePointContext;
 use probe_common::{
     fs::LEVELS_AUDIT,
     header::RecordKind,
@@ -13,8 +18,10 @@ use super::levels;
 use crate::{cells, emit::Run, globals::off, read};
 
 /// Arguments: address of the inode, address of its root, inode number. Returns 1 if it was that inode.
-#[raw_tracepoint(tracepoint = "audit_inode")]
-pub fn audit_inode(ctx: RawTracePointContext) -> i32 {
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "raw_tp/audit_inode")]
+pub extern "C" fn audit_inode(ctx: *mut c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
     let Some(run) = Run::begin(HookId::AuditInode, &ctx) else { return 0 };
     let (inode, root, ino): (u64, u64, u64) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     if read::inode_ino(inode) != ino || read::inode_root(inode) != root {
@@ -45,13 +52,17 @@ pub fn audit_inode(ctx: RawTracePointContext) -> i32 {
 }
 
 /// Arguments: address of the fs_info, expected filesystem id. Returns 1 if it was that filesystem.
-#[raw_tracepoint(tracepoint = "audit_fs")]
-pub fn audit_fs(ctx: RawTracePointContext) -> i32 {
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "raw_tp/audit_fs")]
+pub extern "C" fn audit_fs(ctx: *mut c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
     let Some(run) = Run::begin(HookId::AuditFs, &ctx) else { return 0 };
     let fs_info: u64 = ctx.arg(0);
-    if cells::fs_id(&run, fs_info) != Some(ctx.arg(1)) {
+    let fs: u32 = ctx.arg(1);
+    // A filesystem that is torn down can be gone any moment, and its memory still looks like it.
+    if cells::fs_dying(fs) || cells::fs_id(&run, fs_info) != Some(fs) {
         return 0;
     }
-    levels::send(&run, &levels::Ask { fs: ctx.arg(1), why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
+    levels::send(&run, &levels::Ask { fs, why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
     1
 }

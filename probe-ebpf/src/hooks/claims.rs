@@ -9,11 +9,11 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::space::GROUP_METADATA;
+use super::{levels, space::GROUP_METADATA};
 use crate::{
     cells,
     emit::Run,
-    globals::{ABSENT, off},
+    globals::{ABSENT, config, off},
     read,
     stack::{self, Context},
 };
@@ -35,8 +35,15 @@ struct Payer {
 
 /// Type of a block_rsv, and its inode if it is an inode's.
 #[inline(always)]
-fn payer(rsv: u64) -> Payer {
-    let kind = if rsv == 0 { RsvType::None } else { read::rsv_type(rsv) };
+fn payer(fs_info: u64, rsv: u64) -> Payer {
+    let kind = if rsv == 0 {
+        RsvType::None
+    } else if rsv == fs_info + off!(fs_trans_block_rsv) as u64 {
+        // By far the most frequent one: its address says it.
+        RsvType::Trans
+    } else {
+        read::rsv_type(rsv)
+    };
     if kind as u32 == RsvType::Delalloc as u32 {
         let inode = rsv.wrapping_sub(off!(inode_block_rsv) as u64);
         return Payer {
@@ -48,32 +55,70 @@ fn payer(rsv: u64) -> Payer {
     Payer { kind, root: 0, ino: 0 }
 }
 
+/// A claim as the tracepoint shows it.
+#[derive(Clone, Copy)]
+pub struct Event {
+    /// Filesystem id.
+    pub fs: u32,
+    /// Which pool.
+    pub claim: ClaimType,
+    /// Address of the fs_info.
+    pub fs_info: u64,
+    /// The tracepoint's `val`.
+    pub value: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Claimed, or given back.
+    pub reserve: bool,
+}
+
+/// A claim on a handle's local delayed refs. It is given back whole by the same thread: such a pair says nothing
+/// and is not sent. Anything else is, beginning with the claim that was held back.
+#[inline(never)]
+pub fn local(run: &Run, event: &Event) {
+    let Some(task) = cells::task_cell(run) else {
+        send(run, event);
+        return;
+    };
+    // SAFETY: the cell is this thread's.
+    unsafe {
+        cells::paid_elsewhere(task);
+        let held_back = (*task).local_claim;
+        if config!(stream_all) != 0 {
+            send(run, event);
+        } else if !event.reserve && held_back == event.bytes {
+            (*task).local_claim = 0;
+        } else {
+            if held_back != 0 {
+                send(run, &Event { bytes: held_back, reserve: true, ..*event });
+            }
+            if !event.reserve {
+                send(run, event);
+            }
+            (*task).local_claim = if event.reserve { event.bytes } else { 0 };
+        }
+    }
+}
+
 /// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.
-#[inline(always)]
-pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, bytes: u64, reserve: bool) {
+#[inline(never)]
+pub fn send(run: &Run, event: &Event) {
+    let Event { fs, claim, fs_info, value, bytes, reserve } = *event;
     let handle = read::handle(fs_info);
-    let payer = payer(read::at(handle, off!(trans_block_rsv)));
+    let payer = payer(fs_info, handle.block_rsv);
     let mut flags = if reserve { CLAIM_RESERVE } else { 0 };
     let join = if off!(trans_join_mask) == ABSENT { TRANS_JOIN_6_1 } else { off!(trans_join_mask) as u32 };
-    if handle != 0 && read::at::<u32>(handle, off!(trans_type)) & join != 0 {
+    if handle.address != 0 && handle.kind & join != 0 {
         flags |= CLAIM_JOIN;
     }
-    let state: u64 = read::at(fs_info, off!(fs_flags));
-    if off!(fs_log_recovering_bit) != ABSENT && state >> (off!(fs_log_recovering_bit) & 63) & 1 != 0 {
+    if cells::fs_young(fs) && levels::log_recovering(fs_info) {
         flags |= CLAIM_LOG_RECOVERING;
     }
-    let pool = match claim {
-        ClaimType::Transaction => read::rsv(fs_info + off!(fs_trans_block_rsv) as u64),
-        ClaimType::DelayedItem | ClaimType::DelayedInode => {
-            read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64)
-        }
-        ClaimType::LocalDelayedRefs => Rsv::default(),
-    };
     let stack = match cells::task_cell(run) {
         Some(task) => {
             // SAFETY: the cell is this thread's.
             unsafe { cells::paid_elsewhere(task) };
-            stack::ordinary(run, task, Context::Claim, claim as u64).0
+            stack::ordinary(run, task, Context::claim(claim, reserve), 0).0
         }
         None => 0,
     };
@@ -84,12 +129,12 @@ pub fn send(run: &Run, fs: u32, fs_info: u64, claim: ClaimType, value: u64, byte
             (*record).flags = flags;
             (*record).value = value;
             (*record).bytes = bytes;
-            (*record).handle = handle;
+            (*record).handle = handle.address;
             (*record).payer = payer.kind as u32;
             (*record).reserved = 0;
             (*record).payer_root = payer.root;
             (*record).payer_ino = payer.ino;
-            (*record).pool = pool;
+            (*record).pool = Rsv::default();
             (*record).stack = stack;
         }
     });
@@ -124,14 +169,9 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
     let objectid = read::root_objectid(root);
     let state: u64 = read::at(root, off!(root_state));
     let shareable = state >> (off!(root_shareable_bit) & 63) & 1 != 0;
-    let adding_csums = handle != 0 && read::at::<u8>(handle, off!(trans_adding_csums)) != 0;
-    let from_trans = shareable || objectid == UUID_TREE || (adding_csums && objectid == CSUM_TREE);
-    let rsv: u64 = if from_trans {
-        read::at(handle, off!(trans_block_rsv))
-    } else {
-        read::at(root, off!(root_block_rsv))
-    };
-    let payer = payer(rsv);
+    let from_trans = shareable || objectid == UUID_TREE || (handle.adding_csums && objectid == CSUM_TREE);
+    let rsv: u64 = if from_trans { handle.block_rsv } else { read::at(root, off!(root_block_rsv)) };
+    let payer = payer(fs_info, rsv);
     let mut flags = if from_trans { BLOCK_FROM_TRANS } else { 0 };
     if let Some(task) = cells::task_cell(run) {
         // SAFETY: the cell is this thread's.

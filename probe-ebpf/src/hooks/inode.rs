@@ -5,12 +5,13 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     inode::{
-        COUNTERS_FREE_SPACE, InodeState, MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOD_UNFUNDED,
-        MOMENT_DESTROY, Mod,
+        COUNTERS_FREE_SPACE, Counters, InodeState, MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW,
+        MOD_UNFUNDED, MOMENT_DESTROY, Mod,
     },
     loss::LossClass,
 };
 
+use super::name;
 use crate::{
     cells::{self, TaskCell},
     emit::Run,
@@ -24,6 +25,7 @@ use crate::{
 #[raw_tracepoint(tracepoint = "btrfs_inode_mod_outstanding_extents")]
 pub fn mod_outstanding_extents(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = Run::begin(HookId::ModOutstanding, &ctx) {
+        let run = run.identify();
         let outstanding = if off!(mod_has_outstanding) == 1 { Some(ctx.arg::<u64>(3) as u32) } else { None };
         change(&run, ctx.arg(0), ctx.arg(1), ctx.arg::<u64>(2) as i32, outstanding);
     }
@@ -35,7 +37,8 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
     let Some(cell) = cells::inode_cell(run, root, ino) else { return };
     let task = cells::task_cell(run);
     let outstanding = shown.or_else(|| {
-        let inode = cells::checked_pointer(cell, root, ino);
+        // SAFETY: a live entry.
+        let inode = cells::checked_pointer(unsafe { (*cell).inode }, root, ino);
         if inode == 0 { None } else { read::try_at(inode, off!(inode_outstanding_extents)) }
     });
     let mut flags = 0;
@@ -45,7 +48,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
         if let Some(now) = outstanding {
             flags |= MOD_OUTSTANDING_KNOWN;
             let before = now.wrapping_sub(modification as u32);
-            expected = if (*cell).links == 0 { before } else { (*cell).outstanding };
+            expected = if (*cell).chained == 0 { before } else { (*cell).outstanding };
             if expected != before {
                 flags |= MOD_CHAIN_BREAK;
             }
@@ -53,8 +56,12 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
                 flags |= MOD_UNDERFLOW;
             }
             (*cell).outstanding = now;
-            (*cell).links += 1;
+            (*cell).chained = 1;
+        } else {
+            // 6.1 without the pointer: the next known value has no link to the last one.
+            (*cell).chained = 0;
         }
+        (*cell).links += 1;
     }
     let mut followed = false;
     if let Some(task) = task {
@@ -67,6 +74,10 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
     }
     if followed {
         flags |= MOD_UNFUNDED;
+    }
+    // SAFETY: a live entry.
+    if unsafe { (*cell).links } == name::AT_LINK {
+        name::send(run, cell, root, ino);
     }
     if flags & (MOD_CHAIN_BREAK | MOD_UNDERFLOW | MOD_UNFUNDED) != 0 || config!(stream_all) != 0 {
         let seen = Seen { ino, modification, outstanding: outstanding.unwrap_or(0), expected, flags };
@@ -85,6 +96,10 @@ unsafe fn publish(task: *mut TaskCell, cell: *mut InodeCell, root: u64, ino: u64
         cells::paid_elsewhere(task);
         (*task).mod_root = root;
         (*task).mod_ino = ino;
+        (*task).mod_objectid = (*cell).root;
+        (*task).mod_inode = (*cell).inode;
+        (*task).mod_fs = (*cell).fs;
+        (*task).mod_flags = (*cell).flags;
         (*task).last_mod = modification;
         if modification > 0 {
             (*task).fund_before = (*task).fund;
@@ -131,38 +146,41 @@ fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
     });
 }
 
-/// `trace_btrfs_inode_new(vfs_inode)`: end of `btrfs_create_new_inode`; hands out the pointer.
-#[raw_tracepoint(tracepoint = "btrfs_inode_new")]
-pub fn inode_new(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = Run::begin(HookId::InodeNew, &ctx) {
-        note(&run, read::inode_of_vfs(ctx.arg(0)), 0);
-    }
-    0
-}
-
 /// `trace_btrfs_inode_evict(vfs_inode)`: the start of `btrfs_evict_inode`; counters still change after it.
+///
+/// An inode that has no cell and holds nothing needs no check at its end: a drop of caches evicts a million of them.
+/// Unless its cell may have given way to another's: then the books have an account that its end must close.
 #[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
 pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = Run::begin(HookId::InodeEvict, &ctx) {
-        note(&run, read::inode_of_vfs(ctx.arg(0)), INODE_DYING);
+    let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
+    let inode = read::inode_of_vfs(ctx.arg(0));
+    let root = read::inode_root(inode);
+    // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
+    if root == 0 {
+        return 0;
+    }
+    let ino = read::inode_ino(inode);
+    let cell = match cells::find_inode(root, ino) {
+        Some(cell) => Some(cell),
+        None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(&run, root, ino),
+        None => None,
+    };
+    match cell {
+        // SAFETY: a live entry; pointer and flags are written whole.
+        Some(cell) => unsafe {
+            (*cell).inode = inode;
+            (*cell).flags |= INODE_DYING;
+        },
+        None => run.closed(),
     }
     0
 }
 
 #[inline(always)]
-fn note(run: &Run, inode: u64, flags: u32) {
-    let root = read::inode_root(inode);
-    // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
-    if root == 0 {
-        return;
-    }
-    if let Some(cell) = cells::inode_cell(run, root, read::inode_ino(inode)) {
-        // SAFETY: a live entry; pointer and flags are written whole.
-        unsafe {
-            (*cell).inode = inode;
-            (*cell).flags |= flags;
-        }
-    }
+fn holds_something(inode: u64) -> bool {
+    let Counters { reserved, size, csum_bytes, delalloc_bytes, outstanding_extents, .. } =
+        read::counters(inode, read::is_regular(inode));
+    reserved | size | csum_bytes | delalloc_bytes | u64::from(outstanding_extents) != 0
 }
 
 /// The end of an inode: `btrfs_qgroup_check_reserved_leak` in `btrfs_destroy_inode`. Every counter must be zero.
@@ -191,7 +209,7 @@ pub fn destroyed(run: &Run, inode: u64) {
         | qgroup_reserved
         | qgroup_size
         | new_delalloc;
-    if left == 0 && known.reserves == 0 && known.links == 0 && config!(stream_all) == 0 {
+    if left == 0 && known.links == 0 && !cells::inodes_crowded() && config!(stream_all) == 0 {
         // It never held anything: a count is enough.
         run.closed();
     } else {
@@ -215,5 +233,5 @@ pub fn destroyed(run: &Run, inode: u64) {
             }
         });
     }
-    let _ = crate::maps::INODES.remove(&probe_common::cell::InodeKey { root, ino });
+    cells::remove_inode(root, ino);
 }

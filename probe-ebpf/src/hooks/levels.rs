@@ -114,3 +114,9 @@ pub fn send(run: &Run, ask: &Ask) {
         }
     });
 }
+
+/// `BTRFS_FS_LOG_RECOVERING` is set.
+#[inline(always)]
+pub fn log_recovering(fs_info: u64) -> bool {
+    bit(read::at(fs_info, off!(fs_flags)), off!(fs_log_recovering_bit))
+}

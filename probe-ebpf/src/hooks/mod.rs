@@ -9,6 +9,7 @@ mod extent;
 mod inode;
 mod levels;
 mod life;
+mod name;
 mod reservation;
 mod space;
 mod ticket;

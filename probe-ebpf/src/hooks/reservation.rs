@@ -1,6 +1,7 @@
 //! `btrfs_space_reservation`: the ancestor of all ledgers of btrfs reservations.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
+    cell::INODE_NOT_REGULAR,
     claim::ClaimType,
     failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN, Enospc},
     header::RecordKind,
@@ -12,7 +13,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::GROUP_METADATA, ticket};
+use super::{claims, space::{GROUP_DATA, GROUP_METADATA, forget_data}, ticket};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -31,57 +32,57 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     if class == TypeClass::Ignored {
         return 0;
     }
+    let run = run.identify();
     let fs_info: u64 = ctx.arg(0);
     let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
     let value: u64 = ctx.arg(2);
     let bytes: u64 = ctx.arg(3);
     let reserve = ctx.arg::<u64>(4) as u32 != 0;
-    match class {
-        TypeClass::Delalloc => delalloc(&run, fs, value, bytes, reserve),
-        TypeClass::Transaction => {
-            claims::send(&run, fs, fs_info, ClaimType::Transaction, value, bytes, reserve)
+    let claim = match class {
+        TypeClass::Delalloc => {
+            delalloc(&run, fs, value, bytes, reserve);
+            return 0;
         }
+        TypeClass::Enospc => {
+            enospc(&run, fs, fs_info, value, bytes);
+            return 0;
+        }
+        TypeClass::Transaction => ClaimType::Transaction,
         TypeClass::LocalDelayedRefs => {
-            claims::send(&run, fs, fs_info, ClaimType::LocalDelayedRefs, value, bytes, reserve)
+            let claim = ClaimType::LocalDelayedRefs;
+            claims::local(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
+            return 0;
         }
-        TypeClass::DelayedItem => {
-            claims::send(&run, fs, fs_info, ClaimType::DelayedItem, value, bytes, reserve)
+        TypeClass::DelayedItem => ClaimType::DelayedItem,
+        TypeClass::DelayedInode => ClaimType::DelayedInode,
+        TypeClass::Unknown | TypeClass::Ignored => {
+            run.lost(LossClass::UnknownType);
+            return 0;
         }
-        TypeClass::DelayedInode => {
-            claims::send(&run, fs, fs_info, ClaimType::DelayedInode, value, bytes, reserve)
-        }
-        TypeClass::Enospc => enospc(&run, fs, fs_info, value, bytes),
-        TypeClass::Unknown | TypeClass::Ignored => run.lost(LossClass::UnknownType),
-    }
+    };
+    claims::send(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
     0
 }
 
 /// Bytes of an inode's block_rsv: after the change, outside all locks, with the inode's number but no subvolume.
 ///
 /// The subvolume is that of the last change of `outstanding_extents` by this thread on the same number.
-#[inline(always)]
+///
+/// A function of its own: what it and the claims keep on the stack would else add up.
+#[inline(never)]
 fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
     let task = cells::task_cell(run);
     let mut flags = if reserve { DELALLOC_RESERVE } else { 0 };
-    let mut counters = Counters::default();
+    let (mut inode, mut regular) = (0, false);
     let (mut root, mut fund_before, mut fund_after, mut published, mut stack) = (0, 0, 0, 0, 0);
     if let Some(task) = task {
         // SAFETY: the cell is this thread's; an inode cell stays readable for this run.
         unsafe {
-            if (*task).mod_ino == ino && (*task).mod_root != 0 {
-                if let Some(cell) = cells::inode_cell(run, (*task).mod_root, ino)
-                    && (*cell).fs == fs
-                {
-                    root = (*cell).root;
-                    flags |= DELALLOC_ROOT_KNOWN;
-                    let inode = cells::checked_pointer(cell, (*task).mod_root, ino);
-                    if inode != 0 {
-                        counters = read::counters(inode);
-                    }
-                    if reserve {
-                        (*cell).reserves += 1;
-                    }
-                }
+            if (*task).mod_ino == ino && (*task).mod_fs == fs {
+                root = (*task).mod_objectid;
+                flags |= DELALLOC_ROOT_KNOWN;
+                inode = cells::checked_pointer((*task).mod_inode, (*task).mod_root, ino);
+                regular = (*task).mod_flags & INODE_NOT_REGULAR == 0;
                 if reserve && (*task).last_mod > 0 {
                     flags |= DELALLOC_ORDER_KNOWN;
                     published = (*task).last_mod;
@@ -99,8 +100,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             }
             cells::paid_elsewhere(task);
             (*task).follow = (*task).follow.saturating_sub(1);
-            let context = if reserve { Context::Reserve } else { Context::Release };
-            let (id, representative) = stack::ordinary(run, task, context, root);
+            let (id, representative) = stack::ordinary(run, task, Context::delalloc(reserve), root);
             stack = id;
             if representative {
                 flags |= DELALLOC_STACK_REPRESENTATIVE;
@@ -120,7 +120,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             (*record).bytes = bytes;
             (*record).fund_before = fund_before;
             (*record).fund_after = fund_after;
-            (*record).counters = counters;
+            (*record).counters = if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
             (*record).flags = flags;
             (*record).published = published;
             (*record).stack = stack;
@@ -158,8 +158,12 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
         // SAFETY: the cell is this thread's.
         unsafe {
             (*task).fallback = if bytes == nodesize { 1 } else { 0 };
-            if space_flags & GROUP_METADATA != 0 && ticket::like_delalloc(bytes, nodesize) {
-                (*task).follow = cells::FOLLOW_EVENTS;
+            if space_flags & GROUP_METADATA != 0 {
+                if ticket::like_delalloc(bytes, nodesize) {
+                    (*task).follow = cells::FOLLOW_EVENTS;
+                }
+            } else if space_flags & GROUP_DATA != 0 {
+                forget_data(task);
             }
         }
     }

@@ -28,7 +28,7 @@ pub const GROUP_METADATA: u64 = 4;
 #[raw_tracepoint(tracepoint = "update_bytes_may_use")]
 pub fn update_bytes_may_use(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = Run::begin(HookId::BytesMayUse, &ctx) {
-        may_use(&run, ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i64);
+        may_use(&run.identify(), ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i64);
     }
     0
 }
@@ -89,6 +89,21 @@ pub unsafe fn hold_data(task: *mut cells::TaskCell, bytes: u64) {
         (*task).window_published = 0;
         (*task).window_root = 0;
         (*task).window_ino = 0;
+    }
+}
+
+/// A data reservation of the current thread failed: its operation holds none, if it goes on (NOCOW). What the cell
+/// has may come from a ticket of somebody else that was granted in this thread's context.
+///
+/// # Safety
+/// `task` is the current thread's cell.
+#[inline(always)]
+pub unsafe fn forget_data(task: *mut cells::TaskCell) {
+    // SAFETY: as promised.
+    unsafe {
+        (*task).data_held = 0;
+        (*task).window_known = 0;
+        (*task).window_published = 0;
     }
 }
 

@@ -11,7 +11,7 @@ use probe_common::{
 
 use super::{
     reservation::window_flags,
-    space::{GROUP_DATA, GROUP_METADATA, hold_data},
+    space::{GROUP_DATA, GROUP_METADATA, forget_data, hold_data},
 };
 use crate::{cells, emit::Run, globals::off, read, stack};
 
@@ -69,10 +69,12 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
                 } else if space_flags & GROUP_DATA != 0 {
                     hold_data(task, bytes);
                 }
-            } else if space_flags & GROUP_METADATA != 0
-                && like_delalloc(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize))))
-            {
-                (*task).follow = cells::FOLLOW_EVENTS;
+            } else if space_flags & GROUP_METADATA != 0 {
+                if like_delalloc(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))) {
+                    (*task).follow = cells::FOLLOW_EVENTS;
+                }
+            } else if space_flags & GROUP_DATA != 0 {
+                forget_data(task);
             }
         }
     }

@@ -123,9 +123,6 @@ pub(super) struct ReportOpts {
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
     formats: Vec<(Format, Option<Target>)>,
-    /// Attribute records and findings to the tests of xfstests
-    #[arg(long)]
-    fstests: bool,
     /// Let only findings of these kinds (with commas between) count for verdict and exit status
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
     fail_on: Vec<String>,
@@ -149,7 +146,6 @@ impl ReportOpts {
             outputs,
             style: terminal.style(),
             policy: Policy { fail_on, ignore: self.known_findings()? },
-            fstests: self.fstests,
         })
     }
 

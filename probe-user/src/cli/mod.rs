@@ -5,6 +5,7 @@
 //! completions are all made from the one description here.
 //!
 //! Refused: asking back, reading a configuration file, and a second name for any option.
+mod bench_floor;
 mod common;
 mod completions;
 mod demo;
@@ -53,6 +54,7 @@ enum Command {
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
+    BenchFloor(bench_floor::Args),
 }
 
 /// Something typed fits the syntax and means nothing: exit status 2.
@@ -101,6 +103,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
         Command::Schema(args) => args.print(),
         Command::Completions(args) => args.print(),
         Command::Man(args) => args.print(),
+        Command::BenchFloor(args) => args.run(),
     }
 }
 

@@ -19,9 +19,6 @@ pub(super) struct Args {
     /// Stop after this time, for example 90s, 10m or 1h30m
     #[arg(long, value_name = "D", value_parser = parse::duration, conflicts_with = "command")]
     duration: Option<Duration>,
-    /// Note the tests of xfstests in the recording
-    #[arg(long)]
-    fstests: bool,
     #[command(flatten)]
     capture: CaptureOpts,
     #[command(flatten)]
@@ -41,7 +38,7 @@ impl Args {
         Ok(SessionPlan {
             source: Source::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
-            goal: Goal::Record { file: self.output.clone(), fstests: self.fstests },
+            goal: Goal::Record { file: self.output.clone() },
             verbosity: terminal.verbose,
         })
     }

@@ -58,8 +58,6 @@ pub enum Goal {
     Record {
         /// Whereto.
         file: PathBuf,
-        /// Note the tests of xfstests in it.
-        fstests: bool,
     },
 }
 
@@ -130,8 +128,6 @@ pub struct ReportPlan {
     pub style: TextStyle,
     /// `--fail-on`, `--ignore`
     pub policy: Policy,
-    /// `--fstests`
-    pub fstests: bool,
 }
 
 /// What `doctor` shows.

@@ -69,7 +69,7 @@ fn watch_ends_on_a_signal_or_after_a_time() {
 fn filters_and_policy_arrive_as_typed() {
     let plan = plan(
         "btrfs-probe watch --fs /mnt --fs 2a6f7e80-ab5e-4c01-0203-0405060708ff --inode 257 --subvol 5 --fail-on \
-         leak,underflow --fail-on leak --fstests -q --color never",
+         leak,underflow --fail-on leak -q --color never",
     )
     .unwrap();
     assert_eq!(plan.filter.filesystems.len(), 2);
@@ -77,7 +77,6 @@ fn filters_and_policy_arrive_as_typed() {
     assert_eq!((plan.filter.inode, plan.filter.subvol), (Some(257), Some(5)));
     let Goal::Watch(report) = plan.goal else { panic!("watch watches") };
     assert_eq!(report.policy.fail_on, BTreeSet::from([FindingKind::Leak, FindingKind::Underflow]));
-    assert!(report.fstests);
     assert_eq!((report.style.color, report.style.detail), (ColorChoice::Never, Detail::Brief));
 }
 
@@ -99,8 +98,8 @@ fn outputs_go_where_they_were_sent() {
 #[test]
 fn a_recording_needs_no_capture_and_has_a_default_name() {
     assert_eq!(plan("btrfs-probe report --tier functions f").unwrap().source, Source::Recording("f".into()));
-    let goal = plan("btrfs-probe record --fstests").unwrap().goal;
-    assert_eq!(goal, Goal::Record { file: "btrfs-probe.rsv".into(), fstests: true });
+    let goal = plan("btrfs-probe record").unwrap().goal;
+    assert_eq!(goal, Goal::Record { file: "btrfs-probe.rsv".into() });
 }
 
 #[test]

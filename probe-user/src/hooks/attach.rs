@@ -103,19 +103,32 @@ impl Probe {
     }
 
     fn load_program(&mut self, name: &str) -> Result<(), String> {
-        self.program(name)?.load().map_err(|error| chain(&error))
+        let program = self.program(name)?;
+        program.load().map_err(|error| chain(&error))?;
+        // Kernels give up at a million: how far a program is from that is what tells of trouble to come.
+        if log::log_enabled!(log::Level::Info)
+            && let Ok(info) = program.info()
+        {
+            log::info!("{name}: {} instructions verified", info.verified_instruction_count().unwrap_or(0));
+        }
+        Ok(())
     }
 
     /// Attaches every hook of the plan that is not left out, in the plan's order.
     ///
-    /// A hook that the kernel refuses becomes a `failed` row; the others stay.
+    /// A hook that the kernel refuses becomes a `failed` row; the others stay. All are loaded before the first one
+    /// goes on: the verifier takes long, and while only some hooks are on, operations are seen by halves.
     ///
     /// # Errors
     /// Not one could be attached.
     pub fn attach(&mut self, plan: &[PlannedHook]) -> Result<Vec<HookRow>, AttachError> {
         let mut rows = Vec::with_capacity(plan.len());
+        let loaded: Vec<Result<(), String>> = plan
+            .iter()
+            .map(|hook| if hook.left_out.is_none() { self.load_program(hook.entry.program) } else { Ok(()) })
+            .collect();
         let mut last_error = String::from("all are left out on this kernel");
-        for hook in plan {
+        for (hook, loaded) in plan.iter().zip(loaded) {
             let mut row = HookRow {
                 id: hook.entry.hook.name().to_owned(),
                 kind: "raw_tracepoint".to_owned(),
@@ -124,7 +137,7 @@ impl Probe {
                 reason: hook.left_out.clone().unwrap_or_default(),
             };
             if hook.left_out.is_none() {
-                match self.attach_one(hook) {
+                match loaded.and_then(|()| self.attach_one(hook)) {
                     Ok(()) => row.state = HookState::Attached,
                     Err(error) => {
                         log::debug!("{}: {error}", hook.target);
@@ -141,7 +154,6 @@ impl Probe {
 
     fn attach_one(&mut self, hook: &PlannedHook) -> Result<(), String> {
         let name = hook.entry.program;
-        self.load_program(name)?;
         let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
         self.links.push((hook.entry.hook, name, link));
         self.programs.push((hook.entry.hook, name));

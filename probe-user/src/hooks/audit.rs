@@ -5,7 +5,7 @@ use aya::{
     maps::HashMap,
     programs::{RawTracePoint, RawTracePointRunOptions, TestRun},
 };
-use probe_common::cell::{InodeCell, InodeKey};
+use probe_common::cell::{INODE_CELLS, InodeCell, InodeKey};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
@@ -67,7 +67,8 @@ impl Probe {
         let cells: HashMap<_, [u64; KEY_WORDS], [u64; CELL_WORDS]> = HashMap::try_from(map).map_err(wrap)?;
         let mut inodes = Inodes::new();
         // Entries come and go under the iteration; one that is missed is not audited this time.
-        for entry in cells.iter() {
+        // The kernel begins anew where an entry is gone when its successor is asked for, hence the bound.
+        for entry in cells.iter().take(2 * INODE_CELLS as usize) {
             let Ok((key, value)) = entry else { continue };
             let (Ok(key), Ok(cell)) =
                 (InodeKey::read_from_bytes(key.as_bytes()), InodeCell::read_from_bytes(value.as_bytes()))

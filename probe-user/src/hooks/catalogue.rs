@@ -70,13 +70,6 @@ pub const CATALOGUE: &[Entry] = &[
         ],
     ),
     entry(
-        HookId::InodeNew,
-        "inode_new",
-        &["btrfs_inode_new"],
-        false,
-        &["inode_vfs_inode", "vfs_i_ino", "inode_root"],
-    ),
-    entry(
         HookId::ModOutstanding,
         "mod_outstanding_extents",
         &["btrfs_inode_mod_outstanding_extents"],

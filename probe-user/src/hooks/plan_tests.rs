@@ -5,7 +5,6 @@ use std::{fs::File, path::Path};
 use probe_common::hook::HookId;
 
 use super::*;
-use crate::hooks::catalogue;
 
 fn plan_of(kernel: &str) -> Vec<PlannedHook> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernels").join(kernel);
@@ -25,7 +24,7 @@ const KERNELS: [&str; 4] =
 fn every_hook_is_taken_on_every_kernel() {
     for kernel in KERNELS {
         let plan = plan_of(kernel);
-        assert_eq!(plan.len(), catalogue::CATALOGUE.len());
+        assert_eq!(plan.len(), CATALOGUE.len());
         for hook in &plan {
             assert_eq!(hook.left_out, None, "{} on {kernel}", hook.entry.program);
         }

@@ -150,7 +150,7 @@ impl Ledger {
         }
         match record {
             Record::LossSample(body) => return loss_sample(desk, body),
-            Record::Marker(body) => return marker(desk, body),
+            Record::Marker(body) => return marker(setup, desk, body),
             Record::Stack(body) => return desk.names.stack(body),
             Record::Warn(body) => return desk.statistics.warning(body.address, body.stack),
             Record::TaskSeen(body) => {
@@ -281,9 +281,12 @@ fn loss_sample(desk: &mut Desk, sample: &LossSample) {
     }
 }
 
-fn marker(desk: &mut Desk, marker: &Marker) {
+fn marker(setup: &Setup, desk: &mut Desk, marker: &Marker) {
     if marker.kind == MarkerKind::Attached as u32 {
-        desk.loss.attached();
+        // Books with an entry missing on one side are no books: then only what one record proves is judged.
+        if setup.required.iter().all(|hook| setup.attached.contains(hook)) {
+            desk.loss.attached();
+        }
     } else if marker.kind == MarkerKind::Detaching as u32 {
         desk.loss.detaching();
     }

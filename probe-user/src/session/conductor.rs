@@ -16,6 +16,8 @@ use crate::capture::session::CommandStatus;
 /// Time that a command gets to end after a signal to us, before it is killed by a second signal or left behind.
 const GRACE: Duration = Duration::from_secs(30);
 
+const NO_SIGNALS: &str = "cannot set up signal handling";
+
 /// What ended a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
@@ -35,6 +37,7 @@ impl Ended {
 }
 
 /// Signals that end a session in an orderly way.
+#[derive(Debug)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -59,22 +62,66 @@ impl Signals {
     }
 }
 
-/// A runtime for waiting; all the work is done elsewhere.
-///
-/// # Errors
-/// The system has no room for it.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot set up signal handling")
+/// Waits; all the work is done elsewhere.
+#[derive(Debug)]
+pub struct Conductor {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
 }
 
-/// Starts a command.
-///
-/// # Errors
-/// It cannot be started.
-pub fn start(command: &[OsString]) -> anyhow::Result<Child> {
+impl Conductor {
+    /// From here on signals no longer end the process: make it before anybody is told that the session has begun.
+    ///
+    /// # Errors
+    /// The system has no room for it.
+    pub fn new() -> anyhow::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context(NO_SIGNALS)?;
+        let signals = {
+            let _context = runtime.enter();
+            Signals::new().context(NO_SIGNALS)?
+        };
+        Ok(Self { runtime, signals })
+    }
+
+    /// Runs a command to its end, or until a signal to us, which is passed on to it.
+    ///
+    /// # Errors
+    /// It cannot be started, or not be waited for.
+    pub fn command(self, command: &[OsString], started: impl FnOnce()) -> anyhow::Result<Ended> {
+        let Self { runtime, signals } = self;
+        runtime.block_on(async {
+            let child = start(command)?;
+            started();
+            wait_for(child, signals).await
+        })
+    }
+
+    /// Waits for a time, or for ever, or for a signal to us.
+    #[must_use]
+    pub fn elapsed(self, time: Option<Duration>) -> Ended {
+        self.until(async {
+            match time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    /// Waits until `done` is ready, or for a signal to us.
+    #[must_use]
+    pub fn until(self, done: impl Future<Output = ()>) -> Ended {
+        let Self { runtime, mut signals } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                () = done => Ended::default(),
+                _ = signals.any() => Ended { command: None, interrupted: true },
+            }
+        })
+    }
+}
+
+fn start(command: &[OsString]) -> anyhow::Result<Child> {
     let (program, arguments) = command.split_first().context("there is no command to run")?;
     Command::new(program)
         .args(arguments)
@@ -82,12 +129,7 @@ pub fn start(command: &[OsString]) -> anyhow::Result<Child> {
         .with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
-/// Waits for the command, or for a signal to us, which is passed on to it.
-///
-/// # Errors
-/// Signals cannot be handled, or the command cannot be waited for.
-pub async fn command(mut child: Child) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new()?;
+async fn wait_for(mut child: Child, mut signals: Signals) -> anyhow::Result<Ended> {
     tokio::select! {
         status = child.wait() => return Ok(Ended { command: Some(status?), interrupted: false }),
         got = signals.any() => pass_on(&child, got),
@@ -109,35 +151,5 @@ fn pass_on(child: &Child, got: Signal) {
     if got != Signal::SIGINT || !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         // It may have ended meanwhile.
         let _ = kill(Pid::from_raw(pid), got);
-    }
-}
-
-/// Waits for a time, or for ever, or for a signal to us.
-///
-/// # Errors
-/// Signals cannot be handled.
-pub async fn elapsed(time: Option<Duration>) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new()?;
-    let sleep = async {
-        match time {
-            Some(time) => tokio::time::sleep(time).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = sleep => Ok(Ended::default()),
-        _ = signals.any() => Ok(Ended { command: None, interrupted: true }),
-    }
-}
-
-/// Waits until `done` is ready, or for a signal to us.
-///
-/// # Errors
-/// Signals cannot be handled.
-pub async fn until(done: impl Future<Output = ()>) -> anyhow::Result<Ended> {
-    let mut signals = Signals::new()?;
-    tokio::select! {
-        () = done => Ok(Ended::default()),
-        _ = signals.any() => Ok(Ended { command: None, interrupted: true }),
     }
 }

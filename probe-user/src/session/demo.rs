@@ -6,12 +6,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use probe_common::task::MarkerKind;
 
-use super::{bring_up::bring_up, conductor, consume, live, replay};
+use super::{
+    bring_up::bring_up,
+    conductor::{Conductor, Ended},
+    consume, live, names, replay,
+};
 use crate::{
     capture::file::RecordingReader,
     cli::{
@@ -64,14 +69,17 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     };
     let capture =
         CapturePlan { tier: TierChoice::Tracepoints, ring_bytes: RING_BYTES, stacks: StacksChoice::Auto };
+    let namer = names::namer(root);
     let mut attached = bring_up(root, capture, &filter, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
-    live::say_attached(plan, &attached);
-    let (capture, mut receiver) = live::start(attached)?;
+    let conductor = Conductor::new()?;
+    let announcement = live::attached_line(plan, &attached);
+    let (capture, mut receiver) = live::start(attached, namer, RING_BYTES)?;
+    live::say(&announcement);
     let stop = Arc::new(AtomicBool::new(false));
     let conductor = live::spawn("probe-conductor", move || {
         capture.marker(MarkerKind::CommandStart, "demo");
-        let result = conduct(&script, &stop);
+        let result = conduct(conductor, &script, &stop, capture.auditor());
         capture.marker(MarkerKind::CommandEnd, "demo");
         live::finish(&capture, None);
         capture.join();
@@ -82,44 +90,56 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     if interrupted {
         say("interrupted: everything the demo made is removed again; the report covers what ran");
     }
-    live::deliver(report, &receiver, &books, &conductor::Ended::default(), false)
+    live::deliver(report, &receiver, &books, &Ended::default(), false)
 }
 
 /// Runs the script; a signal sets its stop flag, and it then cleans up by itself. True if that happened.
-fn conduct(script: &DemoPlan, stop: &Arc<AtomicBool>) -> anyhow::Result<bool> {
-    let runtime = conductor::runtime()?;
+fn conduct(
+    conductor: Conductor,
+    script: &DemoPlan,
+    stop: &Arc<AtomicBool>,
+    audit: impl Fn() + Send + 'static,
+) -> anyhow::Result<bool> {
     let script = script.clone();
     let flag = Arc::clone(stop);
-    runtime.block_on(async {
-        let mut work = tokio::task::spawn_blocking(move || script.run(&flag, &mut progress));
-        let ended = {
-            let done = async {
-                // The result is taken below; here only its arrival counts.
-                while !work.is_finished() {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                }
-            };
-            conductor::until(done).await?
-        };
-        if ended.interrupted {
-            stop.store(true, Ordering::SeqCst);
+    let work = live::spawn("probe-workload", move || script.run(&flag, &mut |step| progress(step, &audit)))?;
+    let ended = conductor.until(async {
+        // The result is taken below; here only its arrival counts.
+        while !work.is_finished() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let report = (&mut work).await.context("the demo's workload ended by a defect")??;
-        Ok(ended.interrupted || report.interrupted)
-    })
+    });
+    if ended.interrupted {
+        stop.store(true, Ordering::SeqCst);
+    }
+    let report = work.join().map_err(|_| anyhow::anyhow!("the demo's workload ended by a defect"))??;
+    Ok(ended.interrupted || report.interrupted)
 }
 
-fn progress(step: Step) {
-    if let StepState::Done { detail, elapsed } = step.state {
-        let line = format!(
-            "  {:>2}/{} {} ({:.1} s): {}",
-            step.index,
-            step.total,
-            step.title,
-            elapsed.as_secs_f64(),
-            detail
-        );
-        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+/// Audits before the last step, so that a difference between two of them can only be the kernel's own work.
+const AUDITS: u32 = 3;
+const BETWEEN_AUDITS: Duration = Duration::from_millis(150);
+
+fn progress(step: Step, audit: &impl Fn()) {
+    match step.state {
+        // The last step unmounts: the books are compared with the kernel's figures while these are still there.
+        StepState::Started if step.index == step.total => {
+            for _ in 0..AUDITS {
+                audit();
+                std::thread::sleep(BETWEEN_AUDITS);
+            }
+        }
+        StepState::Started => {}
+        StepState::Done { detail, elapsed } => {
+            let line = format!(
+                "  {:>2}/{} {} ({:.1} s): {detail}\n",
+                step.index,
+                step.total,
+                step.title,
+                elapsed.as_secs_f64()
+            );
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
     }
 }
 

@@ -6,14 +6,14 @@ use probe_common::task::MarkerKind;
 
 use super::{
     bring_up::{Attached, bring_up, places},
-    conductor::{self, Ended},
+    conductor::{Conductor, Ended},
     consume::{self, Announcer, Books},
     facts, names,
 };
 use crate::{
     capture::{
         file::{RecordingWriter, WriterOptions},
-        live::{LiveCapture, LiveOptions},
+        live::{LiveCapture, LiveOptions, Namer},
         session::{HookState, SessionEnd},
         stream::{BatchReceiver, Source as _},
     },
@@ -42,29 +42,49 @@ const ROOT: &str = "/";
 /// One sentence.
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
+    let ring_bytes = capture.ring_bytes;
+    let namer = names::namer(Path::new(ROOT));
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
-    say_attached(plan, &attached);
-    let (capture, receiver) = start(attached)?;
+    let conductor = Conductor::new()?;
+    let announcement = attached_line(plan, &attached);
+    let (capture, receiver) = start(attached, namer, ring_bytes)?;
+    // A file that cannot be made is found out before the command runs, not beside it.
+    let writer = match &plan.goal {
+        Goal::Record { file } => {
+            Some(RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?)
+        }
+        _ => None,
+    };
+    say(&announcement);
     let until = until.clone();
     // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
     let conductor = spawn("probe-conductor", move || {
-        let ended = conduct(&capture, &until);
+        let ended = conduct(&capture, conductor, &until);
         finish(&capture, ended.as_ref().ok());
         capture.join();
         ended
     })?;
-    consume(plan, receiver, conductor)
+    match writer {
+        Some(writer) => record(writer, receiver, conductor),
+        None => consume(plan, receiver, conductor),
+    }
 }
 
-/// Starts to drain the ring of an attached probe.
-pub(super) fn start(attached: Attached) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
+/// Starts to drain the ring of an attached probe. The namer is made before the hooks go on: it reads the kernel's symbols
+/// for longer than a full load takes to fill the ring.
+pub(super) fn start(
+    attached: Attached,
+    namer: Namer,
+    ring_bytes: u32,
+) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
     let Attached { probe, header } = attached;
     let options = LiveOptions {
         depth: DEPTH,
-        namer: names::namer(Path::new(ROOT)),
+        namer,
+        ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
         audit_inodes: AUDIT_INODES,
         root: ROOT.into(),
     };
@@ -97,8 +117,8 @@ pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line when the hooks are on: whoever started us may begin now.
-pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
+/// One line for when the hooks are on and signals are caught: whoever started us may begin now.
+pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
     let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
     let all = attached.header.hooks.len();
     let end = match &plan.source {
@@ -111,23 +131,54 @@ pub(super) fn say_attached(plan: &SessionPlan, attached: &Attached) {
     if attached.header.filesystems.is_empty() {
         text.push_str("btrfs-probe: no btrfs is mounted yet\n");
     }
-    // Nobody to read it is no reason to stop.
+    text
+}
+
+/// To standard error; nobody to read it is no reason to stop.
+pub(super) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn conduct(capture: &LiveCapture, until: &Until) -> anyhow::Result<Ended> {
-    let runtime = conductor::runtime()?;
+fn conduct(capture: &LiveCapture, conductor: Conductor, until: &Until) -> anyhow::Result<Ended> {
     match until {
-        Until::Command(command) => runtime.block_on(async {
-            let child = conductor::start(command)?;
-            capture.marker(MarkerKind::CommandStart, "");
-            let ended = conductor::command(child).await;
+        Until::Command(command) => {
+            let ended = conductor.command(command, || capture.marker(MarkerKind::CommandStart, ""));
             capture.marker(MarkerKind::CommandEnd, "");
             ended
-        }),
-        Until::Elapsed(time) => runtime.block_on(conductor::elapsed(Some(*time))),
-        Until::Signal => runtime.block_on(conductor::elapsed(None)),
+        }
+        Until::Elapsed(time) => Ok(conductor.elapsed(Some(*time))),
+        Until::Signal => Ok(conductor.elapsed(None)),
     }
+}
+
+/// Writes the stream to a file to its end.
+fn record(
+    mut writer: RecordingWriter,
+    mut receiver: BatchReceiver,
+    conductor: JoinHandle<anyhow::Result<Ended>>,
+) -> anyhow::Result<ExitStatus> {
+    consume::into_file(&mut receiver, &mut writer);
+    let end = receiver.end().cloned().unwrap_or_default();
+    let finished = writer.finish(end)?;
+    let ended = joined(conductor)?;
+    let status = &finished.status;
+    let text = match &status.stopped {
+        None => format!("{} records in {}", status.records, finished.path.display()),
+        Some(why) => format!(
+            "{} holds the first {} records; {} could not be written: {why}",
+            finished.path.display(),
+            status.records,
+            status.lost
+        ),
+    };
+    let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
+    let full = status.stopped.is_some();
+    let status = ended.command.map_or(0, exit::command_status);
+    Ok(match status {
+        _ if full => ExitStatus::Failed,
+        0 => ExitStatus::Clean,
+        status => ExitStatus::Command(status),
+    })
 }
 
 /// Consumes the stream to its end and delivers what was asked for.
@@ -137,31 +188,8 @@ fn consume(
     conductor: JoinHandle<anyhow::Result<Ended>>,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
-        Goal::Record { file, .. } => {
-            let mut writer = RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?;
-            consume::into_file(&mut receiver, &mut writer);
-            let end = receiver.end().cloned().unwrap_or_default();
-            let finished = writer.finish(end)?;
-            let ended = joined(conductor)?;
-            let status = &finished.status;
-            let text = match &status.stopped {
-                None => format!("{} records in {}", status.records, finished.path.display()),
-                Some(why) => format!(
-                    "{} holds the first {} records; {} could not be written: {why}",
-                    finished.path.display(),
-                    status.records,
-                    status.lost
-                ),
-            };
-            let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
-            let full = status.stopped.is_some();
-            let status = ended.command.map_or(0, exit::command_status);
-            Ok(match status {
-                _ if full => ExitStatus::Failed,
-                0 => ExitStatus::Clean,
-                status => ExitStatus::Command(status),
-            })
-        }
+        // It has a writer, and goes to `record`.
+        Goal::Record { .. } => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
             let books = consume::into_books(&mut receiver, |_, _| {});
             let ended = joined(conductor)?;

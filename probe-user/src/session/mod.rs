@@ -4,7 +4,7 @@
 //! demo), `consume` feeds the stream to the books or to a file, `facts` collects what a report needs besides the
 //! books. A recording goes the same way, without the first two.
 mod bring_up;
-mod conductor;
+pub(crate) mod conductor;
 mod consume;
 mod demo;
 mod doctor;

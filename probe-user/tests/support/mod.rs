@@ -1,26 +1,48 @@
 //! What the live tests share: asking for root, running one at a time, and looking for what was left behind.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
+    clippy::print_stdout,
     clippy::print_stderr,
+    clippy::panic,
     clippy::expect_used,
     reason = "tests say why they skip, and may fail by panicking"
 )]
+pub mod load;
+pub mod probe;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::fcntl::{Flock, FlockArg};
 use probe_user::workload::ioctl::loopdev;
 use probe_user::workload::loopfs::FOLDER_PREFIX;
 use probe_user::workload::mounts;
 
-/// Root, and the only live test of this binary that runs now; `None` (after saying so) without root.
-pub fn live() -> Option<MutexGuard<'static, ()>> {
+/// The right to disturb the kernel, held by one test of all binaries at a time: each watches all of it.
+#[derive(Debug)]
+pub struct Alone {
+    _threads: MutexGuard<'static, ()>,
+    _processes: Flock<fs::File>,
+}
+
+/// Root, btrfs, and the only live test that runs now; `None` (after saying so) where that cannot be had.
+pub fn live() -> Option<Alone> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: needs root");
         return None;
     }
-    Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if !known.lines().any(|line| line.split_whitespace().next_back() == Some("btrfs")) {
+        eprintln!("SKIPPED: this kernel has no btrfs");
+        return None;
+    }
+    let threads = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = std::env::temp_dir().join("btrfs-probe-live-tests.lock");
+    let file = fs::File::options().write(true).create(true).truncate(false).open(path).expect("lock file");
+    let processes = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("lock");
+    Some(Alone { _threads: threads, _processes: processes })
 }
 
 /// Everything that process `pid` made and that is still there: mounts, attached loop devices, temp folders. Other

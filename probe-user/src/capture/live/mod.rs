@@ -36,6 +36,8 @@ pub struct LiveOptions {
     pub depth: usize,
     /// Names addresses.
     pub namer: Namer,
+    /// Bytes of the ring.
+    pub ring_bytes: usize,
     /// Inodes looked at per audit at most.
     pub audit_inodes: usize,
     /// Where `/sys` is.
@@ -50,7 +52,8 @@ pub struct LiveCapture {
 }
 
 impl LiveCapture {
-    /// Begins to drain the ring of an attached probe. The stream begins with the marker `Attached`.
+    /// Begins to drain the ring of an attached probe. The stream begins with what the ring holds
+    /// already, and then the marker `Attached`.
     ///
     /// # Errors
     /// The ring was taken already, or no thread can be made.
@@ -78,6 +81,14 @@ impl LiveCapture {
     /// Asks for a look at the kernel's own figures, of all filesystems that are followed.
     pub fn audit(&self) {
         let _ = self.requests.send(Request::Audit);
+    }
+
+    /// Asks for audits from elsewhere, for example from a workload at its quiet points.
+    pub fn auditor(&self) -> impl Fn() + Send + use<> {
+        let requests = self.requests.clone();
+        move || {
+            let _ = requests.send(Request::Audit);
+        }
     }
 
     /// Audits, detaches, drains what is left and ends the stream with `end`, completed by counts and losses.

@@ -78,6 +78,10 @@ impl Drain {
 
     /// Runs until asked to stop, or until nobody consumes the stream any more.
     pub fn run(mut self, requests: &Receiver<Request>) {
+        // What lies in the ring by now may be from before the last hook went on: it comes before the marker.
+        if self.drain().is_err() {
+            return;
+        }
         self.mark(MarkerKind::Attached, "");
         let mut sampled = Instant::now();
         let mut wait = BUSY;
@@ -112,9 +116,11 @@ impl Drain {
         }
     }
 
-    /// Empties the ring into batches. Returns the number of records.
+    /// Empties the ring into batches, but takes no more than it can hold once: a ring that fills as fast as it is
+    /// emptied must not keep requests waiting. Returns the number of records.
     fn drain(&mut self) -> Result<u64, Closed> {
         let before = self.records;
+        let mut taken = 0;
         loop {
             let mut more = false;
             while let Some(item) = self.ring.next() {
@@ -135,10 +141,13 @@ impl Drain {
                     break;
                 }
             }
-            if !more {
+            taken += self.batch.bytes().len();
+            if more {
+                self.flush()?;
+            }
+            if !more || taken >= self.options.ring_bytes {
                 return Ok(self.records - before);
             }
-            self.flush()?;
         }
     }
 
@@ -234,7 +243,8 @@ impl Drain {
         self.drain()?;
         let misses = self.probe.recursion_misses();
         self.probe.detach();
-        self.drain()?;
+        // Nobody writes any more.
+        while self.drain()? > 0 {}
         self.sample();
         self.flush()?;
         let counts = self.probe.counts().unwrap_or_default();

@@ -65,7 +65,7 @@ impl KernelTypes {
             Ok(map) => offsets.rsv_type_map = map,
             Err(reason) => missing.push(MissingField { name: RSV_TYPE_MAP, reason }),
         }
-        ResolvedOffsets { offsets, missing }
+        ResolvedOffsets { offsets: offsets.with_spans(), missing }
     }
 
     fn number(&self, source: Source) -> Result<u32, String> {

@@ -1,0 +1,341 @@
+//! Which filesystem, and what happens to it: mounts, remounts, new filesystems in old places, limits, aborts.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "a failing test should show what was seen")]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use probe_user::workload::loopfs::{Fsid, LoopFs, LoopFsOptions};
+use probe_user::workload::mix::MixReport;
+use probe_user::workload::ops::{Abilities, OpOutcome, TWINS, shared_name};
+use serde_json::Value;
+use support::load::{beside, filesystem, operate};
+use support::probe::{self, Done, RING, assert_clean, assert_silent, list, lives, number};
+use tempfile::TempDir;
+
+const ALL: Abilities = Abilities { quota: false, balance: true, remount: true, fill: true };
+
+/// Watches `uuid` while `body` runs.
+fn watched<T>(uuid: &str, body: impl FnOnce() -> T) -> (Done, T) {
+    let session = probe::attached(&["watch", "--fs", uuid, "--ring-size", RING]);
+    let result = body();
+    (session.interrupt(), result)
+}
+
+/// All that an unmounted filesystem still claimed when it ended.
+fn assert_empty(fs: &Value) {
+    assert_eq!(fs["ended"], true, "{fs}");
+    assert_eq!(fs["inodes"], 0, "{fs}");
+    let space = fs["space"].as_object().unwrap();
+    assert!(!space.is_empty(), "its last levels were not read: {fs}");
+    for (name, levels) in space {
+        assert_eq!(levels["bytes_may_use"], 0, "{name}: {levels}");
+        assert_eq!(levels["bytes_reserved"], 0, "{name}: {levels}");
+    }
+}
+
+#[test]
+fn only_the_filesystem_named_is_followed() {
+    let Some(_alone) = support::live() else { return };
+    let (one, two) = (filesystem(256), filesystem(256));
+    beside(&[one.path(), two.path()], || {
+        let uuid = one.fsid().to_string();
+        for name in [one.path().to_str().unwrap(), &uuid, one.device().to_str().unwrap()] {
+            let done = probe::run(&["watch", "--duration", "2s", "--ring-size", RING, "--fs", name]);
+            assert_clean(&done);
+            let followed: Vec<&Value> = list(&done.report()["filesystems"]).iter().collect();
+            assert_eq!(followed.len(), 1, "--fs {name}: {followed:?}");
+            assert_eq!(followed[0]["uuid"], uuid.as_str());
+            assert_eq!(followed[0]["mounts"][0], one.path().to_str().unwrap());
+            assert!(
+                list(&followed[0]["chains"]).iter().map(|chain| number(&chain["links"])).sum::<i64>() > 100
+            );
+        }
+    });
+}
+
+#[test]
+fn an_unmount_closes_every_account() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(320);
+    let uuid = fs.fsid().to_string();
+    // Dirty files and held chunks from before, of which the openings are not known.
+    operate(fs.path(), ALL, 2, 200, &[]);
+    let (done, ()) = watched(&uuid, || {
+        operate(fs.path(), ALL, 4, 600, &[]);
+        fs.umount().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    });
+    assert_clean(&done);
+    let [life] = lives(done.report(), &uuid)[..] else { panic!("{:?}", done.report) };
+    assert_eq!(life["born"], false);
+    assert!(number(&life["inodes_closed"]) > 10, "{life}");
+    assert_empty(life);
+}
+
+#[test]
+fn a_remount_is_no_end() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let uuid = fs.fsid().to_string();
+    let (done, ()) = watched(&uuid, || {
+        for round in 0..5 {
+            operate(fs.path(), Abilities::default(), 1, 20, &["buffered", "small", "truncate"]);
+            fs.remount(true).unwrap();
+            fs.remount(false).unwrap();
+            std::fs::write(fs.path().join(format!("after{round}")), vec![1; 100_000]).unwrap();
+        }
+    });
+    assert_clean(&done);
+    let [life] = lives(done.report(), &uuid)[..] else { panic!("{:?}", done.report) };
+    assert_eq!((&life["ended"], &life["aborted"]), (&Value::Bool(false), &Value::Bool(false)));
+}
+
+#[test]
+fn many_quick_mounts_are_as_many_lives() {
+    const MOUNTS: usize = 50;
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(160);
+    let uuid = fs.fsid().to_string();
+    fs.umount().unwrap();
+    let (done, ()) = watched(&uuid, || {
+        for round in 0..MOUNTS {
+            fs.mount().unwrap();
+            std::fs::write(fs.path().join("file"), vec![round as u8; 200_000]).unwrap();
+            fs.umount().unwrap();
+        }
+    });
+    assert_clean(&done);
+    let all = lives(done.report(), &uuid);
+    assert_eq!(all.len(), MOUNTS);
+    for life in all {
+        assert_eq!(life["born"], true, "{life}");
+        assert_empty(life);
+    }
+}
+
+/// Release hooks go on before reserve hooks: what is mounted and used in between has no complete books.
+#[test]
+fn a_filesystem_mounted_while_the_hooks_go_on_is_not_taken_for_born() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(160);
+    let uuid = fs.fsid().to_string();
+    operate(fs.path(), Abilities::default(), 1, 10, &["twins"]);
+    fs.umount().unwrap();
+    let work = || {
+        fs.mount().unwrap();
+        for index in 0..20 {
+            std::fs::write(fs.path().join(format!("f{index}")), vec![1; 300_000]).unwrap();
+        }
+        fs.umount().unwrap();
+    };
+    for _ in 0..2 {
+        let mut session = probe::start(&["watch", "--fs", &uuid, "--ring-size", RING]);
+        let begun = Instant::now();
+        // Long enough for the hooks of an unoptimised program.
+        while begun.elapsed() < Duration::from_secs(4) {
+            work();
+        }
+        session.wait_for("attached,");
+        work();
+        let done = session.interrupt();
+        assert_clean(&done);
+        assert!(lives(done.report(), &uuid).len() > 3, "{:?}", done.report);
+    }
+}
+
+/// A new filesystem on the same device gets the fs_info's address of the old one more often than not.
+#[test]
+fn a_new_filesystem_on_the_same_device_is_another_one() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(160);
+    let mut uuids = vec![fs.fsid().to_string()];
+    let session = probe::attached(&["watch", "--ring-size", RING]);
+    for _ in 0..4 {
+        operate(fs.path(), Abilities::default(), 2, 60, &["buffered", "small", "twins"]);
+        fs.umount().unwrap();
+        let uuid = Fsid::random().unwrap().to_string();
+        let made = Command::new("mkfs.btrfs")
+            .args(["-q", "-f", "-K", "-U", &uuid])
+            .arg(fs.device())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        fs.mount().unwrap();
+        uuids.push(uuid);
+    }
+    fs.umount().unwrap();
+    let done = session.interrupt();
+    assert_clean(&done);
+    for (index, uuid) in uuids.iter().enumerate() {
+        let [life] = lives(done.report(), uuid)[..] else { panic!("{uuid}: {:?}", done.report) };
+        assert_eq!(life["born"], index > 0, "{life}");
+        assert_empty(life);
+    }
+}
+
+#[test]
+fn equal_inode_numbers_in_two_subvolumes_are_two_inodes() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let uuid = fs.fsid().to_string();
+    let (done, ()) = watched(&uuid, || {
+        operate(fs.path(), Abilities::default(), 2, 100, &["twins", "snapshot", "subvol"]);
+        // Left dirty, so that both hold something when the session ends.
+        for twin in TWINS {
+            let file = File::options().write(true).open(fs.path().join(twin).join(shared_name(0))).unwrap();
+            file.write_all_at(&[7; 300_000], 0).unwrap();
+        }
+    });
+    assert_clean(&done);
+    let holders: BTreeSet<(i64, i64)> = list(&done.report()["inodes"])
+        .iter()
+        .filter(|inode| inode["filesystem"] == uuid.as_str() && number(&inode["meta_rsv"]) > 0)
+        .map(|inode| (number(&inode["root"]), number(&inode["inode"])))
+        .collect();
+    assert!(holders.is_superset(&BTreeSet::from([(256, 257), (257, 257)])), "{holders:?}");
+}
+
+#[test]
+fn snapshots_and_deleted_subvolumes_are_clean() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let (done, report) = watched(&uuid, || {
+        let report =
+            operate(fs.path(), ALL, 4, 400, &["snapshot", "subvol", "buffered", "orphan", "reflink"]);
+        fs.umount().unwrap();
+        report
+    });
+    assert!(report.of("snapshot", OpOutcome::Done) > 20, "{report}");
+    assert_clean(&done);
+    assert_empty(lives(done.report(), &uuid)[0]);
+}
+
+/// Runs into the limit `wanted` and unmounts, watched from before the first mount.
+fn at_a_limit(
+    options: LoopFsOptions,
+    abilities: Abilities,
+    names: &[&str],
+    wanted: OpOutcome,
+) -> (Value, MixReport) {
+    let fs = LoopFs::create_mounted(options).unwrap();
+    let uuid = fs.fsid().to_string();
+    let (done, report) = watched(&uuid, || {
+        let mut report = operate(fs.path(), abilities, 1, 3, names);
+        report.add(&operate(fs.path(), abilities, 4, 300, &[names, &["buffered", "small", "sync"]].concat()));
+        fs.umount().unwrap();
+        report
+    });
+    println!("{report}");
+    assert!(report.outcome(wanted) > 0, "{report}");
+    assert_clean(&done);
+    let report_of_probe = done.report().clone();
+    assert_empty(lives(&report_of_probe, &uuid)[0]);
+    (report_of_probe, report)
+}
+
+#[test]
+fn no_space_for_metadata_of_its_own_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let options = LoopFsOptions::new(192 << 20).single();
+    let (report, _) = at_a_limit(options, ALL, &["fill_metadata"], OpOutcome::NoSpace);
+    println!("{}", report["failed_reservations"]);
+    assert!(list(&report["filesystems"]).iter().any(|fs| number(&fs["enospc"]) > 0));
+}
+
+#[test]
+fn no_space_for_data_and_metadata_in_one_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let mut options = LoopFsOptions::new(160 << 20).single();
+    options.mixed = true;
+    let (report, _) = at_a_limit(options, ALL, &["fill_data", "fill_metadata"], OpOutcome::NoSpace);
+    println!("{}", report["failed_reservations"]);
+}
+
+#[test]
+fn a_quota_limit_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let mut options = LoopFsOptions::new(256 << 20).single();
+    options.quota = true;
+    let abilities = Abilities { quota: true, balance: false, remount: true, fill: false };
+    let (report, _) = at_a_limit(options, abilities, &["quota"], OpOutcome::OverQuota);
+    println!("{}", report["failed_reservations"]);
+    let qgroups = list(&report["filesystems"])
+        .iter()
+        .flat_map(|fs| list(&fs["chains"]))
+        .filter(|chain| chain["account"] == "inode.qgroup_data");
+    assert!(qgroups.map(|chain| number(&chain["links"])).sum::<i64>() > 100);
+}
+
+/// A tmpfs of its own for an image, which can be filled from beside.
+struct Disk(TempDir);
+
+impl Disk {
+    fn new(mib: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let size = format!("size={mib}m");
+        mount(Some("disk"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some(size.as_str())).unwrap();
+        Self(folder)
+    }
+
+    /// From now on the loop device answers with an error to each write of a block that it never held.
+    fn fill(&self) {
+        let ballast = File::create(self.0.path().join("ballast")).unwrap();
+        let mut offset = 0;
+        for step in [1 << 20, 4096] {
+            while fallocate(&ballast, FallocateFlags::empty(), offset, step).is_ok() {
+                offset += step;
+            }
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = umount2(self.0.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+/// Errors of the device abort the transaction: what had been reserved is torn down in another way.
+#[test]
+fn an_aborted_filesystem_gives_no_finding() {
+    let Some(_alone) = support::live() else { return };
+    let disk = Disk::new(300);
+    let mut options = LoopFsOptions::new(256 << 20).single();
+    options.dir = Some(disk.0.path().to_path_buf());
+    let fs = LoopFs::create_mounted(options).unwrap();
+    let uuid = fs.fsid().to_string();
+    let (done, aborted) = watched(&uuid, || {
+        operate(fs.path(), Abilities::default(), 2, 100, &["buffered", "small"]);
+        fs.sync().unwrap();
+        disk.fill();
+        // Until the kernel has had enough; each answer is right.
+        let aborted = (0..200).any(|round| {
+            let _ = dirty(&fs.path().join(format!("late{round}")));
+            fs.sync().is_err() && fs.remount(false).is_err()
+        });
+        let _ = fs.umount();
+        aborted
+    });
+    assert!(aborted, "the device's errors did not abort it");
+    assert_silent(done.report());
+    let [life] = lives(done.report(), &uuid)[..] else { panic!("{:?}", done.report) };
+    println!("{} {}", done.report()["verdict"], done.report()["verdict_reasons"]);
+    assert_eq!((&life["aborted"], &life["ended"]), (&Value::Bool(true), &Value::Bool(true)), "{life}");
+}
+
+fn dirty(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    for index in 0..40 {
+        std::fs::write(path.join(index.to_string()), vec![index; 50_000])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! A correct kernel under full load, met in the middle of it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "a failing test should show what was seen")]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::load::MixLoad;
+use support::probe::{self, RING, assert_clean, assert_silent, lives, number};
+
+#[test]
+fn a_mixed_load_met_in_the_middle_is_clean_and_the_books_are_those_of_sysfs() {
+    let Some(_alone) = support::live() else { return };
+    let load = MixLoad::start(2, &["--quota", "--balance", "--size", "512", "--seconds", "120"]);
+    let done = probe::run(&["watch", "--duration", "20s", "--ring-size", RING]);
+    let report = done.report();
+    println!("{}", report["verdict_reasons"]);
+    assert_clean(&done);
+    assert!(number(&report["statistics"]["links"]) > 100_000, "{}", report["statistics"]);
+    assert!(number(&report["statistics"]["order_checked"]) > 1000, "{}", report["statistics"]);
+    assert!(number(&report["statistics"]["inodes_closed"]) > 100, "{}", report["statistics"]);
+    for uuid in &load.uuids {
+        let [fs] = lives(report, uuid)[..] else { panic!("{uuid} has not one life: {report}") };
+        assert_eq!(fs["born"], false);
+        assert_eq!(fs["ended"], false);
+        let audit = &fs["audit"];
+        // Under full load a counter may keep moving, but not each of six in each of three audits.
+        assert!(number(&audit["compared"]) > 0, "{audit}");
+    }
+}
+
+#[test]
+fn a_ring_that_is_too_small_makes_it_inconclusive_and_says_what_to_do() {
+    let Some(_alone) = support::live() else { return };
+    let _load = MixLoad::start(2, &["--quota", "--balance", "--size", "512", "--seconds", "60"]);
+    let done = probe::run(&["watch", "--duration", "6s", "--ring-size", "64K"]);
+    let report = done.report();
+    assert_silent(report);
+    assert_eq!((report["verdict"].as_str(), done.code), (Some("inconclusive"), 4), "{}", report["loss"]);
+    let by_class = &report["loss"]["by_class"];
+    let classes = ["books_record", "chain_record", "descriptive"];
+    let sum: i64 = classes.iter().map(|class| number(&by_class[class])).sum();
+    assert!(number(&by_class["books_record"]) > 0, "{by_class}");
+    assert_eq!(number(&report["loss"]["records"]), sum);
+    let reasons = report["verdict_reasons"].to_string();
+    assert!(reasons.contains("--ring-size"), "{reasons}");
+    assert!(done.stderr.contains("lost so far"), "{}", done.stderr);
+}
+
+/// At most 64 MiB and 200 bytes for each live inode, from the first moment on, and flat.
+///
+/// Counted are private pages and the ring. `VmHWM` would count the ring twice, since it is mapped twice in a row so that
+/// a record never wraps, and the text of an unoptimised program, which is larger than all of its data.
+#[test]
+fn memory_stays_within_its_budget() {
+    let Some(_alone) = support::live() else { return };
+    let load =
+        MixLoad::start(1, &["--only", "small,orphan,inline,names", "--seconds", "60", "--threads", "2"]);
+    let start = Instant::now();
+    let mut session = probe::start(&["watch", "--duration", "20s"]);
+    let mut samples = Vec::new();
+    while start.elapsed() < Duration::from_secs(19) {
+        std::thread::sleep(Duration::from_millis(50));
+        samples.extend(private_bytes(session.pid()));
+    }
+    session.wait_for("attached,");
+    let done = session.finish();
+    let report = done.report();
+    assert_silent(report);
+    let uuid = load.uuids.iter().next().unwrap();
+    let inodes = lives(report, uuid).iter().map(|fs| number(&fs["inodes"])).max().unwrap();
+    let closed = number(&report["statistics"]["inodes_closed"]);
+    let peak = *samples.iter().max().unwrap();
+    println!("peak {peak} bytes, {inodes} inodes, {closed} closed, {} samples", samples.len());
+    assert!(closed > 1000, "the load was too small to show growth: {closed}");
+    assert!(peak + (16 << 20) < (64 << 20) + 200 * inodes.unsigned_abs(), "{peak} bytes and the ring");
+    let growth = samples[samples.len() - 1].saturating_sub(samples[samples.len() / 2]);
+    assert!(growth < 4 << 20, "{growth} bytes more in the second half");
+}
+
+/// Anonymous pages of a process in bytes.
+fn private_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}

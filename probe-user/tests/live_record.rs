@@ -1,0 +1,181 @@
+//! A recording says what the live session would have said.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use probe_common::{ABI_VERSION, config::Config};
+use probe_user::capture::{
+    batch::RecordBatch,
+    file::{RecordingReader, RecordingWriter, WriterOptions},
+    live::{LiveCapture, LiveOptions},
+    record::Record,
+    session::{SessionEnd, SessionHeader, SymbolRow},
+    stream::{Source, SourceState},
+};
+use probe_user::hooks::{Probe, ProbeOptions, catalogue, plan};
+use probe_user::kernel::btf::KernelTypes;
+use probe_user::ledger::{Ledger, Setup, summary::Verdict};
+use support::load;
+use support::probe::{self, RING, assert_clean, assert_silent, lives, number};
+
+const WAIT: Duration = Duration::from_millis(20);
+
+#[test]
+fn a_recording_is_reported_the_same_each_time() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("session.rsv");
+    let file = file.to_str().unwrap();
+    let (watched, recorded) = load::beside(&[fs.path()], || {
+        let recorder = probe::attached(&[
+            "record",
+            "-o",
+            file,
+            "--fs",
+            &uuid,
+            "--ring-size",
+            RING,
+            "--",
+            "sh",
+            "-c",
+            "sleep 4; exit 5",
+        ]);
+        let watched = probe::run(&["watch", "--fs", &uuid, "--ring-size", RING, "--duration", "2s"]);
+        (watched, recorder.finish())
+    });
+    assert_eq!(recorded.code, 5, "{recorded:?}");
+    assert_clean(&watched);
+    let [first, second] = [0, 1].map(|_| probe::run(&["report", file]));
+    assert_clean(&first);
+    assert_eq!(first.report, second.report);
+    let (live, replay) = (watched.report(), first.report());
+    assert_eq!(live["verdict"], replay["verdict"]);
+    assert_eq!(live["kernel"], replay["kernel"]);
+    assert_eq!(replay["command"][0], "sh");
+    let [watched, replayed] = [live, replay].map(|report| lives(report, &uuid)[0]);
+    for same in ["uuid", "devices", "mounts", "born", "ended", "aborted"] {
+        assert_eq!(watched[same], replayed[same], "{same}");
+    }
+    assert!(number(&replay["statistics"]["records"]) > 1000);
+    assert!(number(&replayed["audit"]["compared"]) > 0 || number(&replayed["audit"]["moving"]) > 0);
+}
+
+/// Its recorder was killed: what had been written is readable, and the verdict says that the end is missing.
+#[test]
+fn a_recording_without_its_end_is_inconclusive() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.rsv");
+    let whole = load::beside(&[fs.path()], || {
+        probe::run(&[
+            "record",
+            "-o",
+            file.to_str().unwrap(),
+            "--fs",
+            &uuid,
+            "--ring-size",
+            RING,
+            "--duration",
+            "3s",
+        ])
+    });
+    assert_eq!(whole.code, 0, "{whole:?}");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let done = probe::run(&["report", file.to_str().unwrap()]);
+    assert_silent(done.report());
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{done:?}");
+}
+
+/// What the analysis made of a stream: all that reports are built from.
+fn analyse(ledger: &mut Ledger, batch: &RecordBatch) {
+    let mut undecodable = 0;
+    for record in batch.decoded(&mut undecodable) {
+        ledger.apply(&record);
+    }
+    assert_eq!(undecodable, 0);
+}
+
+fn setup() -> Setup {
+    let required = catalogue::required();
+    Setup { attached: required.iter().copied().collect(), required, ..Setup::default() }
+}
+
+/// The same stream into the books and into a file: the replay of the file gives the same books, field by field.
+#[test]
+fn a_live_session_and_its_replay_agree_field_by_field() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tee.rsv");
+
+    let object = std::fs::read(concat!(env!("OUT_DIR"), "/probe.bpf.o")).unwrap();
+    let types = KernelTypes::of_kernel(Path::new("/")).unwrap();
+    let resolved = types.resolve();
+    let config = Config { abi: ABI_VERSION, level_ms: 256, own_pid: std::process::id(), ..Config::default() };
+    let options = ProbeOptions { offsets: resolved.offsets, config, ring_bytes: 256 << 20, verbose: false };
+    let mut hooks = Probe::load(&object, &options).unwrap();
+    let rows = hooks.attach(&plan::plan(&types, &resolved)).unwrap();
+    let header = SessionHeader { hooks: rows, ..SessionHeader::default() };
+    let mut writer = RecordingWriter::create(&file, &header, &WriterOptions::default()).unwrap();
+    let options = LiveOptions {
+        ring_bytes: 16 << 20,
+        depth: 32,
+        namer: Box::new(|address| SymbolRow { address, ..SymbolRow::default() }),
+        audit_inodes: 1000,
+        root: "/".into(),
+    };
+    let (capture, mut live) = LiveCapture::start(hooks, header, options).unwrap();
+
+    let mut books = Ledger::new(setup());
+    load::beside(&[fs.path()], || {
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_secs(2));
+                capture.stop(SessionEnd::default());
+                capture.join();
+            });
+            let mut batch = RecordBatch::new();
+            loop {
+                match live.next(&mut batch, WAIT) {
+                    SourceState::Batch => {
+                        analyse(&mut books, &batch);
+                        writer.push_batch(&mut batch);
+                        writer.push_symbols(&live.take_symbols());
+                    }
+                    SourceState::Idle => {}
+                    SourceState::End => break,
+                }
+            }
+        });
+    });
+    books.finish();
+    let finished = writer.finish(live.end().unwrap().clone()).unwrap();
+    assert!(finished.complete && finished.status.lost == 0, "{finished:?}");
+
+    let mut reader = RecordingReader::open(&file).unwrap();
+    let mut again = Ledger::new(setup());
+    let mut batch = RecordBatch::new();
+    let mut markers = 0;
+    while reader.next_batch(&mut batch) {
+        let mut undecodable = 0;
+        let is_marker = |record: &Record| matches!(record, Record::Marker(_));
+        markers += batch.decoded(&mut undecodable).filter(is_marker).count();
+        analyse(&mut again, &batch);
+    }
+    again.finish();
+    assert_eq!(markers, 2, "attached and detaching");
+    assert_eq!(reader.end(), live.end());
+    let (live, replay) = (books.summary(1000), again.summary(1000));
+    assert_eq!(live, replay);
+    assert_eq!(books.findings(), again.findings());
+    assert_eq!(books.findings(), []);
+    assert_eq!(live.verdict, Verdict::Clean, "{:?}", live.verdict_reasons);
+    assert!(live.statistics.links > 1000, "{:?}", live.statistics);
+}

@@ -1,0 +1,159 @@
+//! `run`: whose exit status it is, and what becomes of the output.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+mod support;
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use support::load;
+use support::probe::{self, assert_clean, lives, number};
+use tempfile::TempDir;
+
+#[test]
+fn the_status_of_the_command_is_passed_on() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let (uuid, file) = (fs.fsid().to_string(), fs.path().join("file"));
+    let write = format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
+    assert_clean(&done);
+    assert_eq!(done.report()["command"][0], "sh");
+    assert!(number(&done.report()["statistics"]["order_checked"]) >= 64, "{}", done.report()["statistics"]);
+
+    let done = probe::run(&["run", "--", "true"]);
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (0, Some("clean")));
+    let done = probe::run(&["run", "--", "sh", "-c", "exit 7"]);
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (7, Some("clean")));
+    let done = probe::run(&["run", "--", "sh", "-c", "kill -TERM $$"]);
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (143, Some("clean")));
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_one_sentence() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    let done = probe::run(&["run", "--", "/no/such/command"]);
+    assert_eq!(done.code, 1);
+    assert!(done.report.is_none());
+    let last = done.stderr.lines().last().unwrap();
+    assert!(last.starts_with("btrfs-probe: cannot start /no/such/command: "), "{}", done.stderr);
+}
+
+/// The command's own output and input are left alone.
+#[test]
+fn the_command_has_standard_output_to_itself() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    let done = probe::run(&["run", "-q", "--", "echo", "from the command"]);
+    assert_eq!((done.code, done.stdout.as_str()), (0, "from the command\n"));
+}
+
+/// A tmpfs of its own, without a free byte.
+struct FullDisk(TempDir);
+
+impl FullDisk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        mount(Some("full"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
+        let disk = Self(folder);
+        let error = std::fs::write(disk.0.path().join("ballast"), vec![1; 1 << 20]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        disk
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        let _ = umount2(self.0.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+#[test]
+fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    let disk = FullDisk::new();
+    let target = disk.0.path().join("report.txt");
+    let done = probe::run(&["run", "-o", target.to_str().unwrap(), "--", "true"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let last = done.stderr.lines().last().unwrap();
+    assert!(last.contains("the disk is full") && last.contains("report.txt"), "{}", done.stderr);
+    let left: Vec<_> =
+        std::fs::read_dir(disk.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["ballast"]);
+    // The other report was written all the same.
+    assert_eq!(done.report()["verdict"], "clean");
+}
+
+/// Whole or not at all, and for its owner alone.
+#[test]
+fn a_report_file_is_private() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+    let (text, recording) = (folder.path().join("report.txt"), folder.path().join("run.rsv"));
+    let done = probe::run(&["run", "-o", text.to_str().unwrap(), "--", "true"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let done = probe::run(&["record", "-o", recording.to_str().unwrap(), "--", "true"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!((mode(&text), mode(&recording)), (0o600, 0o600));
+    assert!(std::fs::read_to_string(&text).unwrap().to_lowercase().contains("clean"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn lines_of_json_end_with_the_report() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let uuid = fs.fsid().to_string();
+    let done = load::beside(&[fs.path()], || {
+        probe::run(&[
+            "watch",
+            "--fs",
+            &uuid,
+            "--format",
+            "ndjson",
+            "--duration",
+            "2s",
+            "--ring-size",
+            probe::RING,
+        ])
+    });
+    assert_clean(&done);
+    let lines: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["type"].is_string()), "{}", done.stdout);
+    let last = lines.last().unwrap();
+    assert_eq!(last["type"], "report");
+    let mut last = last.clone();
+    last.as_object_mut().unwrap().remove("type");
+    assert_eq!(last, *done.report());
+    assert_eq!(lives(&last, &uuid).len(), 1);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    for arguments in [&["watch"][..], &["watch", "--format", "ndjson"][..]] {
+        let folder = tempfile::tempdir().unwrap();
+        let json = folder.path().join("report.json");
+        let mut command = probe::command(arguments, &json);
+        if arguments.len() == 1 {
+            command.args(["--format", "text"]);
+        }
+        let mut child = command.spawn().unwrap();
+        drop(child.stdout.take());
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+        assert_eq!(report["verdict"], "clean", "{}", report["verdict_reasons"]);
+    }
+}
