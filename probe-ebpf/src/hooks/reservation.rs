@@ -48,11 +48,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
         TypeClass::Transaction => ClaimType::Transaction,
-        TypeClass::LocalDelayedRefs => {
-            let claim = ClaimType::LocalDelayedRefs;
-            claims::local(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
-            return 0;
-        }
+        TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
         TypeClass::DelayedItem => ClaimType::DelayedItem,
         TypeClass::DelayedInode => ClaimType::DelayedInode,
         TypeClass::Unknown | TypeClass::Ignored => {
@@ -60,7 +56,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
     };
-    claims::send(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
+    claims::claim(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
     0
 }
 
