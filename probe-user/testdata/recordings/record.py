@@ -265,6 +265,14 @@ def lossy(top, ids):
     fs.umount()
 
 
+def audited(top, ids):
+    """Still mounted at the end, so that the last audits see it."""
+    fs = Fs(top, "a", 512 * MIB, ids[0]).mount()
+    for n in range(40):
+        fs.write(f"f{n}", 4096 << (n % 8), sync=n % 3 == 0)
+    fs.sync()
+
+
 def demo(top, ids):
     main = Fs(top, "a", 1024 * MIB, ids[0], "-L", "btrfs-probe-main").mount()
     small = Fs(top, "b", 128 * MIB, ids[1], "-L", "btrfs-probe-small").mount()
@@ -294,6 +302,7 @@ WORKLOADS = {
     "twins": (1, None, twins, ()),
     "parallel": (1, None, parallel, ()),
     "lossy": (1, None, lossy, ("--ring-size", "64K")),
+    "audited": (1, None, audited, ()),
     "demo": (2, None, demo, ()),
 }
 

@@ -15,7 +15,11 @@ use super::{
 use crate::capture::record::Record;
 
 /// Most replays per recording and alteration; beyond it sites are taken evenly.
-const MAX_REPLAYS: usize = 12;
+const MAX_REPLAYS: usize = 8;
+/// Most inodes altered in one replay: evidence is searched for each of them.
+const MAX_INODES: usize = 150;
+/// Records that all replays of one recording and alteration read at most.
+const MAX_RECORDS: usize = 120_000;
 
 /// What the books can say of a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,10 +120,13 @@ fn class(closing: &Closing, residual: i64) -> Class {
 }
 
 /// Every reserve, or every release, by inode (and life of that inode).
-fn sites(recorded: &Recorded, reserves: bool) -> BTreeMap<(Owner, usize), Vec<Site>> {
-    let closings = recorded.closings();
+fn sites(
+    recorded: &Recorded,
+    closings: &BTreeMap<usize, Closing>,
+    reserves: bool,
+) -> BTreeMap<(Owner, usize), Vec<Site>> {
     let mut of_owner: BTreeMap<Owner, Vec<(usize, Closing)>> = BTreeMap::new();
-    for (position, closing) in &closings {
+    for (position, closing) in closings {
         of_owner.entry(closing.owner).or_default().push((*position, *closing));
     }
     let mut sites: BTreeMap<(Owner, usize), Vec<Site>> = BTreeMap::new();
@@ -138,15 +145,16 @@ fn sites(recorded: &Recorded, reserves: bool) -> BTreeMap<(Owner, usize), Vec<Si
 }
 
 /// One site of every inode, for each replay.
-fn rounds(sites: &BTreeMap<(Owner, usize), Vec<Site>>) -> Vec<Vec<Site>> {
+fn rounds(sites: &BTreeMap<(Owner, usize), Vec<Site>>, records: usize) -> Vec<Vec<Site>> {
     let most = sites.values().map(Vec::len).max().unwrap_or(0);
-    let replays = most.min(MAX_REPLAYS);
+    let replays = most.min(MAX_REPLAYS).min(MAX_RECORDS / records).max(1);
     let of_round = |round: usize| {
         let pick = |of: &Vec<Site>| {
             let step = of.len().div_ceil(replays);
             of.get(round * step).copied()
         };
-        sites.values().filter_map(pick).collect()
+        let every = sites.len().div_ceil(MAX_INODES).max(1);
+        sites.values().step_by(every).filter_map(pick).collect()
     };
     (0..replays).map(of_round).filter(|round: &Vec<Site>| !round.is_empty()).collect()
 }
@@ -167,9 +175,14 @@ fn expected(kind_of: i64, owner: Owner) -> Expected {
 }
 
 /// Replays all rounds; returns the sites by class.
-fn replay(recorded: &Recorded, alteration: Alteration) -> BTreeMap<Class, usize> {
+fn replay(
+    recorded: &Recorded,
+    closings: &BTreeMap<usize, Closing>,
+    alteration: Alteration,
+) -> BTreeMap<Class, usize> {
     let mut counts = BTreeMap::new();
-    for round in rounds(&sites(recorded, alteration.of_reserves())) {
+    let lossy = recorded.name == "lossy";
+    for round in rounds(&sites(recorded, closings, alteration.of_reserves()), recorded.records.len()) {
         let mut changes: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
         let mut wanted: BTreeMap<(u32, Option<(u64, u64)>, FindingKind), u64> = BTreeMap::new();
         let mut taken = Vec::new();
@@ -216,7 +229,13 @@ fn replay(recorded: &Recorded, alteration: Alteration) -> BTreeMap<Class, usize>
             .map(|((fs, of, kind), amount)| (kind, Account::InodeMetaRsv, fs, of, amount))
             .collect();
         wanted.sort_unstable();
-        assert_eq!(reduced(ledger.findings()), wanted, "{alteration:?} of {}", recorded.name);
+        let found = reduced(ledger.findings());
+        if lossy {
+            // A loss withdraws what is not settled yet.
+            assert!(found.iter().all(|finding| wanted.contains(finding)), "{alteration:?}: {found:?}");
+        } else {
+            assert_eq!(found, wanted, "{alteration:?} of {}", recorded.name);
+        }
         for finding in ledger.findings() {
             assert_complete(finding);
             assert!(finding.task.is_some(), "{finding:#?}");
@@ -233,8 +252,9 @@ fn replay(recorded: &Recorded, alteration: Alteration) -> BTreeMap<Class, usize>
 fn every_altered_transfer_of_a_real_stream_is_found() {
     let mut table = String::new();
     for recorded in RECORDED.iter().filter(|recorded| recorded.name != "lossy") {
+        let closings = recorded.closings();
         for alteration in ALTERATIONS {
-            let counts = replay(recorded, alteration);
+            let counts = replay(recorded, &closings, alteration);
             table.push_str(&format!("{} {alteration:?}: {counts:?}\n", recorded.name));
         }
     }
@@ -244,8 +264,9 @@ fn every_altered_transfer_of_a_real_stream_is_found() {
 #[test]
 fn no_alteration_of_a_lossy_stream_is_a_false_alarm() {
     let recorded = recorded("lossy");
+    let closings = recorded.closings();
     for alteration in ALTERATIONS {
         // What is found there is what was altered, at inodes whose books are known in spite of the loss.
-        replay(recorded, alteration);
+        replay(recorded, &closings, alteration);
     }
 }

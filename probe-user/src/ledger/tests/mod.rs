@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 mod alter;
 mod altered;
+mod altered_records;
 mod audits;
 mod budgets;
 mod closings;
