@@ -46,7 +46,9 @@ pub unsafe fn into<T: Copy>(to: *mut T, base: u64, offset: usize) {
     // The helper fails at addresses near zero, and a failed read leaves zeroes: no branch of our own.
     let from = if offset == ABSENT { 0 } else { base + offset as u64 };
     // SAFETY: the helper checks the source; the room is as promised.
-    let _ = unsafe { bpf_probe_read_kernel_raw(to.cast(), size_of::<T>() as u32, from as *const core::ffi::c_void) };
+    let _ = unsafe {
+        bpf_probe_read_kernel_raw(to.cast(), size_of::<T>() as u32, from as *const core::ffi::c_void)
+    };
 }
 
 /// Reads a value, or says that it cannot be read.

@@ -13,7 +13,11 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::{GROUP_DATA, GROUP_METADATA, forget_data}, ticket};
+use super::{
+    claims,
+    space::{GROUP_DATA, GROUP_METADATA, forget_data},
+    ticket,
+};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -116,7 +120,8 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             (*record).bytes = bytes;
             (*record).fund_before = fund_before;
             (*record).fund_after = fund_after;
-            (*record).counters = if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
+            (*record).counters =
+                if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
             (*record).flags = flags;
             (*record).published = published;
             (*record).stack = stack;
