@@ -3,7 +3,8 @@
 /// Number of [`ChainCell`]s for counters of space_infos: three or four objects per filesystem.
 pub const CHAIN_CELLS: u32 = 512;
 
-/// Number of [`ChainCell`]s for counters of qgroups: three per subvolume that ever was, while quotas are on.
+/// Number of [`ChainCell`]s for counters of qgroups. A qgroup takes three and keeps them until its filesystem is gone,
+/// since nothing says when it is deleted.
 pub const QGROUP_CELLS: u32 = 32_768;
 
 /// Number of [`InodeCell`]s kept at most; the least recently used give way.

@@ -104,7 +104,7 @@ fn analyse(ledger: &mut Ledger, batch: &RecordBatch) {
 
 fn setup() -> Setup {
     let required = catalogue::required();
-    Setup { attached: required.iter().copied().collect(), required, ..Setup::default() }
+    Setup { attached: required.to_vec(), required, ..Setup::default() }
 }
 
 /// The same stream into the books and into a file: the replay of the file gives the same books, field by field.

@@ -8,7 +8,12 @@ use probe_common::{
 };
 
 use super::fs_id;
-use crate::{emit::Run, globals::config, maps::{INODE_COUNT, INODES}, read};
+use crate::{
+    emit::Run,
+    globals::config,
+    maps::{INODE_COUNT, INODES},
+    read,
+};
 
 /// The cell of an inode, if there is one.
 #[inline(always)]

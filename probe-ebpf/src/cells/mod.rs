@@ -10,8 +10,8 @@ mod types;
 
 pub use fs::{FS_CELLS, FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named, fs_young};
 pub use inode::{
-    adopt_pointer, checked_pointer, crowded as inodes_crowded, find as find_inode, find_or_create as inode_cell,
-    remove as remove_inode,
+    adopt_pointer, checked_pointer, crowded as inodes_crowded, find as find_inode,
+    find_or_create as inode_cell, remove as remove_inode,
 };
 pub use task::{
     FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell,

@@ -72,37 +72,43 @@ pub struct Event {
     pub reserve: bool,
 }
 
-/// A claim on a handle's local delayed refs. It is given back whole by the same thread: such a pair says nothing
-/// and is not sent. Anything else is, beginning with the claim that was held back.
+/// Sends a claim.
+///
+/// One on a handle's local delayed refs is given back whole by the same thread: such a pair says nothing and is not
+/// sent. Anything else is, beginning with the claim that was held back.
 #[inline(never)]
-pub fn local(run: &Run, event: &Event) {
-    let Some(task) = cells::task_cell(run) else {
-        send(run, event);
-        return;
-    };
-    // SAFETY: the cell is this thread's.
-    unsafe {
-        cells::paid_elsewhere(task);
-        let held_back = (*task).local_claim;
-        if config!(stream_all) != 0 {
-            send(run, event);
-        } else if !event.reserve && held_back == event.bytes {
-            (*task).local_claim = 0;
-        } else {
-            if held_back != 0 {
-                send(run, &Event { bytes: held_back, reserve: true, ..*event });
-            }
-            if !event.reserve {
-                send(run, event);
+pub fn claim(run: &Run, event: &Event) {
+    let mut first = 0;
+    let mut second = true;
+    if event.claim as u32 == ClaimType::LocalDelayedRefs as u32
+        && config!(stream_all) == 0
+        && let Some(task) = cells::task_cell(run)
+    {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            cells::paid_elsewhere(task);
+            let held_back = (*task).local_claim;
+            if !event.reserve && held_back == event.bytes {
+                second = false;
+            } else {
+                first = held_back;
+                second = !event.reserve;
             }
             (*task).local_claim = if event.reserve { event.bytes } else { 0 };
         }
+    }
+    // Two places and not one for each case: the verifier walks through `send` for each of them.
+    if first != 0 {
+        send(run, &Event { bytes: first, reserve: true, ..*event });
+    }
+    if second {
+        send(run, event);
     }
 }
 
 /// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.
 #[inline(never)]
-pub fn send(run: &Run, event: &Event) {
+fn send(run: &Run, event: &Event) {
     let Event { fs, claim, fs_info, value, bytes, reserve } = *event;
     let handle = read::handle(fs_info);
     let payer = payer(fs_info, handle.block_rsv);

@@ -13,7 +13,11 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{claims, space::{GROUP_DATA, GROUP_METADATA, forget_data}, ticket};
+use super::{
+    claims,
+    space::{GROUP_DATA, GROUP_METADATA, forget_data},
+    ticket,
+};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -48,11 +52,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
         TypeClass::Transaction => ClaimType::Transaction,
-        TypeClass::LocalDelayedRefs => {
-            let claim = ClaimType::LocalDelayedRefs;
-            claims::local(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
-            return 0;
-        }
+        TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
         TypeClass::DelayedItem => ClaimType::DelayedItem,
         TypeClass::DelayedInode => ClaimType::DelayedInode,
         TypeClass::Unknown | TypeClass::Ignored => {
@@ -60,7 +60,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
     };
-    claims::send(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
+    claims::claim(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
     0
 }
 
@@ -120,7 +120,8 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
             (*record).bytes = bytes;
             (*record).fund_before = fund_before;
             (*record).fund_after = fund_after;
-            (*record).counters = if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
+            (*record).counters =
+                if inode == 0 { Counters::default() } else { read::counters(inode, regular) };
             (*record).flags = flags;
             (*record).published = published;
             (*record).stack = stack;

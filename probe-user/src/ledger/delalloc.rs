@@ -16,7 +16,6 @@ use super::{
     evidence::Query,
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, StackRef},
-    loss::Phase,
 };
 
 /// `SR delalloc`.
@@ -78,7 +77,7 @@ pub(super) fn block(desk: &mut Desk, fs: &mut Fs, record: &Block) {
 
 /// Correct order per task: grant of `bytes`, then `outstanding_extents`, then `SR delalloc +`.
 fn order(desk: &mut Desk, fs: &Fs, record: &Delalloc) {
-    if record.flags & DELALLOC_ORDER_KNOWN == 0 || desk.loss.phase() != Phase::Attached {
+    if record.flags & DELALLOC_ORDER_KNOWN == 0 || !desk.loss.judges() {
         desk.statistics.order_unknown += 1;
         return;
     }

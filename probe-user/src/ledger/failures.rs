@@ -18,7 +18,6 @@ use super::{
     evidence::Query,
     filesystem::Fs,
     finding::{Account, Confidence, FindingKind, SpaceCounter, StackRef},
-    loss::Phase,
     summary::FailedReservations,
 };
 
@@ -136,7 +135,7 @@ impl Failures {
         }
         self.resolve_undecided(tid);
         self.totals.total += 1;
-        let judged = desk.loss.phase() == Phase::Attached && failure.flags & ENOSPC_WINDOW_KNOWN != 0;
+        let judged = desk.loss.judges() && failure.flags & ENOSPC_WINDOW_KNOWN != 0;
         let pending = Pending {
             fs: fs.id,
             epoch: desk.loss.epoch(),

@@ -30,6 +30,8 @@ pub(super) struct Loss {
     confirmed: u32,
     since_attached: u32,
     phase: Phase,
+    /// Every hook that the books need is attached.
+    whole: bool,
     folded: u64,
 }
 
@@ -44,6 +46,7 @@ impl Loss {
             confirmed: 0,
             since_attached: 0,
             phase: Phase::Before,
+            whole: false,
             folded: 0,
         }
     }
@@ -105,7 +108,10 @@ impl Loss {
         self.confirmed = self.trusted;
     }
 
-    pub(super) const fn attached(&mut self) {
+    /// `whole`: with every hook that the books need. Books with an entry missing on one side are none: then only
+    /// what one record proves by itself is judged.
+    pub(super) const fn attached(&mut self, whole: bool) {
+        self.whole = whole;
         self.phase = Phase::Attached;
         self.distrust();
         self.confirmed = self.trusted;
@@ -120,6 +126,11 @@ impl Loss {
         self.phase
     }
 
+    /// True while what needs two hooks can be judged.
+    pub(super) fn judges(&self) -> bool {
+        self.phase == Phase::Attached && self.whole
+    }
+
     /// The present epoch; 0 while nothing can be trusted yet.
     pub(super) const fn epoch(&self) -> u32 {
         self.epoch
@@ -127,12 +138,12 @@ impl Loss {
 
     /// True if books that were right at `epoch` are still right. `epoch` 0 never was.
     pub(super) fn exact(&self, epoch: u32) -> bool {
-        self.phase == Phase::Attached && self.trusted(epoch)
+        self.judges() && self.trusted(epoch)
     }
 
     /// As [`Self::exact`], also when hooks are going: what was right until then may be shown, but not judged.
     pub(super) const fn trusted(&self, epoch: u32) -> bool {
-        !matches!(self.phase, Phase::Before) && epoch > 0 && epoch >= self.trusted
+        !matches!(self.phase, Phase::Before) && self.whole && epoch > 0 && epoch >= self.trusted
     }
 
     /// True if nothing that touches the books was missed since all hooks were attached.
@@ -176,7 +187,7 @@ mod tests {
     fn nothing_is_exact_before_attached_or_while_detaching() {
         let mut loss = Loss::new();
         assert!(!loss.exact(loss.epoch()));
-        loss.attached();
+        loss.attached(true);
         let epoch = loss.epoch();
         assert!(loss.exact(epoch));
         loss.detaching();
@@ -186,7 +197,7 @@ mod tests {
     #[test]
     fn a_lost_stack_is_exonerated_by_the_next_sample() {
         let mut loss = Loss::new();
-        loss.attached();
+        loss.attached(true);
         let epoch = loss.epoch();
         assert!(loss.on_header(2));
         assert!(!loss.exact(epoch));
@@ -197,7 +208,7 @@ mod tests {
     #[test]
     fn a_lost_books_record_stays_lost() {
         let mut loss = Loss::new();
-        loss.attached();
+        loss.attached(true);
         let epoch = loss.epoch();
         loss.on_header(1);
         assert!(loss.on_sample(&sample(LossClass::BooksRecord, 1)));
@@ -208,7 +219,7 @@ mod tests {
     #[test]
     fn the_header_count_wraps_and_may_step_back() {
         let mut loss = Loss::new();
-        loss.attached();
+        loss.attached(true);
         assert!(loss.on_header(0x7fff));
         assert!(loss.on_header(0xfffe));
         assert!(!loss.on_header(0xfffd));

@@ -283,10 +283,7 @@ fn loss_sample(desk: &mut Desk, sample: &LossSample) {
 
 fn marker(setup: &Setup, desk: &mut Desk, marker: &Marker) {
     if marker.kind == MarkerKind::Attached as u32 {
-        // Books with an entry missing on one side are no books: then only what one record proves is judged.
-        if setup.required.iter().all(|hook| setup.attached.contains(hook)) {
-            desk.loss.attached();
-        }
+        desk.loss.attached(setup.required.iter().all(|hook| setup.attached.contains(hook)));
     } else if marker.kind == MarkerKind::Detaching as u32 {
         desk.loss.detaching();
     }

@@ -284,6 +284,25 @@ fn the_verdict_names_missing_hooks_marker_and_what_was_checked() {
 }
 
 #[test]
+fn books_without_one_of_their_hooks_are_not_judged() {
+    use crate::ledger::{Ledger, Setup};
+    use probe_common::hook::HookId;
+    // The reservations were not seen, the blocks they paid for were.
+    let mut s = Stream::born();
+    s.block(257, 0).evict(257).destroy(257);
+    s.assert_one("over-release", "inode.meta_rsv", N);
+    for missing in [HookId::SpaceReservation, HookId::BytesMayUse] {
+        let mut setup = Setup::default();
+        setup.attached.retain(|hook| *hook != missing);
+        let mut ledger = Ledger::new(setup);
+        s.records.iter().for_each(|record| ledger.apply(record));
+        ledger.finish();
+        assert_eq!(ledger.findings(), []);
+        assert_eq!(ledger.summary(0).verdict, Verdict::Inconclusive);
+    }
+}
+
+#[test]
 fn books_keep_subvolumes_apart() {
     let mut s = Stream::born();
     for root in [256, 257] {
