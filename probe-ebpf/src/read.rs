@@ -102,12 +102,13 @@ pub fn rsv(rsv: u64) -> Rsv {
     Rsv { size: at(rsv, off!(rsv_size)), reserved: at(rsv, off!(rsv_reserved)) }
 }
 
-/// Type of a block_rsv, in our numbers.
+/// Type of a block_rsv, in our numbers. A number and not the enum, whose making is a branch for each type, and the
+/// verifier of 6.1 would walk through all that follows once for each.
 #[inline(always)]
-pub fn rsv_type(rsv: u64) -> RsvType {
+pub fn rsv_type(rsv: u64) -> u32 {
     match try_at::<u8>(rsv, off!(rsv_type)) {
-        Some(kernel) => RsvType::from_u32(mapped_type(kernel)),
-        None => RsvType::None,
+        Some(kernel) => mapped_type(kernel),
+        None => RsvType::None as u32,
     }
 }
 

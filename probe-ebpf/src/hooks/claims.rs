@@ -28,7 +28,8 @@ const TRANS_JOIN_6_1: u32 = 1 << 11;
 
 /// Who a block_rsv belongs to.
 struct Payer {
-    kind: RsvType,
+    /// [`RsvType`]
+    kind: u32,
     root: u64,
     ino: u64,
 }
@@ -37,14 +38,14 @@ struct Payer {
 #[inline(always)]
 fn payer(fs_info: u64, rsv: u64) -> Payer {
     let kind = if rsv == 0 {
-        RsvType::None
+        RsvType::None as u32
     } else if rsv == fs_info + off!(fs_trans_block_rsv) as u64 {
         // By far the most frequent one: its address says it.
-        RsvType::Trans
+        RsvType::Trans as u32
     } else {
         read::rsv_type(rsv)
     };
-    if kind as u32 == RsvType::Delalloc as u32 {
+    if kind == RsvType::Delalloc as u32 {
         let inode = rsv.wrapping_sub(off!(inode_block_rsv) as u64);
         return Payer {
             kind,
@@ -136,7 +137,7 @@ fn send(run: &Run, event: &Event) {
             (*record).value = value;
             (*record).bytes = bytes;
             (*record).handle = handle.address;
-            (*record).payer = payer.kind as u32;
+            (*record).payer = payer.kind;
             (*record).reserved = 0;
             (*record).payer_root = payer.root;
             (*record).payer_ino = payer.ino;
@@ -204,7 +205,7 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
             (*record).bytes = bytes;
             (*record).payer_root = payer.root;
             (*record).payer_ino = payer.ino;
-            (*record).payer = payer.kind as u32;
+            (*record).payer = payer.kind;
             (*record).flags = flags;
         }
     });
