@@ -174,6 +174,9 @@ fn expected(kind_of: i64, owner: Owner) -> Expected {
     (kind, Account::InodeMetaRsv, owner.0, Some((owner.1, owner.2)), kind_of.unsigned_abs())
 }
 
+/// Amount by filesystem, inode and kind.
+type Wanted = BTreeMap<(u32, Option<(u64, u64)>, FindingKind), u64>;
+
 /// Replays all rounds; returns the sites by class.
 fn replay(
     recorded: &Recorded,
@@ -184,7 +187,7 @@ fn replay(
     let lossy = recorded.name == "lossy";
     for round in rounds(&sites(recorded, closings, alteration.of_reserves()), recorded.records.len()) {
         let mut changes: BTreeMap<usize, Vec<Record>> = BTreeMap::new();
-        let mut wanted: BTreeMap<(u32, Option<(u64, u64)>, FindingKind), u64> = BTreeMap::new();
+        let mut wanted = Wanted::new();
         let mut taken = Vec::new();
         for site in &round {
             let residual = alteration.residual(site.of.bytes);
