@@ -1,3 +1,4 @@
+//! Batches keep what was pushed, and count what is no record.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use probe_common::header::RecordKind;
 use proptest::{collection::vec, prelude::*};

@@ -1,3 +1,4 @@
+//! Every kind of record decodes to what it was, and no bytes make the decoder panic.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 use probe_common::{
     header::{HEADER_LEN, Header, MAX_RECORD_LEN, RecordKind},

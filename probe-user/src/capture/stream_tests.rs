@@ -1,3 +1,4 @@
+//! The channel between ring and consumer: order, back-pressure, ends.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -1,3 +1,4 @@
+//! Offsets and tracepoint arguments of four captured kernels, and of types made up to be awkward.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails must fail")]
 use std::collections::BTreeSet;
 

@@ -1,3 +1,4 @@
+//! Recordings that were cut off or damaged: what is whole is read, what is missing is counted.
 use std::io;
 
 use proptest::prelude::*;

@@ -1,3 +1,4 @@
+//! Tests of the recording file, with helpers that they share.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 mod damage;
 mod evolution;

@@ -1,3 +1,4 @@
+//! What was written is what is read.
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
