@@ -42,6 +42,21 @@ pub struct Attached {
     pub header: SessionHeader,
 }
 
+/// Whether what was asked for can be done at all with the rights we have; before anything else is looked at.
+///
+/// # Errors
+/// One sentence.
+pub fn check(root: &Path, capture: CapturePlan) -> anyhow::Result<()> {
+    if capture.tier == TierChoice::Functions {
+        bail!("the functions tier is not built into this version: use --tier auto or --tier tracepoints");
+    }
+    let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
+    if !capabilities.can_trace() {
+        bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, and see `btrfs-probe doctor`");
+    }
+    Ok(())
+}
+
 /// Checks rights and kernel, resolves offsets, loads, attaches.
 ///
 /// # Errors
@@ -52,13 +67,7 @@ pub fn bring_up(
     filter: &FilterPlan,
     verbosity: u8,
 ) -> anyhow::Result<Attached> {
-    if capture.tier == TierChoice::Functions {
-        bail!("the functions tier is not built into this version: use --tier auto or --tier tracepoints");
-    }
-    let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
-    if !capabilities.can_trace() {
-        bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, and see `btrfs-probe doctor`");
-    }
+    check(root, capture)?;
     let machine = Machine::read(root);
     let facts = btrfs::facts(root, &machine.release);
     if facts.presence == BtrfsPresence::Absent {

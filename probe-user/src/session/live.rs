@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use probe_common::task::MarkerKind;
 
 use super::{
-    bring_up::{Attached, bring_up, places},
+    bring_up::{self, Attached, bring_up, places},
     conductor::{Conductor, Ended},
     consume::{self, Announcer, Books},
     facts, names,
@@ -42,6 +42,7 @@ const ROOT: &str = "/";
 /// One sentence.
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
+    bring_up::check(Path::new(ROOT), capture)?;
     let ring_bytes = capture.ring_bytes;
     let namer = names::namer(Path::new(ROOT));
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;

@@ -18,6 +18,7 @@ const LIVE: &str = "live";
 /// # Errors
 /// If one fails or a binary does not build.
 pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    examples(workspace)?;
     let targets = Targets::of(workspace)?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);
@@ -39,6 +40,7 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// # Errors
 /// If one fails or a binary does not build.
 pub fn live(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    examples(workspace)?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--no-fail-fast"]);
     let mut any = false;
@@ -52,6 +54,14 @@ pub fn live(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     // Not captured, or the reason of a test that skips itself would not be seen.
     command.args(["--", "--test-threads=1", "--nocapture"]);
     read_along(&mut command, tally)
+}
+
+/// Builds the examples as programs: live tests run one beside the tool, and `cargo test` builds them as tests only.
+fn examples(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo();
+    command.args(["build", "--quiet", "--package", "probe-user", "--examples"]);
+    let status = command.status().context("cannot run cargo")?;
+    if status.success() { Ok(()) } else { bail!("the examples do not build") }
 }
 
 /// Test targets of the workspace.
