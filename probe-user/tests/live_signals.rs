@@ -33,7 +33,7 @@ fn a_signal_reaches_the_command() {
     let Some(_alone) = support::live() else { return };
     let _fs = load::filesystem(256);
     let begun = Instant::now();
-    let mut session = probe::attached(&["run", "--", "sh", "-c", "echo ready >&2; sleep 60"]);
+    let mut session = probe::attached(&["run", "--", "sh", "-c", "echo ready >&2; exec sleep 60"]);
     session.wait_for("ready");
     session.signal(Signal::SIGTERM);
     let done = session.finish();
