@@ -128,7 +128,8 @@ impl Announcer {
             return;
         }
         let summary = books.ledger.summary(0);
-        let facts = facts::facts(source.header(), None, summary.span, Vec::new());
+        let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
+        facts.paths = facts::paths(&books.ledger);
         let stacks = Stacks { ledger: &books.ledger, names: &books.names };
         let findings = books.ledger.findings();
         let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };

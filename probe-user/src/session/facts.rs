@@ -108,6 +108,19 @@ fn places(header: &SessionHeader, end: Option<&SessionEnd>) -> BTreeMap<[u8; 16]
         .collect()
 }
 
+/// Paths of the inodes that findings speak of, as far as the kernel side sent them.
+#[must_use]
+pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
+    ledger
+        .findings()
+        .iter()
+        .filter_map(|finding| {
+            let (root, ino) = finding.root.zip(finding.ino)?;
+            Some(((finding.fs, root, ino), ledger.path(finding.fs, root, ino)?.to_owned()))
+        })
+        .collect()
+}
+
 /// The report of a stream that has ended.
 #[must_use]
 pub fn report(
@@ -124,7 +137,8 @@ pub fn report(
     if summary.filesystems.is_empty() && !somewhere {
         doubts.push("No btrfs filesystem was mounted: mount one, or start before it is mounted.".to_owned());
     }
-    let facts = facts(header, end, summary.span, doubts);
+    let mut facts = facts(header, end, summary.span, doubts);
+    facts.paths = paths(ledger);
     let stacks = Stacks { ledger, names };
     build(&ReportInput {
         summary: &summary,
@@ -133,4 +147,41 @@ pub fn report(
         facts: &facts,
         policy,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use probe_common::{
+        header::Header,
+        inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY, Name},
+    };
+
+    use super::*;
+    use crate::capture::record::Record;
+
+    #[test]
+    fn a_finding_names_the_path_of_its_inode() {
+        let header = Header { fs: 256, tid: 7, time: 5, ..Header::default() };
+        let mut components = [[0; 48]; 4];
+        components[0][..4].copy_from_slice(b"file");
+        components[1][..3].copy_from_slice(b"dir");
+        let counters = Counters { reserved: 131_072, flags: COUNTERS_VALID, ..Counters::default() };
+        let state = InodeState {
+            header,
+            root: 5,
+            ino: 257,
+            counters,
+            moment: MOMENT_DESTROY,
+            ..InodeState::default()
+        };
+        let mut ledger = Ledger::new(Setup::default());
+        ledger.apply(&Record::from(Name { header, root: 5, ino: 257, components }));
+        ledger.apply(&Record::from(state));
+        ledger.finish();
+        let names = StreamNames::default();
+        let report = report(&SessionHeader::default(), None, Vec::new(), &ledger, &names, &Policy::default());
+        let paths: Vec<_> = report.findings.iter().map(|finding| finding.path.as_deref()).collect();
+        assert_eq!(paths, [Some("dir/file")]);
+    }
 }
