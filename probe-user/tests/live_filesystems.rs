@@ -14,9 +14,9 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use probe_user::workload::loopfs::{Fsid, LoopFs, LoopFsOptions};
 use probe_user::workload::mix::MixReport;
-use probe_user::workload::ops::{Abilities, OpOutcome, TWINS, shared_name};
+use probe_user::workload::ops::{Abilities, Layout, OpOutcome, TWINS, shared_name};
 use serde_json::Value;
-use support::load::{beside, filesystem, operate};
+use support::load::{beside, filesystem, operate, operate_in};
 use support::probe::{self, Done, RING, assert_clean, assert_silent, list, lives, number};
 use tempfile::TempDir;
 
@@ -229,8 +229,11 @@ fn at_a_limit(
     let fs = LoopFs::create_mounted(options).unwrap();
     let uuid = fs.fsid().to_string();
     let (done, report) = watched(&uuid, || {
-        let mut report = operate(fs.path(), abilities, 1, 3, names);
-        report.add(&operate(fs.path(), abilities, 4, 300, &[names, &["buffered", "small", "sync"]].concat()));
+        let layout = Layout::prepare(fs.path(), abilities).unwrap();
+        let mut report = operate_in(&layout, 1, 3, names);
+        report.add(&operate_in(&layout, 4, 300, &[names, &["buffered", "small", "sync"]].concat()));
+        // It keeps folders open, and the filesystem is to be unmounted.
+        drop(layout);
         fs.umount().unwrap();
         report
     });

@@ -22,13 +22,17 @@ pub fn filesystem(size_mib: u64) -> LoopFs {
 
 /// Runs the operations named, `ops` times in all, on `threads` threads.
 pub fn operate(root: &Path, abilities: Abilities, threads: usize, ops: u64, names: &[&str]) -> MixReport {
-    let layout = Layout::prepare(root, abilities).expect("a layout");
+    operate_in(&Layout::prepare(root, abilities).expect("a layout"), threads, ops, names)
+}
+
+/// The same in a layout that is there already: none can be made on a filesystem that is full.
+pub fn operate_in(layout: &Layout, threads: usize, ops: u64, names: &[&str]) -> MixReport {
     let mix = if names.is_empty() {
         Mix::new(threads, Until::Ops(ops), 5)
     } else {
         Mix::only(threads, Until::Ops(ops), 5, names).expect("names of operations")
     };
-    mix.run(&layout, &AtomicBool::new(false)).expect("a correct kernel")
+    mix.run(layout, &AtomicBool::new(false)).expect("a correct kernel")
 }
 
 /// Runs a mixed load on `roots` for as long as `body` runs.
