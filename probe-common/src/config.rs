@@ -38,6 +38,6 @@ pub struct Config {
     pub filter_root: u64,
     /// Thread group id of btrfs-probe itself.
     pub own_pid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1: the function tier is on, so tasks may have frames of hooked calls.
+    pub functions: u32,
 }

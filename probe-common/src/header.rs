@@ -40,6 +40,8 @@ pub enum RecordKind {
     Warn = 16,
     /// [`crate::failure::Flush`]: a flush of reservations was started or all tickets failed.
     Flush = 17,
+    /// [`crate::call::Call`]: a call of a hooked function has returned.
+    Call = 18,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -53,7 +55,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -71,6 +73,7 @@ impl RecordKind {
         Self::Chain,
         Self::Warn,
         Self::Flush,
+        Self::Call,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

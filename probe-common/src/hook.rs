@@ -1,4 +1,4 @@
-//! The hooks of the tracepoint tier. One BPF program each.
+//! The hooks. One BPF program each in the tracepoint tier; one for entry and one for return in the function tier.
 
 /// A hook; the number is in every record's header and indexes the hit counters. Append-only.
 #[repr(u8)]
@@ -40,14 +40,74 @@ pub enum HookId {
     AuditInode = 19,
     /// Run on demand by the auditor, attached to nothing.
     AuditFs = 20,
+    /// `btrfs_delalloc_reserve_metadata` (function tier)
+    ReserveMetadata = 24,
+    /// `btrfs_delalloc_release_metadata` (function tier)
+    ReleaseMetadata = 25,
+    /// `btrfs_delalloc_release_extents` (function tier)
+    ReleaseExtents = 26,
+    /// `btrfs_delalloc_shrink_extents` (function tier)
+    ShrinkExtents = 27,
+    /// `btrfs_inode_rsv_release` (function tier)
+    InodeRsvRelease = 28,
+    /// `btrfs_calculate_inode_block_rsv_size` (function tier)
+    CalculateInodeRsv = 29,
+    /// `btrfs_delalloc_reserve_space` (function tier)
+    ReserveSpace = 30,
+    /// `btrfs_delalloc_release_space` (function tier)
+    ReleaseSpace = 31,
+    /// `btrfs_check_data_free_space` (function tier)
+    CheckDataFreeSpace = 32,
+    /// `btrfs_alloc_data_chunk_ondemand` (function tier)
+    AllocDataChunkOndemand = 33,
+    /// `btrfs_free_reserved_data_space` (function tier)
+    FreeReservedDataSpace = 34,
+    /// `btrfs_free_reserved_data_space_noquota` (function tier)
+    FreeReservedDataSpaceNoquota = 35,
+    /// `btrfs_block_rsv_add` (function tier)
+    BlockRsvAdd = 36,
+    /// `btrfs_block_rsv_refill` (function tier)
+    BlockRsvRefill = 37,
+    /// `btrfs_block_rsv_add_bytes` (function tier)
+    BlockRsvAddBytes = 38,
+    /// `btrfs_block_rsv_release` (function tier)
+    BlockRsvRelease = 39,
+    /// `btrfs_block_rsv_migrate` (function tier)
+    BlockRsvMigrate = 40,
+    /// `btrfs_use_block_rsv` (function tier)
+    UseBlockRsv = 41,
+    /// `btrfs_clear_delalloc_extent` (function tier)
+    ClearDelallocExtent = 42,
+    /// `btrfs_remove_ordered_extent` (function tier)
+    RemoveOrderedExtent = 43,
+    /// `btrfs_destroy_inode` (function tier)
+    DestroyInode = 44,
+    /// `btrfs_trans_release_metadata` (function tier)
+    TransReleaseMetadata = 45,
+    /// `__btrfs_end_transaction` (function tier)
+    EndTransaction = 46,
+    /// `steal_from_global_rsv` (function tier)
+    StealFromGlobal = 47,
+    /// `btrfs_update_global_block_rsv` (function tier)
+    UpdateGlobalBlockRsv = 48,
+    /// `btrfs_delayed_inode_release_metadata` (function tier)
+    DelayedInodeRelease = 49,
+    /// `btrfs_qgroup_reserve_data` (function tier)
+    QgroupReserveData = 50,
+    /// `btrfs_qgroup_release_data` (function tier)
+    QgroupReleaseData = 51,
+    /// `btrfs_qgroup_free_data` (function tier)
+    QgroupFreeData = 52,
+    /// `btrfs_release_global_block_rsv` (function tier)
+    ReleaseGlobalBlockRsv = 53,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
-pub const HOOK_SLOTS: u32 = 64;
+pub const HOOK_SLOTS: u32 = 96;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 48] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -66,6 +126,36 @@ impl HookId {
         Self::ProcessFree,
         Self::AuditInode,
         Self::AuditFs,
+        Self::ReserveMetadata,
+        Self::ReleaseMetadata,
+        Self::ReleaseExtents,
+        Self::ShrinkExtents,
+        Self::InodeRsvRelease,
+        Self::CalculateInodeRsv,
+        Self::ReserveSpace,
+        Self::ReleaseSpace,
+        Self::CheckDataFreeSpace,
+        Self::AllocDataChunkOndemand,
+        Self::FreeReservedDataSpace,
+        Self::FreeReservedDataSpaceNoquota,
+        Self::BlockRsvAdd,
+        Self::BlockRsvRefill,
+        Self::BlockRsvAddBytes,
+        Self::BlockRsvRelease,
+        Self::BlockRsvMigrate,
+        Self::UseBlockRsv,
+        Self::ClearDelallocExtent,
+        Self::RemoveOrderedExtent,
+        Self::DestroyInode,
+        Self::TransReleaseMetadata,
+        Self::EndTransaction,
+        Self::StealFromGlobal,
+        Self::UpdateGlobalBlockRsv,
+        Self::DelayedInodeRelease,
+        Self::QgroupReserveData,
+        Self::QgroupReleaseData,
+        Self::QgroupFreeData,
+        Self::ReleaseGlobalBlockRsv,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -90,7 +180,43 @@ impl HookId {
             Self::ProcessFree => "sched_process_free",
             Self::AuditInode => "audit_inode",
             Self::AuditFs => "audit_fs",
+            Self::ReserveMetadata => "btrfs_delalloc_reserve_metadata",
+            Self::ReleaseMetadata => "btrfs_delalloc_release_metadata",
+            Self::ReleaseExtents => "btrfs_delalloc_release_extents",
+            Self::ShrinkExtents => "btrfs_delalloc_shrink_extents",
+            Self::InodeRsvRelease => "btrfs_inode_rsv_release",
+            Self::CalculateInodeRsv => "btrfs_calculate_inode_block_rsv_size",
+            Self::ReserveSpace => "btrfs_delalloc_reserve_space",
+            Self::ReleaseSpace => "btrfs_delalloc_release_space",
+            Self::CheckDataFreeSpace => "btrfs_check_data_free_space",
+            Self::AllocDataChunkOndemand => "btrfs_alloc_data_chunk_ondemand",
+            Self::FreeReservedDataSpace => "btrfs_free_reserved_data_space",
+            Self::FreeReservedDataSpaceNoquota => "btrfs_free_reserved_data_space_noquota",
+            Self::BlockRsvAdd => "btrfs_block_rsv_add",
+            Self::BlockRsvRefill => "btrfs_block_rsv_refill",
+            Self::BlockRsvAddBytes => "btrfs_block_rsv_add_bytes",
+            Self::BlockRsvRelease => "btrfs_block_rsv_release",
+            Self::BlockRsvMigrate => "btrfs_block_rsv_migrate",
+            Self::UseBlockRsv => "btrfs_use_block_rsv",
+            Self::ClearDelallocExtent => "btrfs_clear_delalloc_extent",
+            Self::RemoveOrderedExtent => "btrfs_remove_ordered_extent",
+            Self::DestroyInode => "btrfs_destroy_inode",
+            Self::TransReleaseMetadata => "btrfs_trans_release_metadata",
+            Self::EndTransaction => "__btrfs_end_transaction",
+            Self::StealFromGlobal => "steal_from_global_rsv",
+            Self::UpdateGlobalBlockRsv => "btrfs_update_global_block_rsv",
+            Self::DelayedInodeRelease => "btrfs_delayed_inode_release_metadata",
+            Self::QgroupReserveData => "btrfs_qgroup_reserve_data",
+            Self::QgroupReleaseData => "btrfs_qgroup_release_data",
+            Self::QgroupFreeData => "btrfs_qgroup_free_data",
+            Self::ReleaseGlobalBlockRsv => "btrfs_release_global_block_rsv",
         }
+    }
+
+    /// True for the hooks of the function tier: kprobes and kretprobes, whose records are [`crate::call::Call`].
+    #[must_use]
+    pub const fn is_function(self) -> bool {
+        self as u8 >= Self::ReserveMetadata as u8
     }
 
     /// The hook with this number, if there is one.

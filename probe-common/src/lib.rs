@@ -15,6 +15,7 @@
 //! the running kernel's BTF and handed over as read-only data.
 #![no_std]
 
+pub mod call;
 pub mod cell;
 pub mod chain;
 pub mod claim;
@@ -29,4 +30,4 @@ pub mod offsets;
 pub mod task;
 
 /// Version of the record layouts and of [`config::Config`] and [`offsets::Offsets`].
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

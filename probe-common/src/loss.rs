@@ -32,10 +32,14 @@ pub enum LossClass {
     LedgerBound = 12,
     /// A type string of `btrfs_space_reservation` that is not known.
     UnknownType = 13,
+    /// The return of a hooked function was missed: its call is not in the books.
+    MissedReturn = 14,
+    /// No frame for a call: calls inside each other too deep, or too many tasks at once.
+    CallFrame = 15,
 }
 
 /// Number of classes; the per-CPU counter array has room for 32.
-pub const LOSS_CLASSES: usize = 14;
+pub const LOSS_CLASSES: usize = 16;
 
 impl LossClass {
     /// All classes in number order.
@@ -54,6 +58,8 @@ impl LossClass {
         Self::FileRead,
         Self::LedgerBound,
         Self::UnknownType,
+        Self::MissedReturn,
+        Self::CallFrame,
     ];
 
     /// Name in JSON (`loss.by_class`) and on screen.
@@ -74,6 +80,8 @@ impl LossClass {
             Self::FileRead => "file_read",
             Self::LedgerBound => "ledger_bound",
             Self::UnknownType => "unknown_type",
+            Self::MissedReturn => "missed_return",
+            Self::CallFrame => "call_frame",
         }
     }
 

@@ -20,7 +20,7 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     filter_ino: 0,
     filter_root: 0,
     own_pid: 0,
-    reserved: 0,
+    functions: 0,
 });
 
 /// The `u32` at `at` bytes into [`Offsets`]. A volatile read of one field: the whole struct would not fit the stack.

@@ -1,5 +1,6 @@
 //! Bytes of a ring entry or a recording to a typed record.
 use probe_common::{
+    call::Call,
     chain::{Bmu, Chain},
     claim::Claim,
     failure::{Enospc, Flush, Ticket, Warn},
@@ -36,6 +37,7 @@ pub enum Record {
     Chain(Chain),
     Warn(Warn),
     Flush(Flush),
+    Call(Call),
     LossSample(LossSample),
     SysfsLevels(SysfsLevels),
     AuditMark(AuditMark),
@@ -138,6 +140,7 @@ records!(
     Chain,
     Warn,
     Flush,
+    Call,
     LossSample,
     SysfsLevels,
     AuditMark,

@@ -70,10 +70,10 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    /// Everything is attached.
+    /// Everything of the tracepoint tier is attached.
     fn default() -> Self {
         Self {
-            attached: HookId::ALL.to_vec(),
+            attached: HookId::ALL.into_iter().filter(|hook| !hook.is_function()).collect(),
             required: vec![
                 HookId::SpaceReservation,
                 HookId::BytesMayUse,
@@ -197,7 +197,8 @@ impl Ledger {
             | Record::Warn(_)
             | Record::TaskSeen(_)
             | Record::Name(_)
-            | Record::Flush(_) => {}
+            | Record::Flush(_)
+            | Record::Call(_) => {}
         }
         filesystems.inodes = before + fs.inodes.len() - held;
         if filesystems.inodes > setup.max_inodes {

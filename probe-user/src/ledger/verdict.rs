@@ -117,6 +117,14 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
         LossClass::UnknownType => {
             format!("{n} reservations had a type that is not known: please report the kernel's version.")
         }
+        LossClass::MissedReturn => format!(
+            "{n} returns of hooked functions were missed: run again with less load, or with --tier tracepoints."
+        ),
+        LossClass::CallFrame => {
+            format!(
+                "{n} calls of hooked functions found no room to be followed: run again with --tier tracepoints."
+            )
+        }
         LossClass::Stack | LossClass::Descriptive => format!("{n} stacks or names were lost."),
     }
 }

@@ -1,0 +1,121 @@
+//! Calls of kernel functions: the records of the function tier.
+//!
+//! One record per hooked call, sent when the call returns. Calls nest: a record names its own `serial` and its
+//! `parent`'s, so whoever reads the stream meets the inner calls first and the call around them last. Amounts are
+//! those of the call itself without the hooked calls inside it: a sum over the tree counts everything once.
+use crate::{header::Header, inode::Counters};
+
+/// `Call::flags`: the return was seen; `ret`, `after` and the amounts are those of the whole call.
+pub const CALL_RETURNED: u32 = 1;
+/// `Call::flags`: the inode is known: `root`, `ino`, `address`.
+pub const CALL_INODE: u32 = 2;
+/// `Call::flags`: the block_rsv is known: `rsv`, `rsv_type`; `before` and `after` show its size and reserved bytes.
+pub const CALL_RSV: u32 = 4;
+/// `Call::flags`: the task changed the counters of another inode in this very call, outside the amounts.
+pub const CALL_FOREIGN: u32 = 8;
+/// `Call::flags`: an inner or outer call of the task was not followed (too deep, or its return was missed).
+pub const CALL_TREE_TORN: u32 = 16;
+/// `Call::flags`: the inode is a free-space-cache inode, or belongs to the data relocation tree.
+pub const CALL_SPECIAL_INODE: u32 = 32;
+/// `Call::flags`: the inode has no checksums (`BTRFS_INODE_NODATASUM`), so `csum_bytes` does not move.
+pub const CALL_NODATASUM: u32 = 64;
+/// `Call::flags`: a record without a call: `csum_bytes` had changed under `inode->lock` outside all hooked calls.
+pub const CALL_UNFRAMED: u32 = 128;
+/// `Call::flags`: the inode had an ordered extent when the call returned.
+pub const CALL_ORDERED: u32 = 256;
+/// `Call::flags`: `fs_info` is aborted or shows an error.
+pub const CALL_FS_ERROR: u32 = 512;
+
+/// Most hooked calls of one task inside each other.
+pub const MAX_DEPTH: u32 = 8;
+
+/// One call of a hooked function; the header's `hook` says which.
+///
+/// `args` by function, in the kernel's words; what a version does not have is 0:
+///
+/// | function | args 0, 1, 2, 3 | ret |
+/// |---|---|---|
+/// | `btrfs_delalloc_reserve_metadata` | num_bytes, disk_num_bytes, noflush | errno |
+/// | `btrfs_delalloc_release_metadata` | num_bytes, qgroup_free | |
+/// | `btrfs_delalloc_release_extents` | num_bytes | |
+/// | `btrfs_delalloc_shrink_extents` | reserved_len, new_len | |
+/// | `btrfs_inode_rsv_release` | qgroup_free | |
+/// | `btrfs_delalloc_reserve_space` | start, len | errno |
+/// | `btrfs_delalloc_release_space` | start, len, qgroup_free | |
+/// | `btrfs_check_data_free_space` | start, len, noflush | errno |
+/// | `btrfs_alloc_data_chunk_ondemand` | bytes | errno |
+/// | `btrfs_free_reserved_data_space` | start, len | |
+/// | `btrfs_free_reserved_data_space_noquota` | len | |
+/// | `btrfs_block_rsv_add`, `_refill` | bytes or target, flush | errno |
+/// | `btrfs_block_rsv_add_bytes` | bytes, update_size | |
+/// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all) | bytes that left the rsv |
+/// | `btrfs_block_rsv_migrate` | destination rsv, bytes, update_size, destination's [`crate::claim::RsvType`] | errno |
+/// | `btrfs_use_block_rsv` | root objectid, blocksize | address of the rsv that paid, or an error pointer |
+/// | `btrfs_clear_delalloc_extent` | state start, state end, bits | |
+/// | `btrfs_remove_ordered_extent` | file_offset, num_bytes, disk_num_bytes, flags | |
+/// | `btrfs_destroy_inode` | | |
+/// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after | errno |
+/// | `steal_from_global_rsv` | bytes of the ticket | bool |
+/// | `btrfs_update_global_block_rsv` | | |
+/// | `btrfs_delayed_inode_release_metadata` | inode number of the node, bytes_reserved before | |
+/// | `btrfs_delayed_item_release_metadata` | bytes_reserved before | |
+/// | `btrfs_qgroup_free_data`, `btrfs_qgroup_release_data` | start, len | bytes or errno |
+/// | `btrfs_qgroup_reserve_data` | start, len | errno |
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Call {
+    /// Header.
+    pub header: Header,
+    /// Number of this call among those of its thread; never 0.
+    pub serial: u32,
+    /// `serial` of the hooked call around this one; 0 if there is none.
+    pub parent: u32,
+    /// `CALL_*`
+    pub flags: u32,
+    /// [`crate::claim::RsvType`] of `rsv`, as a number of ours.
+    pub rsv_type: u32,
+    /// Address of the `struct btrfs_inode`; 0 if none.
+    pub address: u64,
+    /// Subvolume (root objectid).
+    pub root: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Address of the `struct btrfs_block_rsv`; 0 if none.
+    pub rsv: u64,
+    /// See the table.
+    pub args: [u64; 4],
+    /// What the function returned, sign-extended where it is an `int`.
+    pub ret: i64,
+    /// The counters when the call began: the inode's, or `size` and `reserved` of `rsv`.
+    pub before: Counters,
+    /// The counters when the call returned.
+    pub after: Counters,
+    /// Change of `outstanding_extents` of the inode by this task in this call (`mod_outstanding_extents` events).
+    pub extents: i32,
+    /// Times that `btrfs_calculate_inode_block_rsv_size` ran for the inode in this call.
+    pub calculations: u32,
+    /// Change of the inode's `csum_bytes` in this call, as seen under `inode->lock`.
+    pub csum_bytes: i64,
+    /// Change of `bytes_may_use` of data by this task in this call.
+    pub data: i64,
+    /// Change of `bytes_may_use` of metadata by this task in this call; tickets are granted elsewhere.
+    pub metadata: i64,
+    /// Change of the DATA reservation of level-0 qgroups by this task in this call.
+    pub qgroup_data: i64,
+    /// Changes of the inode's counters by other tasks while this call ran.
+    pub others: u32,
+    /// Of these: releases (`outstanding_extents` or `csum_bytes` went down).
+    pub others_released: u32,
+    /// `CLOCK_MONOTONIC` ns when the call began; coarse like the header's.
+    pub entered: u64,
+    /// Return address: where the function was called from.
+    pub caller: u64,
+    /// Stack id; 0 if none was taken. Without [`CALL_RETURNED`] or with a failing `ret` always exact.
+    pub stack: u64,
+    /// The stack is of an earlier call of the same context.
+    pub stack_representative: u64,
+}
