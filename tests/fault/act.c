@@ -19,6 +19,7 @@
 
 struct fault faults[FAULTS];
 atomic_t fault_go = ATOMIC_INIT(0);
+struct fault_remembered fault_remembered;
 
 /* The next entry of this task into the function is our own call of it. */
 static bool pass_open(struct fault *fault)
@@ -69,12 +70,20 @@ void fault_wait(struct fault *fault)
 	atomic_dec(&fault->holding);
 }
 
+/* btrfs_reserve_metadata_bytes(fs_info, _, bytes, _) of both kernels found no space; 4: BTRFS_BLOCK_GROUP_METADATA. */
+void fault_event(const struct fault *fault, const struct fault_args *args)
+{
+	if (fault->enospc)
+		fault_trace("btrfs_space_reservation", args->v[0], (u64)"space_info:enospc", 4, args->v[2], 1);
+}
+
 static u64 act(struct fault *fault, struct fault_args *args)
 {
 	u64 result = fault->ret;
 
 	switch (fault->action) {
 	case ACTION_SKIP:
+		fault_event(fault, args);
 		break;
 	case ACTION_FAIL:
 		fault_call(fault, args);
@@ -97,6 +106,7 @@ static u64 act(struct fault *fault, struct fault_args *args)
 	case ACTION_PUBLISH:
 		result = fault_publish(fault, args);
 		break;
+	case ACTION_REMEMBER:
 	case ACTION_COUNT:
 		break;
 	}
@@ -123,6 +133,8 @@ static bool matches(const struct fault *fault, struct pt_regs *regs, const struc
 	if (fault->tgid && current->tgid != fault->tgid)
 		return false;
 	if (fault->comm[0] && strncmp(current->comm, fault->comm, sizeof(fault->comm)))
+		return false;
+	if (fault->action == ACTION_PUBLISH && READ_ONCE(fault_remembered.task) != current)
 		return false;
 	if (fault->value_arg >= 0 && args->v[fault->value_arg] != fault->value)
 		return false;
@@ -168,6 +180,11 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 	atomic64_inc(&fault->acted);
 	if (fault->action == ACTION_COUNT)
 		return 0;
+	if (fault->action == ACTION_REMEMBER) {
+		fault_remembered.args = args;
+		smp_store_release(&fault_remembered.task, current);
+		return 0;
+	}
 	atomic_inc(&fault->inside);
 	regs->ip = (unsigned long)stand_ins[fault - faults];
 	return 1;

@@ -2,10 +2,11 @@
 /*
  * The commands: one line of words `key=value` arms one fault.
  *
- *   func=NAME action=skip|fail|double|delay|swap|publish|count
+ *   func=NAME action=skip|fail|double|delay|swap|remember|publish|count
  *   ret=N              what skip, fail and publish return (signed)
+ *   enospc             skip and publish of btrfs_reserve_metadata_bytes fire the event of a reservation that failed
  *   at=entry|return|both us=N sleep hold      of delay and publish
- *   undo=counters|release|none                of publish
+ *   undo=counters|release|none                of publish (of btrfs_reserve_metadata_bytes, after a remember)
  *   nth=N | first=N every=N times=N           which matches; nth=N is first=N times=1; without any of them: all
  *   arg=N vfs fd=N ino=N                      which argument is the inode, and of which inode only
  *   other=FD                                  of swap
@@ -23,7 +24,7 @@
 
 static DEFINE_MUTEX(commands);
 
-static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "publish", "count" };
+static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "count" };
 static const char *const undos[] = { "counters", "release", "none" };
 static const char *const ats[] = { "", "entry", "return", "both" };
 
@@ -82,6 +83,8 @@ static int word(struct fault *fault, char *key, char *value)
 		fault->sleep = true;
 	else if (!strcmp(key, "hold"))
 		fault->hold = true;
+	else if (!strcmp(key, "enospc"))
+		fault->enospc = true;
 	else if (!strcmp(key, "vfs"))
 		fault->vfs = true;
 	else if (!value)

@@ -21,6 +21,7 @@ enum fault_action {
 	ACTION_DOUBLE,	/* do it twice with the same arguments, return what the first returned */
 	ACTION_DELAY,	/* wait before or after it */
 	ACTION_SWAP,	/* do it to the other inode */
+	ACTION_REMEMBER,	/* its arguments, for the next publish of the same task */
 	ACTION_PUBLISH,	/* see publish.c */
 	ACTION_COUNT,	/* only count */
 };
@@ -45,6 +46,7 @@ struct fault {
 	u64 ret;
 	enum fault_undo undo;
 	unsigned int at;
+	bool enospc;	/* of a skipped reservation: with the event of a failed one */
 	u32 us;
 	bool sleep;	/* the function may sleep wherever it is called; otherwise waiting burns the processor */
 	bool hold;	/* wait until `go` is written, `us` at most */
@@ -76,8 +78,15 @@ struct fault_args {
 	u64 v[ARGS];
 };
 
+/* The call that a publish happens in. */
+struct fault_remembered {
+	struct task_struct *task;
+	struct fault_args args;
+};
+
 extern struct fault faults[FAULTS];
 extern atomic_t fault_go;
+extern struct fault_remembered fault_remembered;
 
 /* Offsets within struct btrfs_inode, module parameters: the headers of btrfs are not installed, its BTF is. */
 extern uint fault_vfs_inode, fault_lock, fault_outstanding, fault_csum, fault_flags, fault_rsv;
@@ -91,10 +100,11 @@ static inline struct inode *fault_inode(const struct fault *fault, u64 arg)
 int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs);
 u64 fault_call(struct fault *fault, const struct fault_args *args);
 void fault_wait(struct fault *fault);
+void fault_event(const struct fault *fault, const struct fault_args *args);
 
 /* publish.c */
 int fault_publish_prepare(void);
-u64 fault_publish(struct fault *fault, const struct fault_args *args);
+u64 fault_publish(struct fault *fault, const struct fault_args *failing);
 
 /* tracepoint.c */
 unsigned long fault_symbol(const char *name);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A reservation that is visible before it is made, as btrfs did it in 2012: outstanding_extents and csum_bytes of the
- * inode count it, a release on the same inode computes its share from them, and then the reservation fails. In place
- * of btrfs_delalloc_reserve_metadata(inode, num_bytes, disk_num_bytes, noflush).
+ * inode count it, a release on the same inode computes its share from them, and then the reservation fails.
+ *
+ * It happens within btrfs_delalloc_reserve_metadata(inode, num_bytes, disk_num_bytes, noflush), whose arguments a fault
+ * `remember` keeps, in place of the call that reserves there (btrfs_reserve_metadata_bytes): so it is btrfs itself that
+ * is seen to be called, to calculate, and to fail.
  */
 #include <linux/fs.h>
 #include <linux/spinlock.h>
@@ -43,17 +46,20 @@ static u64 change(void *inode, int extents, s64 csum_bytes)
 	return size;
 }
 
-u64 fault_publish(struct fault *fault, const struct fault_args *args)
+u64 fault_publish(struct fault *fault, const struct fault_args *failing)
 {
+	struct fault_args copy = fault_remembered.args, *args = &copy;
 	void *inode = (void *)args->v[0];
 	u64 disk_num_bytes = args->v[2];
 	int extents = DIV_ROUND_UP_ULL(args->v[1], MAX_EXTENT_SIZE);
 	struct inode *vfs = inode + fault_vfs_inode;
 	u64 before, with, after, released;
 
+	WRITE_ONCE(fault_remembered.task, NULL);
 	before = *(u64 *)(inode + fault_rsv);
 	with = change(inode, extents, disk_num_bytes);
 	fault_wait(fault);
+	fault_event(fault, failing);
 	if (fault->undo == UNDO_NONE)
 		return fault->ret;
 	after = change(inode, -extents, -disk_num_bytes);
