@@ -6,6 +6,8 @@ mod altered;
 mod altered_records;
 mod audits;
 mod budgets;
+mod call_kernel;
+mod calls;
 mod closings;
 mod errors;
 mod properties;
