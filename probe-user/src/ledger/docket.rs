@@ -57,6 +57,8 @@ struct Waiting {
     last_seen: u64,
     /// One record proves it; it waits only for a rule that can say more about the same bytes.
     certain: bool,
+    /// Drawn from a call: nothing says more about the same bytes.
+    by_call: bool,
 }
 
 #[derive(Debug, Default)]
@@ -101,25 +103,34 @@ impl Docket {
     /// A rule is broken, and the record at hand proves it.
     pub(super) fn file(&mut self, violation: Violation, ring: &Ring, names: &Names) {
         if self.calls {
-            self.wait(violation, ring, names, true);
+            self.wait(violation, ring, names, true, false);
             return;
         }
         let evidence = self.search(&violation, ring);
         let last_seen = violation.time;
-        self.enter(Waiting { violation, evidence, count: 1, last_seen, certain: true }, names);
+        self.enter(
+            Waiting { violation, evidence, count: 1, last_seen, certain: true, by_call: false },
+            names,
+        );
     }
 
     /// A rule looks broken; a loss that is not known yet could still explain it.
     pub(super) fn defer(&mut self, violation: Violation, ring: &Ring, names: &Names) {
-        self.wait(violation, ring, names, false);
+        self.wait(violation, ring, names, false, false);
     }
 
-    fn wait(&mut self, violation: Violation, ring: &Ring, names: &Names, certain: bool) {
+    /// A call broke a rule; a loss that is not known yet could still explain it.
+    pub(super) fn defer_call(&mut self, violation: Violation, ring: &Ring, names: &Names) {
+        self.wait(violation, ring, names, false, true);
+    }
+
+    fn wait(&mut self, violation: Violation, ring: &Ring, names: &Names, certain: bool, by_call: bool) {
         let key = violation.key();
         if let Some(waiting) = self.waiting.get_mut(&key) {
             waiting.count += 1;
             waiting.last_seen = waiting.last_seen.max(violation.time);
             waiting.certain |= certain;
+            waiting.by_call |= by_call;
             waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
             waiting.violation.confidence = waiting.violation.confidence.min(violation.confidence);
             return;
@@ -131,7 +142,7 @@ impl Docket {
         self.remember_inode(&violation);
         let last_seen = violation.time;
         self.queue.push_back((violation.time.saturating_add(SETTLE_NS), key));
-        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen, certain });
+        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen, certain, by_call });
     }
 
     /// Evidence is shown once per finding; looking for it costs a walk over the ring.
@@ -181,16 +192,7 @@ impl Docket {
         }
         let (root, ino) = (owner.map(|owner| owner.0), owner.map(|owner| owner.1));
         let same = |key: &Key| key.1 == account && key.2 == fs && key.3 == root && key.4 == ino;
-        let exact = |kind| {
-            matches!(
-                kind,
-                FindingKind::WrongOwner
-                    | FindingKind::ErrorPathLeak
-                    | FindingKind::ErrorPathOverRelease
-                    | FindingKind::PublishBeforeReserve
-            )
-        };
-        self.waiting.retain(|key, waiting| !same(key) || exact(key.0) || waiting.violation.amount > most);
+        self.waiting.retain(|key, waiting| !same(key) || waiting.by_call || waiting.violation.amount > most);
         let Self { queue, waiting, .. } = self;
         queue.retain(|(_, key)| waiting.contains_key(key));
     }
@@ -209,7 +211,7 @@ impl Docket {
     }
 
     fn enter(&mut self, waiting: Waiting, names: &Names) {
-        let Waiting { violation, evidence, count, last_seen, certain: _ } = waiting;
+        let Waiting { violation, evidence, count, last_seen, certain: _, by_call: _ } = waiting;
         let key = violation.key();
         if let Some(finding) = self.index.get(&key).and_then(|position| self.findings.get_mut(*position)) {
             finding.count += count;

@@ -111,6 +111,11 @@ impl Desk {
         self.docket.file(violation, &self.ring, &self.names);
     }
 
+    /// See [`Docket::defer_call`].
+    fn defer_call(&mut self, violation: Violation) {
+        self.docket.defer_call(violation, &self.ring, &self.names);
+    }
+
     /// See [`Docket::defer`].
     fn defer(&mut self, violation: Violation) {
         self.docket.defer(violation, &self.ring, &self.names);

@@ -74,6 +74,12 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) 
     if desk.docket.waiting() > 0 {
         doubts.push(format!("{} suspicions are not settled yet.", desk.docket.waiting()));
     }
+    if calls.checked.orphans > 0 {
+        doubts.push(format!(
+            "The calls around {} calls were never seen to return: run again with --tier tracepoints.",
+            grouped(calls.checked.orphans)
+        ));
+    }
     let unreadable: u64 = filesystems.iter().map(|fs| fs.not_judged.unreadable).sum();
     if unreadable > 0 {
         doubts.push(format!(

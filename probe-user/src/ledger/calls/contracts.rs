@@ -89,7 +89,8 @@ impl<'a> Inside<'a> {
 /// `btrfs_delalloc_reserve_metadata` that succeeded.
 fn reserve(bench: &mut Bench<'_>, inside: &Inside<'_>) -> bool {
     let node = inside.node;
-    let (want, got) = (count::extents(node.args[0]), i64::from(node.extents));
+    let asked = count::align(node.args[0], bench.fs.sector());
+    let (want, got) = (count::extents(asked), i64::from(node.extents));
     if got != want && !fewer_per_extent(bench, inside, want, got) {
         let text = format!(
             "A reservation for {} bytes raised outstanding_extents by {got} and should have by {want}.",
@@ -136,11 +137,9 @@ fn release(bench: &mut Bench<'_>, inside: &Inside<'_>, extents: i64, csums: i64,
     let got = i64::from(node.extents);
     let short = bench.fs.zoned && got != 0 && (got < 0) == (extents < 0);
     let pairs = [(EXTENTS, extents, if short { extents } else { got }), (CSUMS, csums, node.csum_bytes)];
-    for (account, want, got) in pairs.into_iter().filter(|(_, want, got)| want != got) {
-        if got == 0
-            && node.has(CALL_FOREIGN)
-            && let Some(other) = inside.calls(HookId::InodeRsvRelease, false).next()
-        {
+    if let Some((account, want, got)) = pairs.into_iter().find(|(_, want, got)| want != got) {
+        let other = inside.calls(HookId::InodeRsvRelease, false).next();
+        if let Some(other) = other.filter(|_| got == 0 && node.has(CALL_FOREIGN)) {
             owner::wrong(bench, node, other.key, node.key, account, want.saturating_neg(), Vec::new());
             return true;
         }

@@ -99,6 +99,21 @@ impl Thread {
         self.data_of(fs, key).filter(|data| data.failed).map_or(0, |data| data.left)
     }
 
+    /// `btrfs_free_reserved_data_space_noquota` of 6.1 and 6.12 names no inode: an encoded write gives back what it has
+    /// reserved as a whole, relocation what belongs to nobody here.
+    pub(super) fn data_freed_by_nobody(&mut self, bench: &mut Bench<'_>, node: &Node) {
+        let bytes = count::align(node.args[0], bench.fs.sector());
+        let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == node.fs && data.left == bytes)
+        else {
+            return;
+        };
+        data.left = 0;
+        let (key, failed) = (data.key, data.failed);
+        if failed {
+            self.data_returned(bench, &Node { key, ..*node });
+        }
+    }
+
     /// The thread itself gives data back.
     pub(super) fn data_freed(&mut self, bench: &mut Bench<'_>, node: &Node) {
         if !bench.judged(node) {

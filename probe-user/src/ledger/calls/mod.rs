@@ -22,6 +22,7 @@ mod failed;
 mod handles;
 mod operations;
 mod owner;
+mod qgroup;
 mod report;
 mod rsvs;
 mod tree;
@@ -39,6 +40,7 @@ use rustc_hash::FxHashMap;
 
 pub(super) use self::explained::{Explained, Wrong};
 use self::{
+    qgroup::Qgroups,
     rsvs::Rsvs,
     tree::{Node, Thread},
 };
@@ -76,6 +78,8 @@ pub(super) struct Checked {
     pub contracts: u64,
     /// Operations that gave back all extents that they had taken.
     pub operations: u64,
+    /// Calls whose outer call never came.
+    pub orphans: u64,
     /// Calls whose tree was torn.
     pub torn: u64,
     /// Records of `csum_bytes` that changed outside of all hooked calls.
@@ -93,6 +97,7 @@ pub(super) struct Calls {
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
     rsvs: Rsvs,
+    qgroups: Qgroups,
     epoch: u32,
     /// What began after this time, in ns, has been seen in full.
     since: u64,
@@ -148,6 +153,7 @@ impl Calls {
             self.epoch = desk.loss.epoch();
             self.since = desk.statistics.now();
             self.rsvs.forget();
+            self.qgroups.forget();
         }
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(desk);
@@ -161,6 +167,7 @@ impl Calls {
         let judges = desk.loss.judges();
         let mut bench = Bench { desk, fs, checked, failed, since: *since, judges };
         thread.enter(&mut bench, rsvs, &node, record);
+        self.qgroups.call(&bench, &node, record);
     }
 
     /// A handle makes its claim when it is started, before the task points to it: the one before is gone.
@@ -194,6 +201,7 @@ impl Calls {
             .collect();
         holders.sort_unstable_by_key(|(tid, _)| **tid);
         operations::destroyed(&mut bench, &mut holders, key, record);
+        self.qgroups.destroyed(&mut bench, key, record);
     }
 
     /// The filesystem is unmounted: nobody is inside it. Comes before [`super::closing`].
@@ -210,6 +218,7 @@ impl Calls {
             thread.unmounted(&mut bench, *tid, record);
         }
         rsvs.unmounted(&mut bench, record);
+        self.qgroups.unmounted(bench.fs.id);
     }
 
     /// The thread id belongs to another thread now, which can hold nothing.

@@ -85,7 +85,8 @@ pub(super) fn reserve(
     thread.operations.push(Operation {
         fs: node.fs,
         key: node.key,
-        extents: i64::from(node.extents),
+        // What is more or less than it should be was reported.
+        extents: if said { count::extents(node.args[0]) } else { i64::from(node.extents) },
         bytes: count::align(node.args[1], bench.fs.sector()),
         reserved: children.iter().filter(own).map(|child| child.args[0]).fold(0, u64::wrapping_add),
         stack: node.stack,
@@ -133,9 +134,11 @@ pub(super) fn release(bench: &mut Bench<'_>, thread: &mut Thread, node: &Node, s
         -rest,
         format!("The task released {} extents of the inode and held {held} of it.", rest + held),
     );
+    // Without the operation nothing of what follows can be told either.
+    thread.known &= held != 0;
     fault.before = Some(held);
     fault.origins = thread.origins(node);
-    after_failure(thread, node, &mut fault);
+    after_failure(bench, thread, node, &mut fault);
     bench.report(node, fault);
 }
 
@@ -155,8 +158,13 @@ pub(super) fn release_metadata(bench: &mut Bench<'_>, thread: &mut Thread, node:
     if rest == 0 || !thread.known {
         return;
     }
+    // Without the operation nothing of what follows can be told either.
+    thread.known = thread.operations.iter().any(|of| of.is_open_on(node.fs, node.key));
     let account = Account::InodeCsumBytes;
-    let other = thread.operations.iter_mut().rev().find(|of| of.fs == node.fs && of.bytes >= bytes);
+    let other = thread.operations.iter_mut().rev().find(|of| {
+        // Of a closed one most bytes were handed on: only all of them can have been meant.
+        of.fs == node.fs && if of.is_closed() { of.bytes == bytes } else { of.bytes >= bytes }
+    });
     if rest == bytes
         && let Some(other) = other
     {
@@ -176,16 +184,15 @@ pub(super) fn release_metadata(bench: &mut Bench<'_>, thread: &mut Thread, node:
     );
     fault.before = Some(held as i64);
     fault.origins = thread.origins(node);
-    after_failure(thread, node, &mut fault);
+    after_failure(bench, thread, node, &mut fault);
     bench.report(node, fault);
 }
 
 /// A release after a reservation that failed is the failing side's.
-fn after_failure(thread: &mut Thread, node: &Node, fault: &mut Fault) {
-    if let Some(failure) = thread.failure.as_mut().filter(|failure| failure.is_of(node.fs, node.key)) {
+fn after_failure(bench: &mut Bench<'_>, thread: &mut Thread, node: &Node, fault: &mut Fault) {
+    if thread.failure.is_some_and(|failure| failure.is_of(node.fs, node.key)) {
         fault.kind = FindingKind::ErrorPathOverRelease;
-        fault.text = format!("{} {}", failure.story(), fault.text);
-        failure.wrong = true;
+        fault.text = format!("{}{}", thread.failure_is_wrong(bench), fault.text);
     }
 }
 

@@ -47,7 +47,7 @@ impl Bench<'_> {
     pub(super) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, fault: Fault) {
         let Fault { kind, account, off, before, origins, confidence, text } = fault;
         self.explain(key, account, off);
-        self.desk.defer(Violation {
+        self.desk.defer_call(Violation {
             kind,
             account,
             fs: node.fs,

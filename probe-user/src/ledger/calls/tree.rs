@@ -215,7 +215,14 @@ impl Thread {
         let mut node = *node;
         if first < self.waiting.len() {
             // Who called the others was never seen.
-            node.torn |= self.waiting[first..].iter().any(|child| child.parent != node.serial);
+            let orphans = self.waiting[first..].iter().filter(|child| child.parent != node.serial).count();
+            node.torn |= orphans > 0;
+            bench.checked.orphans += orphans as u64;
+            if orphans > 0 {
+                // Whether the missing call used the data is not known.
+                self.data.clear();
+                self.data_known = false;
+            }
         }
         node.torn |= self.crowded;
         bench.checked.torn += u64::from(node.torn);
@@ -230,6 +237,8 @@ impl Thread {
         self.waiting = inside;
         self.waiting.truncate(first);
         if node.parent == 0 {
+            let seen_in_full = |child: &&Node| child.entered > bench.since;
+            bench.checked.orphans += self.waiting.iter().filter(seen_in_full).count() as u64;
             self.waiting.clear();
             self.crowded = false;
         } else if node.is_kept() {
@@ -286,6 +295,8 @@ impl Thread {
         }
         if node.is(HookId::ReleaseMetadata) {
             operations::release_metadata(bench, self, node);
+        } else if node.is(HookId::FreeReservedDataSpaceNoquota) && !node.has(CALL_INODE) {
+            self.data_freed_by_nobody(bench, node);
         } else if node.is(HookId::FreeReservedDataSpace) || node.is(HookId::FreeReservedDataSpaceNoquota) {
             self.data_freed(bench, node);
         }

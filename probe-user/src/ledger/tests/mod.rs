@@ -7,6 +7,7 @@ mod altered_records;
 mod audits;
 mod budgets;
 mod call_kernel;
+mod call_rules;
 mod calls;
 mod closings;
 mod errors;
