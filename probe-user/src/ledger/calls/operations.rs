@@ -103,6 +103,7 @@ pub(super) fn release(bench: &mut Bench<'_>, thread: &mut Thread, node: &Node, s
         thread.operations.retain(|operation| operation.key != node.key);
         return;
     }
+    thread.data_used(node);
     let whole = node.is(HookId::ReleaseExtents);
     let mut rest = i64::from(node.extents).saturating_neg();
     if said {
