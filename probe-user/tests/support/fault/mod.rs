@@ -8,7 +8,9 @@
 //!
 //! Refuses: to say that a scenario held when no fault acted.
 pub mod check;
+pub mod doc;
 pub mod module;
+pub mod reload;
 pub mod run;
 pub mod scenario;
 pub mod table;

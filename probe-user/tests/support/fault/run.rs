@@ -25,7 +25,8 @@ pub enum Tier {
 }
 
 impl Tier {
-    fn arguments(self) -> &'static [&'static str] {
+    /// For the command line.
+    pub fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Functions => &["--tier", "functions"],
             Self::Tracepoints => &["--tier", "tracepoints"],

@@ -1,10 +1,10 @@
 //! What the scenarios do to their filesystem.
-use std::sync::Mutex;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

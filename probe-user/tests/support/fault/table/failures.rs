@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+use super::super::module;
 use super::super::scenario::{Amount, Bug, Scenario, Sight};
 use super::super::work::{APART, LENGTH, Work, dirty, dirty_fails};
-use super::super::module;
 
 /// A reservation of metadata fails in the reservation itself, as it does when there is no space.
 const FAIL: &str = "func=btrfs_reserve_metadata_bytes action=skip ret=-28 enospc nth=1 caller=btrfs_delalloc_reserve_metadata";
 /// It becomes visible before it is made, and fails. Armed after a `remember` of the call that it happens in.
-const PUBLISH: &str =
-    "func=btrfs_reserve_metadata_bytes action=publish ret=-28 enospc nth=1 caller=btrfs_delalloc_reserve_metadata";
+const PUBLISH: &str = "func=btrfs_reserve_metadata_bytes action=publish ret=-28 enospc nth=1 caller=btrfs_delalloc_reserve_metadata";
 const REMEMBER: &str = "func=btrfs_delalloc_reserve_metadata action=remember nth=1";
 /// What one more extent and its checksums add to the size of an inode's reserve: one tree insertion, since the
 /// checksums fit into a leaf that is counted already.
@@ -44,7 +43,18 @@ pub const ALL: &[Scenario] = &[
         what: "a reservation fails, and the data that was reserved before it is kept",
         work: failure_not_undone,
         functions: Sight::Exact(BUG),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "leak",
+                account: "space.data.bytes_may_use",
+                inode: None,
+                amount: Amount::Is(LENGTH as i64),
+                stack: "",
+                origins: false,
+                also: &[],
+            },
+            how: "the level at unmount, without who reserved",
+        },
     },
     Scenario {
         name: "failure_undone_twice",
@@ -55,14 +65,25 @@ pub const ALL: &[Scenario] = &[
             also: &[("underflow", "space.data.bytes_may_use")],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "underflow",
+                account: "space.data.bytes_may_use",
+                inode: None,
+                amount: Amount::Is(LENGTH as i64),
+                stack: "btrfs_add_reserved_bytes",
+                origins: false,
+                also: &[],
+            },
+            how: "when the rest is taken out, in the call that comes to it last",
+        },
     },
     Scenario {
         name: "published_then_counters_undone",
         what: "the counters of an inode show a reservation that then fails; nobody raced, the counters are undone",
         work: published_then_counters_undone,
         functions: Sight::Exact(PUBLISHED),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::NotVisible("counters that rise and fall again look like any change of a range"),
     },
     Scenario {
         name: "published_then_released",
@@ -76,7 +97,7 @@ pub const ALL: &[Scenario] = &[
             also: &[("publish-before-reserve", "inode.outstanding_extents")],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::NotVisible("counters that rise and fall again look like any change of a range"),
     },
     Scenario {
         name: "published_raced_then_counters_undone",
@@ -94,14 +115,25 @@ pub const ALL: &[Scenario] = &[
             ],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "leak",
+                account: "inode.meta_rsv",
+                inode: Some(257),
+                amount: Amount::Noted("metadata"),
+                stack: "btrfs_destroy_inode",
+                origins: true,
+                also: &[("leak", "space.metadata.bytes_may_use")],
+            },
+            how: "as what the inode still holds when it is destroyed",
+        },
     },
     Scenario {
         name: "published_raced_then_released",
         what: "the same, and what the release left is freed, as is right",
         work: published_raced_then_released,
         functions: Sight::Exact(PUBLISHED),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::NotVisible("counters that rise and fall again look like any change of a range"),
     },
     Scenario {
         name: "released_on_the_wrong_inode",
@@ -121,7 +153,22 @@ pub const ALL: &[Scenario] = &[
             ],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "underflow",
+                account: "inode.outstanding_extents",
+                inode: Some(258),
+                amount: Amount::Some,
+                stack: "btrfs_remove_ordered_extent",
+                origins: true,
+                also: &[
+                    ("leak", "inode.outstanding_extents"),
+                    ("leak", "inode.meta_rsv"),
+                    ("leak", "space.metadata.bytes_may_use"),
+                ],
+            },
+            how: "as a counter that wraps on one inode and one that is left on the other",
+        },
     },
 ];
 
@@ -188,7 +235,9 @@ fn raced(work: &Work, undo: &str) {
         work.arm_for(&file, "func=btrfs_remove_ordered_extent action=count");
         write_out(&file);
         until("the ordered extent ended", || {
-            module::counts("acted").iter().any(|(name, times)| name == "btrfs_remove_ordered_extent" && *times > 0)
+            module::counts("acted")
+                .iter()
+                .any(|(name, times)| name == "btrfs_remove_ordered_extent" && *times > 0)
         });
         sleep(Duration::from_millis(200));
         module::go(true);
@@ -202,8 +251,9 @@ fn raced(work: &Work, undo: &str) {
 
 /// Starts writing a file out and waits for the pages, without the inode's lock, which the writer holds.
 fn write_out(file: &File) {
-    let flags =
-        nix::libc::SYNC_FILE_RANGE_WAIT_BEFORE | nix::libc::SYNC_FILE_RANGE_WRITE | nix::libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let flags = nix::libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | nix::libc::SYNC_FILE_RANGE_WRITE
+        | nix::libc::SYNC_FILE_RANGE_WAIT_AFTER;
     // SAFETY: no memory is handed over, and the descriptor is open for the whole call.
     let result = unsafe { nix::libc::sync_file_range(file.as_raw_fd(), 0, 0, flags) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());

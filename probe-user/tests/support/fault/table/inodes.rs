@@ -31,7 +31,18 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             also: WRAPPED,
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "underflow",
+                account: "inode.outstanding_extents",
+                inode: Some(257),
+                amount: Amount::Some,
+                stack: "btrfs_remove_ordered_extent",
+                origins: true,
+                also: WRAPPED,
+            },
+            how: "when the counter wraps, in the call that comes to it last",
+        },
     },
     Scenario {
         name: "release_metadata_twice",
@@ -46,7 +57,18 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             also: WRAPPED,
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "underflow",
+                account: "inode.csum_bytes",
+                inode: Some(257),
+                amount: Amount::Is(LENGTH as i64),
+                stack: "btrfs_destroy_inode",
+                origins: true,
+                also: WRAPPED,
+            },
+            how: "when the inode is destroyed",
+        },
     },
     Scenario {
         name: "release_extents_forgotten",
@@ -61,7 +83,15 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             also: LEFT,
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Exact(Bug {
+            kind: "leak",
+            account: "inode.outstanding_extents",
+            inode: Some(257),
+            amount: Amount::Is(1),
+            stack: "btrfs_destroy_inode",
+            origins: true,
+            also: LEFT,
+        }),
     },
     Scenario {
         name: "release_metadata_forgotten",
@@ -76,7 +106,15 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             also: LEFT,
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Exact(Bug {
+            kind: "leak",
+            account: "inode.csum_bytes",
+            inode: Some(257),
+            amount: Amount::Is(LENGTH as i64),
+            stack: "btrfs_destroy_inode",
+            origins: true,
+            also: LEFT,
+        }),
     },
     Scenario {
         name: "reserve_never_released",
@@ -91,7 +129,15 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             also: LEFT,
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Exact(Bug {
+            kind: "leak",
+            account: "inode.meta_rsv",
+            inode: Some(257),
+            amount: Amount::Noted("metadata"),
+            stack: "btrfs_destroy_inode",
+            origins: true,
+            also: LEFT,
+        }),
     },
 ];
 

@@ -26,14 +26,36 @@ pub const ALL: &[Scenario] = &[
             also: &[("underflow", "space.data.bytes_may_use")],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "underflow",
+                account: "space.data.bytes_may_use",
+                inode: None,
+                amount: Amount::Is(PAGE),
+                stack: "btrfs_add_reserved_bytes",
+                origins: false,
+                also: &[],
+            },
+            how: "when the rest is taken out, in the call that comes to it last",
+        },
     },
     Scenario {
         name: "data_never_freed",
         what: "dirty data that is cut off is not freed",
         work: data_never_freed,
         functions: Sight::Exact(BUG),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "leak",
+                account: "space.data.bytes_may_use",
+                inode: None,
+                amount: Amount::Is(PAGE),
+                stack: "",
+                origins: false,
+                also: &[],
+            },
+            how: "the level at unmount, without who reserved",
+        },
     },
     Scenario {
         name: "transaction_never_released",
@@ -46,7 +68,18 @@ pub const ALL: &[Scenario] = &[
             also: &[("leak", "space.metadata.bytes_may_use")],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "leak",
+                account: "trans.rsv",
+                inode: None,
+                amount: Amount::Some,
+                stack: "",
+                origins: false,
+                also: &[("leak", "space.metadata.bytes_may_use")],
+            },
+            how: "the level at unmount, without who reserved",
+        },
     },
     Scenario {
         name: "delayed_inode_never_released",
@@ -59,14 +92,30 @@ pub const ALL: &[Scenario] = &[
             also: &[("leak", "space.metadata.bytes_may_use")],
             ..BUG
         }),
-        tracepoints: Sight::NotVisible(""),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                kind: "leak",
+                account: "fs.delayed_rsv",
+                inode: None,
+                amount: Amount::Noted("metadata"),
+                stack: "",
+                origins: false,
+                also: &[("leak", "space.metadata.bytes_may_use")],
+            },
+            how: "the level at unmount, without who reserved",
+        },
     },
     Scenario {
         name: "qgroup_data_never_freed",
         what: "dirty data that is cut off stays booked in its qgroup",
         work: qgroup_data_never_freed,
-        functions: Sight::Exact(Bug { account: "inode.qgroup_data", inode: Some(257), amount: Amount::Is(LENGTH as i64), ..BUG }),
-        tracepoints: Sight::NotVisible(""),
+        functions: Sight::Exact(Bug {
+            account: "inode.qgroup_data",
+            inode: Some(257),
+            amount: Amount::Is(LENGTH as i64),
+            ..BUG
+        }),
+        tracepoints: Sight::NotVisible("the level of a qgroup is not judged at unmount"),
     },
 ];
 

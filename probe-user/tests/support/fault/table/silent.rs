@@ -14,7 +14,12 @@ use super::super::scenario::{Scenario, Sight};
 use super::super::work::{APART, LENGTH, Work, dirty};
 
 /// A scenario without a bug.
-const fn silent(name: &'static str, what: &'static str, work: fn(&Work), allowed: Option<&'static str>) -> Scenario {
+const fn silent(
+    name: &'static str,
+    what: &'static str,
+    work: fn(&Work),
+    allowed: Option<&'static str>,
+) -> Scenario {
     Scenario { name, what, work, functions: Sight::Silent(allowed), tracepoints: Sight::Silent(allowed) }
 }
 
@@ -26,7 +31,12 @@ pub const ALL: &[Scenario] = &[
         None,
     ),
     silent("forced_enospc", "every fifth reservation of metadata for data fails", forced_enospc, None),
-    silent("forced_edquot", "a subvolume at its limit, and reservations of a qgroup that fail", forced_edquot, None),
+    silent(
+        "forced_edquot",
+        "a subvolume at its limit, and reservations of a qgroup that fail",
+        forced_edquot,
+        None,
+    ),
     silent("memory_pressure", "inodes are evicted while they are worked on", memory_pressure, None),
     silent(
         "aborted_transaction",
@@ -34,7 +44,12 @@ pub const ALL: &[Scenario] = &[
         aborted_transaction,
         Some("rules for the whole filesystem do not hold after an abort"),
     ),
-    silent("unmount_under_load", "the filesystem goes away while files are written", unmount_under_load, None),
+    silent(
+        "unmount_under_load",
+        "the filesystem goes away while files are written",
+        unmount_under_load,
+        None,
+    ),
 ];
 
 /// Functions that may sleep wherever they are called. None here has more than six arguments: the fault module carries no
@@ -83,7 +98,9 @@ fn delays_everywhere(work: &Work) {
     for (functions, wait) in [(SLEEPING, "us=300 sleep"), (SPINNING, "us=40")] {
         for function in functions {
             // Not every kernel has all of them.
-            armed += u32::from(module::arm_if_known(&format!("func={function} action=delay at=both {wait} every=3")));
+            armed += u32::from(module::arm_if_known(&format!(
+                "func={function} action=delay at=both {wait} every=3"
+            )));
         }
     }
     assert!(armed > 24, "{armed}");
@@ -129,7 +146,8 @@ fn forced_enospc(work: &Work) {
 fn writers(work: &Work, time: Duration) -> u64 {
     let end = Instant::now() + time;
     let path = work.path.join("shared");
-    let shared = File::options().create(true).truncate(false).write(true).open(&path).or_else(|_| File::open(&path));
+    let shared =
+        File::options().create(true).truncate(false).write(true).open(&path).or_else(|_| File::open(&path));
     let shared = shared.expect("a file");
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -142,7 +160,9 @@ fn writers(work: &Work, time: Duration) -> u64 {
                         let name = work.path.join(format!("{thread}.{}", round % 8));
                         let opened = File::options().create(true).truncate(true).write(true).open(&name);
                         let results = [
-                            opened.as_ref().map_or(Ok(()), |own| own.write_all_at(&[7; LENGTH as usize], APART)),
+                            opened
+                                .as_ref()
+                                .map_or(Ok(()), |own| own.write_all_at(&[7; LENGTH as usize], APART)),
                             shared.write_all_at(&[7; LENGTH as usize], (round % 16) * LENGTH),
                             if round % 4 == 0 { shared.sync_all() } else { Ok(()) },
                             if round % 7 == 0 { fs::remove_file(&name) } else { Ok(()) },
