@@ -16,7 +16,7 @@
 #include <linux/file.h>
 #include <linux/kallsyms.h>
 #include <linux/mutex.h>
-#include <linux/rcupdate_wait.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -229,7 +229,14 @@ void fault_disarm(void)
 		if (!fault->name[0])
 			continue;
 		WRITE_ONCE(fault->armed, false);
-		/* A pass that is open is taken by the handler: it has to stay until nobody is inside. */
+	}
+	/* Handlers that still saw it armed are done, and whom they redirected has counted itself in. */
+	synchronize_rcu();
+	for (i = 0; i < FAULTS; i++) {
+		struct fault *fault = &faults[i];
+
+		if (!fault->name[0])
+			continue;
 		while (atomic_read(&fault->inside))
 			msleep(1);
 		unregister_kprobe(&fault->probe);
@@ -237,8 +244,6 @@ void fault_disarm(void)
 			iput(fault->other);
 		memset(fault, 0, sizeof(*fault));
 	}
-	/* The last instructions of a stand-in run after it has counted itself out. */
-	synchronize_rcu_tasks();
 	mutex_unlock(&commands);
 }
 

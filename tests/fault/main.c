@@ -6,6 +6,7 @@
  */
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "fault.h"
@@ -76,6 +77,8 @@ static int __init fault_init(void)
 static void __exit fault_exit(void)
 {
 	fault_disarm();
+	/* The last instructions of a stand-in run after it has counted itself out. */
+	synchronize_rcu_tasks();
 }
 
 module_init(fault_init);
