@@ -69,6 +69,11 @@ impl Claims {
         self.handles = FxHashMap::default();
     }
 
+    /// The thread's handle is lost, which was reported: what it had claimed for delayed refs went with it.
+    pub(super) fn lose_handle(&mut self, tid: u32) -> i64 {
+        self.handles.remove(&tid).map_or(0, |handle| handle.local)
+    }
+
     /// The thread id belongs to another thread now.
     pub(super) fn thread_replaced(&mut self, tid: u32) {
         if !self.handles.is_empty() {
@@ -142,11 +147,6 @@ fn local(desk: &mut Desk, fs: &mut Fs, record: &Claim, signed: i64) {
     let (kind, confidence, amount, explanation) = if signed > 0 {
         handle.local = signed;
         if before <= 0 {
-            return;
-        }
-        if fs.explained.lost_handle.take() == Some(record.header.tid) {
-            // They went with the handle, whose loss was reported.
-            fs.explained.metadata = fs.explained.metadata.saturating_add(before);
             return;
         }
         (

@@ -41,6 +41,8 @@ struct Pending {
     wrong: bool,
     /// The task was granted metadata since: it is past the failure.
     moved_on: bool,
+    /// Extents that the task has published for it and not taken back.
+    published: i32,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +156,7 @@ impl Failures {
             by_ticket: failure.by_ticket,
             wrong: false,
             moved_on: false,
+            published: 0,
         };
         if judged && failure.flags & ENOSPC_PUBLISHED != 0 && failure.published > 0 {
             let mut published = pending;
@@ -243,6 +246,9 @@ impl Failures {
         pending.learn(record.root, record.ino);
         if record.modification > 0 {
             self.report_publish(desk, &mut pending, &record.header, record.modification, confidence);
+        } else if pending.published >= record.modification.saturating_neg() {
+            // It takes back what it had published: that it had is the finding.
+            pending.published = pending.published.saturating_add(record.modification);
         } else {
             pending.wrong = true;
             let extents = u64::from(record.modification.unsigned_abs());
@@ -292,6 +298,7 @@ impl Failures {
         confidence: Confidence,
     ) {
         pending.wrong = true;
+        pending.published = pending.published.saturating_add(extents);
         let text = format!(
             "The task published {extents} outstanding extents for a reservation of {} bytes that failed.",
             pending.bytes

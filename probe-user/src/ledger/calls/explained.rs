@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{
     super::{filesystem::InodeKey, finding::Account},
+    published::Left,
     tree::Node,
 };
 
@@ -27,8 +28,8 @@ pub(in super::super) struct Explained {
     pub data: i64,
     /// Dirty ranges that were cleared and whose data nobody freed; most of them had none.
     kept: Vec<(Node, u64)>,
-    /// The thread whose handle was lost: what it held for delayed refs went with it.
-    pub lost_handle: Option<u32>,
+    /// What a race left for a failing side that did not take it.
+    pub(super) left: Vec<Left>,
     /// `bytes_may_use` of metadata, besides that of inodes.
     pub metadata: i64,
     /// `trans_block_rsv`

@@ -12,7 +12,7 @@ use super::{
         finding::{Account, FindingKind, StackRef},
         summary::FailedReservations,
     },
-    Bench, count,
+    Bench, count, published,
     report::{DATA, Fault},
     tree::{Node, Thread},
 };
@@ -200,6 +200,19 @@ pub(super) fn contract(
     let story = story(node, held, record.others_released);
     let extents = i64::from(node.extents);
     let stack: StackRef = node.stack;
+    if added == 0
+        && node.calculations > 0
+        && extents == 0
+        && csums == 0
+        && record.others_released > 0
+        && released == 0
+    {
+        // What is right then depends on what the race has left.
+        let story =
+            format!("{story} It had published extents for it before the bytes were granted, and undid that.");
+        published::leave(bench, node, story);
+        return true;
+    }
     let mut fault = if added > 0 {
         Fault::new(
             FindingKind::ErrorPathLeak,
@@ -227,6 +240,16 @@ pub(super) fn contract(
                  of the block_rsv; it should have released nothing.",
                 extents.saturating_neg(),
                 csums.saturating_neg()
+            ),
+        )
+    } else if extents == 0 && csums == 0 && record.others_released == 0 && released > 0 {
+        Fault::new(
+            FindingKind::ErrorPathOverRelease,
+            Account::InodeMetaRsv,
+            released.saturating_neg(),
+            format!(
+                "{story} It had published extents for it before the bytes were granted, undid that, and released \
+                 {released} bytes of the block_rsv that were never reserved; it should have released nothing."
             ),
         )
     } else {

@@ -80,12 +80,18 @@ pub(super) fn gone(bench: &mut Bench<'_>, thread: &mut Thread, tid: u32, time: u
     if !bench.judges || bench.fs.aborted {
         return;
     }
-    bench.fs.explained.lost_handle = Some(tid);
     let text = format!(
         "The last use of a transaction handle ended, and the {} bytes that it had reserved were not released.",
         left.bytes
     );
     let fault = Fault::of(Account::TransRsv, left.bytes as i64, text);
     let node = Node { stack: left.stack, ..Node::at(left.fs, tid, time) };
+    lost(bench, tid);
     bench.report_on(&node, None, fault);
+}
+
+/// From 6.12 on a handle has bytes for delayed refs of its own, which go with it.
+fn lost(bench: &mut Bench<'_>, tid: u32) {
+    let local = bench.fs.claims.lose_handle(tid);
+    bench.fs.explained.metadata = bench.fs.explained.metadata.saturating_add(local);
 }

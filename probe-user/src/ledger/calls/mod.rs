@@ -41,7 +41,6 @@ use rustc_hash::FxHashMap;
 
 pub(super) use self::explained::{Explained, Wrong};
 use self::{
-    published::Left,
     qgroup::Qgroups,
     rsvs::Rsvs,
     tree::{Node, Thread},
@@ -102,7 +101,6 @@ pub(super) struct Calls {
     qgroups: Qgroups,
     /// Threads that publish counters outside of a reservation: none on a correct kernel.
     publishing: Vec<u32>,
-    left: Vec<Left>,
     epoch: u32,
     /// What began after this time, in ns, has been seen in full.
     since: u64,
@@ -156,12 +154,11 @@ impl Calls {
             self.rsvs.forget();
             self.qgroups.forget();
             self.publishing.clear();
-            self.left.clear();
         }
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(desk);
         }
-        let Self { checked, failed, threads, rsvs, epoch, since, publishing, left, .. } = self;
+        let Self { checked, failed, threads, rsvs, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
@@ -181,7 +178,7 @@ impl Calls {
         if !publishing.is_empty() {
             let over = thread.published.is_some() && node.parent == 0 && !node.is(HookId::BlockRsvRelease);
             if over {
-                left.extend(thread.settle_published(&mut bench));
+                thread.settle_published(&mut bench);
                 publishing.retain(|of| *of != tid);
             }
             if node.is(HookId::InodeRsvRelease) {
@@ -224,12 +221,11 @@ impl Calls {
         holders.sort_unstable_by_key(|(tid, _)| **tid);
         operations::destroyed(&mut bench, &mut holders, key, record);
         self.qgroups.destroyed(&mut bench, key, record);
-        if !self.left.is_empty() {
-            let fs = bench.fs.id;
-            let (mut due, rest): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut self.left).into_iter().partition(|left| left.is_of(fs, key));
-            self.left = rest;
-            due.drain(..).for_each(|left| left.settle(&mut bench, record));
+        if !bench.fs.explained.left.is_empty() {
+            let left = std::mem::take(&mut bench.fs.explained.left);
+            let (due, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| left.is_of(key));
+            bench.fs.explained.left = rest;
+            due.into_iter().for_each(|left| left.settle(&mut bench, record));
         }
     }
 

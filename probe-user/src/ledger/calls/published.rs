@@ -17,6 +17,9 @@ use super::{
     tree::{Node, Thread},
 };
 
+/// Most inodes for which a race may have left something.
+const MAX_LEFT: usize = 256;
+
 /// A publication that is not over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Published {
@@ -52,7 +55,7 @@ impl Published {
 /// What a race left for a failing side that did not take it: it shows when the inode goes.
 #[derive(Clone, Debug)]
 pub(super) struct Left {
-    fs: u32,
+    epoch: u32,
     key: InodeKey,
     node: Node,
     story: String,
@@ -79,10 +82,10 @@ pub(super) fn unframed(bench: &Bench<'_>, thread: &mut Thread, record: &Call) ->
 
 impl Thread {
     /// The thread gives its data back, or goes on: the publication is over.
-    pub(super) fn settle_published(&mut self, bench: &mut Bench<'_>) -> Option<Left> {
-        let published = self.published.take()?;
+    pub(super) fn settle_published(&mut self, bench: &mut Bench<'_>) {
+        let Some(published) = self.published.take() else { return };
         if !bench.judges || published.node.fs != bench.fs.id {
-            return None;
+            return;
         }
         bench.failed.total += 1;
         if published.raced > 0 {
@@ -93,7 +96,8 @@ impl Thread {
         let node = published.node;
         let story = published.story();
         if published.raced > 0 && published.released == 0 && published.undone {
-            return Some(Left { fs: node.fs, key: node.key, node, story });
+            leave(bench, &node, story);
+            return;
         }
         let fault = if published.raced == 0 && published.released > 0 {
             let off = published.released.saturating_neg();
@@ -103,7 +107,6 @@ impl Thread {
             publication(&published, format!("{story} What it released was right."))
         };
         bench.report(&node, fault);
-        None
     }
 }
 
@@ -116,13 +119,24 @@ fn publication(published: &Published, text: String) -> Fault {
     fault
 }
 
+/// A release raced, and the failing side freed nothing: whether something was left for it shows at the inode's end.
+pub(super) fn leave(bench: &mut Bench<'_>, node: &Node, story: String) {
+    if bench.fs.explained.left.len() < MAX_LEFT {
+        let epoch = bench.desk.loss.epoch();
+        bench.fs.explained.left.push(Left { epoch, key: node.key, node: *node, story });
+    }
+}
+
 impl Left {
-    pub(super) fn is_of(&self, fs: u32, key: InodeKey) -> bool {
-        self.fs == fs && self.key == key
+    pub(super) fn is_of(&self, key: InodeKey) -> bool {
+        self.key == key
     }
 
     /// The inode is destroyed: what the kernel still holds for it is what the race left.
     pub(super) fn settle(self, bench: &mut Bench<'_>, record: &InodeState) {
+        if self.epoch != bench.desk.loss.epoch() {
+            return;
+        }
         let held = record.counters.reserved as i64;
         let fault = if held > 0 {
             let text =

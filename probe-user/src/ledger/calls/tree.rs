@@ -235,6 +235,11 @@ impl Thread {
         if node.torn {
             node.flags |= CALL_TREE_TORN;
         }
+        if node.is(HookId::InodeRsvRelease) {
+            // It returns nothing; what it released is for the call around it to know.
+            let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
+            node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
+        }
         rsvs.call(bench, &node, record);
         let said = contracts::check(bench, self, &node, children, record);
         self.effects(bench, &node, children, record, said);

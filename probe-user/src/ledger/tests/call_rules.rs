@@ -462,6 +462,47 @@ fn published_and_undone_is_judged_by_who_raced() {
     assert_eq!((failed.total, failed.raced, failed.balanced), (1, 1, 0));
 }
 
+/// The same inside the call that fails: `others` released in between.
+fn published_inside(others: u32, released: u64) -> Calls {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    let inside = |calls: &mut Calls, serial| {
+        if released > 0 {
+            calls.call(HookId::BlockRsvRelease, 257, [released, 0, 0, 0], |call| {
+                (call.parent, call.ret, call.rsv_type) = (serial, released as i64, RsvType::Delalloc as u32);
+                call.flags |= CALL_RSV;
+            });
+        }
+    };
+    calls.around(HookId::ReserveMetadata, 257, [LEN, LEN, 0, 0], inside, |call| {
+        (call.ret, call.calculations, call.others, call.others_released) = (-28, 2, others, others);
+    });
+    calls.free(257, LEN);
+    calls
+}
+
+#[test]
+fn published_and_undone_inside_the_call_is_judged_by_who_raced() {
+    let counters = Counters { reserved: I, ..Counters::default() };
+    for (others, released, left, kind, account, amount) in [
+        (0, 0, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
+        (0, I, 0, "error-path-over-release", "inode.meta_rsv", I),
+        (1, I, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
+        (1, 0, I, "error-path-leak", "inode.meta_rsv", I),
+        (1, 0, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
+    ] {
+        let mut calls = published_inside(others, released);
+        calls.stream.destroy_with(257, Counters { reserved: left, ..counters });
+        calls.stream.unmount_with(|levels| levels.space[1].may_use = left);
+        calls.one(kind, account, amount);
+        let failed = run(&calls.stream.records).summary(0).failed;
+        assert_eq!(
+            (failed.total, failed.raced, failed.balanced, failed.undecided),
+            (1, u64::from(others), 0, 0)
+        );
+    }
+}
+
 #[test]
 fn counters_of_an_inode_that_is_not_followed_say_nothing() {
     let mut calls = Calls::new();
