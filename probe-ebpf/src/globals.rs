@@ -21,6 +21,8 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     filter_root: 0,
     own_pid: 0,
     functions: 0,
+    twins: 0,
+    reserved: 0,
 });
 
 /// The `u32` at `at` bytes into [`Offsets`]. A volatile read of one field: the whole struct would not fit the stack.

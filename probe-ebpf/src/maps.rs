@@ -70,6 +70,6 @@ pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_C
 #[map]
 pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Room to walk a stack, one per hook so that a program that interrupts another does not share it.
+/// Room to walk a stack, one per program, so that none that interrupts another shares it.
 #[map]
 pub static STACK_SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(HOOK_SLOTS, 0);

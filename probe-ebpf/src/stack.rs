@@ -80,8 +80,8 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
 
 #[inline(never)]
 fn walk(run: &Run) -> u64 {
-    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.hook as u32) else { return 0 };
-    // SAFETY: this hook's scratch on this CPU; the helper writes at most the array's size.
+    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
+    // SAFETY: this program's scratch on this CPU; the helper writes at most the array's size.
     let bytes =
         unsafe { bpf_get_stack(run.ctx, (&raw mut (*scratch).addresses).cast(), (MAX_FRAMES * 8) as u32, 0) };
     if bytes <= 0 {

@@ -68,7 +68,8 @@ pub struct TaskCell {
     pub follow: u32,
     /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
     pub want_pointer: u32,
-    reserved: u32,
+    /// Hooks (bit by number) whose first program has run for the present event; for [`crate::hooks::twin`].
+    pub handled: u32,
     /// By [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
 }

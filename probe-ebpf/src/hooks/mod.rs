@@ -13,4 +13,5 @@ mod name;
 mod reservation;
 mod space;
 mod ticket;
+pub mod twin;
 mod warn;

@@ -61,6 +61,9 @@ pub struct Probe {
     pub(super) ebpf: Ebpf,
     links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
     programs: Vec<(HookId, &'static str)>,
+    /// Programs of hooks that have a twin attached behind them.
+    twinned: Vec<HookId>,
+    twins: bool,
 }
 
 impl std::fmt::Debug for Probe {
@@ -86,7 +89,8 @@ impl Probe {
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;
-        let mut probe = Self { ebpf, links: Vec::new(), programs: Vec::new() };
+        let twins = options.config.twins != 0;
+        let mut probe = Self { ebpf, links: Vec::new(), programs: Vec::new(), twinned: Vec::new(), twins };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
             match probe.load_program(name) {
                 Ok(()) => probe.programs.push((hook, name)),
@@ -125,7 +129,14 @@ impl Probe {
         let mut rows = Vec::with_capacity(plan.len());
         let loaded: Vec<Result<(), String>> = plan
             .iter()
-            .map(|hook| if hook.left_out.is_none() { self.load_program(hook.entry.program) } else { Ok(()) })
+            .map(|hook| {
+                if hook.left_out.is_some() {
+                    return Ok(());
+                }
+                self.load_program(hook.entry.program)?;
+                let twin = hook.entry.twin.filter(|_| self.twins);
+                twin.map_or(Ok(()), |twin| self.load_program(twin))
+            })
             .collect();
         let mut last_error = String::from("all are left out on this kernel");
         for (hook, loaded) in plan.iter().zip(loaded) {
@@ -157,6 +168,12 @@ impl Probe {
         let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
         self.links.push((hook.entry.hook, name, link));
         self.programs.push((hook.entry.hook, name));
+        if let Some(twin) = hook.entry.twin.filter(|_| self.twins) {
+            // Behind the first: tracepoints run their programs in the order of attachment.
+            let link = self.program(twin)?.attach(hook.target).map_err(|error| chain(&error))?;
+            self.links.push((hook.entry.hook, twin, link));
+            self.twinned.push(hook.entry.hook);
+        }
         Ok(())
     }
 
@@ -171,7 +188,17 @@ impl Probe {
         }
     }
 
-    /// Times that the kernel skipped a program because it was already running on that CPU, by hook.
+    /// True if a hook has a second program, see [`Probe::recursion_misses`].
+    #[must_use]
+    pub const fn has_twins(&self) -> bool {
+        !self.twinned.is_empty()
+    }
+
+    /// Times that the kernel skipped a program because it was already running on that CPU, by hook, without those
+    /// events that a twin rescued.
+    ///
+    /// Right when nothing runs. While hooks are on, an event can be between its two programs, skipped and not yet
+    /// rescued: a number is to be believed when a second look confirms it.
     ///
     /// `bpf_prog_show_fdinfo()` in `kernel/bpf/syscall.c` prints it as `recursion_misses`.
     #[must_use]
@@ -186,7 +213,20 @@ impl Probe {
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };
-        self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect()
+        let skipped: Vec<_> =
+            self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
+        if self.twinned.is_empty() {
+            return skipped;
+        }
+        let rescued = self.counts().map(|counts| counts.rescued).unwrap_or_default();
+        let rescued =
+            |hook: HookId| rescued.iter().find(|(of, _)| *of == hook).map_or(0, |(_, count)| *count);
+        skipped
+            .into_iter()
+            .map(|(hook, count)| {
+                (hook, if self.twinned.contains(&hook) { count.saturating_sub(rescued(hook)) } else { count })
+            })
+            .collect()
     }
 }
 

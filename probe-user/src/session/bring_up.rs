@@ -92,6 +92,7 @@ pub fn bring_up(
         filter_ino: filter.inode.unwrap_or(0),
         filter_root: filter.subvol.unwrap_or(0),
         own_pid: std::process::id(),
+        twins: u32::from(machine.preempts_tracepoints()),
         ..Config::default()
     };
     for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {
