@@ -44,4 +44,6 @@ pub struct Config {
     pub twins: u32,
     /// Zero.
     pub reserved: u32,
+    /// Where a function returns to while a return probe waits for it: `arch_rethook_trampoline`.
+    pub return_trampoline: u64,
 }

@@ -54,6 +54,10 @@ pub static CHAINS: Array<ChainCell> = Array::with_max_entries(CHAIN_CELLS, 0);
 #[map]
 pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
 
+/// Calls of hooked functions by thread, at the index of its cell in [`TASKS`]. Function tier; else made with one entry.
+#[map]
+pub static FRAMES: Array<crate::cells::frame::Frames> = Array::with_max_entries(TASK_CELLS, 0);
+
 /// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
 #[map]
 pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);

@@ -5,7 +5,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
 };
-use probe_common::{config::Config, hook::HookId, offsets::Offsets};
+use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
 use zerocopy::IntoBytes;
 
 use super::{
@@ -13,6 +13,9 @@ use super::{
     plan::PlannedHook,
 };
 use crate::capture::session::{HookRow, HookState};
+
+/// Threads that may be in hooked functions: as many as the kernel side has cells for threads.
+const FRAMES: u32 = 8192;
 
 /// Why the kernel side could not be brought up at all.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,8 @@ pub enum AttachError {
 pub struct ProbeOptions {
     /// Offsets of the running kernel.
     pub offsets: Offsets,
+    /// Where the arguments of hooked functions are.
+    pub signatures: Signatures,
     /// Session settings.
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
@@ -64,6 +69,7 @@ pub struct Probe {
     /// Programs of hooks that have a twin attached behind them.
     twinned: Vec<HookId>,
     twins: bool,
+    pub(super) calls: Vec<super::calls::CallLink>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -85,12 +91,21 @@ impl Probe {
         let level = if options.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::default() };
         let ebpf = EbpfLoader::new()
             .override_global("OFFSETS", options.offsets.as_bytes(), true)
+            .override_global("SIGNATURES", options.signatures.as_bytes(), true)
             .override_global("CONFIG", options.config.as_bytes(), true)
+            .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES })
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;
         let twins = options.config.twins != 0;
-        let mut probe = Self { ebpf, links: Vec::new(), programs: Vec::new(), twinned: Vec::new(), twins };
+        let mut probe = Self {
+            ebpf,
+            links: Vec::new(),
+            programs: Vec::new(),
+            twinned: Vec::new(),
+            twins,
+            calls: Vec::new(),
+        };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
             match probe.load_program(name) {
                 Ok(()) => probe.programs.push((hook, name)),
@@ -179,6 +194,7 @@ impl Probe {
 
     /// Takes all hooks off, last attached first, so that what opens accounts goes before what closes them.
     pub fn detach(&mut self) {
+        self.detach_functions();
         while let Some((hook, name, link)) = self.links.pop() {
             let result =
                 self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
@@ -231,7 +247,7 @@ impl Probe {
 }
 
 /// An error with all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -243,6 +259,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The verifier's log is for `-vv`; a row of a table takes one line.
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
