@@ -40,8 +40,10 @@ fn main() -> io::Result<()> {
 /// A watched path that does not exist would count as changed in every build, so the folder is watched and not
 /// the file that is missing.
 fn left_by_xtask(out: &Path) -> io::Result<Option<PathBuf>> {
-    // Only the root of a target folder carries this tag; how deep OUT_DIR lies below it depends on `--target`.
-    let Some(target) = out.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file()) else {
+    // Cargo tags the root of a target folder and the folder of a `--target` below it; how deep OUT_DIR lies depends on
+    // that, so the outermost is taken.
+    let tagged = out.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let Some(target) = tagged.last() else {
         return Ok(None);
     };
     let folder = target.join("ebpf");

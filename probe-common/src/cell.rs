@@ -80,4 +80,14 @@ pub struct InodeCell {
     pub chained: u32,
     /// `INODE_*`
     pub flags: u32,
+    /// Function tier: `csum_bytes` at the last `btrfs_calculate_inode_block_rsv_size`.
+    pub csum_bytes: u64,
+    /// Function tier: 1 if `csum_bytes` is known.
+    pub csum_known: u32,
+    /// Function tier: changes of `outstanding_extents` and `csum_bytes`, wrapping.
+    pub changes: u32,
+    /// Function tier: of these, those that went down.
+    pub releases: u32,
+    /// Zero.
+    pub reserved: u32,
 }

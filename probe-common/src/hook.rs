@@ -105,6 +105,9 @@ pub enum HookId {
 /// Room in the per-hook counters; larger than any [`HookId`].
 pub const HOOK_SLOTS: u32 = 96;
 
+/// The second program of a hook counts and works at this distance from the first.
+pub const TWIN_SLOT: u32 = 80;
+
 impl HookId {
     /// All hooks.
     pub const ALL: [Self; 48] = [

@@ -27,6 +27,7 @@ pub mod hook;
 pub mod inode;
 pub mod loss;
 pub mod offsets;
+pub mod signature;
 pub mod task;
 
 /// Version of the record layouts and of [`config::Config`] and [`offsets::Offsets`].

@@ -200,6 +200,49 @@ pub struct Offsets {
     /// Bytes from there to the end of the last one; `ABSENT` if they lie too far apart for one read
     pub trans_span_len: u32,
 
+    /// `struct pt_regs`: the first argument of a function
+    pub regs_arg0: u32,
+    /// The second
+    pub regs_arg1: u32,
+    /// The third
+    pub regs_arg2: u32,
+    /// The fourth
+    pub regs_arg3: u32,
+    /// The fifth
+    pub regs_arg4: u32,
+    /// The sixth
+    pub regs_arg5: u32,
+    /// The stack pointer
+    pub regs_sp: u32,
+    /// The instruction pointer
+    pub regs_ip: u32,
+    /// `struct btrfs_block_rsv` . `space_info`
+    pub rsv_space_info: u32,
+    /// `struct btrfs_inode` . `ordered_tree`'s rb_node: NULL if there is no ordered extent
+    pub inode_ordered: u32,
+    /// `struct btrfs_ordered_extent` . `file_offset`
+    pub ordered_file_offset: u32,
+    /// . `num_bytes`
+    pub ordered_num_bytes: u32,
+    /// . `disk_num_bytes`
+    pub ordered_disk_num_bytes: u32,
+    /// . `flags` (unsigned long)
+    pub ordered_flags: u32,
+    /// . `inode`: a `struct btrfs_inode *`, in 6.1 a `struct inode *`
+    pub ordered_inode: u32,
+    /// `struct extent_state` . `start`
+    pub state_start: u32,
+    /// . `end`
+    pub state_end: u32,
+    /// `struct btrfs_trans_handle` . `bytes_reserved`
+    pub trans_bytes_reserved: u32,
+    /// `struct reserve_ticket` . `bytes`
+    pub ticket_bytes: u32,
+    /// `struct btrfs_delayed_node` . `inode_id`
+    pub node_inode_id: u32,
+    /// . `bytes_reserved`
+    pub node_bytes_reserved: u32,
+
     /// 1 if `btrfs_inode_mod_outstanding_extents` carries the counter (6.12 on)
     pub mod_has_outstanding: u32,
     /// 1 if `find_free_extent` hands out a `find_free_extent_ctl` (6.12 on), else it hands out numbers

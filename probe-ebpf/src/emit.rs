@@ -24,6 +24,8 @@ const NO_WAKEUP: u64 = 1;
 pub struct Run {
     /// The hook.
     pub hook: HookId,
+    /// What this program alone uses of what there is per hook: counters, scratch.
+    pub slot: u32,
     /// This CPU's cell.
     cpu: *mut CpuCell,
     /// Context, for stack walks.
@@ -36,10 +38,23 @@ impl Run {
     /// Counts the run. `None` cannot happen; the verifier wants the check.
     #[inline(always)]
     pub fn begin(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
+        Self::in_slot(hook, hook as u32, ctx)
+    }
+
+    /// [`Run::begin`] in another slot of the counters.
+    #[inline(always)]
+    pub fn in_slot(hook: HookId, slot: u32, ctx: &impl EbpfContext) -> Option<Self> {
         let cpu = CPU.get_ptr_mut(0)?;
         // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
-        unsafe { (*cpu).hits[hook as usize] += 1 };
-        Some(Self { hook, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
+        unsafe { (*cpu).hits[slot as usize] += 1 };
+        Some(Self { hook, slot, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
+    }
+
+    /// A run that counts nowhere, to look whether there is anything to do.
+    #[inline(always)]
+    pub fn unseen(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
+        let cpu = CPU.get_ptr_mut(0)?;
+        Some(Self { hook, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
     }
 
     /// Asks who runs, once for the whole run. Programs that drop most of their events do it after that.

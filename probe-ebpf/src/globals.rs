@@ -1,7 +1,12 @@
 //! Read-only data set by the user side before loading. Frozen then, so the verifier knows every value and drops
 //! the branches that a kernel does not need.
 use aya_ebpf::Global;
-use probe_common::{config::Config, offsets::Offsets};
+use probe_common::{
+    config::Config,
+    hook::HookId,
+    offsets::Offsets,
+    signature::{Signature, Signatures},
+};
 
 /// Struct offsets of the running kernel.
 #[unsafe(no_mangle)]
@@ -21,7 +26,22 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     filter_root: 0,
     own_pid: 0,
     functions: 0,
+    twins: 0,
+    reserved: 0,
+    return_trampoline: 0,
 });
+
+/// Arguments of the hooked functions.
+#[unsafe(no_mangle)]
+pub static SIGNATURES: Global<Signatures> = Global::new(Signatures::UNKNOWN);
+
+/// A byte of a hook's [`Signature`], by its place in it.
+#[inline(always)]
+pub fn signature_byte(hook: HookId, at: usize) -> u8 {
+    let at = hook as usize * size_of::<Signature>() + at;
+    // SAFETY: within the initialised static: hooks are below HOOK_SLOTS.
+    unsafe { core::ptr::read_volatile(core::ptr::from_ref(&SIGNATURES).cast::<u8>().add(at)) }
+}
 
 /// The `u32` at `at` bytes into [`Offsets`]. A volatile read of one field: the whole struct would not fit the stack.
 #[inline(always)]

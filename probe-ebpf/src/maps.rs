@@ -54,6 +54,10 @@ pub static CHAINS: Array<ChainCell> = Array::with_max_entries(CHAIN_CELLS, 0);
 #[map]
 pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
 
+/// Calls of hooked functions by thread, at the index of its cell in [`TASKS`]. Function tier; else made with one entry.
+#[map]
+pub static FRAMES: Array<crate::cells::frame::Frames> = Array::with_max_entries(TASK_CELLS, 0);
+
 /// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
 #[map]
 pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);
@@ -70,6 +74,6 @@ pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_C
 #[map]
 pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Room to walk a stack, one per hook so that a program that interrupts another does not share it.
+/// Room to walk a stack, one per program, so that none that interrupts another shares it.
 #[map]
 pub static STACK_SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(HOOK_SLOTS, 0);

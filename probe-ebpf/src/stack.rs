@@ -10,7 +10,10 @@ use probe_common::{
 };
 
 use crate::{
-    cells::TaskCell,
+    cells::{
+        TaskCell,
+        frame::{Frames, ORIGINS},
+    },
     emit::Run,
     globals::config,
     maps::{STACK_SCRATCH, STACKS_SENT},
@@ -46,7 +49,7 @@ pub fn exact(run: &Run) -> u64 {
     if config!(stacks) == STACKS_OFF {
         return 0;
     }
-    walk(run)
+    walk(run, 0)
 }
 
 /// A stack for an ordinary event: at this event if all are wanted, else one per context, renewed now and then.
@@ -56,7 +59,7 @@ pub fn exact(run: &Run) -> u64 {
 pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> (u64, bool) {
     match config!(stacks) {
         STACKS_OFF => return (0, false),
-        STACKS_ALL => return (walk(run), false),
+        STACKS_ALL => return (walk(run, 0), false),
         _ => {}
     }
     let now = run.time();
@@ -70,7 +73,7 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
             return ((*slot).id, true);
         }
         crate::cells::announce_task(run, task, run.pid_tgid());
-        let id = walk(run);
+        let id = walk(run, 0);
         (*slot).id = id;
         (*slot).root = root;
         (*slot).taken = now;
@@ -78,10 +81,59 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
     }
 }
 
+/// The representative stack of the calls of one function from one place.
+#[repr(C)]
+pub struct Origin {
+    /// Return address of the calls.
+    caller: u64,
+    /// When it was taken, ns.
+    taken: u64,
+    /// Stack id.
+    id: u64,
+}
+
+/// A stack for a call: as [`ordinary`], kept by function and caller.
+#[inline(always)]
+pub fn origin(run: &Run, task: *mut TaskCell, frames: *mut Frames, caller: u64) -> (u64, bool) {
+    match config!(stacks) {
+        STACKS_OFF => return (0, false),
+        STACKS_ALL => return (walk(run, 0), false),
+        _ => {}
+    }
+    let now = run.time();
+    let slot = (caller >> 2 ^ caller >> 9 ^ run.hook as u64 * 5) as usize & (ORIGINS - 1);
+    // SAFETY: the frames are this thread's; the index is below the array's length.
+    unsafe {
+        let slot = (&raw mut (*frames).origins).cast::<Origin>().add(slot);
+        let renew = u64::from(config!(stack_renew_ms)) * 1_000_000;
+        let caller = caller ^ run.hook as u64;
+        if (*slot).id != 0 && (*slot).caller == caller && now.wrapping_sub((*slot).taken) < renew {
+            return ((*slot).id, true);
+        }
+        crate::cells::announce_task(run, task, run.pid_tgid());
+        let id = walk(run, 0);
+        (*slot).id = id;
+        (*slot).caller = caller;
+        (*slot).taken = now;
+        (id, false)
+    }
+}
+
+/// The very stack of a call that returns. The function has left it, and what lies there instead is the trampoline of
+/// its return probe: the function's own address is put there.
 #[inline(never)]
-fn walk(run: &Run) -> u64 {
-    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.hook as u32) else { return 0 };
-    // SAFETY: this hook's scratch on this CPU; the helper writes at most the array's size.
+pub fn returned(run: &Run, function: u64) -> u64 {
+    if config!(stacks) == STACKS_OFF {
+        return 0;
+    }
+    walk(run, function)
+}
+
+/// `innermost` takes the place of the innermost frame, if it is not 0.
+#[inline(never)]
+fn walk(run: &Run, innermost: u64) -> u64 {
+    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
+    // SAFETY: this program's scratch on this CPU; the helper writes at most the array's size.
     let bytes =
         unsafe { bpf_get_stack(run.ctx, (&raw mut (*scratch).addresses).cast(), (MAX_FRAMES * 8) as u32, 0) };
     if bytes <= 0 {
@@ -90,7 +142,12 @@ fn walk(run: &Run) -> u64 {
     }
     let frames = (bytes as u64 / 8).min(MAX_FRAMES as u64);
     // SAFETY: as above.
-    unsafe { (*scratch).frames = frames };
+    unsafe {
+        (*scratch).frames = frames;
+        if innermost != 0 {
+            (*scratch).addresses[0] = innermost;
+        }
+    }
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for frame in 0..MAX_FRAMES as u64 {
         // Read anew each time: a register would have another bound after each round, and the verifier would go on from

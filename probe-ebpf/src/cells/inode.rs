@@ -40,7 +40,20 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     {
         return None;
     }
-    let cell = InodeCell { root, inode: 0, links: 0, outstanding: 0, fs, chained: 0, flags: 0 };
+    let cell = InodeCell {
+        root,
+        inode: 0,
+        links: 0,
+        outstanding: 0,
+        fs,
+        chained: 0,
+        flags: 0,
+        csum_bytes: 0,
+        csum_known: 0,
+        changes: 0,
+        releases: 0,
+        reserved: 0,
+    };
     // Never over a cell that another CPU made meanwhile: its memory could serve another inode while that CPU writes.
     if INODES.insert(&key, &cell, u64::from(BPF_NOEXIST)).is_ok() {
         count(1);

@@ -3,6 +3,7 @@
 //! Arrays indexed by a hash, claimed by compare-and-swap: a lookup is a few instructions. Who may write a cell is
 //! said at each type; none needs a lock of ours.
 pub mod chain;
+pub mod frame;
 mod fs;
 mod inode;
 mod task;

@@ -68,6 +68,10 @@ pub struct TaskCell {
     pub follow: u32,
     /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
     pub want_pointer: u32,
+    /// Hooks (bit by number) whose first program has run for the present event; for [`crate::hooks::twin`].
+    pub handled: u32,
+    /// Index of this cell, for what else is kept by thread.
+    pub slot: u32,
     reserved: u32,
     /// By [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
@@ -125,6 +129,8 @@ fn get_slow(run: &Run, pid_tgid: u64) -> Option<*mut TaskCell> {
         // SAFETY: an array entry stays; after the claim the cell is this thread's alone.
         unsafe {
             if (*cell).tid == 0 && claim(&raw mut (*cell).tid, 0, tid) {
+                (*cell).slot = slot_of(tid, probe);
+                super::frame::reset((*cell).slot);
                 announce(run, cell, pid_tgid);
                 return Some(cell);
             }

@@ -9,7 +9,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{levels, space::GROUP_METADATA};
+use super::{levels, space::GROUP_METADATA, twin};
 use crate::{
     cells,
     emit::Run,
@@ -152,7 +152,23 @@ fn send(run: &Run, event: &Event) {
 /// 6.1 hands out numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::FindFreeExtent, &ctx) else { return 0 };
+    if let Some(run) = twin::first(HookId::FindFreeExtent, &ctx) {
+        allocation(&run, &ctx);
+    }
+    0
+}
+
+/// [`find_free_extent`] once more, see [`twin`].
+#[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
+pub fn find_free_extent_twin(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = twin::second(HookId::FindFreeExtent, &ctx) {
+        allocation(&run, &ctx);
+    }
+    0
+}
+
+#[inline(always)]
+fn allocation(run: &Run, ctx: &RawTracePointContext) {
     let root: u64 = ctx.arg(0);
     let (bytes, space_flags): (u64, u64) = if off!(ffe_has_ctl) == 1 {
         let ctl: u64 = ctx.arg(1);
@@ -161,12 +177,11 @@ pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
         (ctx.arg(1), ctx.arg(3))
     };
     if space_flags & GROUP_METADATA == 0 {
-        return 0;
+        return;
     }
     let fs_info = read::root_fs_info(root);
-    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
-    block(&run, fs, fs_info, root, bytes);
-    0
+    let Some(fs) = cells::fs_id(run, fs_info) else { return };
+    block(run, fs, fs_info, root, bytes);
 }
 
 /// `get_block_rsv()`, `fs/btrfs/block-rsv.c`: the same rule from 6.1 to 7.3.

@@ -7,7 +7,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::inode;
+use super::{inode, twin};
 use crate::{cells, emit::Run, globals::off, read};
 
 /// `EXTENT_QGROUP_RESERVED`, `fs/btrfs/extent-io-tree.h`: the same value in 6.1, 6.12, 6.18 and 7.3.
@@ -16,11 +16,27 @@ const EXTENT_QGROUP_RESERVED: u32 = 0x1000;
 /// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
 #[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
 pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::ClearExtentBit, &ctx) else { return 0 };
+    if let Some(run) = twin::first(HookId::ClearExtentBit, &ctx) {
+        clear(&run, &ctx);
+    }
+    0
+}
+
+/// [`clear_extent_bit`] once more, see [`twin`].
+#[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
+pub fn clear_extent_bit_twin(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = twin::second(HookId::ClearExtentBit, &ctx) {
+        clear(&run, &ctx);
+    }
+    0
+}
+
+#[inline(always)]
+fn clear(run: &Run, ctx: &RawTracePointContext) {
     let bits: u64 = ctx.arg(3);
     if bits as u32 == EXTENT_QGROUP_RESERVED {
-        qgroup_reserved(&run, ctx.arg(0), ctx.arg(1), ctx.arg(2));
-    } else if let Some(task) = cells::task_cell(&run) {
+        qgroup_reserved(run, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    } else if let Some(task) = cells::task_cell(run) {
         // SAFETY: the cell is this thread's.
         unsafe {
             if (*task).want_pointer != 0
@@ -31,7 +47,6 @@ pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
             }
         }
     }
-    0
 }
 
 /// The inode that embeds this io_tree.

@@ -11,7 +11,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::name;
+use super::{functions, name};
 use crate::{
     cells::{self, TaskCell},
     emit::Run,
@@ -62,6 +62,10 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
             (*cell).chained = 0;
         }
         (*cell).links += 1;
+        if config!(functions) != 0 {
+            (*cell).changes = (*cell).changes.wrapping_add(1);
+            (*cell).releases = (*cell).releases.wrapping_add(u32::from(modification < 0));
+        }
     }
     let mut followed = false;
     if let Some(task) = task {
@@ -71,6 +75,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
             (*task).follow = (*task).follow.saturating_sub(1);
             publish(task, cell, root, ino, modification);
         }
+        functions::count::extents(task, root, ino, modification);
     }
     if followed {
         flags |= MOD_UNFUNDED;

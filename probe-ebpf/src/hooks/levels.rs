@@ -47,6 +47,12 @@ fn bit(word: u64, bit: usize) -> bool {
     bit != ABSENT && word >> (bit & 63) & 1 != 0
 }
 
+/// `fs_info` is aborted or shows an error.
+#[inline(always)]
+pub fn has_error(fs_info: u64) -> bool {
+    state_flags(fs_info) & LEVELS_ERROR != 0
+}
+
 #[inline(always)]
 fn state_flags(fs_info: u64) -> u32 {
     let flags: u64 = read::at(fs_info, off!(fs_flags));

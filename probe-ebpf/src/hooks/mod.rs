@@ -1,11 +1,13 @@
 //! One program per hook, grouped by subsystem.
 //!
-//! Raw tracepoints only: each program guards against itself alone and the kernel counts the misses, while perf
-//! programs on one CPU block one another silently. Argument lists are those of the kernel's `TP_PROTO`; what
-//! differs between versions is said at the program and decided by constants from BTF.
+//! Raw tracepoints: each program guards against itself alone and the kernel counts the misses, while perf programs on
+//! one CPU block one another. Only what no tracepoint shows is taken from kprobes, which are perf programs: the calls of
+//! the function tier (`functions/`). Argument lists are those of the kernel's `TP_PROTO`; what differs between versions
+//! is said at the program and decided by constants from BTF.
 mod audit;
 mod claims;
 mod extent;
+mod functions;
 mod inode;
 mod levels;
 mod life;
@@ -13,4 +15,5 @@ mod name;
 mod reservation;
 mod space;
 mod ticket;
+pub mod twin;
 mod warn;

@@ -16,7 +16,7 @@ use probe_common::{
 use super::{
     claims,
     space::{GROUP_DATA, GROUP_METADATA, forget_data},
-    ticket,
+    ticket, twin,
 };
 use crate::{
     cells::{self, TypeClass},
@@ -31,25 +31,41 @@ use crate::{
 /// The type's address is compared before any other work: most events are of types that are no balance at all.
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::SpaceReservation, &ctx) else { return 0 };
+    if let Some(run) = twin::first(HookId::SpaceReservation, &ctx) {
+        reservation(&run, &ctx);
+    }
+    0
+}
+
+/// [`space_reservation`] once more, see [`twin`].
+#[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
+pub fn space_reservation_twin(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = twin::second(HookId::SpaceReservation, &ctx) {
+        reservation(&run, &ctx);
+    }
+    0
+}
+
+#[inline(always)]
+fn reservation(run: &Run, ctx: &RawTracePointContext) {
     let class = cells::classify(ctx.arg(1));
     if class == TypeClass::Ignored {
-        return 0;
+        return;
     }
     let run = run.identify();
     let fs_info: u64 = ctx.arg(0);
-    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return };
     let value: u64 = ctx.arg(2);
     let bytes: u64 = ctx.arg(3);
     let reserve = ctx.arg::<u64>(4) as u32 != 0;
     let claim = match class {
         TypeClass::Delalloc => {
             delalloc(&run, fs, value, bytes, reserve);
-            return 0;
+            return;
         }
         TypeClass::Enospc => {
             enospc(&run, fs, fs_info, value, bytes);
-            return 0;
+            return;
         }
         TypeClass::Transaction => ClaimType::Transaction,
         TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
@@ -57,11 +73,10 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
         TypeClass::DelayedInode => ClaimType::DelayedInode,
         TypeClass::Unknown | TypeClass::Ignored => {
             run.lost(LossClass::UnknownType);
-            return 0;
+            return;
         }
     };
     claims::claim(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
-    0
 }
 
 /// Bytes of an inode's block_rsv: after the change, outside all locks, with the inode's number but no subvolume.

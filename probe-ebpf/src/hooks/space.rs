@@ -8,7 +8,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::levels;
+use super::{functions, levels};
 use crate::{
     cells::{
         self,
@@ -51,6 +51,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
         );
     }
     let Some(task) = cells::task_cell(run) else { return };
+    functions::count::may_use(task, flags & GROUP_DATA != 0, flags & GROUP_METADATA != 0, diff);
     // SAFETY: the cell is this thread's.
     unsafe {
         if (*task).follow != 0 || config!(stream_all) != 0 {
@@ -144,6 +145,14 @@ pub fn qgroup_update_reserve(ctx: RawTracePointContext) -> i32 {
         return 0;
     };
     let change = Change { fs, object: qgroup, counter, old, diff: ctx.arg::<u64>(2) as i64 };
-    link(&run, &change, true, |object| read::at(object, off!(qgroup_qgroupid)));
+    let id = link(&run, &change, true, |object| read::at(object, off!(qgroup_qgroupid)));
+    // Level 0: a hierarchy would count the same bytes once a level.
+    if config!(functions) != 0
+        && index == 0
+        && id >> 48 == 0
+        && let Some(task) = cells::task_cell(&run)
+    {
+        functions::count::qgroup_data(task, change.diff);
+    }
     0
 }

@@ -104,6 +104,8 @@ pub struct SessionHeader {
     pub kernel: KernelInfo,
     /// Tier.
     pub tier: Tier,
+    /// Why it is not the function tier.
+    pub tier_reason: Option<String>,
     /// The hook plan, one row per hook of the catalogue.
     pub hooks: Vec<HookRow>,
     /// The command under observation, as given; empty if there is none.

@@ -5,7 +5,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
 };
-use probe_common::{config::Config, hook::HookId, offsets::Offsets};
+use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
 use zerocopy::IntoBytes;
 
 use super::{
@@ -13,6 +13,9 @@ use super::{
     plan::PlannedHook,
 };
 use crate::capture::session::{HookRow, HookState};
+
+/// Threads that may be in hooked functions: as many as the kernel side has cells for threads.
+const FRAMES: u32 = 8192;
 
 /// Why the kernel side could not be brought up at all.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,8 @@ pub enum AttachError {
 pub struct ProbeOptions {
     /// Offsets of the running kernel.
     pub offsets: Offsets,
+    /// Where the arguments of hooked functions are.
+    pub signatures: Signatures,
     /// Session settings.
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
@@ -61,6 +66,10 @@ pub struct Probe {
     pub(super) ebpf: Ebpf,
     links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
     programs: Vec<(HookId, &'static str)>,
+    /// Programs of hooks that have a twin attached behind them.
+    twinned: Vec<HookId>,
+    twins: bool,
+    pub(super) calls: Vec<super::calls::CallLink>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -82,11 +91,21 @@ impl Probe {
         let level = if options.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::default() };
         let ebpf = EbpfLoader::new()
             .override_global("OFFSETS", options.offsets.as_bytes(), true)
+            .override_global("SIGNATURES", options.signatures.as_bytes(), true)
             .override_global("CONFIG", options.config.as_bytes(), true)
+            .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES })
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;
-        let mut probe = Self { ebpf, links: Vec::new(), programs: Vec::new() };
+        let twins = options.config.twins != 0;
+        let mut probe = Self {
+            ebpf,
+            links: Vec::new(),
+            programs: Vec::new(),
+            twinned: Vec::new(),
+            twins,
+            calls: Vec::new(),
+        };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
             match probe.load_program(name) {
                 Ok(()) => probe.programs.push((hook, name)),
@@ -125,7 +144,14 @@ impl Probe {
         let mut rows = Vec::with_capacity(plan.len());
         let loaded: Vec<Result<(), String>> = plan
             .iter()
-            .map(|hook| if hook.left_out.is_none() { self.load_program(hook.entry.program) } else { Ok(()) })
+            .map(|hook| {
+                if hook.left_out.is_some() {
+                    return Ok(());
+                }
+                self.load_program(hook.entry.program)?;
+                let twin = hook.entry.twin.filter(|_| self.twins);
+                twin.map_or(Ok(()), |twin| self.load_program(twin))
+            })
             .collect();
         let mut last_error = String::from("all are left out on this kernel");
         for (hook, loaded) in plan.iter().zip(loaded) {
@@ -157,11 +183,18 @@ impl Probe {
         let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
         self.links.push((hook.entry.hook, name, link));
         self.programs.push((hook.entry.hook, name));
+        if let Some(twin) = hook.entry.twin.filter(|_| self.twins) {
+            // Behind the first: tracepoints run their programs in the order of attachment.
+            let link = self.program(twin)?.attach(hook.target).map_err(|error| chain(&error))?;
+            self.links.push((hook.entry.hook, twin, link));
+            self.twinned.push(hook.entry.hook);
+        }
         Ok(())
     }
 
     /// Takes all hooks off, last attached first, so that what opens accounts goes before what closes them.
     pub fn detach(&mut self) {
+        self.detach_functions();
         while let Some((hook, name, link)) = self.links.pop() {
             let result =
                 self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
@@ -171,7 +204,17 @@ impl Probe {
         }
     }
 
-    /// Times that the kernel skipped a program because it was already running on that CPU, by hook.
+    /// True if a hook has a second program, see [`Probe::recursion_misses`].
+    #[must_use]
+    pub const fn has_twins(&self) -> bool {
+        !self.twinned.is_empty()
+    }
+
+    /// Times that the kernel skipped a program because it was already running on that CPU, by hook, without those
+    /// events that a twin rescued.
+    ///
+    /// Right when nothing runs. While hooks are on, an event can be between its two programs, skipped and not yet
+    /// rescued: a number is to be believed when a second look confirms it.
     ///
     /// `bpf_prog_show_fdinfo()` in `kernel/bpf/syscall.c` prints it as `recursion_misses`.
     #[must_use]
@@ -186,12 +229,25 @@ impl Probe {
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };
-        self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect()
+        let skipped: Vec<_> =
+            self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
+        if self.twinned.is_empty() {
+            return skipped;
+        }
+        let rescued = self.counts().map(|counts| counts.rescued).unwrap_or_default();
+        let rescued =
+            |hook: HookId| rescued.iter().find(|(of, _)| *of == hook).map_or(0, |(_, count)| *count);
+        skipped
+            .into_iter()
+            .map(|(hook, count)| {
+                (hook, if self.twinned.contains(&hook) { count.saturating_sub(rescued(hook)) } else { count })
+            })
+            .collect()
     }
 }
 
 /// An error with all its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -203,6 +259,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The verifier's log is for `-vv`; a row of a table takes one line.
-fn first_line(text: &str) -> String {
+pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

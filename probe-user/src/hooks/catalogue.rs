@@ -14,6 +14,8 @@ pub struct Entry {
     pub required: bool,
     /// Names in [`probe_common::offsets::Offsets`] without which the program would see nothing.
     pub needs: &'static [&'static str],
+    /// A second program for kernels on which the first can be preempted and is then skipped for other tasks.
+    pub twin: Option<&'static str>,
 }
 
 const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
@@ -122,7 +124,14 @@ const fn entry(
     required: bool,
     needs: &'static [&'static str],
 ) -> Entry {
-    Entry { hook, program, tracepoints, required, needs }
+    // Only these fire outside all spinlocks and read or write enough to be preempted in the middle.
+    let twin = match hook {
+        HookId::SpaceReservation => Some("space_reservation_twin"),
+        HookId::ClearExtentBit => Some("clear_extent_bit_twin"),
+        HookId::FindFreeExtent => Some("find_free_extent_twin"),
+        _ => None,
+    };
+    Entry { hook, program, tracepoints, required, needs, twin }
 }
 
 /// Hooks without which no verdict can be `clean`.

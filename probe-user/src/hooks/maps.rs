@@ -3,7 +3,7 @@ use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
 use probe_common::{
     cell::{CHAIN_CELLS, ChainCell},
     chain::ChainCounter,
-    hook::{HOOK_SLOTS, HookId},
+    hook::{HOOK_SLOTS, HookId, TWIN_SLOT},
     loss::{LOSS_CLASSES, LossClass},
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -21,6 +21,8 @@ const CHAIN_WORDS: usize = size_of::<ChainCell>() / 8;
 pub struct HookCounts {
     /// Runs by hook.
     pub hits: Vec<(HookId, u64)>,
+    /// Events that the second program of a hook took because the first had been skipped.
+    pub rescued: Vec<(HookId, u64)>,
     /// Losses by class.
     pub lost: [u64; LOSS_CLASSES],
     /// Inodes that ended clean without a record.
@@ -62,8 +64,13 @@ impl Probe {
         let cpus: PerCpuArray<_, [u64; CPU_WORDS]> = PerCpuArray::try_from(map).map_err(wrap)?;
         let values = cpus.get(&0, 0).map_err(wrap)?;
         let sum = |at: usize| values.iter().map(|cpu| cpu[at]).sum::<u64>();
+        let rescued = |hook: HookId| {
+            let slot = hook as usize + TWIN_SLOT as usize;
+            if slot < HOOK_SLOTS as usize { sum(slot) } else { 0 }
+        };
         Ok(HookCounts {
-            hits: HookId::ALL.into_iter().map(|hook| (hook, sum(hook as usize))).collect(),
+            hits: HookId::ALL.into_iter().map(|hook| (hook, sum(hook as usize) + rescued(hook))).collect(),
+            rescued: HookId::ALL.into_iter().map(|hook| (hook, rescued(hook))).collect(),
             lost: LossClass::ALL.map(|class| sum(LOSSES_AT + class as usize)),
             closed: sum(CLOSED_AT),
         })

@@ -6,7 +6,9 @@
 //! it ends, the kernel takes everything away.
 mod attach;
 mod audit;
+mod calls;
 pub mod catalogue;
+pub mod functions;
 mod maps;
 pub mod plan;
 

@@ -68,7 +68,9 @@ impl Access {
         Self { available: true, note: None }
     }
 
-    fn no(note: impl Into<String>) -> Self {
+    /// It cannot be used, and why.
+    #[must_use]
+    pub fn no(note: impl Into<String>) -> Self {
         Self { available: false, note: Some(note.into()) }
     }
 }
@@ -227,6 +229,13 @@ fn kmsg(root: &Path) -> Access {
     }
 }
 
+/// Whether the kernel with this root offers kprobes.
+#[must_use]
+pub fn kprobes_of(root: &Path) -> Access {
+    let release = Machine::read(root).release;
+    kprobes(root, &KernelConfig::read(root, &release))
+}
+
 fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     // perf's kprobe source is there whatever is published of the configuration.
     let source = root.join("sys/bus/event_source/devices/kprobe").exists();
@@ -240,7 +249,7 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
 fn functions_tier(kprobes: &Access) -> Access {
     match &kprobes.note {
         Some(reason) if !kprobes.available => Access::no(reason.as_str()),
-        _ => Access::no("the functions tier is not built into this version yet"),
+        _ => Access::yes(),
     }
 }
 

@@ -41,6 +41,14 @@ impl Machine {
             cpus: text("sys/devices/system/cpu/possible"),
         }
     }
+
+    /// True from 7.0 on: tracepoints no longer switch preemption off around their programs
+    /// (`__DECLARE_TRACE()`, `include/linux/tracepoint.h`).
+    #[must_use]
+    pub fn preempts_tracepoints(&self) -> bool {
+        let major = self.release.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        major.is_some_and(|major| major >= 7)
+    }
 }
 
 /// How the clock of the records relates to the time of day.

@@ -13,16 +13,18 @@ use crate::{
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, TierChoice},
     },
-    hooks::{Probe, ProbeOptions, plan},
+    hooks::{Probe, ProbeOptions, functions, plan},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
         caps::Capabilities,
+        doctor,
         fsid::Fsid,
         machine::{ClockOffset, Machine},
         mounts,
         select::{self, SelectError},
     },
+    symbols::SymbolTable,
 };
 
 /// The eBPF object, empty in a build without it.
@@ -46,10 +48,7 @@ pub struct Attached {
 ///
 /// # Errors
 /// One sentence.
-pub fn check(root: &Path, capture: CapturePlan) -> anyhow::Result<()> {
-    if capture.tier == TierChoice::Functions {
-        bail!("the functions tier is not built into this version: use --tier auto or --tier tracepoints");
-    }
+pub fn check(root: &Path) -> anyhow::Result<()> {
     let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
     if !capabilities.can_trace() {
         bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, and see `btrfs-probe doctor`");
@@ -67,7 +66,7 @@ pub fn bring_up(
     filter: &FilterPlan,
     verbosity: u8,
 ) -> anyhow::Result<Attached> {
-    check(root, capture)?;
+    check(root)?;
     let machine = Machine::read(root);
     let facts = btrfs::facts(root, &machine.release);
     if facts.presence == BtrfsPresence::Absent {
@@ -81,7 +80,7 @@ pub fn bring_up(
     if fsids.len() > MAX_FILTER_FS {
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
-    let (plan, offsets) = resolve(root)?;
+    let resolved = resolve(root, capture.tier)?;
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
         abi: ABI_VERSION,
@@ -92,14 +91,21 @@ pub fn bring_up(
         filter_ino: filter.inode.unwrap_or(0),
         filter_root: filter.subvol.unwrap_or(0),
         own_pid: std::process::id(),
+        twins: u32::from(machine.preempts_tracepoints()),
         ..Config::default()
     };
     for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {
         *slot = *fsid;
     }
-    let options = ProbeOptions { offsets, config, ring_bytes: capture.ring_bytes, verbose: verbosity > 1 };
-    let mut probe = Probe::load(OBJECT, &options)?;
-    let hooks = probe.attach(&plan)?;
+    let options = ProbeOptions {
+        offsets: resolved.offsets,
+        signatures: functions::signatures(&resolved.functions),
+        config,
+        ring_bytes: capture.ring_bytes,
+        verbose: verbosity > 1,
+    };
+    let (probe, hooks, tier_reason) = tiers(&resolved, options, capture.tier)?;
+    let tier = if tier_reason.is_none() { Tier::Functions } else { Tier::Tracepoints };
     let header = SessionHeader {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: KernelInfo {
@@ -111,7 +117,8 @@ pub fn bring_up(
                 _ => BtrfsBuild::Module,
             },
         },
-        tier: Tier::Tracepoints,
+        tier,
+        tier_reason,
         hooks,
         command: Vec::new(),
         wall_offset_ns: clock.realtime_minus_monotonic_ns,
@@ -122,25 +129,100 @@ pub fn bring_up(
     Ok(Attached { probe, header })
 }
 
+/// What the running kernel has.
+struct Resolved {
+    plan: Vec<plan::PlannedHook>,
+    offsets: probe_common::offsets::Offsets,
+    functions: Vec<functions::PlannedFunction>,
+    /// Where functions with a return probe return to.
+    return_trampoline: u64,
+    /// Why the function tier cannot be taken.
+    obstacle: Option<String>,
+}
+
 /// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
-fn resolve(root: &Path) -> anyhow::Result<(Vec<plan::PlannedHook>, probe_common::offsets::Offsets)> {
+fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     let types = KernelTypes::of_kernel(root)?;
     let resolved = types.resolve();
-    Ok((plan::plan(&types, &resolved), resolved.offsets))
+    let plan = plan::plan(&types, &resolved);
+    let without = |obstacle: String| Resolved {
+        plan: plan.clone(),
+        offsets: resolved.offsets,
+        functions: Vec::new(),
+        return_trampoline: 0,
+        obstacle: Some(obstacle),
+    };
+    if tier == TierChoice::Tracepoints {
+        return Ok(without("--tier tracepoints was asked for".to_owned()));
+    }
+    let kprobes = doctor::kprobes_of(root);
+    if !kprobes.available {
+        return Ok(without(kprobes.note.unwrap_or_else(|| "this kernel offers no kprobes".to_owned())));
+    }
+    let symbols = match SymbolTable::capture(root) {
+        Ok(symbols) => symbols,
+        Err(error) => return Ok(without(error.to_string())),
+    };
+    let Some(return_trampoline) = functions::return_trampoline(&symbols) else {
+        return Ok(without(
+            "/proc/kallsyms shows no arch_rethook_trampoline, by which calls are paired".to_owned(),
+        ));
+    };
+    let functions = functions::plan(&types, &resolved, &|name| symbols.named(name).count());
+    let obstacle = functions::obstacle(&functions);
+    Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, obstacle })
+}
+
+/// Loads and attaches the best tier that was asked for and that the kernel takes; the last part says why it is not the
+/// function tier.
+fn tiers(
+    resolved: &Resolved,
+    mut options: ProbeOptions,
+    asked: TierChoice,
+) -> anyhow::Result<(Probe, Vec<HookRow>, Option<String>)> {
+    let mut reason = resolved.obstacle.clone();
+    if reason.is_none() {
+        options.config.functions = 1;
+        options.config.return_trampoline = resolved.return_trampoline;
+        let mut probe = Probe::load(OBJECT, &options)?;
+        // Before the functions: what happens inside a call that is seen to begin must be seen too.
+        let mut hooks = probe.attach(&resolved.plan)?;
+        match probe.attach_functions(&resolved.functions) {
+            Ok(rows) => {
+                hooks.extend(rows);
+                return Ok((probe, hooks, None));
+            }
+            Err(why) => reason = Some(why),
+        }
+    }
+    if asked == TierChoice::Functions {
+        bail!(
+            "the functions tier cannot be had here ({}): use --tier auto or --tier tracepoints",
+            reason.unwrap_or_default()
+        );
+    }
+    options.config.functions = 0;
+    let mut probe = Probe::load(OBJECT, &options)?;
+    let hooks = probe.attach(&resolved.plan)?;
+    Ok((probe, hooks, reason))
 }
 
 /// Tries every hook and takes it off again.
 ///
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
-pub fn try_hooks(root: &Path) -> anyhow::Result<Vec<HookRow>> {
-    let (plan, offsets) = resolve(root)?;
-    let config = Config { abi: ABI_VERSION, ..Config::default() };
-    let mut probe =
-        Probe::load(OBJECT, &ProbeOptions { offsets, config, ring_bytes: 64 << 10, verbose: false })?;
-    let rows = probe.attach(&plan)?;
+pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
+    let resolved = resolve(root, TierChoice::Auto)?;
+    let options = ProbeOptions {
+        offsets: resolved.offsets,
+        signatures: functions::signatures(&resolved.functions),
+        config: Config { abi: ABI_VERSION, ..Config::default() },
+        ring_bytes: 64 << 10,
+        verbose: false,
+    };
+    let (mut probe, rows, reason) = tiers(&resolved, options, TierChoice::Auto)?;
     probe.detach();
-    Ok(rows)
+    Ok((rows, reason))
 }
 
 fn fsid_of(root: &Path, wanted: &FsSelector) -> anyhow::Result<[u8; 16]> {

@@ -6,7 +6,7 @@ use crate::{
     capture::session::HookState,
     cli::{exit::ExitStatus, session::DoctorPlan},
     hooks::catalogue::CATALOGUE,
-    kernel::doctor::{Doctor, HookRow, collect},
+    kernel::doctor::{Access, Doctor, HookRow, collect},
     report::{escape::escape, output},
 };
 
@@ -18,8 +18,12 @@ pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
     let root = Path::new("/");
     let mut doctor = collect(root);
     let refused = match bring_up::try_hooks(root) {
-        Ok(rows) => {
+        Ok((rows, reason)) => {
             doctor.hooks = rows.into_iter().map(row).collect();
+            // What was tried says more than what the kernel seems to offer.
+            if let Some(reason) = reason {
+                doctor.functions_tier = Access::no(reason);
+            }
             None
         }
         Err(error) => Some(format!("{error:#}")),

@@ -7,7 +7,7 @@ use probe_common::hook::HookId;
 use super::names::{Stacks, StreamNames};
 use crate::{
     capture::session::{self, BtrfsBuild, SessionEnd, SessionHeader},
-    hooks::catalogue,
+    hooks::{catalogue, functions},
     ledger::{Ledger, Setup},
     report::{
         build::{FsPlaces, Policy, ReportInput, SessionFacts, build},
@@ -26,7 +26,7 @@ pub fn setup(header: &SessionHeader) -> Setup {
     let attached = |row: &&session::HookRow| row.state == session::HookState::Attached;
     Setup {
         attached: header.hooks.iter().filter(attached).filter_map(|row| hook_of(&row.id)).collect(),
-        required: catalogue::required(),
+        required: required(header),
         missing_reasons: header
             .hooks
             .iter()
@@ -35,6 +35,18 @@ pub fn setup(header: &SessionHeader) -> Setup {
             .collect(),
         ..Setup::default()
     }
+}
+
+/// Hooks without which no verdict can be `clean` in this session.
+fn required(header: &SessionHeader) -> Vec<HookId> {
+    let mut required = catalogue::required();
+    if header.tier == session::Tier::Functions {
+        let present = |hook: &HookId| header.hooks.iter().any(|row| row.id == hook.name());
+        let functions =
+            functions::FUNCTIONS.iter().filter(|function| function.required && !function.optional);
+        required.extend(functions.map(|function| function.hook).filter(present));
+    }
+    required
 }
 
 /// Facts of a session for its report. `end` is `None` while it runs or if the capture was cut off.
@@ -62,7 +74,7 @@ pub fn facts(
             session::Tier::Functions => Tier::Functions,
             session::Tier::Tracepoints | session::Tier::Unknown => Tier::Tracepoints,
         },
-        tier_reason: Some("the functions tier is not built into this version yet".to_owned()),
+        tier_reason: header.tier_reason.clone(),
         hooks: header.hooks.iter().map(|row| hook(row, end)).collect(),
         command: (!header.command.is_empty()).then(|| header.command.clone()),
         started_at,

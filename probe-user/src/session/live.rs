@@ -42,7 +42,7 @@ const ROOT: &str = "/";
 /// One sentence.
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
-    bring_up::check(Path::new(ROOT), capture)?;
+    bring_up::check(Path::new(ROOT))?;
     let ring_bytes = capture.ring_bytes;
     let namer = names::namer(Path::new(ROOT));
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;

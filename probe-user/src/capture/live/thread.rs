@@ -30,6 +30,10 @@ use crate::{
 const BATCH_BYTES: usize = 256 << 10;
 /// How often losses are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// Looks that must agree on a skipped event before it is a loss.
+const CONFIRMING_LOOKS: u32 = 4;
+/// Between them: far longer than from the first program of an event to the second.
+const CONFIRMING_PAUSE: Duration = Duration::from_millis(2);
 /// Between the two audits at the end: long enough for an operation under way to show as a change.
 const AUDIT_PAUSE: Duration = Duration::from_millis(120);
 /// Audits at the end, so that the last two can be compared.
@@ -48,6 +52,10 @@ pub struct Drain {
     named: FxHashSet<u64>,
     fresh: Vec<u64>,
     last_counts: [u64; LOSS_CLASSES],
+    /// Events that were skipped and not rescued, confirmed by several looks.
+    misses: u64,
+    /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
+    detaching: bool,
     records: u64,
 }
 
@@ -72,6 +80,8 @@ impl Drain {
             named: FxHashSet::default(),
             fresh: Vec::new(),
             last_counts: [0; LOSS_CLASSES],
+            misses: 0,
+            detaching: false,
             records: 0,
         }
     }
@@ -178,11 +188,27 @@ impl Drain {
     }
 
     /// Losses by class, recursion misses included.
-    fn losses(&self) -> [u64; LOSS_CLASSES] {
+    fn losses(&mut self) -> [u64; LOSS_CLASSES] {
         let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
-        let misses: u64 = self.probe.recursion_misses().iter().map(|(_, misses)| misses).sum();
-        counts[LossClass::Recursion as usize] += misses;
+        if !self.detaching {
+            self.look_for_misses();
+        }
+        counts[LossClass::Recursion as usize] += self.misses;
         counts
+    }
+
+    /// What was skipped counts when further looks still show it: by then its twin would have rescued it.
+    fn look_for_misses(&mut self) {
+        let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
+        let mut misses = look(&self.probe);
+        for _ in 0..CONFIRMING_LOOKS {
+            if misses <= self.misses || !self.probe.has_twins() {
+                break;
+            }
+            std::thread::sleep(CONFIRMING_PAUSE);
+            misses = misses.min(look(&self.probe));
+        }
+        self.misses = self.misses.max(misses);
     }
 
     /// Puts the loss counters into the stream if they changed.
@@ -242,6 +268,8 @@ impl Drain {
         self.mark(MarkerKind::Detaching, "");
         self.drain()?;
         let misses = self.probe.recursion_misses();
+        self.look_for_misses();
+        self.detaching = true;
         self.probe.detach();
         // Nobody writes any more.
         while self.drain()? > 0 {}

@@ -48,6 +48,7 @@ const RSV: &str = "btrfs_block_rsv";
 const FS: &str = "btrfs_fs_info";
 const SINFO: &str = "btrfs_space_info";
 const TRANS: &str = "btrfs_trans_handle";
+const ORDERED: &str = "btrfs_ordered_extent";
 
 /// Every field but `rsv_type_map`.
 pub(super) const ROWS: &[Row] = rows! {
@@ -145,6 +146,31 @@ pub(super) const ROWS: &[Row] = rows! {
     task_journal_info = at("task_struct", &[&["journal_info"]]);
     task_pid = at("task_struct", &[&["pid"]]);
     workqueue_fs_info = at("btrfs_workqueue", &[&["fs_info"]]);
+
+    // x86-64, in the order of its calling convention.
+    regs_arg0 = at("pt_regs", &[&["di"]]);
+    regs_arg1 = at("pt_regs", &[&["si"]]);
+    regs_arg2 = at("pt_regs", &[&["dx"]]);
+    regs_arg3 = at("pt_regs", &[&["cx"]]);
+    regs_arg4 = at("pt_regs", &[&["r8"]]);
+    regs_arg5 = at("pt_regs", &[&["r9"]]);
+    regs_sp = at("pt_regs", &[&["sp"]]);
+    regs_ip = at("pt_regs", &[&["ip"]]);
+
+    rsv_space_info = at(RSV, &[&["space_info"]]);
+    // 6.1 has a struct with a lock of its own around the tree.
+    inode_ordered = at(INODE, &[&["ordered_tree", "tree", "rb_node"], &["ordered_tree", "rb_node"]]);
+    ordered_file_offset = at(ORDERED, &[&["file_offset"]]);
+    ordered_num_bytes = at(ORDERED, &[&["num_bytes"]]);
+    ordered_disk_num_bytes = at(ORDERED, &[&["disk_num_bytes"]]);
+    ordered_flags = at(ORDERED, &[&["flags"]]);
+    ordered_inode = at(ORDERED, &[&["inode"]]);
+    state_start = at("extent_state", &[&["start"]]);
+    state_end = at("extent_state", &[&["end"]]);
+    trans_bytes_reserved = at(TRANS, &[&["bytes_reserved"]]);
+    ticket_bytes = at("reserve_ticket", &[&["bytes"]]);
+    node_inode_id = at("btrfs_delayed_node", &[&["inode_id"]]);
+    node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);
 
     mod_has_outstanding = Source::Argument {
         names: &["btrfs_inode_mod_outstanding_extents"],

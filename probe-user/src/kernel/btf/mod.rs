@@ -4,6 +4,7 @@
 //! in the module then. Every offset is resolved or absent with a reason; a struct that exists several times (the
 //! BTF of a module is not always deduplicated) counts only if all its copies agree.
 mod fields;
+mod function;
 mod lookup;
 mod resolve;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use btf_rs::Btf;
 
+pub use function::FunctionProto;
 pub use resolve::{MissingField, ResolvedOffsets};
 pub use tracepoint::TracepointProto;
 

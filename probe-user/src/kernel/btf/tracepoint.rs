@@ -4,7 +4,7 @@ use btf_rs::{Btf, BtfType, Type};
 use super::KernelTypes;
 
 /// Pointers, qualifiers and names within one another.
-const DEPTH: u32 = 16;
+pub(super) const DEPTH: u32 = 16;
 
 /// What a tracepoint hands out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl KernelTypes {
 }
 
 /// The type that `of` refers to, as C would write it: `const char *`, `struct btrfs_root *`, `u64`.
-fn type_name(btf: &Btf, of: &dyn BtfType, depth: u32) -> String {
+pub(super) fn type_name(btf: &Btf, of: &dyn BtfType, depth: u32) -> String {
     const UNKNOWN: &str = "?";
     let Some(depth) = depth.checked_sub(1) else { return UNKNOWN.to_owned() };
     let Ok(ty) = btf.resolve_chained_type(of) else { return UNKNOWN.to_owned() };

@@ -1,0 +1,305 @@
+//! Calls of hooked functions that a thread is in, outermost first.
+//!
+//! A return is paired with its entry by hook and stack pointer, never by order alone: a return that the kernel could
+//! not catch leaves a frame behind, which the next entry or return at its height gives away.
+//!
+//! Equal heights need care, since compilers end a function by jumping to another: the second begins where the first
+//! began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
+use probe_common::{call::CALL_TREE_TORN, call::MAX_DEPTH, hook::HookId, inode::Counters, loss::LossClass};
+
+use super::TaskCell;
+use crate::{emit::Run, globals::config, maps::FRAMES, stack::Origin};
+
+/// One call that has not returned.
+///
+/// See [`probe_common::call::Call`] for what has a field of the same name there.
+#[repr(C)]
+pub struct Frame {
+    pub serial: u32,
+    pub parent: u32,
+    /// [`HookId`] as a number.
+    pub hook: u32,
+    pub flags: u32,
+    pub rsv_type: u32,
+    /// Filesystem id.
+    pub fs: u32,
+    pub fs_info: u64,
+    /// Stack pointer at the entry: that of the return address.
+    pub sp: u64,
+    /// Address of the `struct btrfs_inode`; 0 if none.
+    pub inode: u64,
+    /// Address of its root.
+    pub root_address: u64,
+    pub root: u64,
+    pub ino: u64,
+    pub rsv: u64,
+    /// What the call is about, as it was handed in.
+    pub subject: u64,
+    /// Where the function leaves bytes that it does not return; 0 if nowhere.
+    pub result: u64,
+    pub args: [u64; 4],
+    pub before: Counters,
+    pub extents: i32,
+    pub calculations: u32,
+    pub csum_bytes: i64,
+    pub data: i64,
+    pub metadata: i64,
+    pub qgroup_data: i64,
+    /// Changes of the inode by this thread since the entry, inner calls included.
+    pub own_changes: u32,
+    pub own_releases: u32,
+    /// The inode's counts at the entry.
+    pub at_changes: u32,
+    pub at_releases: u32,
+    pub entered: u64,
+    pub caller: u64,
+    /// Address of the function: where its entry was seen.
+    pub function: u64,
+    pub stack: u64,
+    pub stack_representative: u64,
+}
+
+/// Representative stacks of a thread's calls.
+pub const ORIGINS: usize = 32;
+
+/// All of a thread.
+#[repr(C)]
+pub struct Frames {
+    /// Frames in use.
+    pub depth: u32,
+    /// Serial of the last call.
+    pub serial: u32,
+    frames: [Frame; MAX_DEPTH as usize],
+    /// By function and caller.
+    pub origins: [Origin; ORIGINS],
+}
+
+/// The frames of the current thread.
+#[inline(always)]
+pub fn of(task: *mut TaskCell) -> Option<*mut Frames> {
+    // SAFETY: the cell is this thread's.
+    FRAMES.get_ptr_mut(unsafe { (*task).slot })
+}
+
+/// A thread begins with no open call, whatever the one before it in this slot left.
+#[inline(always)]
+pub fn reset(slot: u32) {
+    if config!(functions) != 0
+        && let Some(frames) = FRAMES.get_ptr_mut(slot)
+    {
+        // SAFETY: the slot was just taken by this thread.
+        unsafe {
+            (*frames).depth = 0;
+            (*frames).serial = 0;
+        }
+    }
+}
+
+/// The frame at a depth.
+///
+/// Never inlined: the compiler would fold the mask into sums around it, and the verifier could not see its bounds.
+#[inline(never)]
+fn at(frames: *mut Frames, depth: u32) -> *mut Frame {
+    // SAFETY: masked to the array's length; an array entry stays.
+    unsafe { (&raw mut (*frames).frames).cast::<Frame>().add((depth & (MAX_DEPTH - 1)) as usize) }
+}
+
+/// Open calls. Read anew each time, and steps over them are written out one by one: the verifier loses its way where
+/// the compiler counts in terms of a number that came from a map.
+#[inline(always)]
+fn depth(frames: *mut Frames) -> u32 {
+    // SAFETY: the frames are this thread's.
+    unsafe { (&raw const (*frames).depth).read_volatile() }
+}
+
+/// The `inner`th call from the innermost one, if there are as many.
+#[inline(always)]
+fn from_top(frames: *mut Frames, inner: u32) -> Option<*mut Frame> {
+    let depth = depth(frames);
+    if depth <= inner { None } else { Some(at(frames, depth - 1 - inner)) }
+}
+
+/// The innermost call, if there is one.
+#[inline(always)]
+pub fn top(frames: *mut Frames) -> Option<*mut Frame> {
+    from_top(frames, 0)
+}
+
+/// Up to [`MAX_DEPTH`] steps, until one says that it was the last.
+macro_rules! steps {
+    ($step:expr) => {
+        let mut step = $step;
+        let _ = step() || step() || step() || step() || step() || step() || step() || step();
+    };
+}
+
+/// Gives the innermost call away: it has returned, unseen.
+#[inline(never)]
+fn give_away(run: &Run, frames: *mut Frames) {
+    run.lost(LossClass::MissedReturn);
+    // SAFETY: the frames are this thread's.
+    unsafe {
+        (*frames).depth = depth(frames).saturating_sub(1);
+        if let Some(outer) = top(frames) {
+            (*outer).flags |= CALL_TREE_TORN;
+        }
+    }
+}
+
+/// Gives away what must have returned, since a call begins at this stack pointer with this return address.
+#[inline(never)]
+fn settle_entry(run: &Run, frames: *mut Frames, sp: u64, back: u64) {
+    steps!(|| {
+        let Some(last) = top(frames) else { return true };
+        // SAFETY: the frames are this thread's.
+        let height = unsafe { (*last).sp };
+        // The stack grows down: a call that is still open lies higher, or has jumped to this one.
+        if height > sp || (height == sp && back == config!(return_trampoline)) {
+            return true;
+        }
+        give_away(run, frames);
+        false
+    });
+}
+
+/// Gives away what must have returned, since a call that began at this stack pointer returns.
+#[inline(never)]
+fn settle_return(run: &Run, frames: *mut Frames, entered: u64) {
+    steps!(|| {
+        let Some(last) = top(frames) else { return true };
+        // SAFETY: the frames are this thread's.
+        if unsafe { (*last).sp } >= entered {
+            return true;
+        }
+        give_away(run, frames);
+        false
+    });
+}
+
+/// Room for a call that begins with this stack pointer and this return address (`back`), its serial and parent filled
+/// in; it counts once [`commit`] was called.
+#[inline(always)]
+pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, sp: u64, back: u64) -> Option<*mut Frame> {
+    settle_entry(run, frames, sp, back);
+    let depth = depth(frames);
+    // SAFETY: the frames are this thread's.
+    unsafe {
+        if depth >= MAX_DEPTH {
+            run.lost(LossClass::CallFrame);
+            (*at(frames, MAX_DEPTH - 1)).flags |= CALL_TREE_TORN;
+            return None;
+        }
+        let (mut parent, mut caller) = (0, back);
+        if let Some(outer) = top(frames) {
+            parent = (*outer).serial;
+            if (*outer).sp == sp {
+                caller = (*outer).function;
+            }
+        }
+        let serial = ((*frames).serial.wrapping_add(1)).max(1);
+        (*frames).serial = serial;
+        let frame = at(frames, depth);
+        let words = frame.cast::<u64>();
+        for word in 0..size_of::<Frame>() / 8 {
+            core::ptr::write_volatile(words.add(word), 0);
+        }
+        (*frame).serial = serial;
+        (*frame).parent = parent;
+        (*frame).hook = hook as u32;
+        (*frame).sp = sp;
+        (*frame).caller = caller;
+        Some(frame)
+    }
+}
+
+/// The call that [`begin`] made room for is open from now on.
+#[inline(always)]
+pub fn commit(frames: *mut Frames) {
+    // SAFETY: the frames are this thread's.
+    unsafe { (*frames).depth = (depth(frames) + 1).min(MAX_DEPTH) };
+}
+
+/// The open call of this hook that returns to this stack pointer. Calls inside it whose return was missed are
+/// given away.
+#[inline(always)]
+pub fn returning(run: &Run, frames: *mut Frames, hook: HookId, sp: u64) -> Option<*mut Frame> {
+    // `arch_rethook_trampoline_callback()` shows the stack pointer as the `ret` left it: one word above.
+    let entered = sp.wrapping_sub(8);
+    settle_return(run, frames, entered);
+    if !is_at(frames, 0, hook, entered) {
+        jumped(run, frames, hook, entered);
+    }
+    if is_at(frames, 0, hook, entered) { top(frames) } else { None }
+}
+
+/// Whether the `inner`th call from the innermost one is this.
+#[inline(always)]
+fn is_at(frames: *mut Frames, inner: u32, hook: HookId, entered: u64) -> bool {
+    // SAFETY: the frames are this thread's.
+    from_top(frames, inner)
+        .is_some_and(|call| unsafe { (*call).sp == entered && (*call).hook == hook as u32 })
+}
+
+/// Of calls at the same height, each jumped to the next. If the one that returns is among them, those that it jumped
+/// to have returned before.
+#[inline(never)]
+fn jumped(run: &Run, frames: *mut Frames, hook: HookId, entered: u64) {
+    if is_at(frames, 1, hook, entered) {
+        give_away(run, frames);
+    } else if is_at(frames, 2, hook, entered) {
+        give_away(run, frames);
+        give_away(run, frames);
+    }
+}
+
+/// Ends the innermost call; what it changed of the inode counts for the next one around it on the same inode.
+#[inline(always)]
+pub fn end(frames: *mut Frames) {
+    // SAFETY: the frames are this thread's.
+    unsafe {
+        let Some(inner) = top(frames) else { return };
+        let (inode, changes, releases) = ((*inner).inode, (*inner).own_changes, (*inner).own_releases);
+        (*frames).depth = depth(frames).saturating_sub(1);
+        if changes != 0 {
+            pass_on(frames, inode, changes, releases);
+        }
+    }
+}
+
+/// The innermost open call on this inode has these changes by its own thread.
+#[inline(never)]
+pub fn pass_on(frames: *mut Frames, inode: u64, changes: u32, releases: u32) {
+    let mut inner = 0;
+    steps!(|| {
+        let Some(call) = from_top(frames, inner) else { return true };
+        inner += 1;
+        // SAFETY: the frames are this thread's.
+        unsafe {
+            if (*call).inode != inode {
+                return false;
+            }
+            (*call).own_changes = (*call).own_changes.wrapping_add(changes);
+            (*call).own_releases = (*call).own_releases.wrapping_add(releases);
+        }
+        true
+    });
+}
+
+/// The inode of the innermost open call on this root and number; 0 if there is none.
+#[inline(never)]
+pub fn inode_of(frames: *mut Frames, root: u64, ino: u64) -> u64 {
+    let (mut inner, mut inode) = (0, 0);
+    steps!(|| {
+        let Some(call) = from_top(frames, inner) else { return true };
+        inner += 1;
+        // SAFETY: the frames are this thread's.
+        unsafe {
+            if (*call).root_address != root || (*call).ino != ino {
+                return false;
+            }
+            inode = (*call).inode;
+        }
+        true
+    });
+    inode
+}

@@ -1,0 +1,90 @@
+//! `btrfs_calculate_inode_block_rsv_size`: under `inode->lock`, right after `outstanding_extents` or `csum_bytes`
+//! changed. The only place where every change of `csum_bytes` can be seen as it happened.
+use aya_ebpf::{EbpfContext as _, macros::kprobe, programs::ProbeContext};
+use probe_common::{
+    call::{CALL_INODE, CALL_UNFRAMED, Call},
+    header::RecordKind,
+    hook::HookId,
+    loss::LossClass,
+};
+
+use super::subject;
+use crate::{
+    cells::{self, frame},
+    emit::Run,
+    globals::off,
+    read, stack,
+};
+
+/// Entry, see [`HookId::CalculateInodeRsv`].
+#[kprobe]
+pub fn calculate_inode_rsv_in(ctx: ProbeContext) -> u32 {
+    let Some(run) = Run::begin(HookId::CalculateInodeRsv, &ctx) else { return 0 };
+    let run = run.identify();
+    let inode = subject::of(ctx.as_ptr(), HookId::CalculateInodeRsv).inode;
+    let root = read::inode_root(inode);
+    let ino = read::inode_ino(inode);
+    let Some(cell) = cells::inode_cell(&run, root, ino) else { return 0 };
+    let Some(task) = cells::task_cell(&run) else { return 0 };
+    let call = frame::of(task).and_then(frame::top);
+    let now: u64 = if read::is_regular(inode) { read::at(inode, off!(inode_csum_bytes)) } else { 0 };
+    // SAFETY: `inode->lock` is held, so the cell's chain is ours; the frame is this thread's.
+    unsafe {
+        let ours = match call {
+            Some(call) if (*call).inode == inode => Some(call),
+            _ => None,
+        };
+        let before = if (*cell).csum_known != 0 {
+            (*cell).csum_bytes
+        } else if let Some(call) = ours {
+            // First sight: what the call found when it began.
+            (*call).before.csum_bytes
+        } else {
+            now
+        };
+        let change = now.wrapping_sub(before) as i64;
+        (*cell).csum_bytes = now;
+        (*cell).csum_known = 1;
+        if change != 0 {
+            (*cell).changes = (*cell).changes.wrapping_add(1);
+            (*cell).releases = (*cell).releases.wrapping_add(u32::from(change < 0));
+        }
+        if let Some(call) = ours {
+            (*call).calculations += 1;
+            (*call).csum_bytes = (*call).csum_bytes.wrapping_add(change);
+            if change != 0 {
+                (*call).own_changes += 1;
+                (*call).own_releases += u32::from(change < 0);
+            }
+        } else if change != 0 {
+            unframed(&run, cell, inode, before, now);
+        }
+    }
+    0
+}
+
+/// Somebody changed `csum_bytes` outside all hooked calls.
+#[inline(never)]
+fn unframed(run: &Run, cell: *mut probe_common::cell::InodeCell, inode: u64, before: u64, now: u64) {
+    let stack = stack::exact(run);
+    // SAFETY: a live entry.
+    let (fs, root) = unsafe { ((*cell).fs, (*cell).root) };
+    run.emit::<Call>(RecordKind::Call, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room; all-zero bytes are a record.
+        unsafe {
+            let words = record.cast::<u64>();
+            for word in 0..size_of::<Call>() / 8 {
+                core::ptr::write_volatile(words.add(word), 0);
+            }
+            (*record).flags = CALL_UNFRAMED | CALL_INODE;
+            (*record).address = inode;
+            (*record).root = root;
+            (*record).ino = read::inode_ino(inode);
+            (*record).before.csum_bytes = before;
+            (*record).after.csum_bytes = now;
+            (*record).csum_bytes = now.wrapping_sub(before) as i64;
+            (*record).calculations = 1;
+            (*record).stack = stack;
+        }
+    });
+}

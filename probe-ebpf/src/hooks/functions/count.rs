@@ -1,0 +1,63 @@
+//! What the raw tracepoints add to the calls that their thread is in.
+use probe_common::call::CALL_FOREIGN;
+
+use crate::{
+    cells::{TaskCell, frame},
+    globals::config,
+};
+
+/// The thread's calls, where the function tier is on.
+#[inline(always)]
+fn frames(task: *mut TaskCell) -> Option<*mut frame::Frames> {
+    if config!(functions) == 0 { None } else { frame::of(task) }
+}
+
+/// `outstanding_extents` of an inode was changed by the thread.
+///
+/// A function of its own: it runs under `inode->lock` for every change, and its search would be verified with all the
+/// ways that lead to it.
+#[inline(never)]
+pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
+    let Some(frames) = frames(task) else { return };
+    let Some(call) = frame::top(frames) else { return };
+    // SAFETY: the frames are this thread's.
+    unsafe {
+        if (*call).root_address == root && (*call).ino == ino {
+            (*call).extents = (*call).extents.wrapping_add(modification);
+            (*call).own_changes += 1;
+            (*call).own_releases += u32::from(modification < 0);
+            return;
+        }
+        if (*call).inode != 0 {
+            (*call).flags |= CALL_FOREIGN;
+        }
+        // Not another thread's change for a call of this inode further out.
+        let inode = frame::inode_of(frames, root, ino);
+        if inode != 0 {
+            frame::pass_on(frames, inode, 1, u32::from(modification < 0));
+        }
+    }
+}
+
+/// `bytes_may_use` was changed by the thread.
+#[inline(always)]
+pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
+    let Some(call) = frames(task).and_then(frame::top) else { return };
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        if data {
+            (*call).data = (*call).data.wrapping_add(diff);
+        }
+        if metadata {
+            (*call).metadata = (*call).metadata.wrapping_add(diff);
+        }
+    }
+}
+
+/// The data reservation of a qgroup of level 0 was changed by the thread.
+#[inline(always)]
+pub fn qgroup_data(task: *mut TaskCell, diff: i64) {
+    let Some(call) = frames(task).and_then(frame::top) else { return };
+    // SAFETY: the frame is this thread's.
+    unsafe { (*call).qgroup_data = (*call).qgroup_data.wrapping_add(diff) };
+}

@@ -1,0 +1,120 @@
+//! A call begins.
+use core::ffi::c_void;
+
+use aya_ebpf::programs::ProbeContext;
+use probe_common::{
+    call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE},
+    hook::HookId,
+    inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, Counters},
+};
+
+use super::subject;
+use crate::{
+    cells::{self, frame},
+    emit::Run,
+    globals::{config, off},
+    read, stack,
+};
+
+/// `BTRFS_DATA_RELOC_TREE_OBJECTID`
+const DATA_RELOC_TREE: u64 = (-9i64) as u64;
+
+/// A function was entered; 1 if a frame was made.
+#[inline(never)]
+pub fn enter(ctx: *mut c_void, hook: HookId) -> u32 {
+    let context = ProbeContext::new(ctx);
+    let Some(run) = Run::begin(hook, &context) else { return 0 };
+    let run = run.identify();
+    let subject = subject::of(ctx, hook);
+    let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return 0 };
+    let Some(task) = cells::task_cell(&run) else { return 0 };
+    let Some(frames) = frame::of(task) else { return 0 };
+    let sp = subject::stack_pointer(ctx);
+    let Some(frame) = frame::begin(&run, frames, hook, sp, read::at(sp, 0)) else { return 0 };
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        (*frame).fs = fs;
+        (*frame).fs_info = subject.fs_info;
+        (*frame).subject = subject.address;
+        (*frame).rsv = subject.rsv;
+        (*frame).entered = run.time();
+        (*frame).function = read::at(ctx as u64, off!(regs_ip));
+        if subject.inode != 0 && !inode(frame, hook, subject.inode) {
+            return 0;
+        }
+        if subject.rsv != 0 {
+            (*frame).flags |= CALL_RSV;
+            (*frame).rsv_type = read::rsv_type(subject.rsv);
+            if subject.inode == 0 {
+                (*frame).before = rsv_counters(subject.rsv);
+            }
+        }
+        subject::numbers(ctx, hook, frame);
+        if subject::has_origin(hook) {
+            let (id, representative) = stack::origin(&run, task, frames, (*frame).caller);
+            (*frame).stack = id;
+            (*frame).stack_representative = u64::from(representative);
+        }
+    }
+    frame::commit(frames);
+    1
+}
+
+/// Whose call it is, and the counters before it; false if filters leave the inode out, or if nothing can be learnt.
+///
+/// # Safety
+/// `frame` is the current thread's.
+#[inline(never)]
+unsafe fn inode(frame: *mut frame::Frame, hook: HookId, inode: u64) -> bool {
+    // SAFETY: as promised; a live cell stays readable for this run.
+    unsafe {
+        let root = read::inode_root(inode);
+        let ino = read::inode_ino(inode);
+        let objectid = read::root_objectid(root);
+        (*frame).inode = inode;
+        (*frame).root_address = root;
+        (*frame).root = objectid;
+        (*frame).ino = ino;
+        if (config!(filter_root) != 0 && config!(filter_root) != objectid)
+            || (config!(filter_ino) != 0 && config!(filter_ino) != ino)
+        {
+            return false;
+        }
+        (*frame).flags |= CALL_INODE;
+        let counters = read::counters_closing(inode);
+        if counters.flags & COUNTERS_FREE_SPACE != 0 || objectid == DATA_RELOC_TREE {
+            (*frame).flags |= CALL_SPECIAL_INODE;
+        }
+        if counters.flags & COUNTERS_NODATASUM != 0 {
+            (*frame).flags |= CALL_NODATASUM;
+        }
+        (*frame).before = counters;
+        match cells::find_inode(root, ino) {
+            Some(cell) => {
+                (*frame).at_changes = (*cell).changes;
+                (*frame).at_releases = (*cell).releases;
+                true
+            }
+            // A drop of caches ends a million inodes that never held anything.
+            None => hook as u32 != HookId::DestroyInode as u32 || left(&counters) || cells::inodes_crowded(),
+        }
+    }
+}
+
+/// Something is left in the counters.
+#[inline(always)]
+pub fn left(counters: &Counters) -> bool {
+    counters.reserved
+        | counters.size
+        | counters.csum_bytes
+        | counters.delalloc_bytes
+        | u64::from(counters.outstanding_extents)
+        != 0
+}
+
+/// Size and reserved bytes of a block_rsv that is no inode's.
+#[inline(always)]
+pub fn rsv_counters(rsv: u64) -> Counters {
+    let levels = read::rsv(rsv);
+    Counters { size: levels.size, reserved: levels.reserved, ..Counters::default() }
+}

@@ -1,0 +1,94 @@
+//! A call ends.
+use core::ffi::c_void;
+
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
+use probe_common::{
+    call::{CALL_INODE, CALL_RETURNED, CALL_RSV},
+    claim::RsvType,
+    hook::HookId,
+    inode::Counters,
+};
+
+use super::{enter, send, subject};
+use crate::{
+    cells::{self, frame},
+    emit::Run,
+    globals::off,
+    read, stack,
+};
+
+/// Errors come as numbers in this range, also in place of a pointer.
+const MAX_ERRNO: i64 = 4095;
+
+/// A function returned.
+#[inline(never)]
+pub fn leave(ctx: *mut c_void, hook: HookId) {
+    let context = RetProbeContext::new(ctx);
+    let Some(run) = Run::unseen(hook, &context) else { return };
+    let Some(task) = cells::task_cell(&run) else { return };
+    let Some(frames) = frame::of(task) else { return };
+    let Some(frame) = frame::returning(&run, frames, hook, subject::stack_pointer(ctx)) else { return };
+    let raw: i64 = context.ret::<u64>() as i64;
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        let ret = subject::returned(hook, raw, frame);
+        if hook as u32 == HookId::UseBlockRsv as u32 && !(-MAX_ERRNO..=0).contains(&ret) {
+            payer(frame, ret as u64);
+        }
+        subject::numbers_after(hook, frame);
+        if (-MAX_ERRNO..0).contains(&ret) {
+            // Rare and decisive: the very stack.
+            let exact = stack::returned(&run, (*frame).function);
+            if exact != 0 {
+                (*frame).stack = exact;
+                (*frame).stack_representative = 0;
+            }
+        }
+        send::call(&run, frame, CALL_RETURNED, ret);
+    }
+    frame::end(frames);
+}
+
+/// `btrfs_use_block_rsv()` says at its end who pays. What the payer had before is known if it is the handle's rsv.
+///
+/// # Safety
+/// `frame` is the current thread's.
+#[inline(always)]
+unsafe fn payer(frame: *mut frame::Frame, rsv: u64) {
+    // SAFETY: as promised.
+    unsafe {
+        if (*frame).rsv != rsv {
+            (*frame).before = Counters::default();
+        }
+        (*frame).rsv = rsv;
+        (*frame).rsv_type = read::rsv_type(rsv);
+        (*frame).flags |= CALL_RSV;
+        if (*frame).rsv_type == RsvType::Delalloc as u32 {
+            let inode = rsv.wrapping_sub(off!(inode_block_rsv) as u64);
+            let root = read::inode_root(inode);
+            (*frame).inode = inode;
+            (*frame).root = read::root_objectid(root);
+            (*frame).ino = read::inode_ino(inode);
+            (*frame).flags |= CALL_INODE;
+        }
+    }
+}
+
+/// Sends the frame that was just made, of a function whose entry says all.
+#[inline(never)]
+pub fn at_once(ctx: *mut c_void, hook: HookId) {
+    let context = ProbeContext::new(ctx);
+    let Some(run) = Run::unseen(hook, &context) else { return };
+    let Some(task) = cells::task_cell(&run) else { return };
+    let Some(frames) = frame::of(task) else { return };
+    if let Some(frame) = frame::top(frames) {
+        // SAFETY: the frame is this thread's.
+        unsafe {
+            if enter::left(&(*frame).before) {
+                (*frame).stack = stack::exact(&run);
+            }
+            send::call(&run, frame, 0, 0);
+        }
+    }
+    frame::end(frames);
+}

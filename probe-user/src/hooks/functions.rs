@@ -1,0 +1,297 @@
+//! The functions of the function tier, in the order of attachment, and what this kernel has of them.
+//!
+//! kprobes on built-in and modular btrfs alike: the functions live in a module on most kernels, and a program of the
+//! fentry kind would need the module's BTF when it is loaded, which the loader does not offer. Where arguments are is
+//! decided by their types in BTF, never by a version: a function that does not show what the books need is left out.
+use probe_common::{
+    hook::HookId,
+    signature::{
+        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_ORDERED, SUBJECT_RSV, SUBJECT_SPACE, SUBJECT_TRANS,
+        SUBJECT_VFS_INODE, Signature, Signatures,
+    },
+};
+
+use crate::{
+    kernel::btf::{KernelTypes, ResolvedOffsets},
+    symbols::SymbolTable,
+};
+
+/// A function as this version knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// The hook; its name is the function's.
+    pub hook: HookId,
+    /// Program for the entry.
+    pub entry: &'static str,
+    /// Program for the return; `None` where the entry says all.
+    pub exit: Option<&'static str>,
+    /// Whether the exact books need it on a kernel that has it.
+    pub required: bool,
+    /// Whether some of the supported kernels do not have it at all.
+    pub optional: bool,
+    /// What it is about: the first of these types that it takes.
+    subject: &'static [u8],
+    /// The type of the second object that is read, if one is.
+    second: Option<&'static str>,
+    /// Whether some kernels do without the second object.
+    second_optional: bool,
+    /// Integers that must be there.
+    numbers: usize,
+}
+
+/// Types in C by `SUBJECT_*`.
+const TYPES: &[(u8, &[&str])] = &[
+    (SUBJECT_INODE, &["struct btrfs_inode *", "const struct btrfs_inode *"]),
+    (SUBJECT_VFS_INODE, &["struct inode *"]),
+    (SUBJECT_FS, &["struct btrfs_fs_info *", "const struct btrfs_fs_info *"]),
+    (SUBJECT_RSV, &["struct btrfs_block_rsv *"]),
+    (SUBJECT_TRANS, &["struct btrfs_trans_handle *"]),
+    (SUBJECT_SPACE, &["struct btrfs_space_info *"]),
+    (SUBJECT_ORDERED, &["struct btrfs_ordered_extent *"]),
+];
+
+const INODE: &[u8] = &[SUBJECT_INODE];
+const ANY_INODE: &[u8] = &[SUBJECT_INODE, SUBJECT_VFS_INODE];
+const RSV: &[u8] = &[SUBJECT_RSV];
+const TRANS: &[u8] = &[SUBJECT_TRANS];
+const FS: &[u8] = &[SUBJECT_FS];
+
+/// In the order of attachment: what gives back before what takes, and of a pair what is nested inside first, so that
+/// whoever is seen to take is seen to give back.
+pub const FUNCTIONS: &[Function] = &[
+    at_once(HookId::DestroyInode, "destroy_inode_in", ANY_INODE),
+    at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv_in", FS),
+    Function { exit: None, ..call(HookId::CalculateInodeRsv, "calculate_inode_rsv_in", "", INODE, 0) },
+    call(HookId::BlockRsvRelease, "block_rsv_release_in", "block_rsv_release_out", RSV, 1),
+    call(HookId::InodeRsvRelease, "inode_rsv_release_in", "inode_rsv_release_out", INODE, 1),
+    call(HookId::ReleaseMetadata, "release_metadata_in", "release_metadata_out", INODE, 2),
+    call(HookId::ReleaseExtents, "release_extents_in", "release_extents_out", INODE, 1),
+    Function {
+        optional: true,
+        ..call(HookId::ShrinkExtents, "shrink_extents_in", "shrink_extents_out", INODE, 2)
+    },
+    call(
+        HookId::FreeReservedDataSpaceNoquota,
+        "free_reserved_noquota_in",
+        "free_reserved_noquota_out",
+        &[SUBJECT_INODE, SUBJECT_FS],
+        1,
+    ),
+    call(
+        HookId::FreeReservedDataSpace,
+        "free_reserved_data_space_in",
+        "free_reserved_data_space_out",
+        INODE,
+        2,
+    ),
+    call(HookId::ReleaseSpace, "release_space_in", "release_space_out", INODE, 2),
+    Function {
+        second: Some("struct extent_state *"),
+        ..call(
+            HookId::ClearDelallocExtent,
+            "clear_delalloc_extent_in",
+            "clear_delalloc_extent_out",
+            ANY_INODE,
+            1,
+        )
+    },
+    Function {
+        second: Some("struct btrfs_ordered_extent *"),
+        ..call(
+            HookId::RemoveOrderedExtent,
+            "remove_ordered_extent_in",
+            "remove_ordered_extent_out",
+            &[SUBJECT_INODE, SUBJECT_ORDERED],
+            0,
+        )
+    },
+    Function {
+        second: Some("u64 *"),
+        second_optional: true,
+        ..call(HookId::QgroupFreeData, "qgroup_free_data_in", "qgroup_free_data_out", INODE, 2)
+    },
+    Function {
+        second: Some("u64 *"),
+        second_optional: true,
+        ..call(HookId::QgroupReleaseData, "qgroup_release_data_in", "qgroup_release_data_out", INODE, 2)
+    },
+    Function {
+        second: Some("struct btrfs_delayed_node *"),
+        ..call(HookId::DelayedInodeRelease, "delayed_inode_release_in", "delayed_inode_release_out", FS, 1)
+    },
+    call(HookId::TransReleaseMetadata, "trans_release_metadata_in", "trans_release_metadata_out", TRANS, 0),
+    call(HookId::EndTransaction, "end_transaction_in", "end_transaction_out", TRANS, 0),
+    Function {
+        second: Some("struct btrfs_block_rsv *"),
+        ..call(HookId::BlockRsvMigrate, "block_rsv_migrate_in", "block_rsv_migrate_out", RSV, 2)
+    },
+    Function {
+        second: Some("struct btrfs_root *"),
+        ..call(HookId::UseBlockRsv, "use_block_rsv_in", "use_block_rsv_out", TRANS, 1)
+    },
+    Function {
+        second: Some("struct reserve_ticket *"),
+        ..call(HookId::StealFromGlobal, "steal_from_global_in", "steal_from_global_out", &[SUBJECT_SPACE], 0)
+    },
+    call(HookId::UpdateGlobalBlockRsv, "update_global_rsv_in", "update_global_rsv_out", FS, 0),
+    call(HookId::BlockRsvAddBytes, "block_rsv_add_bytes_in", "block_rsv_add_bytes_out", RSV, 2),
+    call(HookId::BlockRsvRefill, "block_rsv_refill_in", "block_rsv_refill_out", RSV, 2),
+    call(HookId::BlockRsvAdd, "block_rsv_add_in", "block_rsv_add_out", RSV, 2),
+    call(HookId::ReserveMetadata, "reserve_metadata_in", "reserve_metadata_out", INODE, 3),
+    call(HookId::QgroupReserveData, "qgroup_reserve_data_in", "qgroup_reserve_data_out", INODE, 2),
+    call(
+        HookId::AllocDataChunkOndemand,
+        "alloc_data_chunk_ondemand_in",
+        "alloc_data_chunk_ondemand_out",
+        INODE,
+        1,
+    ),
+    call(HookId::CheckDataFreeSpace, "check_data_free_space_in", "check_data_free_space_out", INODE, 3),
+    call(HookId::ReserveSpace, "reserve_space_in", "reserve_space_out", INODE, 2),
+];
+
+const fn call(
+    hook: HookId,
+    entry: &'static str,
+    exit: &'static str,
+    subject: &'static [u8],
+    numbers: usize,
+) -> Function {
+    Function {
+        hook,
+        entry,
+        exit: Some(exit),
+        required: true,
+        optional: false,
+        subject,
+        second: None,
+        second_optional: false,
+        numbers,
+    }
+}
+
+const fn at_once(hook: HookId, entry: &'static str, subject: &'static [u8]) -> Function {
+    Function { exit: None, ..call(hook, entry, "", subject, 0) }
+}
+
+/// One function of the plan.
+#[derive(Clone, Debug)]
+pub struct PlannedFunction {
+    /// The table's row.
+    pub function: &'static Function,
+    /// Where its arguments are.
+    pub signature: Signature,
+    /// Why it is left out; `None` if it is to be attached.
+    pub left_out: Option<String>,
+    /// This kernel has no such function, and works without.
+    pub absent: bool,
+}
+
+/// Decides every function. `symbols` says which names the kernel's symbol table has.
+#[must_use]
+pub fn plan(
+    types: &KernelTypes,
+    resolved: &ResolvedOffsets,
+    symbols: &dyn Fn(&str) -> usize,
+) -> Vec<PlannedFunction> {
+    let registers = resolved.why_missing("regs_sp").or_else(|| resolved.why_missing("regs_arg0"));
+    FUNCTIONS
+        .iter()
+        .map(|function| {
+            let name = function.hook.name();
+            let found = match symbols(name) {
+                0 => Err(format!(
+                    "this kernel has no function {name} of its own: it was inlined, cloned or is new"
+                )),
+                1 => types.function(name).and_then(|proto| signature(function, &proto.args)),
+                several => {
+                    Err(format!("this kernel has {several} functions {name}, and a probe cannot tell which"))
+                }
+            };
+            let absent = function.optional && symbols(name) == 0;
+            let (signature, left_out) = match (found, registers) {
+                (Ok(signature), None) => (signature, None),
+                (Ok(_), Some(why)) => {
+                    (Signature::UNKNOWN, Some(format!("registers cannot be resolved: {why}")))
+                }
+                (Err(why), _) => (Signature::UNKNOWN, Some(why)),
+            };
+            PlannedFunction { function, signature, left_out, absent }
+        })
+        .collect()
+}
+
+/// Where the arguments of a function with these types are.
+///
+/// # Errors
+/// A sentence: something that the books need is not among them.
+fn signature(function: &Function, args: &[String]) -> Result<Signature, String> {
+    let name = function.hook.name();
+    let position = |index: usize| u8::try_from(index).unwrap_or(NO_ARG);
+    let mut found = None;
+    for kind in function.subject {
+        let types = TYPES.iter().find(|(of, _)| of == kind).map_or(&[] as &[&str], |(_, types)| types);
+        if let Some(index) = args.iter().position(|arg| types.contains(&arg.as_str())) {
+            found = Some((index, *kind));
+            break;
+        }
+    }
+    let Some((subject, kind)) = found else {
+        return Err(format!("{name} takes {} here, and none is what the books need", args.join(", ")));
+    };
+    let second = match function.second {
+        None => NO_ARG,
+        Some(wanted) => {
+            let after = args.iter().enumerate().find(|(index, arg)| {
+                arg.as_str() == wanted && (*index != subject || kind == SUBJECT_ORDERED)
+            });
+            match after {
+                Some((index, _)) => position(index),
+                None if function.second_optional => NO_ARG,
+                None => return Err(format!("{name} takes no {wanted} here, which the books need")),
+            }
+        }
+    };
+    let mut numbers = [NO_ARG; 4];
+    let integers =
+        args.iter().enumerate().filter(|(_, arg)| !arg.ends_with('*') && !arg.starts_with("struct "));
+    let mut count = 0;
+    for (slot, (index, _)) in numbers.iter_mut().zip(integers) {
+        *slot = position(index);
+        count += 1;
+    }
+    if count < function.numbers {
+        return Err(format!("{name} takes {} here, which is less than the books need", args.join(", ")));
+    }
+    Ok(Signature { subject: position(subject), kind, second, numbers, reserved: 0 })
+}
+
+/// Where a function returns to while a return probe waits for it: a function that was jumped to at the end of another
+/// one that is watched has it as its return address.
+#[must_use]
+pub fn return_trampoline(symbols: &SymbolTable) -> Option<u64> {
+    ["arch_rethook_trampoline", "__kretprobe_trampoline"]
+        .into_iter()
+        .find_map(|name| symbols.named(name).next())
+        .map(|(address, _)| address)
+}
+
+/// The signatures of a plan, for the kernel side.
+#[must_use]
+pub fn signatures(plan: &[PlannedFunction]) -> Signatures {
+    let mut all = Signatures::UNKNOWN;
+    for planned in plan {
+        if let Some(slot) = all.of.get_mut(planned.function.hook as usize) {
+            *slot = planned.signature;
+        }
+    }
+    all
+}
+
+/// Why the exact books cannot be kept on this kernel, if they cannot.
+#[must_use]
+pub fn obstacle(plan: &[PlannedFunction]) -> Option<String> {
+    plan.iter()
+        .filter(|planned| planned.function.required && !planned.absent)
+        .find_map(|planned| planned.left_out.clone())
+}

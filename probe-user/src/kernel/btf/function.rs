@@ -1,0 +1,36 @@
+//! Arguments of kernel functions: the prototypes behind BTF's `FUNC`s.
+use btf_rs::Type;
+
+use super::{
+    KernelTypes,
+    tracepoint::{DEPTH, type_name},
+};
+
+/// What a function takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionProto {
+    /// Types of its arguments as written in C.
+    pub args: Vec<String>,
+}
+
+impl KernelTypes {
+    /// The arguments of a function.
+    ///
+    /// # Errors
+    /// A sentence: BTF has no function of that name, or several that differ.
+    pub fn function(&self, name: &str) -> Result<FunctionProto, String> {
+        let mut agreed: Option<FunctionProto> = None;
+        for ty in self.btf.resolve_types_by_name(name).unwrap_or_default() {
+            let Type::Func(function) = ty else { continue };
+            let Ok(Type::FuncProto(proto)) = self.btf.resolve_chained_type(&function) else { continue };
+            let args = proto.parameters.iter().map(|arg| type_name(&self.btf, arg, DEPTH)).collect();
+            let proto = FunctionProto { args };
+            match &agreed {
+                None => agreed = Some(proto),
+                Some(first) if *first == proto => {}
+                Some(_) => return Err(format!("this kernel's BTF has several functions {name} that differ")),
+            }
+        }
+        agreed.ok_or_else(|| format!("this kernel's BTF has no function {name}"))
+    }
+}
