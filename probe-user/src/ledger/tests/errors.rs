@@ -203,10 +203,8 @@ fn before_all_hooks_are_attached_nothing_is_decided() {
 fn taking_back_what_was_published_is_not_a_second_fault() {
     let mut s = Stream::born();
     s.enospc(3 * M, 4096);
-    let Some(crate::capture::record::Record::Enospc(record)) = s.records.last_mut() else {
-        panic!("no failure")
-    };
-    record.flags |= probe_common::failure::ENOSPC_PUBLISHED;
+    let Some(Record::Enospc(record)) = s.records.last_mut() else { panic!("no failure") };
+    record.flags |= ENOSPC_PUBLISHED;
     (record.root, record.ino, record.published) = (super::stream::ROOT, 257, 1);
     let undo = Mod { ino: 257, modification: -1, ..Mod::default() };
     s.modification(undo).bmu(DATA, -4096);
