@@ -100,3 +100,20 @@ fn filesystem_tools() {
         println!("setup: mkfs.btrfs is missing, so nothing can run live: install the package btrfs-progs");
     }
 }
+
+/// A program of the machine; its Debian package is installed where that needs no question.
+///
+/// # Errors
+/// It is missing and cannot be installed.
+pub fn program(name: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = proc::which(name) {
+        return Ok(path);
+    }
+    if apt::usable() {
+        apt::install(&[package])?;
+    }
+    match proc::which(name) {
+        Some(path) => Ok(path),
+        None => bail!("{name} is missing: install the package {package}"),
+    }
+}

@@ -5,6 +5,7 @@
 //! prints `SKIPPED: <why>` and counts as skipped; with `CI=true` that is a failure, so a machine without rights
 //! cannot look green. A run in which no test ran has failed as well.
 mod cargo_test;
+mod guest_test;
 mod step;
 mod tally;
 
