@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     Release, console,
+    emulator::Emulator,
     initramfs::{self, Item},
     kernel::Kernel,
     qemu,
@@ -77,8 +78,10 @@ impl Guest {
         drop(archive);
         let files = scratch.path().join("files.tar");
         let log = scratch.path().join("console");
-        let accelerator = qemu::accelerator(workspace, &kernel)?;
+        let emulator = Emulator::ensure(workspace)?;
+        let accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
         let boot = qemu::Boot {
+            emulator: &emulator,
             accelerator,
             image: &kernel.image,
             initrd: &initrd,

@@ -13,6 +13,7 @@
 mod apt;
 mod console;
 mod cpio;
+mod emulator;
 mod guest;
 mod headers;
 mod initramfs;

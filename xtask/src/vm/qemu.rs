@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, kernel::Kernel};
+use super::{cpio::Archive, emulator::Emulator, kernel::Kernel};
 use crate::{setup, workspace::Workspace};
 
 /// How the guest's instructions are run.
@@ -24,11 +24,13 @@ pub enum Accelerator {
 }
 
 /// A guest that works says so within this time even on a loaded machine; one that does not never does.
-const KVM_PATIENCE: Duration = Duration::from_secs(8);
+const KVM_PATIENCE: Duration = Duration::from_secs(5);
 const WORD: &str = "kvm-works";
 
 /// One boot.
 pub struct Boot<'a> {
+    /// Which QEMU.
+    pub emulator: &'a Emulator,
     /// See [`accelerator`].
     pub accelerator: Accelerator,
     /// Kernel image.
@@ -91,10 +93,9 @@ impl Boot<'_> {
     }
 
     fn command(&self) -> Result<Command> {
-        let qemu = setup::program("qemu-system-x86_64", "qemu-system-x86")?;
         // Dies with us even if we are killed: nobody else would end it.
         let mut command = Command::new(setup::program("setpriv", "util-linux")?);
-        command.args(["--pdeathsig", "KILL"]).arg(qemu);
+        command.args(["--pdeathsig", "KILL"]).args(self.emulator.words());
         match self.accelerator {
             Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
             Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
@@ -127,7 +128,7 @@ impl Boot<'_> {
 ///
 /// # Errors
 /// There is no QEMU.
-pub fn accelerator(workspace: &Workspace, kernel: &Kernel) -> Result<Accelerator> {
+pub fn accelerator(workspace: &Workspace, emulator: &Emulator, kernel: &Kernel) -> Result<Accelerator> {
     if !Path::new("/dev/kvm").exists() {
         return Ok(Accelerator::Tcg);
     }
@@ -150,6 +151,7 @@ pub fn accelerator(workspace: &Workspace, kernel: &Kernel) -> Result<Accelerator
     let initrd = scratch.path().join("initramfs");
     fs::write(&initrd, archive.finish())?;
     let boot = Boot {
+        emulator,
         accelerator: Accelerator::Kvm,
         image: &kernel.image,
         initrd: &initrd,
