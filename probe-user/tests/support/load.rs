@@ -100,7 +100,7 @@ impl MixLoad {
                 sleep(Duration::from_secs(1));
                 return Self { child, uuids, _stdout: stdout };
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "mixload mounted {mounted:?}");
+            assert!(start.elapsed() < super::deadline(30), "mixload mounted {mounted:?}");
             assert!(child.try_wait().expect("a child").is_none(), "mixload ended");
             sleep(Duration::from_millis(10));
         }

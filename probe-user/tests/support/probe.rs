@@ -14,7 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Long enough for any session of these tests on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(90);
+fn patience() -> Duration {
+    super::deadline(90)
+}
 
 /// The program.
 pub fn program() -> PathBuf {
@@ -129,7 +131,7 @@ impl Session {
     pub fn wait_for(&mut self, text: &str) {
         let start = Instant::now();
         loop {
-            match self.lines.recv_timeout(PATIENCE.saturating_sub(start.elapsed())) {
+            match self.lines.recv_timeout(patience().saturating_sub(start.elapsed())) {
                 Ok(line) => {
                     self.seen.push(line);
                     if self.seen.last().is_some_and(|line| line.contains(text)) {
@@ -162,7 +164,7 @@ impl Session {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end: {:?}", self.seen);
+            assert!(start.elapsed() < patience(), "it does not end: {:?}", self.seen);
             std::thread::sleep(Duration::from_millis(5));
         };
         let stdout = self.stdout.take().map_or_else(String::new, |thread| thread.join().expect("stdout"));
