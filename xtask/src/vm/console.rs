@@ -4,13 +4,11 @@
 const TAIL: usize = 25;
 
 /// Why a guest that gave no exit status ended, in one sentence, with the last lines of its console.
-pub fn verdict(console: &str, timed_out: Option<u64>) -> String {
+pub fn verdict(console: &str, given_up: Option<&str>) -> String {
     let panic = console.lines().find(|line| line.contains("Kernel panic"));
-    let what = match (panic, timed_out) {
+    let what = match (panic, given_up) {
         (Some(line), _) => format!("the guest's kernel panicked ({})", stripped(line)),
-        (None, Some(seconds)) => {
-            format!("the guest was given up after {seconds} s: it hung, or needs a longer --timeout")
-        }
+        (None, Some(how)) => format!("the guest {how}: it hung, or needs longer"),
         (None, None) if console.trim().is_empty() => "the guest's kernel never said a word".to_owned(),
         (None, None) => "the guest ended without the command's exit status".to_owned(),
     };
@@ -35,10 +33,13 @@ mod tests {
     #[test]
     fn a_panic_a_hang_and_silence_are_told_apart() {
         let panic = "[    1.0] a\n[   22.1] Kernel panic - not syncing: Fatal exception\n[   22.2] end\n";
-        assert!(verdict(panic, Some(9)).starts_with(
+        assert!(verdict(panic, Some("was given up after 9 s")).starts_with(
             "the guest's kernel panicked (Kernel panic - not syncing: Fatal exception); its console ends so:\n"
         ));
-        assert!(verdict("[ 1.0] x\n", Some(9)).starts_with("the guest was given up after 9 s"));
+        assert!(
+            verdict("[ 1.0] x\n", Some("was given up after 9 s"))
+                .starts_with("the guest was given up after 9 s")
+        );
         assert!(verdict("", None).starts_with("the guest's kernel never said a word"));
         assert!(verdict("[ 1.0] x\n", None).starts_with("the guest ended without"));
     }

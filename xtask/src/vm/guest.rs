@@ -8,7 +8,7 @@ use super::{
     emulator::Emulator,
     initramfs::{self, Item},
     kernel::Kernel,
-    qemu,
+    qemu::{self, End},
 };
 use crate::{proc, workspace::Workspace};
 
@@ -45,6 +45,8 @@ pub struct Guest {
     pub memory: String,
     /// When to give up.
     pub timeout: Duration,
+    /// When to give up a guest that says nothing.
+    pub silence: Duration,
     /// Files besides the base.
     pub items: Vec<Item>,
     /// Files and folders of the guest to bring back, besides `/out`.
@@ -89,8 +91,9 @@ impl Guest {
             console: &log,
             files: &files,
             timeout: self.timeout,
+            silence: self.silence,
         };
-        let timed_out = boot.run(output)?;
+        let end = boot.run(output)?;
         let said = fs::read(&log).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
         let unpacked = scratch.path().join("unpacked");
@@ -99,7 +102,14 @@ impl Guest {
         let _ = proc::quietly(Command::new("tar").arg("-xf").arg(&files).arg("-C").arg(&unpacked));
         let status = fs::read_to_string(unpacked.join("out/.status")).unwrap_or_default();
         let Ok(status) = status.trim().parse::<u8>() else {
-            bail!("{}", console::verdict(&said, timed_out.then_some(self.timeout.as_secs())));
+            let told = match end {
+                End::Ended => None,
+                End::TimedOut => Some(format!("was given up after {} s", self.timeout.as_secs())),
+                End::Silent => {
+                    Some(format!("was given up after {} s without a word", self.silence.as_secs()))
+                }
+            };
+            bail!("{}", console::verdict(&said, told.as_deref()));
         };
         if let Some(into) = into {
             bring(&unpacked, into, &collect)?;

@@ -82,6 +82,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         release: options.kernel,
         memory: options.memory.clone(),
         timeout: Duration::from_secs(options.timeout),
+        // A command may well say nothing until its end.
+        silence: Duration::from_secs(options.timeout),
         items,
         collect: options.collect.clone(),
         script: options.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),

@@ -45,6 +45,19 @@ pub struct Boot<'a> {
     pub files: &'a Path,
     /// When to give up.
     pub timeout: Duration,
+    /// When to give up a guest that says nothing.
+    pub silence: Duration,
+}
+
+/// How a boot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The guest switched itself off, or died.
+    Ended,
+    /// Its time was over.
+    TimedOut,
+    /// It said nothing for too long.
+    Silent,
 }
 
 /// Killed when we leave, on whatever way.
@@ -58,12 +71,11 @@ impl Drop for Running {
 }
 
 impl Boot<'_> {
-    /// Runs the guest to its end; true if it had to be given up. What it writes to its second serial line goes to
-    /// `output`.
+    /// Runs the guest to its end, or gives it up. What it writes to its second serial line goes to `output`.
     ///
     /// # Errors
     /// There is no QEMU.
-    pub fn run(&self, output: &mut dyn FnMut(&[u8])) -> Result<bool> {
+    pub fn run(&self, output: &mut dyn FnMut(&[u8])) -> Result<End> {
         let mut running = Running(self.command()?.spawn().context("cannot start QEMU")?);
         let mut pipe = running.0.stdout.take().context("QEMU has no output")?;
         let (sender, receiver) = mpsc::channel();
@@ -76,20 +88,22 @@ impl Boot<'_> {
             }
         });
         let deadline = Instant::now() + self.timeout;
-        let timed_out = loop {
-            match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        let end = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(left.min(self.silence)) {
                 Ok(bytes) => output(&bytes),
-                Err(RecvTimeoutError::Timeout) => break true,
-                Err(RecvTimeoutError::Disconnected) => break false,
+                Err(RecvTimeoutError::Timeout) if left > self.silence => break End::Silent,
+                Err(RecvTimeoutError::Timeout) => break End::TimedOut,
+                Err(RecvTimeoutError::Disconnected) => break End::Ended,
             }
         };
-        if !timed_out {
+        if end == End::Ended {
             // The pipe closes when QEMU goes; what it still writes to files is whole then.
             let _ = running.0.wait();
         }
         drop(running);
         let _ = reader.join();
-        Ok(timed_out)
+        Ok(end)
     }
 
     fn command(&self) -> Result<Command> {
@@ -159,6 +173,7 @@ pub fn accelerator(workspace: &Workspace, emulator: &Emulator, kernel: &Kernel) 
         console: &scratch.path().join("console"),
         files: &scratch.path().join("files"),
         timeout: KVM_PATIENCE,
+        silence: KVM_PATIENCE,
     };
     let mut said = Vec::new();
     boot.run(&mut |bytes| said.extend_from_slice(bytes))?;

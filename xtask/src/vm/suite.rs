@@ -1,9 +1,19 @@
-//! The tests that run in guests: which binaries, on which kernels.
-use std::{path::PathBuf, time::Duration};
+//! The tests that run in guests: which binaries, on which kernels, with which files.
+//!
+//! A new test binary is one line in [`ENTRIES`].
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Release, guest::Guest, headers, initramfs::Item, kernel::Kernel};
+use super::{
+    Release,
+    emulator::Emulator,
+    guest::Guest,
+    headers,
+    initramfs::Item,
+    kernel::Kernel,
+    qemu::{self, Accelerator},
+};
 use crate::{
     build::{self, GuestPrograms},
     workspace::Workspace,
@@ -17,85 +27,115 @@ struct Entry {
     releases: &'static [Release],
     /// Whether it loads the fault module.
     fault: bool,
+    /// Seconds within which it has ended on an emulated machine that does other things too.
+    seconds: u64,
 }
 
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
-/// The fault module is built for these.
-const FAULT: &[Release] = &[Release::V6_1, Release::V6_12];
 
-/// In the order of running. Binaries share one boot, unless they load the fault module.
+/// In the order of running. All share one boot, so that what one leaves behind in the kernel is met by the next.
 const ENTRIES: &[Entry] = &[
-    Entry { test: "live_filesystems", releases: EVERY, fault: false },
-    Entry { test: "live_load", releases: EVERY, fault: false },
-    Entry { test: "live_record", releases: EVERY, fault: false },
-    Entry { test: "live_rights", releases: EVERY, fault: false },
-    Entry { test: "live_run", releases: EVERY, fault: false },
-    Entry { test: "live_signals", releases: EVERY, fault: false },
+    Entry { test: "live_filesystems", releases: EVERY, fault: false, seconds: 500 },
+    Entry { test: "live_load", releases: EVERY, fault: false, seconds: 400 },
+    Entry { test: "live_record", releases: EVERY, fault: false, seconds: 200 },
+    Entry { test: "live_rights", releases: EVERY, fault: false, seconds: 100 },
+    Entry { test: "live_run", releases: EVERY, fault: false, seconds: 200 },
+    // With the whole demo in it.
+    Entry { test: "live_signals", releases: EVERY, fault: false, seconds: 300 },
+    Entry { test: "workload_live", releases: EVERY, fault: false, seconds: 400 },
 ];
 
-/// Time for all binaries of one boot under TCG; a guest that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// The longest that a test says nothing.
+const SILENCE: Duration = Duration::from_secs(240);
+/// How much slower than the machine a guest may be, under emulation.
+const SLOWNESS: u32 = 8;
 
-/// Runs all tests of one kernel; what they print goes to `output`.
-///
-/// # Errors
-/// A guest did not come to its end, or a binary failed.
-pub fn run(workspace: &Workspace, release: Release, output: &mut dyn FnMut(&[u8])) -> Result<()> {
-    let programs = build::for_guests(workspace)?;
-    let mut failed = Vec::new();
-    for fault in [false, true] {
-        let entries: Vec<&Entry> = ENTRIES
-            .iter()
-            .filter(|entry| entry.fault == fault && entry.releases.contains(&release))
-            .collect();
-        if entries.is_empty() {
-            continue;
+/// What all guests need, made once: afterwards they can run side by side.
+pub struct Suite {
+    programs: GuestPrograms,
+    accelerator: Accelerator,
+    /// The fault module by kernel.
+    faults: BTreeMap<&'static str, Item>,
+}
+
+impl Suite {
+    /// Builds the programs, and fetches the kernels and what else is missing.
+    ///
+    /// # Errors
+    /// Something does not build or cannot be fetched.
+    pub fn prepare(workspace: &Workspace, releases: &[Release]) -> Result<Self> {
+        let programs = build::for_guests(workspace)?;
+        let emulator = Emulator::ensure(workspace)?;
+        let mut faults = BTreeMap::new();
+        let mut accelerator = Accelerator::Tcg;
+        for release in releases {
+            let kernel = Kernel::ensure(workspace, *release)?;
+            accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
+            if entries(*release).any(|entry| entry.fault) {
+                let module = headers::fault_module(workspace, &kernel)?;
+                let place = format!("/lib/fault/{}.ko", headers::MODULE);
+                faults.insert(release.name(), Item::program(module, place));
+            }
         }
-        let mut items = items(&programs, &entries)?;
-        if fault && FAULT.contains(&release) {
-            let module = headers::fault_module(workspace, &Kernel::ensure(workspace, release)?)?;
-            items.push(Item::program(module, format!("/lib/fault/{}.ko", headers::MODULE)));
-        }
-        let mut script = String::from("export CI=true BTRFS_PROBE_GUEST=1 RUST_BACKTRACE=1\nworst=0\n");
-        if !fault {
-            script.push_str(
-                "echo \"running btrfs-probe demo\"\n/bin/btrfs-probe demo --format text >/tmp/demo.txt 2>&1 || { cat /tmp/demo.txt; \
-                 echo 'test demo ... FAILED'; echo 'test result: FAILED. 0 passed; 1 failed;'; worst=1; }\n",
-            );
-        }
-        for Entry { test, .. } in &entries {
+        Ok(Self { programs, accelerator, faults })
+    }
+
+    /// Runs all tests of one kernel; what they print goes to `output`.
+    ///
+    /// # Errors
+    /// The guest did not come to its end, or a binary failed.
+    pub fn run(&self, workspace: &Workspace, release: Release, output: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut items = self.items(release)?;
+        items.extend(self.faults.get(release.name()).cloned());
+        let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
+        let mut script =
+            format!("export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n");
+        for Entry { test, seconds, .. } in entries(release) {
+            // One after the other, as on the machine itself.
             script.push_str(&format!(
-                "echo \"running {test}\"\n/tests/{test} --test-threads=1 --nocapture || {{ echo '{test} failed'; worst=1; }}\n"
+                "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} --test-threads=1 --nocapture\n\
+                 status=$?; [ $status = 0 ] || {{ echo \"{test} ended with status $status\"; worst=1; }}\n\
+                 case $status in 0|101) ;; *) echo 'test result: FAILED. 0 passed; 1 failed';; esac\n"
             ));
         }
         script.push_str("exit $worst\n");
-        let guest =
-            Guest { release, memory: "2G".to_owned(), timeout: PATIENCE, items, collect: Vec::new(), script };
-        if guest.run(workspace, None, output)? != 0 {
-            failed.push(if fault { "with the fault module" } else { "without the fault module" });
+        let timeout = Duration::from_secs(60 + entries(release).map(|entry| entry.seconds).sum::<u64>());
+        let guest = Guest {
+            release,
+            memory: "2G".to_owned(),
+            timeout,
+            silence: SILENCE,
+            items,
+            collect: Vec::new(),
+            script,
+        };
+        match guest.run(workspace, None, output)? {
+            0 => Ok(()),
+            _ => bail!("tests failed in the guest"),
         }
     }
-    if !failed.is_empty() {
-        bail!("tests failed in the guest, {}", failed.join(" and "));
+
+    /// The tool, the examples and the tests, where the tests look for them.
+    fn items(&self, release: Release) -> Result<Vec<Item>> {
+        let GuestPrograms { tool, tests, examples } = &self.programs;
+        let mut items = vec![
+            Item::program(tool.clone(), "/bin/btrfs-probe"),
+            // Tests name the tool by the path at which cargo built it.
+            Item::program(tool.clone(), tool.display().to_string()),
+        ];
+        // Examples are looked for beside the folder of the test.
+        items.extend(
+            examples.iter().map(|(name, path)| Item::program(path.clone(), format!("/examples/{name}"))),
+        );
+        for Entry { test, .. } in entries(release) {
+            let found = tests.iter().find(|(name, _)| name == test);
+            let (_, path) = found.with_context(|| format!("cargo built no test {test}"))?;
+            items.push(Item::program(path.clone(), format!("/tests/{test}")));
+        }
+        Ok(items)
     }
-    Ok(())
 }
 
-/// The tool, the examples and the tests, where the tests look for them.
-fn items(programs: &GuestPrograms, entries: &[&Entry]) -> Result<Vec<Item>> {
-    let mut items = vec![
-        Item::program(programs.tool.clone(), "/bin/btrfs-probe"),
-        // Tests name the tool by the path at which cargo built it.
-        Item::program(programs.tool.clone(), programs.tool.display().to_string()),
-    ];
-    for (name, path) in &programs.examples {
-        items.push(Item::program(path.clone(), format!("/examples/{name}")));
-    }
-    for Entry { test, .. } in entries {
-        let found = programs.tests.iter().find(|(name, _)| name == test);
-        let (_, path): &(String, PathBuf) = found.with_context(|| format!("cargo built no test {test}"))?;
-        // Examples are looked for beside the folder of the test.
-        items.push(Item::program(path.clone(), format!("/tests/{test}")));
-    }
-    Ok(items)
+fn entries(release: Release) -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().filter(move |entry| entry.releases.contains(&release))
 }
