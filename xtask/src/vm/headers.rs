@@ -36,7 +36,13 @@ pub fn fault_module(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
     }
     let make = setup::program("make", "make")?;
     proc::quietly(
-        Command::new(make).arg("-C").arg(&headers).arg(format!("M={}", build.display())).arg("modules"),
+        Command::new(make)
+            .arg("-C")
+            .arg(&headers)
+            .arg(format!("M={}", build.display()))
+            // Types of the module itself would need pahole, and nobody reads them.
+            .arg("CONFIG_DEBUG_INFO_BTF_MODULES=")
+            .arg("modules"),
     )
     .with_context(|| format!("the fault module does not build for Linux {}", kernel.uname))?;
     let module = build.join(format!("{MODULE}.ko"));
