@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::{build::Profile, test::Step, workspace::Workspace};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Set-up, build, demo, test and bench of btrfs-probe")]
+#[command(name = "cargo xtask", about = "Set-up, build, demo, test, bench and guests of btrfs-probe")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

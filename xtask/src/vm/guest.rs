@@ -9,6 +9,7 @@ use super::{
     initramfs::{self, Item},
     kernel::Kernel,
     qemu::{self, End},
+    scratch,
 };
 use crate::{proc, workspace::Workspace};
 
@@ -71,10 +72,7 @@ impl Guest {
         let collect: Vec<&str> = self.collect.iter().map(|path| path.trim_start_matches('/')).collect();
         let init = INIT.replace("@COLLECT@", &collect.join(" "));
         let archive = initramfs::pack(&kernel, &self.items, &init, &self.script)?;
-        let scratch = tempfile::Builder::new()
-            .prefix("vm-")
-            .tempdir_in(&workspace.target)
-            .context("cannot make a temporary folder below target")?;
+        let scratch = scratch::folder(&workspace.target.join("vm"))?;
         let initrd = scratch.path().join("initramfs");
         fs::write(&initrd, &archive).context("cannot write the initramfs: is the disk full?")?;
         drop(archive);

@@ -21,6 +21,7 @@ mod kernel;
 mod modules;
 mod qemu;
 mod release;
+mod scratch;
 pub mod suite;
 
 use std::{path::PathBuf, time::Duration};

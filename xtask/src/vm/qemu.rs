@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, emulator::Emulator, kernel::Kernel};
+use super::{cpio::Archive, emulator::Emulator, kernel::Kernel, scratch};
 use crate::{setup, workspace::Workspace};
 
 /// How the guest's instructions are run.
@@ -153,7 +153,7 @@ pub fn accelerator(workspace: &Workspace, emulator: &Emulator, kernel: &Kernel) 
         Ok("tcg") => return Ok(Accelerator::Tcg),
         _ => {}
     }
-    let scratch = tempfile::tempdir_in(&folder).context("cannot make a temporary folder below target/vm")?;
+    let scratch = scratch::folder(&folder)?;
     let mut archive = Archive::default();
     archive.file("/bin/busybox", &fs::read(setup::program("busybox", "busybox-static")?)?, true);
     archive.folder("/dev");
