@@ -146,6 +146,12 @@ impl Session {
         }
     }
 
+    /// Whether a line on standard error contained `text` up to now.
+    pub fn said(&mut self, text: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
     /// Sends a signal.
     pub fn signal(&self, wanted: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), wanted).expect("it runs");
