@@ -150,7 +150,9 @@ fn look(desk: &Desk, fs: &Fs, previous: &Round, round: &Round, time: u64) -> FxH
         time,
     };
     for (key, counters) in &round.inodes {
-        if previous.inodes.get(key) != Some(counters) || counters.flags & COUNTERS_FREE_SPACE != 0 {
+        let reported = fs.explained.inode(*key).is_some();
+        if previous.inodes.get(key) != Some(counters) || counters.flags & COUNTERS_FREE_SPACE != 0 || reported
+        {
             continue;
         }
         let book = fs.inodes.get(key);

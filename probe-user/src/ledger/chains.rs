@@ -197,6 +197,15 @@ fn underflown(desk: &mut Desk, fs: &mut Fs, record: &Chain, counter: ChainCounte
         ChainCounter::QgroupData => Confidence::OneSided,
     };
     let amount = record.diff.unsigned_abs() - record.old;
+    let known = match account {
+        Account::SpaceData(SpaceCounter::BytesMayUse) => fs.explained.data,
+        Account::InodeQgroupData => fs.explained.qgroup_data,
+        _ => 0,
+    };
+    if known < 0 && amount <= known.unsigned_abs() {
+        // The call that freed too much was reported.
+        return;
+    }
     let violation = Violation {
         confidence,
         explanation: format!(
@@ -245,6 +254,7 @@ pub(super) fn modification(desk: &mut Desk, fs: &mut Fs, record: &Mod) {
         return;
     }
     let origins = book.origins();
+    let explained = fs.explained.inode(InodeKey { root: record.root, ino: record.ino });
     let violation = |kind, amount, before, explanation| Violation {
         kind,
         account: Account::InodeOutstandingExtents,
@@ -267,7 +277,8 @@ pub(super) fn modification(desk: &mut Desk, fs: &mut Fs, record: &Mod) {
         let before = after - i64::from(record.modification);
         // What was below zero before was reported before.
         let amount = before.min(0) - after;
-        if amount > 0 {
+        let explained = explained.map_or(0, |wrong| wrong.extents);
+        if amount > 0 && explained > after {
             let text = format!(
                 "{} extents were taken from an inode that had {before}: outstanding_extents wrapped.",
                 record.modification.unsigned_abs()

@@ -55,10 +55,16 @@ struct Waiting {
     evidence: Vec<Evidence>,
     count: u64,
     last_seen: u64,
+    /// One record proves it; it waits only for a rule that can say more about the same bytes.
+    certain: bool,
+    /// Drawn from a call: nothing says more about the same bytes.
+    by_call: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Docket {
+    /// The function tier is on: a call that is still on its way may say more than the record that proves something.
+    pub calls: bool,
     findings: Vec<Finding>,
     index: FxHashMap<Key, usize>,
     waiting: FxHashMap<Key, Waiting>,
@@ -71,6 +77,10 @@ pub(super) struct Docket {
 }
 
 impl Docket {
+    pub(super) fn new(calls: bool) -> Self {
+        Self { calls, ..Self::default() }
+    }
+
     pub(super) fn findings(&self) -> &[Finding] {
         &self.findings
     }
@@ -92,17 +102,35 @@ impl Docket {
 
     /// A rule is broken, and the record at hand proves it.
     pub(super) fn file(&mut self, violation: Violation, ring: &Ring, names: &Names) {
+        if self.calls {
+            self.wait(violation, ring, names, true, false);
+            return;
+        }
         let evidence = self.search(&violation, ring);
         let last_seen = violation.time;
-        self.enter(Waiting { violation, evidence, count: 1, last_seen }, names);
+        self.enter(
+            Waiting { violation, evidence, count: 1, last_seen, certain: true, by_call: false },
+            names,
+        );
     }
 
     /// A rule looks broken; a loss that is not known yet could still explain it.
     pub(super) fn defer(&mut self, violation: Violation, ring: &Ring, names: &Names) {
+        self.wait(violation, ring, names, false, false);
+    }
+
+    /// A call broke a rule; a loss that is not known yet could still explain it.
+    pub(super) fn defer_call(&mut self, violation: Violation, ring: &Ring, names: &Names) {
+        self.wait(violation, ring, names, false, true);
+    }
+
+    fn wait(&mut self, violation: Violation, ring: &Ring, names: &Names, certain: bool, by_call: bool) {
         let key = violation.key();
         if let Some(waiting) = self.waiting.get_mut(&key) {
             waiting.count += 1;
             waiting.last_seen = waiting.last_seen.max(violation.time);
+            waiting.certain |= certain;
+            waiting.by_call |= by_call;
             waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
             waiting.violation.confidence = waiting.violation.confidence.min(violation.confidence);
             return;
@@ -114,7 +142,7 @@ impl Docket {
         self.remember_inode(&violation);
         let last_seen = violation.time;
         self.queue.push_back((violation.time.saturating_add(SETTLE_NS), key));
-        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen });
+        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen, certain, by_call });
     }
 
     /// Evidence is shown once per finding; looking for it costs a walk over the ring.
@@ -149,9 +177,24 @@ impl Docket {
 
     /// A loss turned up that can explain everything that waits.
     pub(super) fn withdraw_waiting(&mut self) {
-        self.withdrawn += self.waiting.len() as u64;
-        self.waiting.clear();
-        self.queue.clear();
+        let before = self.waiting.len();
+        self.waiting.retain(|_, waiting| waiting.certain);
+        self.withdrawn += (before - self.waiting.len()) as u64;
+        let Self { queue, waiting, .. } = self;
+        queue.retain(|(_, key)| waiting.contains_key(key));
+    }
+
+    /// A more exact rule has found what lies behind a conclusion that waits on the same account and owner: that
+    /// one is dropped, and its evidence is not needed. `owner` `None`: an account of the whole filesystem.
+    pub(super) fn absorb(&mut self, fs: u32, owner: Option<(u64, u64)>, account: Account, most: u64) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (root, ino) = (owner.map(|owner| owner.0), owner.map(|owner| owner.1));
+        let same = |key: &Key| key.1 == account && key.2 == fs && key.3 == root && key.4 == ino;
+        self.waiting.retain(|key, waiting| !same(key) || waiting.by_call || waiting.violation.amount > most);
+        let Self { queue, waiting, .. } = self;
+        queue.retain(|(_, key)| waiting.contains_key(key));
     }
 
     /// True if any finding or waiting conclusion names this inode.
@@ -168,7 +211,7 @@ impl Docket {
     }
 
     fn enter(&mut self, waiting: Waiting, names: &Names) {
-        let Waiting { violation, evidence, count, last_seen } = waiting;
+        let Waiting { violation, evidence, count, last_seen, certain: _, by_call: _ } = waiting;
         let key = violation.key();
         if let Some(finding) = self.index.get(&key).and_then(|position| self.findings.get_mut(*position)) {
             finding.count += count;

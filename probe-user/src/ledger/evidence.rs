@@ -2,10 +2,12 @@
 //!
 //! A ring for all inodes instead of a list per inode: memory is fixed, and the hot path is one store.
 use probe_common::{
+    call::{CALL_INODE, CALL_RETURNED, Call},
     chain::{Bmu, CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::{Enospc, Ticket},
     header::Header,
+    hook::HookId,
     inode::{
         BLOCK_FRESH, Block, DELALLOC_RESERVE, Delalloc, InodeState, MOMENT_AUDIT, MOMENT_DESTROY,
         MOMENT_EVICT, Mod,
@@ -31,6 +33,7 @@ enum What {
     Ticket,
     Bmu,
     Chain,
+    Call,
 }
 
 /// One record, reduced to what a line of evidence needs.
@@ -199,6 +202,22 @@ impl Ring {
         });
     }
 
+    pub(super) fn call(&mut self, record: &Call) {
+        let known = record.flags & CALL_INODE != 0;
+        let returned = u64::from(record.flags & CALL_RETURNED != 0);
+        let stack = if record.stack != 0 { record.stack } else { record.stack_representative };
+        self.push(Trace {
+            stack,
+            root: if known { record.root } else { 0 },
+            ino: if known { record.ino } else { 0 },
+            first: record.args[0],
+            second: record.ret as u64,
+            third: (u64::from(record.header.hook) << 1 | returned) << 32 | u64::from(record.extents as u32),
+            extra: i32::try_from(record.csum_bytes).unwrap_or(i32::MAX) as u32,
+            ..Trace::new(&record.header, What::Call)
+        });
+    }
+
     /// The newest records that answer, oldest first.
     pub(super) fn search(&self, query: Query) -> Vec<Evidence> {
         let (newer, older) = self.traces.split_at(self.next);
@@ -300,6 +319,20 @@ impl Trace {
             }
             What::Ticket => {
                 format!("ticket of {first}, flags {third}, error {}, data held {second}", extra as i32)
+            }
+            What::Call => {
+                let hook = HookId::from_u8((third >> 33) as u8).map_or("call", HookId::name);
+                let changes = match (third as u32 as i32, extra as i32) {
+                    (0, 0) => String::new(),
+                    (extents, 0) => format!(", outstanding_extents {extents:+}"),
+                    (0, csums) => format!(", csum_bytes {csums:+}"),
+                    (extents, csums) => format!(", outstanding_extents {extents:+}, csum_bytes {csums:+}"),
+                };
+                if third >> 32 & 1 == 0 {
+                    format!("{hook}({first}) was called{changes}")
+                } else {
+                    format!("{hook}({first}) returned {}{changes}", second as i64)
+                }
             }
             What::Bmu => format!("bytes_may_use {first} {:+}, flags {third}", second as i64),
             What::Chain => {

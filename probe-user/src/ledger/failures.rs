@@ -45,6 +45,8 @@ struct Pending {
 
 #[derive(Debug, Default)]
 pub(super) struct Failures {
+    /// The function tier judges failures by their calls.
+    pub off: bool,
     pending: FxHashMap<u32, Pending>,
     pub totals: FailedReservations,
 }
@@ -64,6 +66,10 @@ struct Failure<'a> {
 }
 
 impl Failures {
+    pub(super) fn new(off: bool) -> Self {
+        Self { off, ..Self::default() }
+    }
+
     /// `SR space_info:enospc`.
     pub(super) fn enospc(&mut self, desk: &mut Desk, fs: &mut Fs, record: &Enospc) {
         desk.ring.enospc(record);
@@ -118,7 +124,7 @@ impl Failures {
     }
 
     fn failed(&mut self, desk: &mut Desk, fs: &Fs, failure: &Failure<'_>) {
-        if !is_metadata(failure.space_flags) || !is_delalloc_request(failure.bytes, fs.nodesize) {
+        if self.off || !is_metadata(failure.space_flags) || !is_delalloc_request(failure.bytes, fs.nodesize) {
             return;
         }
         let tid = failure.header.tid;

@@ -3,8 +3,8 @@ use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    audit::Audits, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss, names::text,
-    statistics::total,
+    audit::Audits, calls::Explained, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss,
+    names::text, statistics::total,
 };
 
 /// Most filesystems that have ended are kept for the summary; the oldest go first.
@@ -24,6 +24,10 @@ pub(super) struct Fs {
     pub device: String,
     /// Bytes; 0 while unknown.
     pub nodesize: u64,
+    /// Bytes; 0 while unknown.
+    pub sectorsize: u64,
+    /// Extents are shorter than on other filesystems, which shows in the reservations.
+    pub zoned: bool,
     pub born: bool,
     pub ended: bool,
     pub aborted: bool,
@@ -50,6 +54,8 @@ pub(super) struct Fs {
     /// Bytes that inodes of this filesystem leaked, by the kernel's own counters.
     pub leaked_by_inodes: u64,
     pub not_judged: NotJudged,
+    /// What rules of calls have reported already.
+    pub explained: Explained,
 }
 
 /// What was seen but could not be judged, by reason.
@@ -90,6 +96,9 @@ impl Fs {
         if seen.nodesize != 0 {
             self.nodesize = u64::from(seen.nodesize);
         }
+        if seen.sectorsize != 0 {
+            self.sectorsize = u64::from(seen.sectorsize);
+        }
         if seen.flags & FS_BORN != 0 && !self.born {
             self.born = true;
             self.zero_since = self.first_epoch;
@@ -97,6 +106,11 @@ impl Fs {
         if seen.flags & FS_LOG_RECOVERING != 0 {
             self.claims.taint();
         }
+    }
+
+    /// Bytes of a sector; the smallest there is while it is not known.
+    pub(super) const fn sector(&self) -> u64 {
+        if self.sectorsize == 0 { 4096 } else { self.sectorsize }
     }
 
     /// The book of an inode; opened at first sight.

@@ -171,7 +171,7 @@ pub struct TaskRef {
 }
 
 /// A stack as it is known: the id resolves through [`super::Ledger::stack`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackRef {
     /// Stack id; 0 if none was taken.
     pub id: u64,

@@ -12,6 +12,7 @@
 //! Refuses to: balance `delayed_refs_rsv` (it does not balance by design), judge qgroup metadata per owner, judge
 //! delayed items per directory, require reserve and release in one task, or guess a subvolume.
 mod audit;
+mod calls;
 mod chains;
 mod claims;
 mod closing;
@@ -34,13 +35,16 @@ mod verdict;
 use std::cmp::Reverse;
 
 use probe_common::{
+    fs::LEVELS_UNMOUNT,
     hook::HookId,
+    inode::MOMENT_DESTROY,
     loss::{LossClass, LossSample},
     task::{Marker, MarkerKind},
 };
 
 pub use self::audit::AuditCandidate;
 use self::{
+    calls::Calls,
     docket::{Docket, Violation},
     evidence::Ring,
     failures::Failures,
@@ -107,6 +111,11 @@ impl Desk {
         self.docket.file(violation, &self.ring, &self.names);
     }
 
+    /// See [`Docket::defer_call`].
+    fn defer_call(&mut self, violation: Violation) {
+        self.docket.defer_call(violation, &self.ring, &self.names);
+    }
+
     /// See [`Docket::defer`].
     fn defer(&mut self, violation: Violation) {
         self.docket.defer(violation, &self.ring, &self.names);
@@ -120,25 +129,28 @@ pub struct Ledger {
     desk: Desk,
     filesystems: Filesystems,
     failures: Failures,
+    calls: Calls,
 }
 
 impl Ledger {
     /// Empty books.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
+        let calls = Calls::new(&setup);
         let desk = Desk {
             loss: Loss::new(),
             names: Names::default(),
             ring: Ring::new(setup.evidence_window),
-            docket: Docket::default(),
+            docket: Docket::new(calls.active),
             statistics: Counts::new(),
         };
-        Self { setup, desk, filesystems: Filesystems::default(), failures: Failures::default() }
+        let failures = Failures::new(calls.active);
+        Self { setup, desk, filesystems: Filesystems::default(), failures, calls }
     }
 
     /// The next record of the stream.
     pub fn apply(&mut self, record: &Record) {
-        let Self { setup, desk, filesystems, failures } = self;
+        let Self { setup, desk, filesystems, failures, calls } = self;
         let header = record.header();
         desk.statistics.record(header.hook, header.time);
         // Records of the capture layer carry no loss count of the ring.
@@ -156,6 +168,7 @@ impl Ledger {
             Record::TaskSeen(body) => {
                 if desk.names.task_seen(body) {
                     failures.resolve_undecided(body.header.tid);
+                    calls.thread_replaced(body.header.tid);
                     filesystems.iter_mut().for_each(|fs| fs.claims.thread_replaced(body.header.tid));
                 }
                 return;
@@ -175,30 +188,43 @@ impl Ledger {
                 delalloc::delalloc(desk, fs, body);
                 failures.delalloc(desk, body);
             }
-            Record::Claim(body) => claims::claim(desk, fs, body),
+            Record::Claim(body) => {
+                calls.claim(desk, fs, body);
+                claims::claim(desk, fs, body);
+            }
             Record::Block(body) => delalloc::block(desk, fs, body),
             Record::Mod(body) => {
                 chains::modification(desk, fs, body);
                 failures.modification(desk, body);
             }
-            Record::InodeState(body) => closing::inode_state(desk, fs, body),
+            Record::InodeState(body) => {
+                if body.moment == MOMENT_DESTROY {
+                    calls.destroyed(desk, fs, body);
+                }
+                closing::inode_state(desk, fs, body);
+            }
             Record::Chain(body) => chains::chain(desk, fs, body),
             Record::Bmu(body) => failures.bmu(desk, body),
             Record::Enospc(body) => failures.enospc(desk, fs, body),
             Record::Ticket(body) => failures.ticket(desk, fs, body),
-            Record::Levels(body) => closing::levels(desk, fs, body),
+            Record::Levels(body) => {
+                if body.why == LEVELS_UNMOUNT {
+                    calls.unmounted(desk, fs, body);
+                }
+                closing::levels(desk, fs, body);
+            }
             Record::FsSeen(body) => fs.seen(body),
             Record::FsEnd(body) => closing::end(desk, fs, body),
             Record::AuditMark(body) => audit::mark(desk, fs, body),
             Record::SysfsLevels(body) => audit::sysfs(desk, fs, body),
+            Record::Call(body) => calls.call(desk, fs, body),
             Record::LossSample(_)
             | Record::Marker(_)
             | Record::Stack(_)
             | Record::Warn(_)
             | Record::TaskSeen(_)
             | Record::Name(_)
-            | Record::Flush(_)
-            | Record::Call(_) => {}
+            | Record::Flush(_) => {}
         }
         filesystems.inodes = before + fs.inodes.len() - held;
         if filesystems.inodes > setup.max_inodes {
@@ -208,8 +234,9 @@ impl Ledger {
 
     /// End of the stream: what was held back until nothing could explain it is settled.
     pub fn finish(&mut self) {
-        let Self { setup: _, desk, filesystems, failures } = self;
+        let Self { setup: _, desk, filesystems, failures, calls } = self;
         failures.finish();
+        calls.finish();
         for fs in filesystems.iter_mut() {
             audit::finish(desk, fs);
         }

@@ -20,12 +20,15 @@ pub(super) fn links(fs: &Fs) -> u64 {
 }
 
 pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
-    let Ledger { setup, desk, filesystems, failures } = ledger;
-    let (verdict, verdict_reasons) = verdict(setup, desk, filesystems);
+    let Ledger { setup, desk, filesystems, failures, calls } = ledger;
+    let (verdict, verdict_reasons) = verdict(setup, desk, filesystems, calls);
     let total_links = total(filesystems.iter().map(links));
     let closed = filesystems.iter().map(|fs| fs.inodes_closed).sum();
     let mut failed = failures.totals;
     failed.undecided += failures.open() as u64;
+    if calls.active {
+        failed = calls.failures();
+    }
     Summary {
         verdict,
         verdict_reasons,

@@ -1,11 +1,23 @@
 //! Clean, findings or inconclusive, and why.
 use probe_common::{hook::HookId, loss::LossClass};
 
-use super::{Desk, Setup, filesystem::Filesystems, loss::Phase, statistics::total, summary::Verdict};
+use super::{
+    Desk, Setup,
+    calls::{Calls, NEEDED},
+    filesystem::Filesystems,
+    loss::Phase,
+    statistics::total,
+    summary::Verdict,
+};
 
 /// The verdict so far and its reasons, one sentence each.
-pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> (Verdict, Vec<String>) {
-    let doubts = doubts(setup, desk, filesystems);
+pub(super) fn verdict(
+    setup: &Setup,
+    desk: &Desk,
+    filesystems: &Filesystems,
+    calls: &Calls,
+) -> (Verdict, Vec<String>) {
+    let doubts = doubts(setup, desk, filesystems, calls);
     let findings = desk.docket.findings().len();
     if findings > 0 {
         let mut reasons = vec![match findings {
@@ -22,13 +34,15 @@ pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> 
     if !doubts.is_empty() {
         return (Verdict::Inconclusive, doubts);
     }
-    (Verdict::Clean, checked(desk, filesystems))
+    (Verdict::Clean, checked(desk, filesystems, calls))
 }
 
 /// What could hide a finding.
-fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
+fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
     let mut doubts = Vec::new();
-    for hook in setup.required.iter().filter(|hook| !setup.attached.contains(hook)) {
+    let functions: &[HookId] = if calls.wanted { &NEEDED } else { &[] };
+    let functions = functions.iter().filter(|hook| !setup.required.contains(hook));
+    for hook in setup.required.iter().chain(functions).filter(|hook| !setup.attached.contains(hook)) {
         doubts.push(missing(setup, *hook));
     }
     if desk.loss.phase() == Phase::Before {
@@ -59,6 +73,12 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems) -> Vec<String> 
     }
     if desk.docket.waiting() > 0 {
         doubts.push(format!("{} suspicions are not settled yet.", desk.docket.waiting()));
+    }
+    if calls.checked.orphans > 0 {
+        doubts.push(format!(
+            "The calls around {} calls were never seen to return: run again with --tier tracepoints.",
+            grouped(calls.checked.orphans)
+        ));
     }
     let unreadable: u64 = filesystems.iter().map(|fs| fs.not_judged.unreadable).sum();
     if unreadable > 0 {
@@ -130,7 +150,7 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
 }
 
 /// What a clean run has checked, and what it could not judge without that being a doubt.
-fn checked(desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
+fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
     let links: u64 = total(filesystems.iter().map(super::summarise::links));
     let closed: u64 = filesystems.iter().map(|fs| fs.inodes_closed).sum();
     let mut reasons = vec![
@@ -138,6 +158,41 @@ fn checked(desk: &Desk, filesystems: &Filesystems) -> Vec<String> {
         format!("{} inodes were empty at the end of their life.", grouped(closed)),
         format!("{} reservations were made in the right order.", grouped(desk.statistics.order_checked)),
     ];
+    if calls.active {
+        let checked = calls.checked;
+        reasons.push(format!(
+            "{} calls were followed, {} of them did what their arguments say.",
+            grouped(checked.calls),
+            grouped(checked.contracts)
+        ));
+        reasons.push(format!(
+            "{} operations gave back all extents that they held.",
+            grouped(checked.operations)
+        ));
+        let failed = calls.failures();
+        if failed.total > 0 {
+            reasons.push(format!(
+                "{} reservations failed, {} of them raced by a release; {} gave back exactly what they had taken, {} \
+                 could not be followed.",
+                grouped(failed.total),
+                grouped(failed.raced),
+                grouped(failed.balanced),
+                grouped(failed.undecided)
+            ));
+        }
+        if checked.torn > 0 {
+            reasons.push(format!(
+                "{} calls with calls inside that were not followed were not judged.",
+                grouped(checked.torn)
+            ));
+        }
+        if checked.unframed > 0 {
+            reasons.push(format!(
+                "{} changes of csum_bytes were made outside of all calls.",
+                grouped(checked.unframed)
+            ));
+        }
+    }
     let sum = |of: fn(&super::filesystem::NotJudged) -> u64| {
         filesystems.iter().map(|fs| of(&fs.not_judged)).sum::<u64>()
     };

@@ -18,9 +18,10 @@ fn patience() -> Duration {
     super::deadline(90)
 }
 
-/// The program.
+/// The program: the one that was built with the test, or the one that `BTRFS_PROBE_BIN` names.
 pub fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_btrfs-probe"))
+    std::env::var_os("BTRFS_PROBE_BIN")
+        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_btrfs-probe")), PathBuf::from)
 }
 
 /// Ring for a test that demands that nothing is lost: unoptimised books cannot follow a full load at its own pace.

@@ -99,6 +99,14 @@ impl KernelTypes {
         Ok(Self { btf, enumerators })
     }
 
+    /// Offset in bytes of a member of a struct, through embedded structs one name a step.
+    ///
+    /// # Errors
+    /// A sentence: no such struct, no such member, or several structs of that name that disagree.
+    pub fn offset(&self, of: &str, path: &[&str]) -> Result<u32, String> {
+        lookup::member(&self.btf, of, path).map(|place| place.offset)
+    }
+
     /// Whether the btrfs types come from the split BTF of a module.
     #[must_use]
     pub fn is_split(&self) -> bool {

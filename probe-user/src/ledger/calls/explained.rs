@@ -1,0 +1,52 @@
+//! What rules of calls have already reported of an inode or a filesystem: whatever else shows the same bytes later is
+//! the same bug.
+use rustc_hash::FxHashMap;
+
+use super::super::{filesystem::InodeKey, finding::Account};
+
+/// Most inodes kept; a fault that hits more of them is one that nobody overlooks.
+const MAX_INODES: usize = 1 << 16;
+
+/// Amounts by which counters are wrong for a reason that was reported; positive: too high.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Wrong {
+    pub extents: i64,
+    pub csum_bytes: i64,
+    pub meta_rsv: i64,
+}
+
+#[derive(Debug, Default)]
+pub(in super::super) struct Explained {
+    inodes: FxHashMap<InodeKey, Wrong>,
+    /// `bytes_may_use` of data.
+    pub data: i64,
+    /// `bytes_may_use` of metadata, besides that of inodes.
+    pub metadata: i64,
+    /// `trans_block_rsv`
+    pub trans: i64,
+    /// Subvolumes and inodes do not matter: the DATA reservation of qgroups.
+    pub qgroup_data: i64,
+}
+
+impl Explained {
+    pub(in super::super) fn inode(&self, key: InodeKey) -> Option<Wrong> {
+        if self.inodes.is_empty() { None } else { self.inodes.get(&key).copied() }
+    }
+
+    pub(in super::super) fn close(&mut self, key: InodeKey) -> Option<Wrong> {
+        if self.inodes.is_empty() { None } else { self.inodes.remove(&key) }
+    }
+
+    /// The counter is off by `amount` because of a fault that was reported.
+    pub(super) fn add(&mut self, key: InodeKey, account: Account, amount: i64) {
+        if self.inodes.len() >= MAX_INODES && !self.inodes.contains_key(&key) {
+            return;
+        }
+        let wrong = self.inodes.entry(key).or_default();
+        match account {
+            Account::InodeOutstandingExtents => wrong.extents = wrong.extents.saturating_add(amount),
+            Account::InodeCsumBytes => wrong.csum_bytes = wrong.csum_bytes.saturating_add(amount),
+            _ => wrong.meta_rsv = wrong.meta_rsv.saturating_add(amount),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the tool said against what it has to say.
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::scenario::{Amount, Bug, Sight};
+use crate::support::probe::{Done, list, number};
+
+/// The root of the filesystem tree: all scenarios work there.
+const FS_TREE: i64 = 5;
+
+/// Holds a run to what a tier must see.
+pub fn check(sight: &Sight, done: &Done, notes: &BTreeMap<String, u64>) {
+    assert!(!notes.is_empty(), "the work failed: {}\n{}", done.stdout, done.stderr);
+    match sight {
+        Sight::Exact(bug) => {
+            let finding = found(bug, done, notes);
+            assert_eq!(finding["confidence"], "exact", "{finding}");
+        }
+        Sight::Bounded { bug, .. } => drop(found(bug, done, notes)),
+        Sight::NotVisible(_) => {
+            acted(notes);
+            silent(done);
+        }
+        Sight::Silent(allowed) => {
+            silent(done);
+            assert!(done.code == 0 || done.code == 4 && allowed.is_some(), "{}", reasons(done));
+        }
+    }
+}
+
+/// The finding, when everything else that was found is allowed beside it.
+fn found<'a>(bug: &Bug, done: &'a Done, notes: &BTreeMap<String, u64>) -> &'a Value {
+    acted(notes);
+    let report = done.report();
+    let all = list(&report["findings"]);
+    let is =
+        |finding: &Value, kind: &str, account: &str| finding["kind"] == kind && finding["account"] == account;
+    let finding = all
+        .iter()
+        .find(|finding| {
+            is(finding, bug.kind, bug.account)
+                && (bug.inode.is_none() || finding["inode"] == bug.inode.unwrap_or(0))
+        })
+        .unwrap_or_else(|| {
+            panic!("no {} of {}: {}\n{}", bug.kind, bug.account, brief(report), reasons(done))
+        });
+    if bug.inode.is_some() {
+        assert_eq!(finding["root"], FS_TREE, "{finding}");
+    }
+    let amount = number(&finding["amount"]);
+    match bug.amount {
+        Amount::Is(wanted) => assert_eq!(amount, wanted, "{finding}"),
+        Amount::Noted(name) => assert_eq!(amount as u64, notes[name], "{finding}"),
+        Amount::Some => assert!(amount > 0, "{finding}"),
+    }
+    let names = |stack: &Value| {
+        list(stack).iter().filter_map(|frame| frame["symbol"].as_str()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let stack = names(&finding["stack"]);
+    assert!(
+        bug.stack.is_empty() || stack.iter().any(|name| name == bug.stack),
+        "no {} in {stack:?}",
+        bug.stack
+    );
+    if bug.origins {
+        let origins = list(&finding["origins"]);
+        assert!(
+            origins.iter().any(|origin| !names(&origin["stack"]).is_empty()),
+            "nobody reserved: {finding}"
+        );
+    }
+    for other in all {
+        let known = is(other, bug.kind, bug.account)
+            || bug.also.iter().any(|(kind, account)| is(other, kind, account));
+        assert!(known, "not of this bug: {}", brief(report));
+    }
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    finding
+}
+
+fn acted(notes: &BTreeMap<String, u64>) {
+    assert!(notes.get("acted").is_some_and(|times| *times > 0), "no fault acted: {notes:?}");
+}
+
+fn silent(done: &Done) {
+    let report = done.report();
+    assert!(list(&report["findings"]).is_empty(), "{}\n{}", brief(report), reasons(done));
+}
+
+fn reasons(done: &Done) -> String {
+    format!("status {}, {}", done.code, done.report()["verdict_reasons"])
+}
+
+/// A line for each finding.
+fn brief(report: &Value) -> String {
+    let mut text = String::new();
+    for finding in list(&report["findings"]) {
+        let names = |stack: &Value| {
+            let names: Vec<_> =
+                list(stack).iter().filter_map(|frame| frame["symbol"].as_str()).take(9).collect();
+            names.join(" < ")
+        };
+        text += &format!(
+            "\n  - {} {} {}:{} amount {} count {} ({}): {}\n      stack {}",
+            finding["kind"].as_str().unwrap_or("?"),
+            finding["account"].as_str().unwrap_or("?"),
+            finding["root"],
+            finding["inode"],
+            finding["amount"],
+            finding["count"],
+            finding["confidence"].as_str().unwrap_or("?"),
+            finding["explanation"].as_str().unwrap_or("?"),
+            names(&finding["stack"]),
+        );
+        for origin in list(&finding["origins"]) {
+            text += &format!("\n      origin {} {}", origin["bytes"], names(&origin["stack"]));
+        }
+    }
+    text
+}
+
+/// Prints all of it instead of judging.
+pub fn show(name: &str, done: &Done, notes: &BTreeMap<String, u64>) {
+    if notes.is_empty() {
+        println!("## {name}: THE WORK FAILED {} {}", done.stdout, done.stderr);
+    }
+    let Some(report) = &done.report else {
+        println!("## {name}: NO REPORT {} {}", done.code, done.stderr);
+        return;
+    };
+    println!(
+        "## {name}: status {} notes {notes:?} failed {} reasons {}{}",
+        done.code,
+        report["failed_reservations"],
+        report["verdict_reasons"],
+        brief(report)
+    );
+}

@@ -1,0 +1,22 @@
+//! Bugs made on purpose: a scenario arms faults in a filesystem of its own, works on it under the watch of the tool, and
+//! says what the tool must have found, tier by tier.
+//!
+//! The fault module (`tests/fault/`) spoils the kernel it is loaded into, so these tests run in guests of `cargo xtask
+//! vm` and nowhere else; elsewhere they pass without doing anything. The part of a scenario that works runs in a
+//! process of its own, the test binary started again as the command of `btrfs-probe run`: faults are armed there, after
+//! the tool has attached, or its probes would see the fault from outside (`tests/fault/act.c`).
+//!
+//! Refuses: to say that a scenario held when no fault acted.
+pub mod check;
+pub mod doc;
+pub mod module;
+pub mod reload;
+pub mod run;
+pub mod scenario;
+pub mod table;
+pub mod work;
+
+/// Whether this machine is a guest that may be spoilt. `cargo xtask vm` says so.
+pub fn guest() -> bool {
+    std::env::var_os("BTRFS_PROBE_GUEST").is_some()
+}

@@ -1,0 +1,135 @@
+//! What the scenarios do to their filesystem.
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use probe_user::workload::ioctl::btrfs;
+
+use super::module;
+
+/// Bytes of one write: less than a page of the buffered write path of any kernel, more than an inline extent.
+pub const LENGTH: u64 = 64 << 10;
+/// Where a second extent lies, not beside the first.
+pub const APART: u64 = 1 << 20;
+
+/// The process that works on one filesystem.
+#[derive(Debug)]
+pub struct Work {
+    device: PathBuf,
+    /// Where it is mounted.
+    pub path: PathBuf,
+    uuid: String,
+    notes: Mutex<String>,
+}
+
+impl Work {
+    pub fn new(device: PathBuf, path: PathBuf, uuid: String) -> Self {
+        Self { device, path, uuid, notes: Mutex::default() }
+    }
+
+    pub fn mount(&self) {
+        self.mount_with("");
+    }
+
+    pub fn mount_with(&self, options: &str) {
+        mount(Some(&self.device), &self.path, Some("btrfs"), MsFlags::empty(), Some(options)).expect("mount");
+    }
+
+    pub fn umount(&self) {
+        let start = Instant::now();
+        while let Err(error) = umount2(&self.path, MntFlags::empty()) {
+            assert!(start.elapsed() < Duration::from_secs(20), "umount: {error}");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn quota(&self) {
+        btrfs::quota_enable(btrfs::open_dir(&self.path).expect("the root")).expect("quotas");
+        btrfs::quota_rescan_wait(btrfs::open_dir(&self.path).expect("the root")).expect("a rescan");
+    }
+
+    /// A file in the root folder. The first has the inode number 257.
+    pub fn file(&self, name: &str) -> File {
+        File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.path.join(name))
+            .expect("a file")
+    }
+
+    /// [`Self::file`], of that inode number.
+    pub fn numbered(&self, name: &str, ino: u64) -> File {
+        let file = self.file(name);
+        assert_eq!(file.metadata().expect("its inode").ino(), ino);
+        file
+    }
+
+    pub fn commit(&self) {
+        btrfs::sync(btrfs::open_dir(&self.path).expect("the root")).expect("a commit");
+    }
+
+    /// Arms a fault for this process.
+    pub fn arm(&self, fault: &str) {
+        module::arm(&format!("{fault} tgid={}", std::process::id()));
+    }
+
+    /// Arms a fault for all that is done to this inode, by whomever.
+    pub fn arm_for(&self, file: &File, fault: &str) {
+        module::arm(&format!("{fault} fd={}", file.as_raw_fd()));
+    }
+
+    /// Ends all faults, after each has acted that many times.
+    pub fn disarm_after(&self, times: u64) {
+        for (function, acted) in module::counts("acted") {
+            assert_eq!(acted, times, "{function}: {:?}", module::counts("matched"));
+        }
+        self.disarm();
+    }
+
+    /// Ends all faults, notes how often they acted.
+    pub fn disarm(&self) {
+        let acted: u64 = module::counts("acted").iter().map(|(_, times)| times).sum();
+        module::disarm();
+        self.note("acted", acted);
+    }
+
+    /// A number for who checks.
+    pub fn note(&self, name: &str, value: u64) {
+        writeln!(self.notes.lock().expect("notes"), "{name} {value}").expect("a string");
+    }
+
+    pub fn notes(&self) -> String {
+        self.notes.lock().expect("notes").clone()
+    }
+
+    /// Waits until nobody holds anything for work under way, and notes what the kernel's own pools hold beyond what
+    /// belongs to nobody: `metadata` without the global reserve, and `data`.
+    pub fn note_residue(&self) {
+        self.commit();
+        let number = |name: &str| -> u64 {
+            let path = Path::new("/sys/fs/btrfs").join(&self.uuid).join("allocation").join(name);
+            fs::read_to_string(&path).expect("sysfs").trim().parse().expect("a number")
+        };
+        self.note("metadata", number("metadata/bytes_may_use").wrapping_sub(number("global_rsv_reserved")));
+        self.note("data", number("data/bytes_may_use"));
+    }
+}
+
+/// Dirties bytes of a file; nothing is written out.
+pub fn dirty(file: &File, at: u64) {
+    file.write_all_at(&vec![7; LENGTH as usize], at).expect("a write");
+}
+
+/// The same where it must fail.
+pub fn dirty_fails(file: &File, at: u64, errno: i32) {
+    let error = file.write_all_at(&vec![7; LENGTH as usize], at).expect_err("a write that fails");
+    assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+}

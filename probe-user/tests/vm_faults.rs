@@ -1,0 +1,74 @@
+//! Bugs made on purpose in guests of `cargo xtask vm`: what each tier sees of them, and what must stay silent.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+mod support;
+
+use support::fault::run::{self, Tier};
+
+/// A test for each scenario and tier.
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        mod functions {
+            $(#[test] fn $name() { super::run::run(stringify!($name), super::Tier::Functions) })*
+        }
+        mod tracepoints {
+            $(#[test] fn $name() { super::run::run(stringify!($name), super::Tier::Tracepoints) })*
+        }
+        const TESTS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scenarios! {
+    release_extents_twice
+    release_metadata_twice
+    release_extents_forgotten
+    release_metadata_forgotten
+    reserve_never_released
+    data_freed_twice
+    data_never_freed
+    transaction_never_released
+    delayed_inode_never_released
+    qgroup_data_never_freed
+    failure_not_undone
+    failure_undone_twice
+    published_then_counters_undone
+    published_then_released
+    published_raced_then_counters_undone
+    published_raced_then_released
+    released_on_the_wrong_inode
+    delays_everywhere
+    forced_enospc
+    forced_edquot
+    memory_pressure
+    aborted_transaction
+    unmount_under_load
+}
+
+/// A scenario without a test would be a claim in the table that nobody checks.
+#[test]
+fn every_scenario_has_its_tests() {
+    let names: Vec<_> = support::fault::table::all().map(|scenario| scenario.name).collect();
+    assert_eq!(names, TESTS);
+}
+
+/// The docs say of each tier what is tested here, and nothing else.
+#[test]
+fn the_docs_agree_with_the_scenarios() {
+    const DOCS: &str = include_str!("../../docs/tiers.md");
+    for table in [support::fault::doc::found(), support::fault::doc::silent()] {
+        assert!(DOCS.contains(&table), "docs/tiers.md has to have this table:\n{table}");
+    }
+}
+
+/// btrfs leaves and comes back with other addresses: runs before, across and after it find nothing.
+#[test]
+fn module_reload() {
+    if support::fault::guest() {
+        support::fault::reload::run();
+    }
+}
+
+/// The second process of a scenario.
+#[test]
+fn worker() {
+    run::worker();
+}

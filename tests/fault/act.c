@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens at a call. The handler of the kprobe decides, with preemption off, and must not wait: where there is
+ * something to do it sends the call to a function of ours in its place, which has the caller's arguments, return
+ * address and context, and may do what the real function may do.
+ *
+ * A handler that changes the address ends the list of handlers of this call: probes that were there before ours do
+ * not see it. They see what our function then calls: nothing for a call that is skipped, as if it had been forgotten;
+ * two calls for one that is doubled. So a fault has to be armed after the observer came, or the observer sees one
+ * call, from outside, that did nothing or did it twice.
+ */
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/clock.h>
+
+#include "fault.h"
+
+struct fault faults[FAULTS];
+atomic_t fault_go = ATOMIC_INIT(0);
+struct fault_remembered fault_remembered;
+
+/* The next entry of this task into the function is our own call of it. */
+static bool pass_open(struct fault *fault)
+{
+	int i;
+
+	for (i = 0; i < PASSES; i++)
+		if (!cmpxchg(&fault->passes[i], NULL, current))
+			return true;
+	return false;
+}
+
+static bool pass_take(struct fault *fault)
+{
+	int i;
+
+	for (i = 0; i < PASSES; i++)
+		if (READ_ONCE(fault->passes[i]) == current) {
+			WRITE_ONCE(fault->passes[i], NULL);
+			return true;
+		}
+	return false;
+}
+
+/* The real function, from its entry, so that every other probe sees it. */
+u64 fault_call(struct fault *fault, const struct fault_args *args)
+{
+	fault_fn fn = (fault_fn)fault->probe.addr;
+
+	while (!pass_open(fault))
+		cpu_relax();
+	return fn(args->v[0], args->v[1], args->v[2], args->v[3], args->v[4], args->v[5]);
+}
+
+void fault_wait(struct fault *fault)
+{
+	u64 end = local_clock() + (u64)fault->us * NSEC_PER_USEC;
+
+	atomic_inc(&fault->holding);
+	while (local_clock() < end) {
+		if (fault->hold && atomic_read(&fault_go))
+			break;
+		if (fault->sleep)
+			usleep_range(100, 200);
+		else
+			udelay(2);
+	}
+	atomic_dec(&fault->holding);
+}
+
+/* btrfs_reserve_metadata_bytes(fs_info, _, bytes, _) of both kernels found no space; 4: BTRFS_BLOCK_GROUP_METADATA. */
+void fault_event(const struct fault *fault, const struct fault_args *args)
+{
+	if (fault->enospc)
+		fault_trace("btrfs_space_reservation", args->v[0], (u64)"space_info:enospc", 4, args->v[2], 1);
+}
+
+static u64 act(struct fault *fault, struct fault_args *args)
+{
+	u64 result = fault->ret;
+
+	switch (fault->action) {
+	case ACTION_SKIP:
+		fault_event(fault, args);
+		break;
+	case ACTION_FAIL:
+		fault_call(fault, args);
+		break;
+	case ACTION_DOUBLE:
+		result = fault_call(fault, args);
+		fault_call(fault, args);
+		break;
+	case ACTION_DELAY:
+		if (fault->at & WAIT_ENTRY)
+			fault_wait(fault);
+		result = fault_call(fault, args);
+		if (fault->at & WAIT_RETURN)
+			fault_wait(fault);
+		break;
+	case ACTION_SWAP:
+		args->v[fault->inode_arg] = (u64)fault->other - (fault->vfs ? 0 : fault_vfs_inode);
+		result = fault_call(fault, args);
+		break;
+	case ACTION_PUBLISH:
+		result = fault_publish(fault, args);
+		break;
+	case ACTION_REMEMBER:
+	case ACTION_COUNT:
+		break;
+	}
+	atomic_dec(&fault->inside);
+	return result;
+}
+
+/* One function for each slot: its address is all that the handler can pass on. */
+#define STAND_IN(n)                                                                                                    \
+	static noinline u64 stand_in_##n(u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)                                     \
+	{                                                                                                              \
+		struct fault_args args = { { a, b, c, d, e, f } };                                                     \
+		return act(&faults[n], &args);                                                                         \
+	}
+#define EIGHT(X, t) X(t##0) X(t##1) X(t##2) X(t##3) X(t##4) X(t##5) X(t##6) X(t##7)
+#define ALL(X) EIGHT(X, 0) EIGHT(X, 01) EIGHT(X, 02) EIGHT(X, 03) EIGHT(X, 04)
+/* Slots are numbered in octal: eight to a row. */
+ALL(STAND_IN)
+#define ENTRY(n) [n] = stand_in_##n,
+static u64 (*const stand_ins[FAULTS])(u64, u64, u64, u64, u64, u64) = { ALL(ENTRY) };
+
+static bool matches(const struct fault *fault, struct pt_regs *regs, const struct fault_args *args)
+{
+	if (fault->tgid && current->tgid != fault->tgid)
+		return false;
+	if (fault->comm[0] && strncmp(current->comm, fault->comm, sizeof(fault->comm)))
+		return false;
+	if (fault->action == ACTION_PUBLISH && READ_ONCE(fault_remembered.task) != current)
+		return false;
+	if (fault->value_arg >= 0 && args->v[fault->value_arg] != fault->value)
+		return false;
+	if (fault->inode_arg >= 0) {
+		const struct inode *inode = fault_inode(fault, args->v[fault->inode_arg]);
+
+		if (fault->target && inode != fault->target)
+			return false;
+		/* An inode of that number may have come where another was. */
+		if (fault->ino && inode->i_ino != fault->ino)
+			return false;
+	}
+	if (fault->caller_from) {
+		/* At the entry the return address lies on top of the stack. */
+		unsigned long from = *(unsigned long *)regs->sp;
+
+		if (from < fault->caller_from || from >= fault->caller_to)
+			return false;
+	}
+	return true;
+}
+
+int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
+{
+	struct fault *fault = container_of(probe, struct fault, probe);
+	struct fault_args args = { { regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9 } };
+	u64 number, past;
+
+	if (!READ_ONCE(fault->armed) || !in_task())
+		return 0;
+	if (pass_take(fault))
+		return 0;
+	if (!matches(fault, regs, &args))
+		return 0;
+	number = atomic64_inc_return(&fault->matched);
+	if (number < fault->first)
+		return 0;
+	past = number - fault->first;
+	if (past % fault->every)
+		return 0;
+	if (fault->times && past / fault->every >= fault->times)
+		return 0;
+	atomic64_inc(&fault->acted);
+	if (fault->action == ACTION_COUNT)
+		return 0;
+	if (fault->action == ACTION_REMEMBER) {
+		fault_remembered.args = args;
+		smp_store_release(&fault_remembered.task, current);
+		return 0;
+	}
+	atomic_inc(&fault->inside);
+	regs->ip = (unsigned long)stand_ins[fault - faults];
+	return 1;
+}
+NOKPROBE_SYMBOL(fault_pre_handler);

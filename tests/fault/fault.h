@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Faults: what is done to which call. One slot holds one fault from its arming to the disarming of all.
+ */
+#ifndef BTRFS_PROBE_FAULT_H
+#define BTRFS_PROBE_FAULT_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/kprobes.h>
+#include <linux/types.h>
+
+#define FAULTS 40
+#define ARGS 6
+/* Calls that were redirected and have not yet reached the real function; a task is here for some instructions. */
+#define PASSES 64
+
+enum fault_action {
+	ACTION_SKIP,	/* return `ret`, do nothing */
+	ACTION_FAIL,	/* do it, then return `ret` */
+	ACTION_DOUBLE,	/* do it twice with the same arguments, return what the first returned */
+	ACTION_DELAY,	/* wait before or after it */
+	ACTION_SWAP,	/* do it to the other inode */
+	ACTION_REMEMBER,	/* its arguments, for the next publish of the same task */
+	ACTION_PUBLISH,	/* see publish.c */
+	ACTION_COUNT,	/* only count */
+};
+
+enum fault_undo {
+	UNDO_COUNTERS,	/* the counters alone */
+	UNDO_RELEASE,	/* the counters, and bytes as if they had been reserved */
+	UNDO_NONE,
+};
+
+enum fault_at {
+	WAIT_ENTRY = 1,
+	WAIT_RETURN = 2,
+};
+
+struct fault {
+	struct kprobe probe;
+	char name[64];
+	bool armed;
+
+	enum fault_action action;
+	u64 ret;
+	enum fault_undo undo;
+	unsigned int at;
+	bool enospc;	/* of a skipped reservation: with the event of a failed one */
+	u32 us;
+	bool sleep;	/* the function may sleep wherever it is called; otherwise waiting burns the processor */
+	bool hold;	/* wait until `go` is written, `us` at most */
+
+	u64 first;	/* the first match that is acted on, from 1 */
+	u64 every;
+	u64 times;	/* 0: without end */
+
+	int inode_arg;	/* which argument is the inode; -1: none */
+	bool vfs;	/* it is a struct inode, not a struct btrfs_inode */
+	struct inode *target;	/* compared, never followed: the fault must not keep it alive */
+	u64 ino;	/* 0: any */
+	pid_t tgid;
+	char comm[16];
+	unsigned long caller_from, caller_to;
+	int value_arg;	/* only calls whose argument `value_arg` is `value`; -1: all */
+	u64 value;
+
+	struct inode *other;	/* held */
+
+	atomic64_t matched, acted, missed;
+	atomic_t inside, holding;
+	struct task_struct *passes[PASSES];
+};
+
+typedef u64 (*fault_fn)(u64, u64, u64, u64, u64, u64);
+
+struct fault_args {
+	u64 v[ARGS];
+};
+
+/* The call that a publish happens in. */
+struct fault_remembered {
+	struct task_struct *task;
+	struct fault_args args;
+};
+
+extern struct fault faults[FAULTS];
+extern atomic_t fault_go;
+extern struct fault_remembered fault_remembered;
+
+/* Offsets within struct btrfs_inode, module parameters: the headers of btrfs are not installed, its BTF is. */
+extern uint fault_vfs_inode, fault_lock, fault_outstanding, fault_csum, fault_flags, fault_rsv;
+
+static inline struct inode *fault_inode(const struct fault *fault, u64 arg)
+{
+	return (struct inode *)(fault->vfs ? arg : arg + fault_vfs_inode);
+}
+
+/* act.c */
+int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs);
+u64 fault_call(struct fault *fault, const struct fault_args *args);
+void fault_wait(struct fault *fault);
+void fault_event(const struct fault *fault, const struct fault_args *args);
+
+/* publish.c */
+int fault_publish_prepare(void);
+u64 fault_publish(struct fault *fault, const struct fault_args *failing);
+
+/* tracepoint.c */
+unsigned long fault_symbol(const char *name);
+void fault_trace(const char *tracepoint, u64 a, u64 b, u64 c, u64 d, u64 e);
+
+/* command.c */
+int fault_arm(char *line);
+void fault_disarm(void);
+int fault_show(char *buffer, size_t size);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * btrfs_probe_fault: makes btrfs wrong on demand, so that a test can see whether the observer notices.
+ *
+ * For throw-away kernels in virtual machines only. It leaks, frees and corrupts accounting, as asked.
+ */
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "fault.h"
+
+uint fault_vfs_inode, fault_lock, fault_outstanding, fault_csum, fault_flags, fault_rsv;
+module_param_named(vfs_inode, fault_vfs_inode, uint, 0644);
+MODULE_PARM_DESC(vfs_inode, "offset of btrfs_inode.vfs_inode");
+module_param_named(lock, fault_lock, uint, 0644);
+MODULE_PARM_DESC(lock, "offset of btrfs_inode.lock");
+module_param_named(outstanding_extents, fault_outstanding, uint, 0644);
+MODULE_PARM_DESC(outstanding_extents, "offset of btrfs_inode.outstanding_extents");
+module_param_named(csum_bytes, fault_csum, uint, 0644);
+MODULE_PARM_DESC(csum_bytes, "offset of btrfs_inode.csum_bytes");
+module_param_named(flags, fault_flags, uint, 0644);
+MODULE_PARM_DESC(flags, "offset of btrfs_inode.flags");
+module_param_named(block_rsv, fault_rsv, uint, 0644);
+MODULE_PARM_DESC(block_rsv, "offset of btrfs_inode.block_rsv, which begins with its size");
+
+static int set_arm(const char *value, const struct kernel_param *parameter)
+{
+	char *line = kstrdup(value, GFP_KERNEL);
+	int error;
+
+	if (!line)
+		return -ENOMEM;
+	error = fault_arm(line);
+	kfree(line);
+	return error;
+}
+
+static int get_arm(char *buffer, const struct kernel_param *parameter)
+{
+	return fault_show(buffer, PAGE_SIZE);
+}
+
+static const struct kernel_param_ops arm_ops = { .set = set_arm, .get = get_arm };
+module_param_cb(arm, &arm_ops, NULL, 0600);
+MODULE_PARM_DESC(arm, "write: one fault more (see README.md); read: the faults and what they did");
+
+static int set_disarm(const char *value, const struct kernel_param *parameter)
+{
+	fault_disarm();
+	return 0;
+}
+
+static const struct kernel_param_ops disarm_ops = { .set = set_disarm };
+module_param_cb(disarm, &disarm_ops, NULL, 0200);
+MODULE_PARM_DESC(disarm, "write: no faults any more");
+
+static int set_go(const char *value, const struct kernel_param *parameter)
+{
+	int number, error = kstrtoint(value, 0, &number);
+
+	if (!error)
+		atomic_set(&fault_go, number);
+	return error;
+}
+
+static const struct kernel_param_ops go_ops = { .set = set_go };
+module_param_cb(go, &go_ops, NULL, 0200);
+MODULE_PARM_DESC(go, "1 lets go what faults with `hold` hold; 0 makes them hold again");
+
+static int __init fault_init(void)
+{
+	return 0;
+}
+
+static void __exit fault_exit(void)
+{
+	fault_disarm();
+	/* The last instructions of a stand-in run after it has counted itself out. */
+	synchronize_rcu_tasks();
+}
+
+module_init(fault_init);
+module_exit(fault_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Faults in the space accounting of btrfs, for tests in virtual machines");
