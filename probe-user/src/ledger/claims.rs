@@ -144,6 +144,11 @@ fn local(desk: &mut Desk, fs: &mut Fs, record: &Claim, signed: i64) {
         if before <= 0 {
             return;
         }
+        if fs.explained.lost_handle.take() == Some(record.header.tid) {
+            // They went with the handle, whose loss was reported.
+            fs.explained.metadata = fs.explained.metadata.saturating_add(before);
+            return;
+        }
         (
             FindingKind::Leak,
             Confidence::OneSided,

@@ -278,10 +278,11 @@ fn unmount(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
         if desk.docket.calls {
             // The same bytes were reported where they were lost.
             let known = explained_at_unmount(fs, record, account);
-            value = (value as i64).wrapping_sub(known) as u64;
-            if value == 0 {
+            let rest = (value as i64).wrapping_sub(known);
+            if rest == 0 || (known > 0 && rest < 0 && value as i64 > 0) {
                 continue;
             }
+            value = rest as u64;
         }
         let signed = value as i64;
         let kind = if signed < 0 { FindingKind::Underflow } else { FindingKind::Leak };

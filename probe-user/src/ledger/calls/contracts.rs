@@ -59,6 +59,8 @@ pub(super) fn check(
         clear(bench, &inside, record)
     } else if is(HookId::ReleaseSpace) {
         space(bench, &inside, record)
+    } else if is(HookId::ReserveSpace) {
+        between(bench, node)
     } else if is(HookId::FreeReservedDataSpace) {
         data(bench, &inside, count::range(node.args[0], node.args[1], bench.fs.sector()))
     } else {
@@ -158,7 +160,8 @@ fn release(bench: &mut Bench<'_>, inside: &Inside<'_>, extents: i64, csums: i64,
 /// The release of the inode's block_rsv was left out. The next one makes up for it, so it matters only if nobody else was
 /// there and bytes above the size were left.
 fn excess(bench: &mut Bench<'_>, node: &Node, record: &Call) -> bool {
-    let over = record.after.reserved.saturating_sub(record.after.size);
+    let known = bench.fs.explained.inode(node.key).map_or(0, |wrong| wrong.meta_rsv.max(0));
+    let over = record.after.reserved.saturating_sub(record.after.size).saturating_sub(known.unsigned_abs());
     if over == 0 || record.others != 0 {
         return false;
     }
@@ -232,6 +235,21 @@ fn clear(bench: &mut Bench<'_>, inside: &Inside<'_>, record: &Call) -> bool {
         bench.report(node, Fault::of(EXTENTS, got - want, text));
         return true;
     }
+    let freed = || inside.own().filter(|child| child.is(HookId::FreeReservedDataSpaceNoquota));
+    let over = freed().map(|child| child.args[0]).fold(0, u64::wrapping_add).saturating_sub(len);
+    if over > 0
+        && let Some(last) = freed().last()
+    {
+        let text = format!(
+            "A dirty range of {len} bytes was cleared, and {over} bytes of data more than that were freed."
+        );
+        bench.report_on(last, node.inode(), Fault::of(DATA, (over as i64).saturating_neg(), text));
+        return true;
+    }
+    if got != 0 && frees_data(node.args[2]) && freed().next().is_none() && node.data == 0 {
+        // Right if no data was reserved for the range, which its state says and no record.
+        bench.fs.explained.kept(*node, len);
+    }
     (any || releases_metadata(node.args[2])) && one_release(bench, inside, [len, len], record)
 }
 
@@ -240,6 +258,11 @@ fn clear(bench: &mut Bench<'_>, inside: &Inside<'_>, record: &Call) -> bool {
 const fn releases_metadata(bits: u64) -> bool {
     let both = (bits >> 8) & 3;
     if (bits >> 31) & 1 == 1 { both == 3 } else { both != 0 }
+}
+
+/// `EXTENT_CLEAR_DATA_RESV`, bit 13 on all kernels; all others are set with `EXTENT_CLEAR_ALL_BITS` too.
+const fn frees_data(bits: u64) -> bool {
+    (bits >> 13) & 1 == 1
 }
 
 /// `btrfs_delalloc_release_space`: metadata and data of the same range.
@@ -256,6 +279,26 @@ fn space(bench: &mut Bench<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     };
     let text = format!("A release of {bytes} bytes of data and metadata left the data off by {off}.");
     bench.report(node, Fault::of(DATA, off, text));
+    true
+}
+
+/// `btrfs_delalloc_reserve_space` changes nothing of the inode itself.
+fn between(bench: &mut Bench<'_>, node: &Node) -> bool {
+    if node.calculations == 0 && node.csum_bytes == 0 {
+        return false;
+    }
+    let extents = i64::from(node.extents);
+    let text = format!(
+        "Extents for {} bytes were published outside of their reservation, which returned {}; {extents} extents and {} \
+         bytes of csum_bytes stayed.",
+        node.args[1], node.ret, node.csum_bytes
+    );
+    let mut fault = Fault::new(FindingKind::PublishBeforeReserve, EXTENTS, extents, text);
+    fault.amount = Some(count::extents(node.args[1]).unsigned_abs());
+    if node.csum_bytes != 0 {
+        bench.explain(node.inode(), CSUMS, node.csum_bytes);
+    }
+    bench.report(node, fault);
     true
 }
 

@@ -6,10 +6,11 @@
 //! A later reservation of the task replaces an earlier one on the same inode: no caller holds two.
 //! A level is not judged: whoever frees may grant the tickets of others in the same call, so that `Call::data` may show
 //! less than was freed.
-use probe_common::{call::CALL_SPECIAL_INODE, hook::HookId};
+use probe_common::{call::CALL_SPECIAL_INODE, fs::Levels, hook::HookId};
 
 use super::{
     super::{
+        chains::is_data,
         filesystem::InodeKey,
         finding::{FindingKind, Origin, StackRef},
     },
@@ -94,6 +95,19 @@ impl Thread {
         }
     }
 
+    /// Data is reserved for the inode and its metadata is not.
+    pub(super) fn data_waits(&self, fs: u32, key: InodeKey) -> bool {
+        self.data
+            .iter()
+            .any(|data| data.fs == fs && data.key == key && data.fresh && data.left > 0 && !data.failed)
+    }
+
+    /// Who took the data of a failed reservation.
+    pub(super) fn data_origins(&mut self, fs: u32, key: InodeKey) -> Vec<Origin> {
+        let data = self.data_of(fs, key);
+        data.map(|data| Origin { bytes: data.bytes, count: 1, stack: data.stack }).into_iter().collect()
+    }
+
     /// Bytes that the failing side has not given back.
     pub(super) fn data_kept(&mut self, fs: u32, key: InodeKey) -> u64 {
         self.data_of(fs, key).filter(|data| data.failed).map_or(0, |data| data.left)
@@ -157,4 +171,20 @@ impl Thread {
         fault.origins = origin.into_iter().collect();
         bench.report(node, fault);
     }
+}
+
+/// Data is left when nobody can hold any: the one call that should have freed as much is to blame.
+pub(super) fn unmounted(bench: &mut Bench<'_>, record: &Levels) {
+    let spaces = record.space.iter().filter(|space| is_data(space.flags));
+    let left = spaces.map(|space| space.may_use as i64).fold(0, i64::wrapping_add);
+    let rest = left.saturating_sub(bench.fs.explained.data);
+    if rest <= 0 || !bench.judges || bench.fs.aborted {
+        return;
+    }
+    let Some(node) = bench.fs.explained.take_kept(rest) else { return };
+    let text = format!(
+        "At unmount {rest} bytes of data were still reserved; as many were dirty in a range that was cleared without \
+         freeing them."
+    );
+    bench.report(&node, Fault::of(DATA, rest, text));
 }

@@ -2,8 +2,13 @@
 //! the same bug.
 use rustc_hash::FxHashMap;
 
-use super::super::{filesystem::InodeKey, finding::Account};
+use super::{
+    super::{filesystem::InodeKey, finding::Account},
+    tree::Node,
+};
 
+/// Most cleared ranges kept whose data was not freed.
+const MAX_KEPT: usize = 256;
 /// Most inodes kept; a fault that hits more of them is one that nobody overlooks.
 const MAX_INODES: usize = 1 << 16;
 
@@ -20,6 +25,10 @@ pub(in super::super) struct Explained {
     inodes: FxHashMap<InodeKey, Wrong>,
     /// `bytes_may_use` of data.
     pub data: i64,
+    /// Dirty ranges that were cleared and whose data nobody freed; most of them had none.
+    kept: Vec<(Node, u64)>,
+    /// The thread whose handle was lost: what it held for delayed refs went with it.
+    pub lost_handle: Option<u32>,
     /// `bytes_may_use` of metadata, besides that of inodes.
     pub metadata: i64,
     /// `trans_block_rsv`
@@ -35,6 +44,20 @@ impl Explained {
 
     pub(in super::super) fn close(&mut self, key: InodeKey) -> Option<Wrong> {
         if self.inodes.is_empty() { None } else { self.inodes.remove(&key) }
+    }
+
+    /// The data of a cleared range was not freed, which is right if there was none.
+    pub(super) fn kept(&mut self, node: Node, bytes: u64) {
+        if self.kept.len() < MAX_KEPT {
+            self.kept.push((node, bytes));
+        }
+    }
+
+    /// The one call that kept exactly what is left, if there is one.
+    pub(super) fn take_kept(&mut self, bytes: i64) -> Option<Node> {
+        let mut fitting = self.kept.iter().filter(|(_, kept)| *kept as i64 == bytes);
+        let (node, _) = fitting.next()?;
+        fitting.next().is_none().then_some(*node)
     }
 
     /// The counter is off by `amount` because of a fault that was reported.

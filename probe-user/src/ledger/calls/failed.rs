@@ -145,7 +145,8 @@ impl Thread {
             failure.held - kept.min(failure.held),
             failure.held
         );
-        let fault = Fault::new(FindingKind::ErrorPathLeak, DATA, kept as i64, text);
+        let mut fault = Fault::new(FindingKind::ErrorPathLeak, DATA, kept as i64, text);
+        fault.origins = self.data_origins(failure.node.fs, failure.node.key);
         bench.report(&Node { time, ..failure.node }, fault);
         self.data.retain(|data| !data.failed);
     }
@@ -243,7 +244,7 @@ pub(super) fn contract(
                  in between frees bytes that nobody reserved."
             ),
         );
-        fault.before = Some(count::extents(node.args[0]));
+        fault.amount = Some(count::extents(node.args[0]).unsigned_abs());
         fault
     };
     fault.origins.push(super::super::finding::Origin { bytes: added, count: 1, stack });

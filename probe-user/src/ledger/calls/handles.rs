@@ -80,6 +80,7 @@ pub(super) fn gone(bench: &mut Bench<'_>, thread: &mut Thread, tid: u32, time: u
     if !bench.judges || bench.fs.aborted {
         return;
     }
+    bench.fs.explained.lost_handle = Some(tid);
     let text = format!(
         "The last use of a transaction handle ended, and the {} bytes that it had reserved were not released.",
         left.bytes

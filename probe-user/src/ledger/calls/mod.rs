@@ -22,6 +22,7 @@ mod failed;
 mod handles;
 mod operations;
 mod owner;
+mod published;
 mod qgroup;
 mod report;
 mod rsvs;
@@ -40,6 +41,7 @@ use rustc_hash::FxHashMap;
 
 pub(super) use self::explained::{Explained, Wrong};
 use self::{
+    published::Left,
     qgroup::Qgroups,
     rsvs::Rsvs,
     tree::{Node, Thread},
@@ -98,6 +100,9 @@ pub(super) struct Calls {
     threads: FxHashMap<u32, Thread>,
     rsvs: Rsvs,
     qgroups: Qgroups,
+    /// Threads that publish counters outside of a reservation: none on a correct kernel.
+    publishing: Vec<u32>,
+    left: Vec<Left>,
     epoch: u32,
     /// What began after this time, in ns, has been seen in full.
     since: u64,
@@ -142,10 +147,6 @@ impl Calls {
         if !self.active {
             return;
         }
-        if record.flags & CALL_UNFRAMED != 0 {
-            self.checked.unframed += 1;
-            return;
-        }
         if record.flags & CALL_FS_ERROR != 0 {
             fs.aborted = true;
         }
@@ -154,19 +155,39 @@ impl Calls {
             self.since = desk.statistics.now();
             self.rsvs.forget();
             self.qgroups.forget();
+            self.publishing.clear();
+            self.left.clear();
         }
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(desk);
         }
-        let Self { checked, failed, threads, rsvs, epoch, since, .. } = self;
+        let Self { checked, failed, threads, rsvs, epoch, since, publishing, left, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
         }
-        let node = Node::of(record);
         let judges = desk.loss.judges();
         let mut bench = Bench { desk, fs, checked, failed, since: *since, judges };
+        let tid = record.header.tid;
+        if record.flags & CALL_UNFRAMED != 0 {
+            bench.checked.unframed += 1;
+            if published::unframed(&bench, thread, record) {
+                publishing.push(tid);
+            }
+            return;
+        }
+        let node = Node::of(record);
         thread.enter(&mut bench, rsvs, &node, record);
+        if !publishing.is_empty() {
+            let over = thread.published.is_some() && node.parent == 0 && !node.is(HookId::BlockRsvRelease);
+            if over {
+                left.extend(thread.settle_published(&mut bench));
+                publishing.retain(|of| *of != tid);
+            }
+            if node.is(HookId::InodeRsvRelease) {
+                raced(threads, publishing, &node);
+            }
+        }
         self.qgroups.call(&bench, &node, record);
     }
 
@@ -202,6 +223,13 @@ impl Calls {
         holders.sort_unstable_by_key(|(tid, _)| **tid);
         operations::destroyed(&mut bench, &mut holders, key, record);
         self.qgroups.destroyed(&mut bench, key, record);
+        if !self.left.is_empty() {
+            let fs = bench.fs.id;
+            let (mut due, rest): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.left).into_iter().partition(|left| left.is_of(fs, key));
+            self.left = rest;
+            due.drain(..).for_each(|left| left.settle(&mut bench, record));
+        }
     }
 
     /// The filesystem is unmounted: nobody is inside it. Comes before [`super::closing`].
@@ -218,6 +246,7 @@ impl Calls {
             thread.unmounted(&mut bench, *tid, record);
         }
         rsvs.unmounted(&mut bench, record);
+        data::unmounted(&mut bench, record);
         self.qgroups.unmounted(bench.fs.id);
     }
 
@@ -252,6 +281,16 @@ impl Calls {
             self.threads.values_mut().for_each(|thread| thread.restart(0, &mut self.failed));
             self.threads.clear();
             desk.loss.fold(dropped as u64);
+        }
+    }
+}
+
+/// A release on an inode for which other threads have published something.
+fn raced(threads: &mut FxHashMap<u32, Thread>, publishing: &[u32], node: &Node) {
+    for tid in publishing.iter().filter(|tid| **tid != node.tid) {
+        let published = threads.get_mut(tid).and_then(|thread| thread.published.as_mut());
+        if let Some(published) = published.filter(|published| published.is_of(node.fs, node.key)) {
+            published.raced += 1;
         }
     }
 }

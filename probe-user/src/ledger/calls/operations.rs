@@ -219,14 +219,12 @@ pub(super) fn destroyed(
     let fs = bench.fs.id;
     let mut held = 0;
     let mut origins = Vec::new();
-    let mut stack = StackRef { id: 0, representative: false };
-    let mut tid = 0;
+    let mut tid = record.header.tid;
     for (of, thread) in holders.iter_mut() {
         thread.destroyed_failure(bench, **of, key, record);
         for operation in thread.operations.iter_mut().filter(|of| of.is_open_on(fs, key)) {
             held += operation.extents;
             origins.push(operation.origin());
-            stack = operation.stack;
             tid = **of;
             operation.extents = 0;
         }
@@ -235,6 +233,8 @@ pub(super) fn destroyed(
         return;
     }
     let kernel = i64::from(record.counters.outstanding_extents as i32);
+    // It shows here; where it was reserved is its origin.
+    let stack = StackRef { id: record.stack, representative: false };
     let node = Node { flags: CALL_INODE, key, stack, ..Node::at(fs, tid, record.header.time) };
     let before = bench.fs.explained.inode(key).map_or(0, |wrong| wrong.extents);
     let (kind, text) = if kernel.wrapping_sub(before) == held {

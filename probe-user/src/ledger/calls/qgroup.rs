@@ -2,8 +2,8 @@
 //!
 //! `btrfs_qgroup_reserve_data` adds what was not reserved yet, `_free_data` gives back, `_release_data` hands over to an
 //! ordered extent. Nothing may be left when the inode is destroyed. Bytes reserved before quotas were switched off stay
-//! marked and are no leak of the books; so only inodes are judged whose every change was seen, and only once a free has
-//! shown that what the function returned is what the qgroup lost.
+//! marked and are no leak of the books; so only inodes are judged whose every change was seen. What a function returned is taken for
+//! what it gave back only once a free has shown that the qgroup lost as much.
 use probe_common::{
     call::{CALL_RETURNED, CALL_SPECIAL_INODE, Call},
     hook::HookId,
@@ -35,6 +35,8 @@ pub(super) struct Qgroups {
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     bytes: i64,
+    /// Some of it was given back or handed over.
+    given: bool,
     /// A change could not be followed.
     doubtful: bool,
     last: u64,
@@ -72,7 +74,9 @@ impl Qgroups {
             }
         } else {
             // Marked while quotas were on and freed when they are off: the qgroup is not asked any more.
-            held.doubtful |= node.ret < 0 || (free && node.ret != lost);
+            let said = node.ret.max(0);
+            held.doubtful |= node.ret < 0 || (free && said != lost) || (said == 0 && held.bytes > 0);
+            held.given |= said > 0;
             held.bytes = held.bytes.saturating_sub(node.ret.max(0));
         }
         if held.bytes == 0 && !held.doubtful {
@@ -87,7 +91,8 @@ impl Qgroups {
         }
         let Some(held) = self.inodes.remove(&(bench.fs.id, key)) else { return };
         // Less than nothing: it had reserved before its first change was seen.
-        if held.bytes <= 0 || held.doubtful || !self.proven || self.disproven || !bench.judges {
+        let returns = !held.given || (self.proven && !self.disproven);
+        if held.bytes <= 0 || held.doubtful || !returns || !bench.judges {
             return;
         }
         let text = format!(
@@ -97,8 +102,9 @@ impl Qgroups {
         let mut fault = Fault::of(Account::InodeQgroupData, held.bytes, text);
         fault.origins = vec![Origin { bytes: held.last, count: 1, stack: held.stack }];
         fault.confidence = Confidence::OneSided;
-        let node =
-            Node { key, stack: held.stack, ..Node::at(bench.fs.id, record.header.tid, record.header.time) };
+        let shown = StackRef { id: record.stack, representative: false };
+        let stack = if record.stack == 0 { held.stack } else { shown };
+        let node = Node { key, stack, ..Node::at(bench.fs.id, record.header.tid, record.header.time) };
         bench.report_on(&node, Some(key), fault);
     }
 

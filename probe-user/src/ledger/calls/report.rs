@@ -15,6 +15,8 @@ pub(super) struct Fault {
     pub kind: FindingKind,
     pub account: Account,
     pub off: i64,
+    /// How much was wrong, where that is not how much the counter is off now.
+    pub amount: Option<u64>,
     pub before: Option<i64>,
     pub origins: Vec<Origin>,
     pub confidence: Confidence,
@@ -30,7 +32,7 @@ impl Fault {
 
     pub(super) const fn new(kind: FindingKind, account: Account, off: i64, text: String) -> Self {
         let confidence = Confidence::Exact;
-        Self { kind, account, off, before: None, origins: Vec::new(), confidence, text }
+        Self { kind, account, off, amount: None, before: None, origins: Vec::new(), confidence, text }
     }
 }
 
@@ -45,7 +47,11 @@ impl Bench<'_> {
 
     /// Files a fault of `key`, or of the filesystem.
     pub(super) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, fault: Fault) {
-        let Fault { kind, account, off, before, origins, confidence, text } = fault;
+        let Fault { kind, account, off, amount, before, mut origins, confidence, text } = fault;
+        if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
+            // Which reservation it was is not known, but who reserved for the inode is.
+            origins = book.origins();
+        }
         self.explain(key, account, off);
         self.desk.defer_call(Violation {
             kind,
@@ -57,7 +63,7 @@ impl Bench<'_> {
                 .and_then(|key| self.fs.inodes.get(&key))
                 .map(|book| book.generation)
                 .filter(|generation| *generation != 0),
-            amount: off.unsigned_abs(),
+            amount: amount.unwrap_or(off.unsigned_abs()),
             balance_before: before,
             time: node.time,
             tid: node.tid,

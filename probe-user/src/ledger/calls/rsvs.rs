@@ -48,7 +48,9 @@ impl Rsvs {
         let at = (node.fs, node.rsv);
         let (before, after) = (&record.before, &record.after);
         let judged = bench.judges && node.entered > bench.since && !node.has(CALL_TREE_TORN);
-        if judged && before.reserved == 0 && before.size == 0 {
+        // A use shows its block_rsv only when it returns, so that it has no figures of before.
+        let adds = node.is(HookId::BlockRsvAdd) || node.is(HookId::BlockRsvRefill);
+        if judged && adds && before.reserved == 0 && before.size == 0 {
             self.set_up_anew(bench, node);
         }
         let all = node.is(HookId::BlockRsvRelease) && node.args[0] == u64::MAX;

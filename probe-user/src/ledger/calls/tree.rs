@@ -16,6 +16,7 @@ use super::{
     failed::Failure,
     handles::{self, Handle},
     operations::{self, Operation},
+    published::Published,
     rsvs::Rsvs,
 };
 
@@ -144,6 +145,7 @@ pub(super) struct Thread {
     pub operations: Vec<Operation>,
     pub data: Vec<Data>,
     pub failure: Option<Failure>,
+    pub published: Option<Published>,
     pub handle: Option<Handle>,
     waiting: Vec<Node>,
     /// Some calls were not kept for want of room.
@@ -179,6 +181,7 @@ impl Thread {
         self.epoch = epoch;
         self.known = false;
         self.data_known = false;
+        self.published = None;
         self.operations.clear();
         self.data.clear();
         self.handle = None;
@@ -189,6 +192,7 @@ impl Thread {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
             && self.failure.is_none()
+            && self.published.is_none()
             && self.handle.is_none()
             && self.operations.iter().all(Operation::is_closed)
     }
@@ -276,6 +280,12 @@ impl Thread {
             // What is wrong inside was reported; the budget stays too wide, which is the safe side.
             _ if said => {}
             _ => self.released_inside(bench, node, children),
+        }
+        if let Some(published) = &mut self.published
+            && node.is(HookId::BlockRsvRelease)
+            && published.is_of(node.fs, node.key)
+        {
+            published.released = published.released.saturating_add(node.ret.max(0));
         }
         if node.parent == 0 && !said {
             self.released(bench, node);

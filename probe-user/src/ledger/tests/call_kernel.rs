@@ -549,8 +549,11 @@ impl Kernel {
             leaked += counters.reserved;
             let (root, ino) = key;
             let moment = MOMENT_DESTROY;
-            self.records
-                .push(InodeState { header, root, ino, counters, moment, ..InodeState::default() }.into());
+            // Taken where something is left.
+            let stack = u64::from(counters.outstanding_extents != 0 || counters.csum_bytes != 0);
+            self.records.push(
+                InodeState { header, root, ino, counters, moment, stack, ..InodeState::default() }.into(),
+            );
         }
         let header = self.header(FS, 0);
         let mut levels = Levels { header, why: LEVELS_UNMOUNT, ..Levels::default() };

@@ -1,6 +1,9 @@
 //! Rules of calls one by one, and every trap of a correct kernel that they could fall into.
 use probe_common::{
-    call::{CALL_INODE, CALL_NODATASUM, CALL_RETURNED, CALL_RSV, CALL_SPECIAL_INODE, CALL_TREE_TORN, Call},
+    call::{
+        CALL_INODE, CALL_NODATASUM, CALL_RETURNED, CALL_RSV, CALL_SPECIAL_INODE, CALL_TREE_TORN,
+        CALL_UNFRAMED, Call,
+    },
     claim::RsvType,
     hook::HookId,
     inode::Counters,
@@ -408,6 +411,104 @@ fn an_operation_across_a_loss_is_forgotten() {
     calls.release_extents(257, LEN);
     calls.stream.destroy(257);
     calls.silent();
+}
+
+/// The 2012 bug: `raced` says whether a release ran while the counters were visible, `released` what the failing side freed.
+fn published(raced: bool, released: u64) -> Calls {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    let change = |calls: &mut Calls, bytes: i64| {
+        calls.returned(HookId::CalculateInodeRsv, 257, [0; 4], 0, |call| {
+            (call.flags, call.csum_bytes) = (CALL_INODE | CALL_UNFRAMED, bytes);
+        });
+    };
+    change(&mut calls, LEN as i64);
+    if raced {
+        calls.stream.by(101);
+        let inner = |calls: &mut Calls, serial| {
+            let shed = |calls: &mut Calls, serial| calls.shed(257, serial);
+            calls.around(HookId::ReleaseMetadata, 257, [LEN, 0, 0, 0], shed, |call| {
+                (call.parent, call.csum_bytes) = (serial, -(LEN as i64));
+            });
+        };
+        calls.around(HookId::RemoveOrderedExtent, 257, [0, LEN, LEN, 0], inner, |call| call.extents = -1);
+        calls.stream.by(100);
+    }
+    change(&mut calls, -(LEN as i64));
+    if released > 0 {
+        calls.call(HookId::BlockRsvRelease, 257, [released, 0, 0, 0], |call| {
+            (call.ret, call.rsv_type) = (released as i64, RsvType::Delalloc as u32);
+            call.flags |= CALL_RSV;
+        });
+    }
+    calls.free(257, LEN);
+    calls
+}
+
+#[test]
+fn published_and_undone_is_judged_by_who_raced() {
+    let extents = "inode.outstanding_extents";
+    // Nobody raced: undoing the counters is all that there is to do, but publishing was wrong.
+    let mut calls = published(false, 0);
+    calls.stream.destroy(257);
+    calls.one("publish-before-reserve", extents, 1);
+    let mut calls = published(false, I);
+    calls.stream.destroy(257);
+    calls.one("error-path-over-release", "inode.meta_rsv", I);
+    // A release left its bytes: the failing side must free them.
+    let mut calls = published(true, I);
+    calls.stream.destroy(257);
+    calls.one("publish-before-reserve", extents, 1);
+    let mut calls = published(true, 0);
+    calls.stream.destroy_with(257, Counters { reserved: I, ..Counters::default() });
+    calls.stream.unmount_with(|levels| levels.space[1].may_use = I);
+    let finding = calls.one("error-path-leak", "inode.meta_rsv", I);
+    assert!(finding.explanation.contains("1 release on the inode ran in between"), "{}", finding.explanation);
+    let failed = run(&calls.stream.records).summary(0).failed;
+    assert_eq!((failed.total, failed.raced, failed.balanced), (1, 1, 0));
+}
+
+#[test]
+fn counters_of_an_inode_that_is_not_followed_say_nothing() {
+    let mut calls = Calls::new();
+    for bytes in [LEN as i64, -(LEN as i64)] {
+        calls.returned(HookId::CalculateInodeRsv, 300, [0; 4], 0, |call| {
+            (call.flags, call.csum_bytes) = (CALL_INODE | CALL_UNFRAMED, bytes);
+        });
+    }
+    calls.silent();
+}
+
+/// A dirty range of a file is cut off; `frees` times its data is freed.
+fn cut_off(frees: u32) -> Calls {
+    let mut calls = Calls::new();
+    let inside = |calls: &mut Calls, serial| {
+        let shed = |calls: &mut Calls, serial| calls.shed(257, serial);
+        calls.around(HookId::ReleaseMetadata, 257, [LEN, 1, 0, 0], shed, |call| {
+            (call.parent, call.csum_bytes) = (serial, -(LEN as i64));
+        });
+        for _ in 0..frees {
+            // 6.1 and 6.12 do not name the inode.
+            calls.call(HookId::FreeReservedDataSpaceNoquota, 0, [LEN, 0, 0, 0], |call| {
+                (call.parent, call.data) = (serial, -(LEN as i64));
+            });
+        }
+    };
+    let bits = 1 << 5 | 1 << 9 | 1 << 13;
+    calls.around(HookId::ClearDelallocExtent, 257, [0, LEN - 1, bits, 0], inside, |call| call.extents = -1);
+    calls
+}
+
+#[test]
+fn data_of_a_range_that_is_cut_off_is_freed_once() {
+    cut_off(1).silent();
+    // A range without a reservation of its own has nothing to free.
+    cut_off(0).silent();
+    let mut calls = cut_off(0);
+    calls.stream.unmount_with(|levels| levels.space[0].may_use = LEN);
+    let finding = calls.one("leak", "space.data.bytes_may_use", LEN);
+    assert_eq!((finding.ino, finding.stack.id != 0), (Some(257), true));
+    assert_eq!(cut_off(2).one("over-release", "space.data.bytes_may_use", LEN).ino, Some(257));
 }
 
 /// Positions of judged calls of a hook.

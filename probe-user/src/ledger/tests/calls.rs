@@ -115,7 +115,7 @@ proptest! {
         let finding = &ledger.findings()[0];
         let amount = match fault {
             Fault::FailedKeeps => 2 * I + M,
-            Fault::Published(undone) => u64::from(!undone),
+            Fault::Published(_) => 1,
             Fault::SkipInside(HookId::TransReleaseMetadata | HookId::EndTransaction, _) => 2 * I,
             Fault::SkipInside(_, HookId::FreeReservedDataSpace) | Fault::DoubleInside(_, HookId::FreeReservedDataSpace) => finding.amount,
             _ => amount,
