@@ -276,6 +276,10 @@ impl Player {
                 let way = step.saturating_mul(by.unsigned_abs());
                 let now = self.now().max(self.started());
                 if by >= 0 {
+                    // Out of a silence that is longer than the jump, too.
+                    if self.goal.is_none() {
+                        self.step();
+                    }
                     self.go(Goal::Time(now.saturating_add(way)));
                 } else {
                     let to = now.saturating_sub(way);
@@ -311,6 +315,14 @@ impl Player {
     pub fn look_into(&mut self, id: Option<InodeId>) {
         self.focus = id;
         self.scene.look_into(id);
+    }
+
+    /// Waits until the length is known: a picture shows it or not.
+    #[cfg(test)]
+    pub fn wait_for_length(&self) {
+        while self.totals.get().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Percent of the way to the goal.

@@ -10,7 +10,7 @@ mod word;
 
 use std::{borrow::Cow, fmt};
 
-pub use parse::{FilterError, parse};
+pub use parse::{FilterError, parse, parse_typed};
 pub use word::Word;
 
 /// How a word is compared.

@@ -39,6 +39,20 @@ pub fn parse(typed: &str) -> Result<Filter, FilterError> {
     Ok(Filter { terms })
 }
 
+/// Reads a filter that is being typed: what stands there so far, without a last word that makes no sense yet or that may
+/// become the name of something, so that the list does not flicker under every key.
+#[must_use]
+pub fn parse_typed(typed: &str) -> (Filter, Option<FilterError>) {
+    let last = typed.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let before = || parse(typed.get(..last).unwrap_or_default()).unwrap_or_default();
+    let word = typed.get(last..).unwrap_or_default();
+    match parse(typed) {
+        Err(error) => (before(), Some(error)),
+        Ok(_) if !word.is_empty() && Word::begins_with(word) => (before(), None),
+        Ok(filter) => (filter, None),
+    }
+}
+
 /// A piece between spaces, and which of its characters were quoted.
 struct Piece {
     text: String,

@@ -121,4 +121,10 @@ impl Word {
         let name = name.to_ascii_lowercase();
         ALL.iter().find(|entry| entry.1.contains(&name.as_str())).map(|entry| entry.0)
     }
+
+    /// Whether the name of a word begins so.
+    pub(super) fn begins_with(typed: &str) -> bool {
+        let typed = typed.to_ascii_lowercase();
+        ALL.iter().any(|entry| entry.1.iter().any(|name| name.starts_with(&typed)))
+    }
 }

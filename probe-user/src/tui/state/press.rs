@@ -3,6 +3,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, Mo
 
 use super::{
     super::{
+        filter::Filter,
         keys::{self, Action},
         table, view,
     },
@@ -27,14 +28,10 @@ impl App {
         let Some(prompt) = &mut self.prompt else { return Vec::new() };
         match (action, event.code) {
             (Some(Action::Accept), _) => {
-                // What makes no sense is not kept; what was in force is.
-                self.filter_text = if prompt.error.is_none() {
-                    prompt.text.trim().to_owned()
-                } else {
-                    self.filter.to_string()
-                };
+                let kept = prompt.keep();
                 self.prompt = None;
-                return Vec::new();
+                self.filter_text = kept.0;
+                return self.set_filter(kept.1);
             }
             (Some(Action::Cancel), _) => {
                 (self.filter_text, self.filter) = std::mem::take(&mut prompt.before);
@@ -50,14 +47,18 @@ impl App {
             }
             _ => return Vec::new(),
         }
-        if let Some(filter) = prompt.read()
-            && filter != self.filter
-        {
-            self.filter = filter;
-            self.settle();
-            return vec![Effect::Wish];
+        let filter = prompt.read();
+        self.set_filter(filter)
+    }
+
+    /// Another filter is in force.
+    fn set_filter(&mut self, filter: Filter) -> Vec<Effect> {
+        if filter == self.filter {
+            return Vec::new();
         }
-        Vec::new()
+        self.filter = filter;
+        self.settle();
+        vec![Effect::Wish]
     }
 
     /// The mouse did something.
@@ -207,9 +208,7 @@ impl App {
             Page::Pools if self.pool_chart => self.pool_chart = false,
             Page::Inodes | Page::Findings if !self.filter_text.is_empty() => {
                 self.filter_text.clear();
-                self.filter = super::Filter::default();
-                self.settle();
-                return vec![Effect::Wish];
+                return self.set_filter(Filter::default());
             }
             _ => {}
         }

@@ -67,16 +67,21 @@ impl Prompt {
         self.text[..self.cursor].char_indices().next_back().map_or(0, |(at, _)| at)
     }
 
-    /// The filter that stands there, if it makes sense.
-    pub fn read(&mut self) -> Option<Filter> {
+    /// The filter that stands there so far.
+    pub fn read(&mut self) -> Filter {
+        let (filter, error) = filter::parse_typed(&self.text);
+        self.error = error;
+        filter
+    }
+
+    /// The filter as it is kept: all of it, or what of it makes sense.
+    #[must_use]
+    pub fn keep(&self) -> (String, Filter) {
         match filter::parse(&self.text) {
-            Ok(filter) => {
-                self.error = None;
-                Some(filter)
-            }
-            Err(error) => {
-                self.error = Some(error);
-                None
+            Ok(filter) => (self.text.trim().to_owned(), filter),
+            Err(_) => {
+                let filter = filter::parse_typed(&self.text).0;
+                (filter.to_string(), filter)
             }
         }
     }

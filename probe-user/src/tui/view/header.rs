@@ -9,28 +9,35 @@ use super::{
     },
     Piece, put,
 };
-use crate::{ledger::summary::Verdict, report::format};
+use crate::{
+    ledger::summary::Verdict,
+    report::{
+        escape::{escape, width},
+        format,
+    },
+};
 
-/// What the session is, what it has seen, and above all what it has not seen.
+/// What the session is, what it has seen, and above all what it has not seen. Where room is scarce, the end gives way
+/// piece by piece.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     let mut pieces: Vec<Piece> = vec![("btrfs-probe ".to_owned(), Role::Strong)];
     if let Some(picture) = &app.picture {
         pieces.extend(state(app, picture));
-        pieces.push((" ".to_owned(), Role::Text));
         pieces.extend(losses(picture, usize::from(area.width)));
-        pieces.push((
-            format!(
-                "  {}  {} rec  {}/s",
-                picture.session.tier,
-                format::count(picture.records),
-                format::count(picture.record_rate)
-            ),
-            Role::Text,
-        ));
-        if area.width >= 100 {
-            let inodes = format!("  {}", format::counted(picture.inodes.known, "inode"));
-            pieces.push((inodes, Role::Text));
-            pieces.push((format!("  {}", picture.session.release), Role::Faint));
+        let more = [
+            (format!("  {}", picture.session.tier), Role::Text),
+            (format!("  {}/s", format::counted(picture.record_rate, "record")), Role::Text),
+            (format!("  {}", format::counted(picture.inodes.known, "inode")), Role::Text),
+            (format!("  {}", format::counted(picture.records, "record")), Role::Faint),
+            (format!("  {}", escape(&picture.session.release)), Role::Faint),
+        ];
+        let mut used: usize = pieces.iter().map(|(text, _)| width(text)).sum();
+        for piece in more {
+            used += width(&piece.0);
+            if used > usize::from(area.width) {
+                break;
+            }
+            pieces.push(piece);
         }
     }
     put(buffer, area.x, area.y, area.width, &pieces, app.look);
@@ -58,13 +65,13 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
 fn losses(picture: &Picture, width: usize) -> Vec<Piece> {
     let mut lost: Vec<_> = picture.lost().collect();
     if lost.is_empty() {
-        return vec![(" lost 0".to_owned(), Role::Good)];
+        return vec![("  lost 0".to_owned(), Role::Good)];
     }
     // What can be wrong because of it comes first, in case the line ends early.
     lost.sort_by_key(|(class, count)| (!class.touches_books(), std::cmp::Reverse(*count)));
     let most = if width >= 120 { usize::MAX } else { 2 };
     let mut pieces =
-        vec![(" LOST".to_owned(), if lost[0].0.touches_books() { Role::Bad } else { Role::Warn })];
+        vec![("  LOST".to_owned(), if lost[0].0.touches_books() { Role::Bad } else { Role::Warn })];
     for (class, count) in lost.iter().take(most) {
         let role = if class.touches_books() { Role::Bad } else { Role::Warn };
         pieces.push((format!(" {} {}", class.name(), format::count(*count)), role));
@@ -141,5 +148,5 @@ fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String
             text.push_str(&format!("  {}{}", full.repeat(done), empty.repeat(bar - done)));
         }
     }
-    crate::report::escape::escape(&text)
+    escape(&text)
 }

@@ -13,7 +13,7 @@ use super::{
     put,
 };
 use crate::report::{
-    escape::{escape, keep_end},
+    escape::{escape, keep_end, width},
     format,
 };
 
@@ -94,7 +94,7 @@ pub fn columns() -> [Column<InodeRow>; 16] {
         column("IDLE", (5, 6), 12, true, |row, _| idle(row), by!(Idle)),
         column("GEN", (6, 8), 13, true, |row, _| known(row.generation), by!(Generation)),
         column("TASK", (10, 22), 2, false, task, by!(Task)),
-        column("PATH", (12, 120), 1, false, path, by!(Path)),
+        column("PATH", (28, 120), 1, false, path, by!(Path)),
     ]
 }
 
@@ -103,6 +103,7 @@ fn held(row: &InodeRow) -> Cell {
     match (row.meta_rsv, row.exact) {
         (0, true) => Cell::new(text, Role::Faint),
         (_, true) => Cell::new(text, Role::Strong),
+        (0, false) => Cell::new("~0", Role::Faint),
         // The opening is not known: this is the kernel's figure as last seen.
         (_, false) => Cell::new(format!("~{text}"), Role::Text),
     }
@@ -146,14 +147,17 @@ fn cut(text: &str, room: &CellRoom) -> Cell {
     Cell::text(keep_end(&escape(text), room.width))
 }
 
-fn task(row: &InodeRow, _: &CellRoom) -> Cell {
+fn task(row: &InodeRow, room: &CellRoom) -> Cell {
     if row.tid == 0 {
         return Cell::new("-", Role::Faint);
     }
     if row.comm.is_empty() {
         return Cell::text(format!("tid {}", row.tid));
     }
-    Cell(vec![(escape(&row.comm), Role::Text), (format!(" {}", row.tid), Role::Faint)])
+    let (comm, tid) = (escape(&row.comm), format!(" {}", row.tid));
+    // Half a number is worse than none.
+    let tid = if width(&comm) + tid.len() <= room.width { tid } else { String::new() };
+    Cell(vec![(comm, Role::Text), (tid, Role::Faint)])
 }
 
 fn path(row: &InodeRow, room: &CellRoom) -> Cell {

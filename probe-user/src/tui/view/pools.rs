@@ -277,11 +277,11 @@ fn tickets(buffer: &mut Buffer, area: Rect, fs: &FsView, look: Look) {
         return;
     }
     let text = format!(
-        "tickets: {} granted, {} failed; {} refused at once; {} begun, all failed {} times",
+        "tickets: {} granted, {} failed; {} refused; {} flushed; all failed {} times",
         format::count(fs.tickets.0),
         format::count(fs.tickets.1),
         format::count(fs.enospc),
-        format::counted(fs.flushes.0, "flush").replace("flushs", "flushes"),
+        format::count(fs.flushes.0),
         format::count(fs.flushes.1)
     );
     title(buffer, area.x, area.y, area.width, &text, look);

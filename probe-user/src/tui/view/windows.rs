@@ -68,11 +68,11 @@ pub fn columns() -> [Column<WindowView>; 7] {
 }
 
 fn name(row: &WindowView, room: &CellRoom) -> Cell {
-    let kind = if row.test { "" } else { "command " };
-    Cell(vec![
-        (kind.to_owned(), Role::Faint),
-        (keep_end(&escape(&row.name), room.width.saturating_sub(kind.len())), Role::Text),
-    ])
+    // The name of a test is all of it; of a command the begin says most.
+    if row.test {
+        return Cell::text(keep_end(&escape(&row.name), room.width));
+    }
+    Cell(vec![("command ".to_owned(), Role::Faint), (escape(&row.name), Role::Text)])
 }
 
 fn state(row: &WindowView) -> Cell {

@@ -28,9 +28,9 @@ use super::picture::InodeId;
 use crate::{capture::record::Record, ledger::Ledger};
 
 /// Time between two samples of the histories.
-pub const SAMPLE_NS: u64 = 500_000_000;
+pub const SAMPLE_NS: u64 = 250_000_000;
 /// Samples that are kept.
-pub const SAMPLES: usize = 360;
+pub const SAMPLES: usize = 480;
 /// Filesystems whose tickets and histories are kept; the oldest give way.
 const MAX_FILESYSTEMS: usize = 256;
 

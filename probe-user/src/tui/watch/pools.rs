@@ -81,8 +81,8 @@ pub fn rows(fs: &FsSummary, inodes: Option<u64>) -> Vec<PoolRow> {
         .map(|chain| {
             let kind = match chain.account {
                 Account::InodeQgroupData => "data",
-                Account::RootQgroupMetaPertrans => "meta_pertrans",
-                _ => "meta_prealloc",
+                Account::RootQgroupMetaPertrans => "pertrans",
+                _ => "prealloc",
             };
             let name = format!("qgroup {} {kind}", format::qgroup(chain.object_flags));
             reserve(PoolKey::Qgroup(kind, chain.object_flags), name, chain.value, chain.peak)

@@ -1,1 +1,0 @@
-//! The screen on recorded streams.
