@@ -215,7 +215,7 @@ impl Scene {
             };
             OriginView { bytes: origin.bytes, count: origin.count, stack, source }
         });
-        let (histories, span_ns) = focus.histories(self.ledger.span().1, CHART);
+        let (histories, span_ns) = focus.histories(CHART, &self.ledger);
         Some(InodeDetail {
             row: walk::row(&self.ledger, &self.watch, names, id),
             id,

@@ -48,7 +48,9 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
         None => ("looking".to_owned(), Role::Faint),
         // A session that goes on has nothing that is final.
         Some(Verdict::Clean) => ("clean so far".to_owned(), Role::Good),
-        Some(Verdict::Findings) => (format::counted(picture.findings.len() as u64, "FINDING"), Role::Bad),
+        Some(Verdict::Findings) => {
+            (format::counted(picture.findings.len() as u64, "FINDING").replace("Gs", "GS"), Role::Bad)
+        }
         Some(Verdict::Inconclusive) => ("inconclusive".to_owned(), Role::Warn),
     };
     let mode = if app.replay {
@@ -138,7 +140,7 @@ fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String
     };
     let mut text = format!("{state}{of}");
     let last = replay.last.as_ref().map(|line| format!("  #{} {}", replay.applied, line.text));
-    if let Some(last) = last {
+    if let Some(last) = last.filter(|last| text.len() + last.len().min(16) < room) {
         text.push_str(&last);
     } else if let Some(length) = replay.length_ns.filter(|length| *length > 0) {
         let bar = room.saturating_sub(text.chars().count() + 3).min(40);

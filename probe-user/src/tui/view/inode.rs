@@ -93,19 +93,20 @@ fn facts(detail: &InodeDetail) -> Vec<Vec<Piece>> {
             Vec::new(),
         ];
     };
-    let known = if row.exact { "by the books" } else { "by the kernel's last figure (opening not known)" };
-    let first = vec![
+    let known =
+        if row.exact { " by the books" } else { " by the kernel's last figure: the opening is not known" };
+    let held = vec![
         (format!("holds {}", format::amount(row.meta_rsv, "bytes")), Role::Strong),
-        (
-            format!(
-                " {known}; reserved {} in {}",
-                big(row.reserved_total),
-                format::counted(row.reservations.into(), "reservation")
-            ),
-            Role::Text,
-        ),
+        (known.to_owned(), Role::Text),
     ];
-    vec![first, vec![(counters(row), Role::Text), (task(row), Role::Text)]]
+    let reserved = format!(
+        "reserved {} in {}, {}/s lately{}",
+        big(row.reserved_total),
+        format::counted(row.reservations.into(), "reservation"),
+        short(row.rate),
+        task(row)
+    );
+    vec![held, vec![(counters(row), Role::Text)], vec![(reserved, Role::Text)]]
 }
 
 fn big(value: u64) -> String {

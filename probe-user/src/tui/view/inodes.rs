@@ -173,19 +173,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let view = &picture.inodes;
     let rows = app.inode_rows();
     let filtered = !app.filter_text.is_empty() || app.prompt.is_some();
-    let sum = format!(
-        "{} {}{}, {} held",
-        format::counted(view.known, "inode"),
-        if picture.filesystems.len() == 1 { "" } else { "of all filesystems" },
-        if filtered {
-            format!("; {} match `{}`", format::count(view.matched), app.filter)
-        } else {
-            String::new()
-        },
-        format::bytes(view.bytes, "iB"),
-    );
-    let pieces = [(escape(&sum.replace(" ,", ",").replace(" ;", ";")), Role::Faint)];
-    put(buffer, area.x, area.y, area.width, &pieces, app.look);
+    let typed = app.prompt.as_ref().map_or(app.filter_text.as_str(), |prompt| prompt.text.as_str());
+    let whole = if filtered && !typed.is_empty() {
+        format!("{} of {} match {}", format::count(view.matched), format::counted(view.known, "inode"), typed.trim())
+    } else {
+        format::counted(view.known, "inode")
+    };
+    let sum = format!("{} held by {whole}", format::bytes(view.bytes, "iB"));
+    put(buffer, area.x, area.y, area.width, &[(escape(&sum), Role::Faint)], app.look);
     let list = Rect { y: area.y + 1, height: area.height - 2, ..area };
     if rows.is_empty() {
         let text = if filtered {

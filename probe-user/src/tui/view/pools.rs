@@ -110,8 +110,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     head(buffer, Rect { height: 2, ..area }, app, fs, picture.filesystems.len(), picture.now_ns);
     let rows: Vec<&PoolRow> = fs.pools.iter().collect();
     let below = Rect { y: area.y + 2, height: area.height - 2, ..area };
-    // The list takes what it needs, but leaves a third to what explains it.
-    let high = (rows.len() as u16 + 1).min(below.height * 2 / 3);
+    // The list takes what it needs, but leaves room to what explains it.
+    let high =
+        (rows.len() as u16 + 1).min((below.height * 3 / 5).max(11)).min(below.height.saturating_sub(6));
     let list = Rect { height: high, ..below };
     table::draw(buffer, list, &rows, &columns(), &app.pools, app.look, hits);
     let rest = Rect { y: list.bottom(), height: below.height - high, ..below };

@@ -47,7 +47,20 @@ impl Focus {
             .into_iter()
             .enumerate()
             .map(|(at, held)| (now.saturating_sub((count - at as u64) * super::SAMPLE_NS), [held, 0, 0, 0]));
-        Self { id, lines: lines.collect(), points: points.collect() }
+        let mut focus = Self { id, lines: lines.collect(), points: points.collect() };
+        if let Some(values) = focus.current(ledger) {
+            focus.points.push((now, values));
+        }
+        focus
+    }
+
+    /// The accounts as they are.
+    fn current(&self, ledger: &Ledger) -> Option<[u64; 4]> {
+        let book = ledger.inode(self.id.fs, self.id.root, self.id.ino)?;
+        let counters = book.counters.unwrap_or_default();
+        let held = u64::try_from(book.meta_rsv).unwrap_or(0);
+        let extents = u64::from(counters.outstanding_extents);
+        Some([held, counters.delalloc_bytes, counters.csum_bytes, extents])
     }
 
     /// A record of the stream; most are of other inodes.
@@ -87,8 +100,9 @@ impl Focus {
 
     /// The accounts at `count` moments alike far apart, the last of them now; and the time they span.
     #[must_use]
-    pub fn histories(&self, now: u64, count: usize) -> ([Vec<u64>; 4], u64) {
+    pub fn histories(&self, count: usize, ledger: &Ledger) -> ([Vec<u64>; 4], u64) {
         let Some((first, _)) = self.points.first() else { return (Default::default(), 0) };
+        let now = ledger.span().1;
         let span = now.saturating_sub(*first).max(1);
         let mut histories: [Vec<u64>; 4] = Default::default();
         let mut at = 0;
@@ -102,8 +116,8 @@ impl Focus {
                 most = std::array::from_fn(|of| most[of].max(values[of]));
                 at += 1;
             }
-            // The last moment is what it is now.
-            let shown = if slot == count as u64 { last } else { most };
+            // The last moment is what it is now; an inode without a book holds nothing.
+            let shown = if slot == count as u64 { self.current(ledger).unwrap_or_default() } else { most };
             for (history, value) in histories.iter_mut().zip(shown) {
                 history.push(value);
             }

@@ -23,9 +23,18 @@ fn no_size_breaks_any_page() {
     stage.step(25_000);
     for keys in ["1", "\n", "2", "\n", "3", "4", "5", "?", "?1/path~"] {
         stage.keys(keys);
-        for (width, height) in
-            [(1, 1), (59, 14), (60, 15), (61, 16), (77, 15), (100, 20), (149, 30), (150, 31), (333, 90), (60, 200)]
-        {
+        for (width, height) in [
+            (1, 1),
+            (59, 14),
+            (60, 15),
+            (61, 16),
+            (77, 15),
+            (100, 20),
+            (149, 30),
+            (150, 31),
+            (333, 90),
+            (60, 200),
+        ] {
             let screen = stage.screen(width, height);
             assert_eq!(screen.lines().count(), usize::from(height));
             for line in screen.lines() {

@@ -25,7 +25,7 @@ fn middle() -> Stage {
 fn inodes() {
     let mut stage = middle();
     snapshots("inodes", &mut stage);
-    stage.keys("/delalloc>0 shared");
+    stage.keys("/delalloc>50k subvol=257");
     snapshots("inodes_filter", &mut stage);
     stage.keys(" path>");
     assert_snapshot!("inodes_filter_wrong", stage.screen(80, 24));
