@@ -29,7 +29,8 @@ use exit::ExitStatus;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
-`run` and `record` pass on the status of COMMAND when they have nothing to add.";
+`run` and `record` pass on the status of COMMAND when they have nothing to add; `top` gives
+no verdict and ends with 3 or 0.";
 
 /// Follows every btrfs space reservation from reserve to free on a live kernel
 ///

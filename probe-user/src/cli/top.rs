@@ -43,9 +43,9 @@ pub(super) struct Args {
 }
 
 fn refresh(typed: &str) -> Result<Duration, String> {
-    let time = parse::duration(typed)?;
     let range = Duration::from_millis(100)..=Duration::from_secs(3600);
-    if range.contains(&time) { Ok(time) } else { Err("choose a time from 100ms to 1h".to_owned()) }
+    let time = parse::duration(typed).ok().filter(|time| range.contains(time));
+    time.ok_or_else(|| "choose a time from 100ms to 1h, for example 500ms or 2s".to_owned())
 }
 
 impl Args {

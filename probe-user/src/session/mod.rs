@@ -15,7 +15,7 @@ mod replay;
 mod top;
 
 pub use doctor::doctor;
-pub use top::{LogSink, top};
+pub use top::{LogSink, Screen, top};
 
 use crate::cli::{
     exit::ExitStatus,

@@ -9,6 +9,7 @@
 )]
 pub mod load;
 pub mod probe;
+pub mod tmux;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -148,7 +148,7 @@ impl Loop<'_> {
                 // A thread that is gone is found out by its pictures.
                 Effect::Wish => drop(self.commands.send(Command::Wish(self.app.wish()))),
                 Effect::Replay(order) => drop(self.commands.send(Command::Replay(order))),
-                Effect::Redraw => self.screen.terminal.clear().context("cannot draw on the terminal")?,
+                Effect::Redraw => self.screen.redraw()?,
                 Effect::Suspend => self.suspend()?,
                 Effect::Quit => return Ok(true),
             }

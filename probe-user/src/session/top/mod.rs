@@ -19,8 +19,8 @@ use std::{io::Write as _, path::Path, sync::mpsc::channel, time::Duration};
 use anyhow::{anyhow, bail};
 use tokio::sync::watch;
 
-pub use self::messages::LogSink;
-use self::{events::Ended, player::Player, screen::Screen};
+use self::{events::Ended, player::Player};
+pub use self::{messages::LogSink, screen::Screen};
 use super::{bring_up, live::spawn};
 use crate::{
     capture::file::RecordingReader,

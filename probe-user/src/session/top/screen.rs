@@ -18,6 +18,7 @@ use ratatui::{
         style::{Print, ResetColor},
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
+    layout::{Position, Rect},
 };
 
 /// Clicks and the wheel, with coordinates of any size; not every movement, which would come by the hundred.
@@ -88,7 +89,19 @@ impl Screen {
     /// It refuses.
     pub fn resume(&mut self) -> anyhow::Result<()> {
         take_over().context("cannot take the terminal over again")?;
-        self.terminal.clear().context("cannot draw on the terminal")
+        self.redraw()
+    }
+
+    /// Forgets what is on the terminal: the next drawing draws all of it.
+    ///
+    /// Not `Terminal::clear`, which asks the terminal where the cursor is: the answer would go to the thread that reads
+    /// the keys.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn redraw(&mut self) -> anyhow::Result<()> {
+        let size = self.terminal.size().context("cannot tell the size of the terminal")?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size))).context("cannot draw on the terminal")
     }
 }
 

@@ -175,7 +175,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let filtered = !app.filter_text.is_empty() || app.prompt.is_some();
     let typed = app.prompt.as_ref().map_or(app.filter_text.as_str(), |prompt| prompt.text.as_str());
     let whole = if filtered && !typed.is_empty() {
-        format!("{} of {} match {}", format::count(view.matched), format::counted(view.known, "inode"), typed.trim())
+        format!(
+            "{} of {} match {}",
+            format::count(view.matched),
+            format::counted(view.known, "inode"),
+            typed.trim()
+        )
     } else {
         format::counted(view.known, "inode")
     };
