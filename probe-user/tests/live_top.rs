@@ -176,7 +176,7 @@ fn a_recording_is_played_stopped_and_stepped_through() {
     tmux.command(&recorded_top());
     // At its own pace to its end, and back to where something is held.
     tmux.wait_for("end 1.8 of 1.8 s");
-    tmux.type_text("[[[[[[[[");
+    tmux.type_text(" [[[[[[[[");
     tmux.wait_for("META_RSV");
     tmux.type_text("0");
     tmux.type_text("...");

@@ -252,7 +252,9 @@ impl Player {
             }
             ReplayOrder::Step(by) => {
                 self.paused = true;
-                self.go_to_record(self.applied.saturating_add_signed(by))?;
+                // Keys that are pressed on the way add up.
+                let from = if let Some(Goal::Record(goal)) = self.goal { goal } else { self.applied };
+                self.go_to_record(from.saturating_add_signed(by))?;
             }
             ReplayOrder::Speed(faster) => {
                 let speed = self.speed + if faster { 1 } else { -1 };
@@ -274,7 +276,8 @@ impl Player {
             ReplayOrder::Jump(by) => {
                 let step = self.length().map_or(BLIND_JUMP, |length| (length / 20).max(1));
                 let way = step.saturating_mul(by.unsigned_abs());
-                let now = self.now().max(self.started());
+                let now = if let Some(Goal::Time(goal)) = self.goal { goal } else { self.now() };
+                let now = now.max(self.started());
                 if by >= 0 {
                     // Out of a silence that is longer than the jump, too.
                     if self.goal.is_none() {
