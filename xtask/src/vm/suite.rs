@@ -38,7 +38,7 @@ const ENTRIES: &[Entry] = &[
     Entry { test: "live_filesystems", releases: EVERY, fault: false, seconds: 900 },
     Entry { test: "live_load", releases: EVERY, fault: false, seconds: 800 },
     Entry { test: "live_record", releases: EVERY, fault: false, seconds: 500 },
-    Entry { test: "live_rights", releases: EVERY, fault: false, seconds: 700 },
+    Entry { test: "live_rights", releases: EVERY, fault: false, seconds: 300 },
     Entry { test: "live_run", releases: EVERY, fault: false, seconds: 500 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, fault: false, seconds: 700 },

@@ -195,7 +195,8 @@ impl Calls {
     pub(super) fn claim(&mut self, desk: &mut Desk, fs: &mut Fs, record: &Claim) {
         let start = record.claim == ClaimType::Transaction as u32
             && record.flags & CLAIM_RESERVE != 0
-            && record.payer != RsvType::Temp as u32;
+            && record.payer != RsvType::Temp as u32
+            && record.handle == 0;
         if !start || !self.active || self.epoch != desk.loss.epoch() {
             return;
         }

@@ -130,7 +130,7 @@ impl Node {
         ]
         .into_iter()
         .any(|hook| self.is(hook))
-            || rsv && matches!(self.rsv_type, RsvType::Delalloc | RsvType::Trans)
+            || rsv && matches!(self.rsv_type, RsvType::Delalloc | RsvType::Trans | RsvType::Temp)
     }
 }
 
