@@ -106,7 +106,7 @@ impl Ledger {
     /// The verdict so far and why. Walks all inodes if it is clean.
     #[must_use]
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
-        verdict(&self.setup, &self.desk, &self.filesystems)
+        verdict(&self.setup, &self.desk, &self.filesystems, &self.calls)
     }
 
     /// Failed reservations so far.
