@@ -9,4 +9,5 @@ pub mod ledger;
 pub mod report;
 pub mod session;
 pub mod symbols;
+pub mod tui;
 pub mod workload;

@@ -139,12 +139,14 @@ fn a_filesystem_mounted_while_the_hooks_go_on_is_not_taken_for_born() {
     for _ in 0..2 {
         let mut session = probe::start(&["watch", "--fs", &uuid, "--ring-size", RING]);
         let begun = Instant::now();
-        // Long enough for the hooks of an unoptimised program.
-        while begun.elapsed() < Duration::from_secs(4) {
+        while !session.said("attached,") {
+            assert!(begun.elapsed() < support::deadline(90), "the hooks never went on");
             work();
         }
-        session.wait_for("attached,");
-        work();
+        // So many are seen whole.
+        for _ in 0..4 {
+            work();
+        }
         let done = session.interrupt();
         assert_clean(&done);
         assert!(lives(done.report(), &uuid).len() > 3, "{:?}", done.report);

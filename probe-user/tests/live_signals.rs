@@ -37,7 +37,7 @@ fn a_signal_reaches_the_command() {
     session.wait_for("ready");
     session.signal(Signal::SIGTERM);
     let done = session.finish();
-    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(begun.elapsed() < support::deadline(30));
     assert_silent(done.report());
     assert_eq!(done.code, 143, "{}", done.stderr);
 }
@@ -70,7 +70,7 @@ fn wait_until_gone(ids: &BTreeSet<u32>, loaded: impl Fn() -> BTreeSet<u32>) {
         if left.is_empty() {
             return;
         }
-        assert!(start.elapsed() < Duration::from_secs(20), "still loaded: {left:?}");
+        assert!(start.elapsed() < support::deadline(20), "still loaded: {left:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -103,7 +103,7 @@ fn a_demo_that_is_interrupted_cleans_up_and_reports() {
     let pid = session.pid();
     let begun = Instant::now();
     let done = session.interrupt();
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < support::deadline(20));
     assert_eq!(support::leftovers(pid), Vec::<String>::new());
     assert!(done.stderr.contains("interrupted"), "{}", done.stderr);
     assert_silent(done.report());

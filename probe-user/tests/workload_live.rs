@@ -259,7 +259,7 @@ fn the_mix_stops_when_told() {
         stop.store(true, Ordering::Relaxed);
         assert!(running.join().unwrap().total() > 0);
     });
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < support::deadline(15), "{:?}", start.elapsed());
     fs.close().unwrap();
     assert_nothing_left();
 }
@@ -340,7 +340,7 @@ fn start_load() -> (Child, BufReader<ChildStdout>) {
     stdout.read_line(&mut line).unwrap();
     let start = Instant::now();
     while !support::leftovers(child.id()).iter().any(|left| left.starts_with("mount")) {
-        assert!(start.elapsed() < Duration::from_secs(20), "nothing was mounted after `{line}`");
+        assert!(start.elapsed() < support::deadline(20), "nothing was mounted after `{line}`");
         sleep(Duration::from_millis(10));
     }
     sleep(Duration::from_millis(700));

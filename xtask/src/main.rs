@@ -11,6 +11,7 @@ mod proc;
 mod setup;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -21,7 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::{build::Profile, test::Step, workspace::Workspace};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Set-up, build, demo, test and bench of btrfs-probe")]
+#[command(name = "cargo xtask", about = "Set-up, build, demo, test, bench and guests of btrfs-probe")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -52,6 +53,8 @@ enum Task {
         #[arg(long, value_delimiter = ',')]
         only: Vec<Step>,
     },
+    /// Boot a Debian kernel in QEMU and run a command in it
+    Vm(vm::Options),
     /// Check the rules of this repository that no compiler knows
     Tidy,
     /// Measure what watching costs, side by side with the peers
@@ -87,6 +90,7 @@ fn run(task: Task) -> Result<ExitCode> {
             // No message here: the count of tests has to stay the last line.
             return Ok(if test::run(&workspace, &only) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Task::Vm(options) => return vm::run(&workspace, &options).map(ExitCode::from),
         Task::Tidy => tidy::run(&workspace)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),

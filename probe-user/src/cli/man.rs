@@ -77,6 +77,8 @@ Inconclusive: no finding, but something that could hide one was not seen.
 and
 .B record
 pass on the status of COMMAND when there is no finding and COMMAND failed.
+.B top
+gives no verdict: it ends with 3 if findings were on the screen, else with 0.
 .SH ENVIRONMENT
 .TP
 NO_COLOR

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod schema;
 pub mod session;
+mod top;
 mod watch;
 
 use std::ffi::OsString;
@@ -28,7 +29,8 @@ use exit::ExitStatus;
 
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
-`run` and `record` pass on the status of COMMAND when they have nothing to add.";
+`run` and `record` pass on the status of COMMAND when they have nothing to add; `top` gives
+no verdict and ends with 3 or 0.";
 
 /// Follows every btrfs space reservation from reserve to free on a live kernel
 ///
@@ -48,6 +50,7 @@ enum Command {
     Doctor(doctor::Args),
     Run(run::Args),
     Watch(watch::Args),
+    Top(top::Args),
     Record(record::Args),
     Report(report::Args),
     Demo(demo::Args),
@@ -78,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
             return Ok(status);
         }
     };
-    init_log(&cli.terminal);
+    init_log(&cli.terminal, matches!(cli.command, Command::Top(_)));
     match dispatch(&cli) {
         Err(error) => match error.downcast::<UsageError>() {
             Ok(usage) => {
@@ -97,6 +100,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
         Command::Doctor(args) => crate::session::doctor(&args.plan(terminal)),
         Command::Run(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Watch(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Top(args) => crate::session::top(&args.plan(terminal)?),
         Command::Record(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Report(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Demo(args) => crate::session::execute(&args.plan(terminal)?),
@@ -108,7 +112,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
 }
 
 /// Warnings by default, errors alone with `-q`, more with `-v`; `RUST_LOG` says it in detail. Always to standard error.
-fn init_log(terminal: &common::TerminalOpts) {
+fn init_log(terminal: &common::TerminalOpts, screen: bool) {
     let level = match (terminal.quiet, terminal.verbose) {
         (true, _) => log::LevelFilter::Error,
         (false, 0) => log::LevelFilter::Warn,
@@ -117,6 +121,10 @@ fn init_log(terminal: &common::TerminalOpts) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).parse_default_env().format_timestamp(None).format_target(false);
+    if screen {
+        // Lines that would tear a screen are kept until it is gone.
+        builder.target(env_logger::Target::Pipe(Box::new(crate::session::LogSink)));
+    }
     // Only the first call of a process counts; in tests there are several.
     let _ = builder.try_init();
 }

@@ -2,9 +2,12 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use super::parse::FsSelector;
-use crate::report::{
-    build::Policy,
-    output::{Output, TextStyle},
+use crate::{
+    report::{
+        build::Policy,
+        output::{Output, TextStyle},
+    },
+    tui::look::Look,
 };
 
 /// A session: where records come from, which of them, and what becomes of them.
@@ -137,4 +140,31 @@ pub struct DoctorPlan {
     pub json: bool,
     /// `--color`, `-q`, `-v`
     pub style: TextStyle,
+}
+
+/// What the screen shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopPlan {
+    /// Where records come from.
+    pub source: TopSource,
+    /// Time between two pictures.
+    pub refresh: Duration,
+    /// Colours and characters.
+    pub look: Look,
+    /// `-v` count.
+    pub verbosity: u8,
+}
+
+/// Where the screen's records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopSource {
+    /// The running kernel.
+    Live {
+        /// How to capture.
+        capture: CapturePlan,
+        /// Which records.
+        filter: FilterPlan,
+    },
+    /// A recording.
+    Recording(PathBuf),
 }

@@ -65,7 +65,7 @@ pub struct ProbeOptions {
 pub struct Probe {
     pub(super) ebpf: Ebpf,
     links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
-    programs: Vec<(HookId, &'static str)>,
+    pub(super) programs: Vec<(HookId, &'static str)>,
     /// Programs of hooks that have a twin attached behind them.
     twinned: Vec<HookId>,
     twins: bool,

@@ -11,7 +11,9 @@ pub mod catalogue;
 pub mod functions;
 mod maps;
 pub mod plan;
+mod run_time;
 
 pub use attach::{AttachError, Probe, ProbeOptions};
 pub use audit::{InodeTarget, Inodes};
 pub use maps::{ChainLevel, HookCounts};
+pub use run_time::{RunTime, run_time_is_measured};

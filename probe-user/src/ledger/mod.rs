@@ -25,6 +25,7 @@ pub mod finding;
 mod inode_book;
 mod loss;
 mod names;
+pub mod peek;
 mod statistics;
 mod summarise;
 pub mod summary;

@@ -12,8 +12,10 @@ mod facts;
 mod live;
 mod names;
 mod replay;
+mod top;
 
 pub use doctor::doctor;
+pub use top::{LogSink, Screen, top};
 
 use crate::cli::{
     exit::ExitStatus,

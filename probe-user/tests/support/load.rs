@@ -73,10 +73,16 @@ pub struct MixLoad {
 }
 
 impl MixLoad {
-    /// Starts it with `--make count` and these arguments, and waits until it works on all its filesystems.
+    /// Starts it with `--make count` and these arguments, and waits until it works on all its filesystems. It works until
+    /// this is dropped.
     pub fn start(count: usize, arguments: &[&str]) -> Self {
         let mut command = Command::new(super::example("mixload"));
-        command.args(["--make", &count.to_string()]).args(arguments).stdout(Stdio::piped());
+        // Longer than any test, lest it outlive one that was killed.
+        let seconds = super::deadline(180).as_secs().to_string();
+        command
+            .args(["--make", &count.to_string(), "--seconds", &seconds])
+            .args(arguments)
+            .stdout(Stdio::piped());
         // SAFETY: signal(2) is async-signal-safe; a test runner started in the background has SIGINT ignored.
         unsafe { command.pre_exec(|| Ok(signal(Signal::SIGTERM, SigHandler::SigDfl).map(drop)?)) };
         let mut child = command.spawn().expect("mixload starts");
@@ -100,7 +106,7 @@ impl MixLoad {
                 sleep(Duration::from_secs(1));
                 return Self { child, uuids, _stdout: stdout };
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "mixload mounted {mounted:?}");
+            assert!(start.elapsed() < super::deadline(30), "mixload mounted {mounted:?}");
             assert!(child.try_wait().expect("a child").is_none(), "mixload ended");
             sleep(Duration::from_millis(10));
         }

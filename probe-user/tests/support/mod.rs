@@ -10,10 +10,12 @@
 pub mod fault;
 pub mod load;
 pub mod probe;
+pub mod tmux;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use probe_user::workload::ioctl::loopdev;
@@ -44,6 +46,22 @@ pub fn live() -> Option<Alone> {
     let file = fs::File::options().write(true).create(true).truncate(false).open(path).expect("lock file");
     let processes = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("lock");
     Some(Alone { _threads: threads, _processes: processes })
+}
+
+/// How many times slower than usual this machine may be: `BTRFS_PROBE_TEST_PATIENCE`, 1 without it. An emulated one is.
+pub fn patience() -> u32 {
+    let set = std::env::var("BTRFS_PROBE_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
+    set.unwrap_or(1).max(1)
+}
+
+/// A deadline that only something that hangs reaches.
+pub fn deadline(seconds: u64) -> Duration {
+    Duration::from_secs(seconds) * patience()
+}
+
+/// The least work that a load of fixed time must have done to be worth watching.
+pub fn at_least(count: i64) -> i64 {
+    count / i64::from(patience())
 }
 
 /// Everything that process `pid` made and that is still there: mounts, attached loop devices, temp folders. Other

@@ -13,11 +13,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Long enough for any session of these tests on a machine that does other things too; in a guest, whose processors are
-/// emulated, the kernel takes minutes to verify the programs of the functions tier.
+/// Long enough for any session of these tests on a machine that does other things too.
 fn patience() -> Duration {
-    let guest = std::env::var_os("BTRFS_PROBE_GUEST").is_some();
-    Duration::from_secs(if guest { 600 } else { 90 })
+    super::deadline(90)
 }
 
 /// The program: the one that was built with the test, or the one that `BTRFS_PROBE_BIN` names.
@@ -147,6 +145,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether a line on standard error contained `text` up to now.
+    pub fn said(&mut self, text: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(text))
     }
 
     /// Sends a signal.

@@ -4,13 +4,17 @@
 mod artifacts;
 mod ebpf;
 mod elf;
+mod guests;
 mod user;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 
-pub use self::user::Profile;
+pub use self::{
+    guests::{GuestPrograms, build as for_guests},
+    user::Profile,
+};
 use crate::{setup, workspace::Workspace};
 
 /// Sets up, builds both sides, and returns the path of `btrfs-probe`.

@@ -28,22 +28,8 @@ pub enum Profile {
 /// # Errors
 /// If it does not build, or if the result would need a shared library.
 pub fn build(workspace: &Workspace, object: &Path, profile: Profile) -> Result<PathBuf> {
-    let mut command = workspace.cargo();
-    let flags = match env::var("RUSTFLAGS") {
-        Ok(outer) => format!("{outer} {STATIC}"),
-        Err(_) => STATIC.to_owned(),
-    };
-    command
-        .args(["build", "--package", "probe-user", "--bin", "btrfs-probe"])
-        // Named even though it is the host: else the flags would reach build scripts and macros, which must be
-        // loadable.
-        .args(["--target", &host()?])
-        .env(OBJECT_VARIABLE, object)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", flags);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    let mut command = static_cargo(workspace, object, profile, "build")?;
+    command.args(["--bin", "btrfs-probe"]);
     let programs = artifacts::build(&mut command, "btrfs-probe")?;
     let program = programs.into_iter().next().context("cargo built no btrfs-probe")?.path;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
@@ -55,6 +41,35 @@ pub fn build(workspace: &Workspace, object: &Path, profile: Profile) -> Result<P
         ),
         None => bail!("{} is not a 64-bit ELF program", program.display()),
     }
+}
+
+/// A cargo command for `probe-user` whose programs have their libc inside and the kernel side `object` in the tool.
+///
+/// # Errors
+/// The tool is not built on this architecture.
+pub fn static_cargo(
+    workspace: &Workspace,
+    object: &Path,
+    profile: Profile,
+    what: &str,
+) -> Result<std::process::Command> {
+    let mut command = workspace.cargo();
+    let flags = match env::var("RUSTFLAGS") {
+        Ok(outer) => format!("{outer} {STATIC}"),
+        Err(_) => STATIC.to_owned(),
+    };
+    command
+        .args([what, "--package", "probe-user"])
+        // Named even though it is the host: else the flags would reach build scripts and macros, which must be
+        // loadable.
+        .args(["--target", &host()?])
+        .env(OBJECT_VARIABLE, object)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("RUSTFLAGS", flags);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    Ok(command)
 }
 
 /// The target triple of this machine, of those that the tool is built for.

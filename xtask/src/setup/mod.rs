@@ -48,7 +48,7 @@ pub fn run(workspace: &Workspace) -> Result<Tools> {
             tools
         }
     };
-    filesystem_tools();
+    tools_that_run();
     Ok(tools)
 }
 
@@ -91,12 +91,37 @@ fn find_toolchain() -> Result<Toolchain> {
     );
 }
 
-/// `mkfs.btrfs` is needed by the demo, the live tests and the bench, but by no build: its absence is only said.
-fn filesystem_tools() {
-    if proc::which("mkfs.btrfs").is_some() {
-        return;
+/// Programs that no build needs, but something that runs: `(program, package, what cannot run without it)`.
+const TOOLS: [(&str, &str, &str); 2] = [
+    ("mkfs.btrfs", "btrfs-progs", "nothing can run live"),
+    ("tmux", "tmux", "the live tests of the screen are skipped"),
+];
+
+/// Installs what is missing of [`TOOLS`] where that needs no question, else says it.
+fn tools_that_run() {
+    for (program, package, without) in TOOLS {
+        if proc::which(program).is_some() {
+            continue;
+        }
+        if !(apt::usable() && apt::install(&[package]).is_ok()) {
+            println!("setup: {program} is missing, so {without}: install the package {package}");
+        }
     }
-    if !(apt::usable() && apt::install(&["btrfs-progs"]).is_ok()) {
-        println!("setup: mkfs.btrfs is missing, so nothing can run live: install the package btrfs-progs");
+}
+
+/// A program of the machine; its Debian package is installed where that needs no question.
+///
+/// # Errors
+/// It is missing and cannot be installed.
+pub fn program(name: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = proc::which(name) {
+        return Ok(path);
+    }
+    if apt::usable() {
+        apt::install(&[package])?;
+    }
+    match proc::which(name) {
+        Some(path) => Ok(path),
+        None => bail!("{name} is missing: install the package {package}"),
     }
 }

@@ -5,6 +5,7 @@
 //! prints `SKIPPED: <why>` and counts as skipped; with `CI=true` that is a failure, so a machine without rights
 //! cannot look green. A run in which no test ran has failed as well.
 mod cargo_test;
+mod guest_test;
 mod step;
 mod tally;
 
@@ -14,7 +15,7 @@ use std::{
 };
 
 pub use self::step::Step;
-use self::tally::Tally;
+use self::{guest_test::GuestOutcome, tally::Tally};
 use crate::workspace::Workspace;
 
 /// How one step ended.
@@ -33,7 +34,9 @@ struct Outcome {
 pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
     let ci = env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
     let mut outcomes = Vec::new();
-    for step in step::plan(only, ci) {
+    let (guests, steps): (Vec<Step>, Vec<Step>) =
+        step::plan(only, ci).into_iter().partition(|step| step.release().is_some());
+    for step in steps {
         println!("── {} ──", step.name());
         let begun = Instant::now();
         let mut tally = Tally::default();
@@ -46,7 +49,33 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
         }
         outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
     }
+    in_guests(workspace, &guests, ci, &mut outcomes);
     close(&outcomes)
+}
+
+/// The steps that run in guests, side by side.
+fn in_guests(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut Vec<Outcome>) {
+    let mut releases = Vec::new();
+    for step in steps {
+        match (blocked(*step, outcomes), step.release()) {
+            (None, Some(release)) => releases.push(release),
+            (error, _) => {
+                outcomes.push(Outcome { step: *step, took: Duration::ZERO, tally: Tally::default(), error });
+            }
+        }
+    }
+    if releases.is_empty() {
+        return;
+    }
+    println!("── guests ──");
+    for GuestOutcome { release, tally, took, result } in guest_test::run(workspace, &releases) {
+        let Some(step) = steps.iter().find(|step| step.release() == Some(release)) else { continue };
+        let error = result.and_then(|()| step::no_skip(ci, &tally)).err().map(|error| format!("{error:#}"));
+        if let Some(error) = &error {
+            eprintln!("{} failed: {error}", step.name());
+        }
+        outcomes.push(Outcome { step: *step, took, tally, error });
+    }
 }
 
 /// Why a step cannot run: one that it builds on failed.

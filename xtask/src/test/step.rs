@@ -6,6 +6,7 @@ use super::{cargo_test, tally::Tally};
 use crate::{
     build::{self, Profile},
     proc, setup, tidy,
+    vm::Release,
     workspace::Workspace,
 };
 
@@ -28,6 +29,15 @@ pub enum Step {
     Live,
     /// The static binary (only in CI unless asked for)
     Static,
+    /// The same tests and more in a guest with Debian's Linux 6.1 (only in CI unless asked for)
+    #[value(name = "vm-6.1")]
+    Vm61,
+    /// In a guest with Linux 6.12
+    #[value(name = "vm-6.12")]
+    Vm612,
+    /// In a guest with Linux 7.x
+    #[value(name = "vm-7.x")]
+    Vm7,
 }
 
 impl Step {
@@ -42,19 +52,34 @@ impl Step {
             Self::Fast => "fast",
             Self::Live => "live",
             Self::Static => "static",
+            Self::Vm61 => "vm-6.1",
+            Self::Vm612 => "vm-6.12",
+            Self::Vm7 => "vm-7.x",
         }
     }
 
     /// Whether test binaries run in it.
     pub const fn runs_tests(self) -> bool {
-        matches!(self, Self::Fast | Self::Live)
+        matches!(self, Self::Fast | Self::Live) || self.release().is_some()
+    }
+
+    /// The kernel of a step that runs in a guest.
+    pub const fn release(self) -> Option<Release> {
+        match self {
+            Self::Vm61 => Some(Release::V6_1),
+            Self::Vm612 => Some(Release::V6_12),
+            Self::Vm7 => Some(Release::V7),
+            _ => None,
+        }
     }
 
     /// Whether it is pointless after `other` failed.
     pub const fn needs(self, other: Self) -> bool {
         match self {
             Self::Kernel => matches!(other, Self::Setup),
-            Self::Live | Self::Static => matches!(other, Self::Setup | Self::Kernel),
+            Self::Live | Self::Static | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
+                matches!(other, Self::Setup | Self::Kernel)
+            }
             _ => false,
         }
     }
@@ -73,11 +98,10 @@ impl Step {
             Self::Fast => cargo_test::fast(workspace, tally),
             Self::Live => {
                 cargo_test::live(workspace, tally)?;
-                if ci && let Some(reason) = tally.skipped.first() {
-                    bail!("a live test was skipped, which CI does not allow: {reason}");
-                }
-                Ok(())
+                no_skip(ci, tally)
             }
+            // Run side by side by the caller.
+            Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a guest is no step of its own"),
             Self::Static => build::run(workspace, Profile::Release).map(drop),
         }
     }
@@ -88,12 +112,23 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
     let all = Step::value_variants();
     let wanted = |step: &Step| {
         if only.is_empty() {
-            *step != Step::Static || ci
+            !matches!(step, Step::Static | Step::Vm61 | Step::Vm612 | Step::Vm7) || ci
         } else {
             only.contains(step) || only.iter().any(|asked| asked.needs(*step))
         }
     };
     all.iter().copied().filter(wanted).collect()
+}
+
+/// In CI a test that needs rights or a guest must run.
+///
+/// # Errors
+/// If one was skipped there.
+pub fn no_skip(ci: bool, tally: &Tally) -> Result<()> {
+    match tally.skipped.first() {
+        Some(reason) if ci => bail!("a live test was skipped, which CI does not allow: {reason}"),
+        _ => Ok(()),
+    }
 }
 
 fn fmt(workspace: &Workspace) -> Result<()> {

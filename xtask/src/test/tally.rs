@@ -20,6 +20,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Of something that failed before it could print a result.
+    pub fn of_nothing_run() -> Self {
+        Self { failed: 1, ..Self::default() }
+    }
+
     /// Takes one line of a test binary's output.
     pub fn line(&mut self, line: &str) {
         if line.starts_with("test ") && line.contains(" ... ") {

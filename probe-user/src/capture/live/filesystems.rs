@@ -54,6 +54,11 @@ impl Filesystems {
         self.live.keys().copied().collect()
     }
 
+    /// One of the living.
+    pub fn find(&self, fs: u32) -> Option<Live> {
+        self.live.get(&fs).copied()
+    }
+
     /// One of the living; counts the round.
     pub fn next_round(&mut self, fs: u32) -> Option<Live> {
         let live = self.live.get_mut(&fs)?;

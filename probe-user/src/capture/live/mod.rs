@@ -4,6 +4,7 @@
 //! The ring is polled on a timer and never wakes anybody: a wake-up per record would cost more than the record.
 mod audit;
 mod filesystems;
+mod gauges;
 mod thread;
 
 use std::{
@@ -13,6 +14,8 @@ use std::{
 };
 
 use probe_common::task::MarkerKind;
+
+pub use self::gauges::{Gauges, HookGauge};
 
 use super::{
     session::{SessionEnd, SessionHeader, SymbolRow},
@@ -27,6 +30,8 @@ pub type Namer = Box<dyn Fn(u64) -> SymbolRow + Send>;
 enum Request {
     Marker(MarkerKind, String),
     Audit,
+    Levels,
+    Gauges { timed: bool, answer: SyncSender<Gauges> },
     Stop(Box<SessionEnd>),
 }
 
@@ -81,6 +86,18 @@ impl LiveCapture {
     /// Asks for a look at the kernel's own figures, of all filesystems that are followed.
     pub fn audit(&self) {
         let _ = self.requests.send(Request::Audit);
+    }
+
+    /// Asks for the levels of the pools of all filesystems that are followed, without an audit of their inodes.
+    /// Costs next to nothing. Left out while the capture has much else to do.
+    pub fn levels(&self) {
+        let _ = self.requests.try_send(Request::Levels);
+    }
+
+    /// Asks for the counters of the capture; they come as `answer` when there is time. `timed`: the kernel times our
+    /// programs until it is asked without, which costs each run some tens of ns.
+    pub fn gauges(&self, timed: bool, answer: SyncSender<Gauges>) {
+        let _ = self.requests.try_send(Request::Gauges { timed, answer });
     }
 
     /// Asks for audits from elsewhere, for example from a workload at its quiet points.

@@ -15,7 +15,7 @@ use probe_common::{
 use rustc_hash::FxHashSet;
 use zerocopy::FromBytes;
 
-use super::{BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems};
+use super::{BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing};
 use crate::{
     capture::{
         batch::RecordBatch,
@@ -57,6 +57,8 @@ pub struct Drain {
     /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
     detaching: bool,
     records: u64,
+    timing: Timing,
+    ring_peak: u64,
 }
 
 /// `CLOCK_MONOTONIC` in ns, the clock of the records.
@@ -83,6 +85,8 @@ impl Drain {
             misses: 0,
             detaching: false,
             records: 0,
+            timing: Timing::default(),
+            ring_peak: 0,
         }
     }
 
@@ -114,6 +118,17 @@ impl Drain {
                     self.flush()
                 }
                 Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
+                Some(Request::Levels) => {
+                    self.levels();
+                    self.flush()
+                }
+                Some(Request::Gauges { timed, answer }) => {
+                    let ring_bytes = self.options.ring_bytes as u64;
+                    let peak = std::mem::take(&mut self.ring_peak);
+                    // Nobody waits for an answer that nobody takes.
+                    let _ = answer.try_send(self.timing.read(&self.probe, timed, ring_bytes, peak));
+                    self.flush()
+                }
                 Some(Request::Stop(end)) => {
                     // Nobody left to tell if it fails.
                     let _ = self.stop(*end);
@@ -156,6 +171,7 @@ impl Drain {
                 self.flush()?;
             }
             if !more || taken >= self.options.ring_bytes {
+                self.ring_peak = self.ring_peak.max(taken as u64);
                 return Ok(self.records - before);
             }
         }
@@ -223,6 +239,16 @@ impl Drain {
             *to = from;
         }
         self.push(&Record::from(sample));
+    }
+
+    /// The levels of all filesystems come as records of the ring; outside of an audit they are judged by nobody.
+    fn levels(&mut self) {
+        for fs in self.filesystems.ids() {
+            if let Some(live) = self.filesystems.find(fs) {
+                // One that is gone by now has no levels.
+                let _ = self.probe.audit_fs(live.fs_info, fs);
+            }
+        }
     }
 
     fn audit(&mut self) -> Result<(), Closed> {

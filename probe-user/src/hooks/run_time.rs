@@ -1,0 +1,43 @@
+//! What our programs cost, as the kernel measures it when it is asked to.
+use probe_common::hook::HookId;
+
+use super::Probe;
+
+/// Time in a program, and how many runs of it were timed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunTime {
+    /// ns
+    pub ns: u64,
+    /// Runs.
+    pub runs: u64,
+}
+
+impl RunTime {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { ns: self.ns.saturating_add(other.ns), runs: self.runs.saturating_add(other.runs) }
+    }
+}
+
+/// `kernel.bpf_stats_enabled`
+#[must_use]
+pub fn run_time_is_measured() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/bpf_stats_enabled").is_ok_and(|text| text.trim() == "1")
+}
+
+impl Probe {
+    /// Run times of all programs by hook, zero where nothing was measured. A hook may have several programs.
+    #[must_use]
+    pub fn run_times(&self) -> Vec<(HookId, RunTime)> {
+        let time = |name: &str| {
+            // `run_time_ns` and `run_cnt` of `struct bpf_prog_info`.
+            let info = self.ebpf.program(name)?.info().ok()?;
+            Some(RunTime {
+                ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
+                runs: info.run_count(),
+            })
+        };
+        self.programs.iter().filter_map(|(hook, name)| Some((*hook, time(name)?))).collect()
+    }
+}

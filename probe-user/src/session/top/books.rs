@@ -1,0 +1,161 @@
+//! The thread that follows the stream and makes the pictures.
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    costs::{self, Meter},
+    messages,
+    player::Player,
+    scene::{Extras, Scene},
+};
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        live::LiveCapture,
+        stream::{BatchReceiver, Source as _, SourceState},
+    },
+    cli::session::{CapturePlan, FilterPlan},
+    session::{
+        bring_up::{bring_up, places},
+        live, names,
+    },
+    tui::{
+        picture::{Picture, Wish},
+        state::ReplayOrder,
+    },
+};
+
+/// What the screen tells this thread.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// What pictures should show from now on.
+    Wish(Wish),
+    /// What the replay should do.
+    Replay(ReplayOrder),
+}
+
+/// Where pictures go.
+type Pictures = watch::Sender<Option<Arc<Picture>>>;
+
+/// Longest wait for records before commands are looked at: what somebody presses shows within this time.
+const WAIT: Duration = Duration::from_millis(10);
+/// How often the mount table is read.
+const PLACES_EVERY: Duration = Duration::from_secs(5);
+/// Lines of the log that a picture carries.
+const MESSAGES: usize = 20;
+
+/// Attaches and follows until the screen is gone.
+///
+/// # Errors
+/// Nothing can be attached; one sentence.
+pub fn live(
+    capture: CapturePlan,
+    filter: &FilterPlan,
+    verbosity: u8,
+    inbox: &Receiver<Command>,
+    pictures: &Pictures,
+) -> anyhow::Result<()> {
+    let root = Path::new("/");
+    let namer = names::namer(root);
+    let attached = bring_up(root, capture, filter, verbosity)?;
+    let (capture, receiver) = live::start(attached, namer, capture.ring_bytes)?;
+    follow(&capture, receiver, inbox, pictures);
+    // The stream has no consumer any more: the capture finds that out and lets go of the kernel.
+    drop(capture);
+    Ok(())
+}
+
+fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Command>, pictures: &Pictures) {
+    let mut scene = Scene::new(Arc::new(source.header().clone()), None);
+    let mut wish = Wish::default();
+    let mut batch = RecordBatch::new();
+    let mut meter = Meter::default();
+    let (answer, gauges) = sync_channel(1);
+    let (mut drawn, mut looked): (Option<Instant>, Option<Instant>) = (None, None);
+    loop {
+        match source.next(&mut batch, WAIT) {
+            SourceState::Batch => scene.take(&mut source, &batch),
+            SourceState::Idle => {}
+            SourceState::End => return,
+        }
+        let mut asked = false;
+        loop {
+            match inbox.try_recv() {
+                Ok(Command::Wish(new)) => {
+                    asked |= new != wish;
+                    wish = new;
+                }
+                Ok(Command::Replay(_)) => {}
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        scene.look_into(wish.focus);
+        let tick = drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh);
+        if !tick && !asked {
+            continue;
+        }
+        let mut extras = Extras { messages: messages::last(MESSAGES), ..Extras::default() };
+        if tick {
+            drawn = Some(Instant::now());
+            extras.cpu_permille = meter.read();
+            extras.memory = costs::memory();
+            extras.gauges = gauges.try_recv().ok();
+            capture.levels();
+            capture.gauges(wish.program_time, answer.clone());
+            if looked.is_none_or(|looked| looked.elapsed() >= PLACES_EVERY) {
+                looked = Some(Instant::now());
+                extras.places = Some(places(Path::new("/")));
+            }
+        }
+        if pictures.send(Some(Arc::new(scene.picture(&wish, extras)))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Plays a recording until the screen is gone.
+///
+/// # Errors
+/// The recording cannot be opened again to go back in it.
+pub fn replay(mut player: Player, inbox: &Receiver<Command>, pictures: &Pictures) -> anyhow::Result<()> {
+    let mut wish = Wish::default();
+    let mut drawn: Option<Instant> = None;
+    loop {
+        let busy = player.run(WAIT)?;
+        let mut asked = false;
+        let mut next = if busy { Duration::ZERO } else { WAIT };
+        loop {
+            match inbox.recv_timeout(next) {
+                Ok(Command::Wish(new)) => {
+                    asked |= new != wish;
+                    player.look_into(new.focus);
+                    wish = new;
+                }
+                Ok(Command::Replay(order)) => {
+                    player.order(order)?;
+                    asked = true;
+                }
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            next = Duration::ZERO;
+        }
+        let arrived = player.take_arrival();
+        if asked || arrived || drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh) {
+            drawn = Some(Instant::now());
+            let picture = player.picture(&wish, messages::last(MESSAGES));
+            if pictures.send(Some(Arc::new(picture))).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}

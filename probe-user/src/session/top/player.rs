@@ -1,0 +1,381 @@
+//! Time in a recording: at its own pace, faster, step by step, and back.
+//!
+//! Books only go forward. To go back they are begun anew and everything up to the wanted moment is applied again, in
+//! slices, so that keys are heard meanwhile; what is shown at a moment is always what it was the first time.
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use super::scene::{Extras, Scene};
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        file::{FileError, RecordingReader},
+        record::Record,
+        session::SessionHeader,
+        stream::Source as _,
+    },
+    tui::{
+        picture::{InodeId, Picture, RecordLine, ReplayView, Wish},
+        state::ReplayOrder,
+        watch::describe,
+    },
+};
+
+/// Slowest and fastest, as powers of two.
+const SPEEDS: std::ops::RangeInclusive<i32> = -5..=12;
+/// A jump while the length is not known yet.
+const BLIND_JUMP: u64 = 5_000_000_000;
+/// Records between two looks at the clock.
+const SLICE: usize = 256;
+
+/// What a recording holds, counted beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Totals {
+    records: u64,
+    last: u64,
+}
+
+/// Where to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goal {
+    /// So many records applied; one more than there are is the end.
+    Record(u64),
+    /// All records up to this time of the stream.
+    Time(u64),
+    /// The next finding.
+    Finding,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Player {
+    path: PathBuf,
+    header: Arc<SessionHeader>,
+    reader: RecordingReader<File>,
+    scene: Scene,
+    focus: Option<InodeId>,
+    /// Records of the batch under way, the next one first.
+    batch: std::vec::IntoIter<Record>,
+    next: Option<Record>,
+    last: Option<Record>,
+    applied: u64,
+    ended: bool,
+    paused: bool,
+    speed: i32,
+    /// Wall clock and stream time where the pace was taken up last.
+    anchor: Option<(Instant, u64)>,
+    goal: Option<Goal>,
+    /// Where the way to the goal began.
+    from: u64,
+    arrived: bool,
+    /// Records applied when a finding was made.
+    marks: BTreeSet<u64>,
+    totals: Arc<OnceLock<Totals>>,
+}
+
+impl Player {
+    /// Stands before the first record of a recording and plays.
+    #[must_use]
+    pub fn new(path: &Path, reader: RecordingReader<File>) -> Self {
+        let header = Arc::new(reader.header().clone());
+        let totals = Arc::new(OnceLock::new());
+        let (to_count, result) = (path.to_owned(), Arc::clone(&totals));
+        // Without it there is only no bar that shows how far it is.
+        let _ = std::thread::Builder::new()
+            .name("probe-count".to_owned())
+            .spawn(move || count(&to_count, &result));
+        let mut player = Self {
+            path: path.to_owned(),
+            scene: Scene::new(Arc::clone(&header), Some(path.display().to_string())),
+            header,
+            reader,
+            focus: None,
+            batch: Vec::new().into_iter(),
+            next: None,
+            last: None,
+            applied: 0,
+            ended: false,
+            paused: false,
+            speed: 0,
+            anchor: None,
+            goal: None,
+            from: 0,
+            arrived: false,
+            marks: BTreeSet::new(),
+            totals,
+        };
+        player.fetch();
+        player
+    }
+
+    /// The next record into `next`.
+    fn fetch(&mut self) {
+        let mut buffer = RecordBatch::new();
+        loop {
+            self.next = self.batch.next();
+            if self.next.is_some() {
+                return;
+            }
+            if !self.reader.next_batch(&mut buffer) {
+                return;
+            }
+            let mut undecodable = 0;
+            self.batch = buffer.decoded(&mut undecodable).collect::<Vec<_>>().into_iter();
+            self.scene.add_symbols(self.reader.take_symbols());
+        }
+    }
+
+    /// Applies the next record, or ends.
+    fn step(&mut self) {
+        let findings = self.scene.ledger.findings().len();
+        match self.next.take() {
+            Some(record) => {
+                self.scene.apply(&record);
+                self.applied += 1;
+                self.last = Some(record);
+                self.fetch();
+            }
+            None if !self.ended => {
+                self.scene.add_symbols(self.reader.take_symbols());
+                self.scene.ledger.finish();
+                self.ended = true;
+                self.arrived = true;
+            }
+            None => return,
+        }
+        if self.scene.ledger.findings().len() > findings {
+            self.marks.insert(self.applied + u64::from(self.ended));
+        }
+    }
+
+    /// Back to the begin; what was learnt of the recording stays.
+    fn rewind(&mut self) -> Result<(), FileError> {
+        self.reader = RecordingReader::open(&self.path)?;
+        self.scene = Scene::new(Arc::clone(&self.header), Some(self.path.display().to_string()));
+        self.scene.look_into(self.focus);
+        self.batch = Vec::new().into_iter();
+        (self.next, self.last, self.applied, self.ended) = (None, None, 0, false);
+        self.fetch();
+        Ok(())
+    }
+
+    /// Time of the stream.
+    fn now(&self) -> u64 {
+        self.scene.ledger.span().1
+    }
+
+    /// Applies what is due, for as long as `budget` at most. True if there is more to do at once.
+    ///
+    /// # Errors
+    /// The recording cannot be opened again.
+    pub fn run(&mut self, budget: Duration) -> Result<bool, FileError> {
+        let begun = Instant::now();
+        let mut count = 0;
+        loop {
+            if !self.is_due(begun) {
+                return Ok(false);
+            }
+            self.step();
+            self.check_goal();
+            count += 1;
+            if count % SLICE == 0 && begun.elapsed() >= budget {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Whether the next record is to be applied now.
+    fn is_due(&mut self, wall: Instant) -> bool {
+        if self.ended {
+            self.goal = None;
+            return false;
+        }
+        if self.goal.is_some() {
+            return true;
+        }
+        if self.paused {
+            return false;
+        }
+        let Some(next) = &self.next else { return true };
+        let time = next.header().time;
+        let (anchor, from) = *self.anchor.get_or_insert((wall, self.scene.ledger.span().1.max(time)));
+        let passed = u64::try_from(anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let passed = if self.speed >= 0 { passed << self.speed } else { passed >> -self.speed };
+        time <= from.saturating_add(passed)
+    }
+
+    fn check_goal(&mut self) {
+        let reached = match self.goal {
+            None => false,
+            Some(Goal::Record(record)) => self.applied >= record,
+            Some(Goal::Time(time)) => self.next.as_ref().is_some_and(|next| next.header().time > time),
+            Some(Goal::Finding) => self.marks.contains(&(self.applied + u64::from(self.ended))),
+        };
+        if reached || self.ended && self.goal.is_some() {
+            self.goal = None;
+            self.arrived = true;
+            self.anchor = None;
+        }
+    }
+
+    fn go(&mut self, goal: Goal) {
+        self.goal = Some(goal);
+        self.from = self.applied;
+        self.anchor = None;
+        self.check_goal();
+    }
+
+    /// To a number of records applied, back or forth.
+    fn go_to_record(&mut self, record: u64) -> Result<(), FileError> {
+        if record < self.applied || (self.ended && record <= self.applied) {
+            self.rewind()?;
+        }
+        self.go(Goal::Record(record));
+        Ok(())
+    }
+
+    /// Does what a key means.
+    ///
+    /// # Errors
+    /// The recording cannot be opened again.
+    pub fn order(&mut self, order: ReplayOrder) -> Result<(), FileError> {
+        self.anchor = None;
+        match order {
+            ReplayOrder::Pause => {
+                // Whatever it was on the way to, it stops here.
+                self.paused = self.goal.take().is_some() || !self.paused;
+            }
+            ReplayOrder::Step(by) => {
+                self.paused = true;
+                // Keys that are pressed on the way add up.
+                let from = if let Some(Goal::Record(goal)) = self.goal { goal } else { self.applied };
+                self.go_to_record(from.saturating_add_signed(by))?;
+            }
+            ReplayOrder::Speed(faster) => {
+                let speed = self.speed + if faster { 1 } else { -1 };
+                self.speed = speed.clamp(*SPEEDS.start(), *SPEEDS.end());
+            }
+            ReplayOrder::Finding(true) => {
+                self.paused = true;
+                if !self.ended {
+                    self.goal = Some(Goal::Finding);
+                    self.from = self.applied;
+                }
+            }
+            ReplayOrder::Finding(false) => {
+                self.paused = true;
+                let here = self.applied + u64::from(self.ended);
+                let before = self.marks.range(..here).next_back().copied();
+                self.go_to_record(before.unwrap_or(0))?;
+            }
+            ReplayOrder::Jump(by) => {
+                let step = self.length().map_or(BLIND_JUMP, |length| (length / 20).max(1));
+                let way = step.saturating_mul(by.unsigned_abs());
+                let now = if let Some(Goal::Time(goal)) = self.goal { goal } else { self.now() };
+                let now = now.max(self.started());
+                if by >= 0 {
+                    // Out of a silence that is longer than the jump, too.
+                    if self.goal.is_none() {
+                        self.step();
+                    }
+                    self.go(Goal::Time(now.saturating_add(way)));
+                } else {
+                    let to = now.saturating_sub(way);
+                    self.rewind()?;
+                    self.go(Goal::Time(to));
+                }
+            }
+            ReplayOrder::Restart => {
+                self.rewind()?;
+                self.goal = None;
+                self.arrived = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// `CLOCK_MONOTONIC` ns of the session's start.
+    fn started(&self) -> u64 {
+        u64::try_from(self.header.started_at_ns - self.header.wall_offset_ns).unwrap_or(0)
+    }
+
+    /// Length of the recording in ns, once it is known.
+    fn length(&self) -> Option<u64> {
+        self.totals.get().map(|totals| totals.last.saturating_sub(self.started()))
+    }
+
+    /// Whether a goal was reached since this was asked last.
+    pub const fn take_arrival(&mut self) -> bool {
+        std::mem::replace(&mut self.arrived, false)
+    }
+
+    /// Follows this inode closely, also through the past.
+    pub fn look_into(&mut self, id: Option<InodeId>) {
+        self.focus = id;
+        self.scene.look_into(id);
+    }
+
+    /// Waits until the length is known: a picture shows it or not.
+    #[cfg(test)]
+    pub fn wait_for_length(&self) {
+        while self.totals.get().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Percent of the way to the goal.
+    fn seeking(&self) -> Option<u8> {
+        let done = |from: u64, now: u64, to: u64| {
+            let percent = now.saturating_sub(from) * 100 / to.saturating_sub(from).max(1);
+            u8::try_from(percent.min(99)).unwrap_or(99)
+        };
+        let records = self.totals.get().map_or(0, |totals| totals.records);
+        self.goal.map(|goal| match goal {
+            Goal::Record(to) => done(self.from, self.applied, to),
+            Goal::Time(to) => done(self.started(), self.now(), to),
+            Goal::Finding => done(self.from, self.applied, records),
+        })
+    }
+
+    /// The moment where it stands.
+    pub fn picture(&mut self, wish: &Wish, messages: Vec<String>) -> Picture {
+        let last = self.last.as_ref().filter(|_| self.paused && self.goal.is_none());
+        let replay = ReplayView {
+            paused: self.paused,
+            speed: 2_f64.powi(self.speed),
+            applied: self.applied,
+            records: self.totals.get().map(|totals| totals.records),
+            length_ns: self.length(),
+            ended: self.ended,
+            seeking: self.seeking(),
+            last: last.map(|record| RecordLine {
+                time_ns: record.header().time.saturating_sub(self.started()),
+                tid: record.header().tid,
+                comm: String::new(),
+                text: describe(record).unwrap_or_else(|| "a name or a stack".to_owned()),
+            }),
+        };
+        let end = if self.ended { self.reader.end().cloned() } else { None };
+        let notes = if self.ended { self.reader.notes() } else { Vec::new() };
+        let messages = messages.into_iter().chain(notes).collect();
+        self.scene.picture(wish, Extras { messages, end, replay: Some(replay), ..Extras::default() })
+    }
+}
+
+/// Reads a recording to its end, for its length alone.
+fn count(path: &Path, result: &OnceLock<Totals>) {
+    let Ok(mut reader) = RecordingReader::open(path) else { return };
+    let mut batch = RecordBatch::new();
+    let mut totals = Totals { records: 0, last: 0 };
+    while reader.next_batch(&mut batch) {
+        totals.records += batch.records();
+        totals.last = totals.last.max(batch.span().map_or(0, |(_, last)| last));
+        drop(reader.take_symbols());
+    }
+    let _ = result.set(totals);
+}

@@ -1,0 +1,147 @@
+//! The screen on recorded streams of a real kernel.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+mod bounds;
+mod pages;
+mod travel;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use probe_common::inode::{COUNTERS_VALID, MOMENT_DESTROY};
+use ratatui::{
+    Terminal,
+    backend::TestBackend,
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+};
+
+use super::player::Player;
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        file::{RecordingReader, RecordingWriter, WriterOptions},
+        record::Record,
+        stream::Source as _,
+    },
+    tui::{
+        look::{Look, Theme},
+        state::{App, Effect, ReplayOrder},
+        view,
+    },
+};
+
+const LOOK: Look = Look { theme: Theme::Plain, unicode: true };
+
+/// Path of a recording, from the folder of the package, where tests run: so it reads the same everywhere.
+fn recording(name: &str) -> PathBuf {
+    if name == "demo" { "assets/demo.rsv".into() } else { format!("testdata/recordings/{name}.rsv").into() }
+}
+
+/// A recording under the hands of somebody.
+struct Stage {
+    player: Player,
+    app: App,
+}
+
+impl Stage {
+    fn open(path: &Path) -> Self {
+        let mut player = Player::new(path, RecordingReader::open(path).unwrap());
+        player.wait_for_length();
+        player.order(ReplayOrder::Pause).unwrap();
+        Self { player, app: App::new(LOOK, Duration::from_secs(1), true) }
+    }
+
+    /// Goes so many records on or back, and looks.
+    fn step(&mut self, by: i64) {
+        self.order(ReplayOrder::Step(by));
+    }
+
+    fn order(&mut self, order: ReplayOrder) {
+        self.player.order(order).unwrap();
+        while self.player.run(Duration::from_secs(60)).unwrap() {}
+        self.look();
+    }
+
+    fn look(&mut self) {
+        let wish = self.app.wish();
+        self.player.look_into(wish.focus);
+        let picture = self.player.picture(&wish, Vec::new());
+        self.app.take(Arc::new(picture));
+    }
+
+    /// Presses keys; what they ask for is done.
+    fn keys(&mut self, keys: &str) {
+        for c in keys.chars() {
+            let code = if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) };
+            for effect in self.app.press(&KeyEvent::new(code, KeyModifiers::NONE)) {
+                match effect {
+                    Effect::Wish => self.look(),
+                    Effect::Replay(order) => self.order(order),
+                    Effect::Quit | Effect::Suspend | Effect::Redraw => {}
+                }
+            }
+        }
+    }
+
+    /// The screen at a size.
+    fn screen(&mut self, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let mut hits = None;
+        terminal.draw(|frame| hits = Some(view::draw(frame.buffer_mut(), &self.app))).unwrap();
+        self.app.hits = hits.unwrap();
+        let buffer = terminal.backend().buffer();
+        let mut text = String::new();
+        for y in 0..height {
+            let mut line = String::new();
+            let mut covered = 0;
+            for x in 0..width {
+                let symbol = buffer[(x, y)].symbol();
+                // The second half of a wide character.
+                if covered > 0 {
+                    covered -= 1;
+                    continue;
+                }
+                covered = crate::report::escape::width(symbol).saturating_sub(1);
+                line.push_str(symbol);
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A recording in which some inodes are destroyed while they hold something: `leaks` says which destroys, by number.
+fn with_leaks(name: &str, leaks: &[usize], folder: &Path) -> PathBuf {
+    let mut reader = RecordingReader::open(&recording(name)).unwrap();
+    let path = folder.join("altered.rsv");
+    let mut writer = RecordingWriter::create(&path, reader.header(), &WriterOptions::default()).unwrap();
+    let mut batch = RecordBatch::new();
+    let mut destroys = 0;
+    while reader.next_batch(&mut batch) {
+        let mut altered = RecordBatch::new();
+        let mut undecodable = 0;
+        for record in batch.decoded(&mut undecodable).collect::<Vec<_>>() {
+            let record = match record {
+                Record::InodeState(mut state)
+                    if state.moment == MOMENT_DESTROY && state.counters.flags & COUNTERS_VALID != 0 =>
+                {
+                    if leaks.contains(&destroys) {
+                        state.counters.reserved = 131_072;
+                    }
+                    destroys += 1;
+                    Record::from(state)
+                }
+                other => other,
+            };
+            altered.push_record(&record);
+        }
+        writer.push_batch(&mut altered);
+        writer.push_symbols(&reader.take_symbols());
+    }
+    writer.finish(reader.end().cloned().unwrap_or_default()).unwrap();
+    assert!(leaks.iter().all(|leak| *leak < destroys), "{destroys}");
+    path
+}

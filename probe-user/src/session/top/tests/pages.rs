@@ -1,0 +1,105 @@
+//! Every page at three sizes.
+use insta::assert_snapshot;
+
+use super::{Stage, recording, with_leaks};
+use crate::tui::look::{Look, Theme};
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+/// The middle of the demo: two filesystems, one of them full, quotas on the other.
+const MIDDLE: i64 = 30_000;
+
+fn snapshots(name: &str, stage: &mut Stage) {
+    for (width, height) in SIZES {
+        assert_snapshot!(format!("{name}_{width}x{height}"), stage.screen(width, height));
+    }
+}
+
+fn middle() -> Stage {
+    let mut stage = Stage::open(&recording("demo"));
+    stage.step(MIDDLE);
+    stage
+}
+
+#[test]
+fn inodes() {
+    let mut stage = middle();
+    snapshots("inodes", &mut stage);
+    stage.keys("/delalloc>50k subvol=257");
+    snapshots("inodes_filter", &mut stage);
+    stage.keys(" path>");
+    assert_snapshot!("inodes_filter_wrong", stage.screen(80, 24));
+}
+
+#[test]
+fn one_inode() {
+    let mut stage = middle();
+    stage.keys("\n");
+    stage.step(4000);
+    snapshots("inode", &mut stage);
+}
+
+#[test]
+fn pools() {
+    let mut stage = middle();
+    stage.keys("2");
+    snapshots("pools", &mut stage);
+    stage.keys("fj\n");
+    snapshots("pools_chart", &mut stage);
+}
+
+#[test]
+fn findings() {
+    let mut stage = middle();
+    stage.keys("3");
+    assert_snapshot!("findings_none", stage.screen(80, 24));
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::open(&with_leaks("paths", &[2, 5, 9], folder.path()));
+    stage.step(i64::MAX);
+    stage.keys("3");
+    snapshots("findings", &mut stage);
+    stage.keys("j\n");
+    snapshots("finding", &mut stage);
+}
+
+#[test]
+fn tests_page() {
+    let mut stage = middle();
+    stage.keys("4");
+    snapshots("tests", &mut stage);
+    let mut stage = Stage::open(&recording("enospc"));
+    stage.step(200);
+    stage.keys("4");
+    assert_snapshot!("tests_none", stage.screen(80, 24));
+}
+
+#[test]
+fn health() {
+    let mut stage = Stage::open(&recording("lossy"));
+    stage.step(i64::MAX);
+    stage.keys("5");
+    snapshots("health", &mut stage);
+}
+
+#[test]
+fn help_and_small_screens() {
+    let mut stage = middle();
+    stage.keys("?");
+    snapshots("help", &mut stage);
+    stage.keys("?");
+    assert_snapshot!("smallest", stage.screen(60, 15));
+    assert_snapshot!("too_small", stage.screen(40, 10));
+}
+
+#[test]
+fn ascii_is_enough() {
+    let mut stage = middle();
+    stage.app.look = Look { theme: Theme::Plain, unicode: false };
+    for page in ["1", "2", "3", "4", "5", "1\n", "?"] {
+        stage.keys(page);
+        let screen = stage.screen(120, 40);
+        assert!(screen.is_ascii(), "{screen}");
+    }
+    stage.keys("?2");
+    assert_snapshot!("pools_ascii", stage.screen(120, 40));
+}

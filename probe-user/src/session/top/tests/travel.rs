@@ -1,0 +1,102 @@
+//! Time in a recording: what is shown at a moment does not depend on the way to it.
+use super::{Stage, recording, with_leaks};
+use crate::tui::state::ReplayOrder;
+
+const PAGES: [&str; 5] = ["1", "2", "3", "4", "5"];
+
+fn all_pages(stage: &mut Stage) -> Vec<String> {
+    let mut screens = Vec::new();
+    for page in PAGES {
+        stage.keys(page);
+        stage.look();
+        screens.push(stage.screen(120, 40));
+    }
+    screens
+}
+
+#[test]
+fn going_back_shows_what_was_shown_before() {
+    let mut stage = Stage::open(&recording("enospc"));
+    stage.step(3000);
+    let before = all_pages(&mut stage);
+    stage.step(2000);
+    assert_ne!(all_pages(&mut stage), before);
+    stage.step(-2000);
+    assert_eq!(all_pages(&mut stage), before);
+    stage.step(i64::MAX);
+    let end = stage.app.picture.as_ref().unwrap().replay.clone().unwrap();
+    assert!(end.ended);
+    assert_eq!(Some(end.applied), end.records);
+    stage.step(3000 - end.applied as i64);
+    assert_eq!(all_pages(&mut stage), before);
+}
+
+#[test]
+fn one_step_is_one_record() {
+    let mut stage = Stage::open(&recording("born"));
+    let applied = |stage: &Stage| stage.app.picture.as_ref().unwrap().replay.as_ref().unwrap().applied;
+    stage.keys("...");
+    assert_eq!(applied(&stage), 3);
+    stage.keys(",");
+    assert_eq!(applied(&stage), 2);
+    stage.keys(",,,,");
+    assert_eq!(applied(&stage), 0);
+}
+
+#[test]
+fn findings_are_found_forth_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::open(&with_leaks("paths", &[2, 5, 9], folder.path()));
+    let state = |stage: &Stage| {
+        let picture = stage.app.picture.as_ref().unwrap();
+        (picture.findings.len(), picture.replay.as_ref().unwrap().applied)
+    };
+    let mut met = Vec::new();
+    for wanted in 1..=3 {
+        stage.keys("n");
+        assert_eq!(state(&stage).0, wanted);
+        met.push(state(&stage).1);
+    }
+    assert!(met.is_sorted() && met[0] < met[2], "{met:?}");
+    for wanted in [2, 1] {
+        stage.keys("N");
+        assert_eq!(state(&stage), (wanted, met[wanted - 1]));
+    }
+    stage.keys("N");
+    assert_eq!(state(&stage), (0, 0));
+}
+
+#[test]
+fn jumps_go_by_twentieths_and_stop_at_both_ends() {
+    let mut stage = Stage::open(&recording("demo"));
+    let now = |stage: &Stage| stage.app.picture.as_ref().unwrap().now_ns;
+    stage.step(1);
+    let mut times = vec![now(&stage)];
+    for _ in 0..25 {
+        stage.order(ReplayOrder::Jump(1));
+        times.push(now(&stage));
+    }
+    assert!(times.is_sorted(), "{times:?}");
+    assert!(stage.app.picture.as_ref().unwrap().replay.as_ref().unwrap().ended);
+    let end = now(&stage);
+    stage.order(ReplayOrder::Jump(-1));
+    let back = now(&stage);
+    assert!(back < end && back > end / 2, "{back} {end}");
+    for _ in 0..25 {
+        stage.order(ReplayOrder::Jump(-1));
+    }
+    assert!(now(&stage) <= times[0]);
+}
+
+/// An inode that is open is followed through all of the past, whenever it was opened.
+#[test]
+fn an_open_inode_has_its_whole_past() {
+    let mut stage = Stage::open(&recording("twins"));
+    stage.step(i64::MAX);
+    stage.step(-200);
+    stage.keys("1\n");
+    let of = |stage: &Stage| stage.app.picture.as_ref().unwrap().focus.as_ref().unwrap().records.len();
+    let remembered = of(&stage);
+    stage.keys(",.");
+    assert!(of(&stage) >= remembered && of(&stage) > 0, "{} {remembered}", of(&stage));
+}

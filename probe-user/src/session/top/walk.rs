@@ -1,0 +1,180 @@
+//! The walk over all inodes: which come first, and what the others hold together.
+//!
+//! A million inodes cost a good part of a second. So the walk has a bounded share of the time, carries no more than
+//! the rows of a screen and a half, and looks names up only for those.
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    ledger::{Ledger, peek::InodeView, summary::Verdict},
+    tui::{
+        filter::{Fields, Filter, Word},
+        picture::{InodeId, InodeRow, InodesView, Rest, Wish},
+        state::InodeSort,
+        watch::Watch,
+    },
+};
+
+/// A walk may take this part of the time at most.
+const SHARE: u32 = 20;
+
+/// What the last walk found.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// For the screen.
+    pub inodes: Arc<InodesView>,
+    /// Held by inodes, by filesystem.
+    pub held: FxHashMap<u32, i64>,
+    /// Verdict so far and why.
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub reasons: Arc<Vec<String>>,
+    /// Time it took.
+    pub cost: Duration,
+    /// When it was over, and what was asked.
+    done: Option<(Instant, InodeSort, Filter)>,
+}
+
+/// Names of filesystems, by id.
+pub type FsNames = FxHashMap<u32, Arc<str>>;
+
+impl Walked {
+    /// Whether it is time for another one.
+    pub fn due(&self, wish: &Wish) -> bool {
+        let Some((done, sort, filter)) = &self.done else { return true };
+        let same = (*sort, filter) == (wish.sort, &wish.filter);
+        // What somebody waits for comes sooner; but typing must not become a walk per key.
+        let pause = if same { (self.cost * SHARE).max(wish.refresh) } else { self.cost * 2 };
+        done.elapsed() >= pause.saturating_sub(Duration::from_millis(5))
+    }
+
+    /// Walks.
+    pub fn walk(ledger: &Ledger, watch: &Watch, names: &FsNames, wish: &Wish, as_of_ns: u64) -> Self {
+        let begun = Instant::now();
+        let mut view = InodesView { as_of_ns, ..InodesView::default() };
+        let mut held: FxHashMap<u32, i64> = FxHashMap::default();
+        let rows = wish.rows.max(1);
+        let mut first = Vec::new();
+        ledger.for_each_inode(|inode| {
+            view.known += 1;
+            let sum = held.entry(inode.fs).or_default();
+            *sum = sum.saturating_add(inode.meta_rsv);
+            let candidate = Candidate { inode, ledger, watch, names };
+            if !wish.filter.terms.is_empty() && !wish.filter.accepts(&candidate) {
+                return;
+            }
+            view.matched += 1;
+            view.bytes = view.bytes.saturating_add(inode.meta_rsv);
+            first.push((wish.sort.value(&candidate), id(inode)));
+            if first.len() >= 2 * rows {
+                first.select_nth_unstable_by(rows, |left, right| {
+                    wish.sort.order(&left.0, &right.0).then(left.1.cmp(&right.1))
+                });
+                first.truncate(rows);
+            }
+        });
+        first.sort_by(|left, right| wish.sort.order(&left.0, &right.0).then(left.1.cmp(&right.1)));
+        first.truncate(rows);
+        view.rows = first.iter().filter_map(|(_, id)| row(ledger, watch, names, *id)).collect();
+        let shown: i64 = view.rows.iter().fold(0, |sum, row| sum.saturating_add(row.meta_rsv));
+        view.rest = Rest {
+            inodes: view.matched.saturating_sub(view.rows.len() as u64),
+            bytes: view.bytes.saturating_sub(shown),
+        };
+        let (verdict, reasons) = ledger.verdict();
+        let now = Instant::now();
+        Self {
+            inodes: Arc::new(view),
+            held,
+            verdict: Some(verdict),
+            reasons: Arc::new(reasons),
+            cost: now - begun,
+            done: Some((now, wish.sort, wish.filter.clone())),
+        }
+    }
+}
+
+const fn id(inode: &InodeView) -> InodeId {
+    InodeId { fs: inode.fs, root: inode.root, ino: inode.ino }
+}
+
+/// The row of an inode, if it has a book.
+pub fn row(ledger: &Ledger, watch: &Watch, names: &FsNames, id: InodeId) -> Option<InodeRow> {
+    let inode = ledger.inode(id.fs, id.root, id.ino)?;
+    let counters = inode.counters.unwrap_or_default();
+    let activity = watch.active.of(id);
+    let now = ledger.span().1;
+    Some(InodeRow {
+        id,
+        fs: names.get(&id.fs).cloned().unwrap_or_default(),
+        path: ledger.path(id.fs, id.root, id.ino).map(str::to_owned),
+        generation: inode.generation,
+        meta_rsv: inode.meta_rsv,
+        exact: inode.opening_known,
+        counted: inode.counters.is_some(),
+        reserved: counters.reserved,
+        size: counters.size,
+        csum_bytes: counters.csum_bytes,
+        delalloc_bytes: counters.delalloc_bytes,
+        extents: counters.outstanding_extents,
+        rate: activity.map_or(0, |activity| activity.rate),
+        reserved_total: inode.reserved_total,
+        reservations: inode.reservations,
+        idle_ns: activity.map(|activity| now.saturating_sub(activity.last)),
+        tid: inode.last_tid,
+        comm: ledger.task(inode.last_tid).map(|task| task.comm).unwrap_or_default(),
+        trend: watch.active.trend(id),
+    })
+}
+
+/// An inode as filter and order see it, without the names that they do not ask for.
+struct Candidate<'a> {
+    inode: &'a InodeView,
+    ledger: &'a Ledger,
+    watch: &'a Watch,
+    names: &'a FsNames,
+}
+
+impl Fields for Candidate<'_> {
+    fn number(&self, word: Word) -> Option<i128> {
+        let Self { inode, ledger, watch, names: _ } = self;
+        let counters = inode.counters;
+        match word {
+            Word::MetaRsv => Some(inode.meta_rsv.into()),
+            Word::RsvReserved => counters.map(|of| of.reserved.into()),
+            Word::RsvSize => counters.map(|of| of.size.into()),
+            Word::OutstandingExtents => counters.map(|of| of.outstanding_extents.into()),
+            Word::CsumBytes => counters.map(|of| of.csum_bytes.into()),
+            Word::DelallocBytes => counters.map(|of| of.delalloc_bytes.into()),
+            Word::Rate => Some(watch.active.of(id(inode)).map_or(0, |activity| activity.rate).into()),
+            Word::ReservedTotal => Some(inode.reserved_total.into()),
+            Word::Reservations => Some(inode.reservations.into()),
+            Word::Idle => watch
+                .active
+                .of(id(inode))
+                .map(|activity| (ledger.span().1.saturating_sub(activity.last) / 1_000_000_000).into()),
+            Word::Subvol => Some((inode.root as i64).into()),
+            Word::Inode => Some(inode.ino.into()),
+            Word::Generation => (inode.generation != 0).then_some(inode.generation.into()),
+            Word::Tid => Some(inode.last_tid.into()),
+            _ => None,
+        }
+    }
+
+    fn text(&self, word: Word) -> Option<Cow<'_, str>> {
+        let Self { inode, ledger, watch: _, names } = self;
+        match word {
+            Word::Fs => names.get(&inode.fs).map(|name| Cow::Borrowed(name.as_ref())),
+            Word::Path => ledger.path(inode.fs, inode.root, inode.ino).map(Cow::Borrowed),
+            Word::Task => {
+                Some(ledger.task(inode.last_tid).map(|task| Cow::Owned(task.comm)).unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+}

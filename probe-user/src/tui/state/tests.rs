@@ -1,0 +1,266 @@
+//! What keys do to the state.
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+use std::{collections::BTreeMap, sync::Arc};
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Rect;
+
+use super::*;
+use crate::{
+    ledger::summary::FailedReservations,
+    tui::{
+        filter::{Word, parse},
+        look::Theme,
+        picture::{HealthView, InodeDetail, InodesView, SessionView},
+    },
+};
+
+const LOOK: Look = Look { theme: Theme::Plain, unicode: false };
+
+/// A picture with inodes of these numbers, each holding its number in bytes.
+fn picture(inodes: &[u64]) -> Arc<Picture> {
+    let row = |ino: &u64| InodeRow {
+        id: InodeId { fs: 1, root: 5, ino: *ino },
+        meta_rsv: *ino as i64,
+        exact: true,
+        path: Some(format!("dir/file{ino}")),
+        ..InodeRow::default()
+    };
+    Arc::new(Picture {
+        session: Arc::new(SessionView::default()),
+        now_ns: 0,
+        verdict: None,
+        reasons: Arc::default(),
+        loss: BTreeMap::new(),
+        records: 0,
+        record_rate: 0,
+        failed: FailedReservations::default(),
+        inodes: Arc::new(InodesView { rows: inodes.iter().map(row).collect(), ..InodesView::default() }),
+        focus: None,
+        filesystems: Arc::default(),
+        findings: Arc::default(),
+        windows: Arc::default(),
+        health: Arc::new(HealthView::default()),
+        replay: None,
+    })
+}
+
+fn app(inodes: &[u64]) -> App {
+    let mut app = App::new(LOOK, Duration::from_secs(1), false);
+    app.take(picture(inodes));
+    app.hits.page(10);
+    app
+}
+
+fn key(code: KeyCode) -> KeyEvent {
+    KeyEvent::new(code, KeyModifiers::NONE)
+}
+
+fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    keys.chars().flat_map(|c| app.press(&key(KeyCode::Char(c)))).collect()
+}
+
+fn listed(app: &App) -> Vec<u64> {
+    app.inode_rows().iter().map(|row| row.id.ino).collect()
+}
+
+#[test]
+fn the_biggest_holder_comes_first_and_r_turns_it_round() {
+    let mut app = app(&[257, 300, 260]);
+    assert_eq!(listed(&app), [300, 260, 257]);
+    assert_eq!(press(&mut app, "r"), [Effect::Wish]);
+    assert_eq!(listed(&app), [257, 260, 300]);
+    assert!(!app.wish().sort.descending);
+}
+
+#[test]
+fn the_selection_stays_with_its_inode() {
+    let mut app = app(&[257, 300, 260]);
+    press(&mut app, "j");
+    assert_eq!(app.chosen.unwrap().ino, 260);
+    app.take(picture(&[400, 257, 300, 350, 260]));
+    assert_eq!(app.inode_rows()[app.inodes.selected].id.ino, 260);
+    // At the top one looks at whoever is there.
+    press(&mut app, "g");
+    app.take(picture(&[500, 257]));
+    assert_eq!((app.inodes.selected, app.chosen), (0, None));
+    // One that is gone cannot be selected.
+    press(&mut app, "j");
+    app.take(picture(&[1]));
+    assert_eq!((app.inodes.selected, app.chosen), (0, None));
+}
+
+#[test]
+fn a_filter_is_in_force_as_it_is_typed_and_escape_takes_it_back() {
+    let mut app = app(&[257, 300, 260]);
+    press(&mut app, "/ino>258");
+    assert_eq!(listed(&app), [300, 260]);
+    assert_eq!(app.wish().filter, parse("ino>258").unwrap());
+    // Half a word of the language changes nothing, and half a comparison neither.
+    for typed in " path~".chars() {
+        press(&mut app, &typed.to_string());
+        assert_eq!(listed(&app), [300, 260], "{typed}");
+    }
+    assert!(app.prompt.as_ref().unwrap().error.is_some());
+    press(&mut app, "300");
+    assert_eq!(listed(&app), [300]);
+    assert_eq!(app.press(&key(KeyCode::Esc)), [Effect::Wish]);
+    assert_eq!(listed(&app).len(), 3);
+    press(&mut app, "/300");
+    app.press(&key(KeyCode::Enter));
+    assert_eq!((app.filter_text.as_str(), listed(&app)), ("300", vec![300]));
+    assert_eq!(app.press(&key(KeyCode::Esc)), [Effect::Wish]);
+    assert_eq!((app.filter_text.as_str(), listed(&app).len()), ("", 3));
+}
+
+#[test]
+fn keys_are_letters_while_a_filter_is_typed() {
+    let mut app = app(&[257]);
+    // A space alone changes no filter.
+    assert_eq!(press(&mut app, "/q5 ?"), [Effect::Wish; 3]);
+    assert_eq!(app.prompt.as_ref().unwrap().text, "q5 ?");
+    assert_eq!((app.page, app.help), (Page::Inodes, None));
+    app.press(&KeyEvent::new(KeyCode::Char('w'), KeyModifiers::CONTROL));
+    assert_eq!(app.prompt.as_ref().unwrap().text, "q5 ");
+    app.press(&key(KeyCode::Home));
+    press(&mut app, "ä");
+    app.press(&key(KeyCode::Right));
+    app.press(&key(KeyCode::Backspace));
+    assert_eq!(app.prompt.as_ref().unwrap().text, "ä5 ");
+}
+
+#[test]
+fn an_inode_opens_and_closes() {
+    let mut app = app(&[257, 300]);
+    assert_eq!(app.press(&key(KeyCode::Enter)), [Effect::Wish]);
+    assert_eq!(app.wish().focus.unwrap().ino, 300);
+    assert!(app.places().contains(&Place::Inode) && !app.places().contains(&Place::Table));
+    press(&mut app, "aaa");
+    assert_eq!(app.open_inode.as_ref().unwrap().account, 3);
+    assert_eq!(app.press(&key(KeyCode::Esc)), [Effect::Wish]);
+    assert_eq!(app.wish().focus, None);
+}
+
+#[test]
+fn pages_turn_by_number_and_round_by_tab() {
+    let mut app = app(&[257]);
+    press(&mut app, "5");
+    assert!(app.page == Page::Health && app.wish().program_time);
+    app.press(&key(KeyCode::Tab));
+    assert!(app.page == Page::Inodes && !app.wish().program_time);
+    app.press(&key(KeyCode::BackTab));
+    assert_eq!(app.page, Page::Health);
+}
+
+#[test]
+fn a_frozen_picture_stands_still_but_shows_what_is_opened() {
+    let mut app = app(&[257]);
+    press(&mut app, " ");
+    app.take(picture(&[257, 300]));
+    assert_eq!(listed(&app), [257]);
+    app.press(&key(KeyCode::Enter));
+    let id = app.open_inode.as_ref().unwrap().id;
+    let detail = InodeDetail {
+        row: None,
+        id,
+        as_of_ns: 7,
+        histories: Default::default(),
+        span_ns: 0,
+        origins: Vec::new(),
+        records: Vec::new(),
+    };
+    let mut next = Picture::clone(&picture(&[1]));
+    next.focus = Some(Arc::new(detail));
+    app.take(Arc::new(next));
+    assert_eq!(app.picture.as_ref().unwrap().focus.as_ref().unwrap().as_of_ns, 7);
+    assert_eq!(app.picture.as_ref().unwrap().inodes.rows[0].id.ino, 257);
+    press(&mut app, " ");
+    app.take(picture(&[9]));
+    assert_eq!(app.picture.as_ref().unwrap().inodes.rows[0].id.ino, 9);
+}
+
+#[test]
+fn replay_keys_are_orders_and_mean_nothing_live() {
+    let mut live = app(&[257]);
+    assert_eq!(press(&mut live, ".,nN<>[]0"), []);
+    let mut replay = App { replay: true, ..app(&[257]) };
+    let orders: Vec<Effect> = press(&mut replay, " .,nN><][0");
+    assert_eq!(
+        orders,
+        [
+            ReplayOrder::Pause,
+            ReplayOrder::Step(1),
+            ReplayOrder::Step(-1),
+            ReplayOrder::Finding(true),
+            ReplayOrder::Finding(false),
+            ReplayOrder::Speed(true),
+            ReplayOrder::Speed(false),
+            ReplayOrder::Jump(1),
+            ReplayOrder::Jump(-1),
+            ReplayOrder::Restart,
+        ]
+        .map(Effect::Replay)
+    );
+    assert!(!replay.frozen);
+}
+
+#[test]
+fn clicks_turn_pages_sort_select_and_open() {
+    let click = |app: &mut App, column, row| {
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+    };
+    let mut app = app(&[257, 300, 260]);
+    let size = InodeSort { word: Word::RsvSize, descending: true }.column();
+    app.hits.add(Rect::new(0, 1, 10, 1), Hit::Tab(Page::Pools));
+    app.hits.add(Rect::new(0, 2, 10, 1), Hit::Sort(size));
+    app.hits.add(Rect::new(0, 5, 10, 1), Hit::Row(2));
+    assert_eq!(click(&mut app, 3, 9), []);
+    click(&mut app, 3, 5);
+    assert_eq!((app.inodes.selected, app.open_inode.is_some()), (2, false));
+    click(&mut app, 3, 5);
+    assert_eq!(app.open_inode.take().unwrap().id.ino, 257);
+    click(&mut app, 3, 2);
+    assert_eq!(app.wish().sort, InodeSort { word: Word::RsvSize, descending: true });
+    click(&mut app, 3, 2);
+    assert!(!app.wish().sort.descending);
+    click(&mut app, 3, 1);
+    assert_eq!(app.page, Page::Pools);
+    let wheel = |app: &mut App, kind| {
+        app.mouse(MouseEvent { kind, column: 0, row: 0, modifiers: KeyModifiers::NONE })
+    };
+    app.page = Page::Inodes;
+    app.inodes.selected = 0;
+    wheel(&mut app, MouseEventKind::ScrollDown);
+    assert_eq!(app.inodes.selected, 2);
+    wheel(&mut app, MouseEventKind::ScrollUp);
+    assert_eq!(app.inodes.selected, 0);
+}
+
+#[test]
+fn refresh_goes_through_its_steps_and_stops_at_their_ends() {
+    let mut app = app(&[]);
+    press(&mut app, "+");
+    assert_eq!(app.wish().refresh, Duration::from_millis(500));
+    press(&mut app, "+++++++");
+    assert_eq!(app.wish().refresh, Duration::from_millis(100));
+    press(&mut app, "---------");
+    assert_eq!(app.wish().refresh, Duration::from_secs(10));
+}
+
+#[test]
+fn quit_suspend_and_redraw_are_for_others_to_do() {
+    let mut app = app(&[]);
+    assert_eq!(press(&mut app, "q"), [Effect::Quit]);
+    let ctrl = |app: &mut App, c| app.press(&KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+    assert_eq!(ctrl(&mut app, 'c'), [Effect::Quit]);
+    assert_eq!(ctrl(&mut app, 'z'), [Effect::Suspend]);
+    assert_eq!(ctrl(&mut app, 'l'), [Effect::Redraw]);
+    assert_eq!(press(&mut app, "?"), []);
+    assert_eq!(app.help, Some(0));
+    app.hits.text(100, 10);
+    press(&mut app, "G");
+    assert_eq!(app.help, Some(90));
+    app.press(&key(KeyCode::Esc));
+    assert_eq!(app.help, None);
+}

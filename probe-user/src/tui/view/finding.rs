@@ -1,0 +1,182 @@
+//! One finding: what was broken, both stacks, and the records that speak for it in time order.
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    super::{
+        look::Role,
+        state::{App, Hits},
+    },
+    Piece, put, scrolled, wrap,
+};
+use crate::report::{
+    escape::{escape, width},
+    format,
+    model::{Finding, Frame, OriginOf, StackSource},
+};
+
+/// `symbol+0x1c [module]`, or the bare address, escaped and cut.
+pub fn frame_line(frame: &Frame, columns: usize) -> String {
+    let module = frame.module.as_deref().map(|module| format!(" [{}]", escape(module))).unwrap_or_default();
+    let text = match &frame.symbol {
+        Some(symbol) => format!("{}+{:#x}{module}", escape(symbol), frame.offset.unwrap_or(0)),
+        None => format!("{}{module}", escape(&frame.address)),
+    };
+    if width(&text) <= columns { text } else { text.chars().take(columns).collect() }
+}
+
+/// Draws the page.
+pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
+    let (Some(picture), Some((id, from))) = (&app.picture, app.open_finding) else { return };
+    let Some(finding) = picture.findings.iter().find(|finding| finding.id == id) else {
+        let text = "This finding is not made yet at this moment of the recording.".to_owned();
+        put(buffer, area.x + 2, area.y + 1, area.width - 2, &[(text, Role::Warn)], app.look);
+        return;
+    };
+    let columns = usize::from(area.width);
+    let mut lines = head(finding, columns);
+    if columns >= 150 {
+        lines.extend(side_by_side(finding, columns));
+    } else {
+        lines.extend(freed(finding, columns));
+        for origin in &finding.origins {
+            lines.push(Vec::new());
+            lines.extend(reserved(finding, origin, columns));
+        }
+    }
+    lines.push(Vec::new());
+    lines.extend(evidence(finding, columns));
+    scrolled(buffer, area, &lines, from, app.look, hits);
+}
+
+fn head(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
+    let mut lines = vec![vec![
+        (format!("#{} {}", finding.id, finding.kind.name()), Role::Bad),
+        (
+            format!(" of {}: {}", finding.account.name(), format::amount(finding.amount, &finding.unit)),
+            Role::Strong,
+        ),
+    ]];
+    lines.extend(
+        wrap(&escape(&finding.explanation), columns).into_iter().map(|line| vec![(line, Role::Text)]),
+    );
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
+    fact("filesystem", finding.filesystem.clone());
+    fact("subvolume", finding.root.map(format::root));
+    fact(
+        "inode",
+        finding.inode.map(|ino| match finding.generation {
+            Some(generation) => format!("{ino}, generation {generation}"),
+            None => ino.to_string(),
+        }),
+    );
+    fact("path", finding.path.as_deref().map(escape));
+    fact("held before", finding.balance_before.map(|held| format::amount(held, &finding.unit)));
+    fact(
+        "task",
+        finding.task.as_ref().map(|task| {
+            let pid = task.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+            format!("{}{pid}, tid {}", escape(&task.comm), task.tid)
+        }),
+    );
+    fact("test", finding.test.as_deref().map(escape));
+    let seen = format::moment(finding.first_seen_ns);
+    fact(
+        "seen",
+        Some(match finding.count {
+            1 => seen,
+            count => format!(
+                "{} times, {seen} first, {} last",
+                format::count(count),
+                format::moment(finding.last_seen_ns)
+            ),
+        }),
+    );
+    fact("confidence", Some(finding.confidence.name().to_owned()));
+    fact("fingerprint", Some(finding.fingerprint.clone()));
+    fact("read", Some(finding.doc.clone()));
+    for (name, value) in facts {
+        lines.push(vec![(format!("  {name:<12} "), Role::Faint), (value, Role::Text)]);
+    }
+    lines.push(Vec::new());
+    lines
+}
+
+const fn source(source: StackSource) -> &'static str {
+    match source {
+        StackSource::Exact => "exact stack",
+        StackSource::Representative => "representative stack",
+        StackSource::None => "no stack was taken",
+    }
+}
+
+fn freed(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
+    let mut lines =
+        vec![vec![(format!("freed, or where it showed ({})", source(finding.stack_source)), Role::Head)]];
+    lines.extend(frames(&finding.stack, columns));
+    lines
+}
+
+fn reserved(finding: &Finding, origin: &OriginOf, columns: usize) -> Vec<Vec<Piece>> {
+    let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), &finding.unit);
+    let text = format!(
+        "reserved {amount} in {} ({})",
+        format::counted(origin.count, "reservation"),
+        source(origin.stack_source)
+    );
+    let mut lines = vec![vec![(text, Role::Head)]];
+    lines.extend(frames(&origin.stack, columns));
+    lines
+}
+
+fn frames(frames: &[Frame], columns: usize) -> Vec<Vec<Piece>> {
+    frames
+        .iter()
+        .map(|frame| vec![(format!("  {}", frame_line(frame, columns.saturating_sub(2))), Role::Text)])
+        .collect()
+}
+
+/// The stack that freed at the left, those that reserved at the right.
+fn side_by_side(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
+    let half = columns / 2 - 1;
+    let left = freed(finding, half);
+    let mut right: Vec<Vec<Piece>> = Vec::new();
+    for origin in &finding.origins {
+        right.extend(reserved(finding, origin, half));
+    }
+    if right.is_empty() {
+        right.push(vec![("no stack that reserved is known".to_owned(), Role::Faint)]);
+    }
+    (0..left.len().max(right.len()))
+        .map(|at| {
+            let mut line = left.get(at).cloned().unwrap_or_default();
+            let used: usize = line.iter().map(|(text, _)| width(text)).sum();
+            line.push((" ".repeat((half + 2).saturating_sub(used)), Role::Text));
+            line.extend(right.get(at).cloned().unwrap_or_default());
+            line
+        })
+        .collect()
+}
+
+fn evidence(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
+    let mut lines = vec![vec![("evidence, oldest first".to_owned(), Role::Head)]];
+    if finding.evidence.is_empty() {
+        lines.push(vec![("  none was kept".to_owned(), Role::Faint)]);
+    }
+    for line in &finding.evidence {
+        let head = format!("  {} tid {:<7} ", format::moment(line.time_ns), line.tid);
+        for (at, part) in
+            wrap(&escape(&line.text), columns.saturating_sub(head.len()).max(10)).into_iter().enumerate()
+        {
+            let lead = if at == 0 { head.clone() } else { " ".repeat(head.len()) };
+            lines.push(vec![(lead, Role::Faint), (part, Role::Text)]);
+        }
+        for frame in line.stack.iter().take(3) {
+            lines.push(vec![(
+                format!("      in {}", frame_line(frame, columns.saturating_sub(9))),
+                Role::Faint,
+            )]);
+        }
+    }
+    lines
+}

@@ -1,0 +1,154 @@
+//! The two lines above every page: verdict and losses, and the tabs.
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::{
+    super::{
+        look::Role,
+        picture::{Picture, ReplayView},
+        state::{App, Hit, Hits, Page},
+    },
+    Piece, put,
+};
+use crate::{
+    ledger::summary::Verdict,
+    report::{
+        escape::{escape, width},
+        format,
+    },
+};
+
+/// What the session is, what it has seen, and above all what it has not seen. Where room is scarce, the end gives way
+/// piece by piece.
+pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
+    let mut pieces: Vec<Piece> = vec![("btrfs-probe ".to_owned(), Role::Strong)];
+    if let Some(picture) = &app.picture {
+        pieces.extend(state(app, picture));
+        pieces.extend(losses(picture, usize::from(area.width)));
+        let more = [
+            (format!("  {}", picture.session.tier), Role::Text),
+            (format!("  {}/s", format::counted(picture.record_rate, "record")), Role::Text),
+            (format!("  {}", format::counted(picture.inodes.known, "inode")), Role::Text),
+            (format!("  {}", format::counted(picture.records, "record")), Role::Faint),
+            (format!("  {}", escape(&picture.session.release)), Role::Faint),
+        ];
+        let mut used: usize = pieces.iter().map(|(text, _)| width(text)).sum();
+        for piece in more {
+            used += width(&piece.0);
+            if used > usize::from(area.width) {
+                break;
+            }
+            pieces.push(piece);
+        }
+    }
+    put(buffer, area.x, area.y, area.width, &pieces, app.look);
+}
+
+fn state(app: &App, picture: &Picture) -> Vec<Piece> {
+    let verdict = match picture.verdict {
+        None => ("looking".to_owned(), Role::Faint),
+        // A session that goes on has nothing that is final.
+        Some(Verdict::Clean) => ("clean so far".to_owned(), Role::Good),
+        Some(Verdict::Findings) => {
+            (format::counted(picture.findings.len() as u64, "FINDING").replace("Gs", "GS"), Role::Bad)
+        }
+        Some(Verdict::Inconclusive) => ("inconclusive".to_owned(), Role::Warn),
+    };
+    let mode = if app.replay {
+        (String::from("replay "), Role::Key)
+    } else if app.frozen {
+        (String::from("PAUSED "), Role::Warn)
+    } else {
+        (String::from("live "), Role::Key)
+    };
+    vec![mode, (format!("{} ", seconds(picture.now_ns)), Role::Text), verdict]
+}
+
+/// Losses by class, those that touch the books as an alarm. Always there: no loss is said too.
+fn losses(picture: &Picture, width: usize) -> Vec<Piece> {
+    let mut lost: Vec<_> = picture.lost().collect();
+    if lost.is_empty() {
+        return vec![("  lost 0".to_owned(), Role::Good)];
+    }
+    // What can be wrong because of it comes first, in case the line ends early.
+    lost.sort_by_key(|(class, count)| (!class.touches_books(), std::cmp::Reverse(*count)));
+    let most = if width >= 120 { usize::MAX } else { 2 };
+    let mut pieces =
+        vec![("  LOST".to_owned(), if lost[0].0.touches_books() { Role::Bad } else { Role::Warn })];
+    for (class, count) in lost.iter().take(most) {
+        let role = if class.touches_books() { Role::Bad } else { Role::Warn };
+        pieces.push((format!(" {} {}", class.name(), format::count(*count)), role));
+    }
+    if lost.len() > most {
+        pieces.push((format!(" +{}", lost.len() - most), Role::Warn));
+    }
+    pieces
+}
+
+/// Seconds since the start of the session, with the digits that can be read at a glance.
+fn seconds(ns: u64) -> String {
+    format!("+{}.{} s", format::count(ns / 1_000_000_000), ns / 100_000_000 % 10)
+}
+
+/// The tabs, and where a replay stands.
+pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
+    let mut x = area.x;
+    for (number, page) in Page::ALL.into_iter().enumerate() {
+        let count = match (page, &app.picture) {
+            (Page::Findings, Some(picture)) if !picture.findings.is_empty() => {
+                format!(" ({})", picture.findings.len())
+            }
+            _ => String::new(),
+        };
+        let text = format!(" {} {}{count} ", number + 1, page.title());
+        let width = text.len() as u16;
+        let role = if page == app.page {
+            Role::Selected
+        } else if count.is_empty() {
+            Role::Text
+        } else {
+            Role::Bad
+        };
+        put(buffer, x, area.y, width, &[(text, role)], app.look);
+        hits.add(Rect { x, width, ..area }, Hit::Tab(page));
+        x += width + 1;
+    }
+    if let Some(replay) = app.picture.as_ref().and_then(|picture| picture.replay.as_ref()) {
+        let now = app.picture.as_ref().map_or(0, |picture| picture.now_ns);
+        let room = area.right().saturating_sub(x + 1);
+        let text = transport(replay, now, app, usize::from(room));
+        put(buffer, x + 1, area.y, room, &[(text, Role::Key)], app.look);
+    }
+}
+
+/// Where the replay stands, as far as there is room to say it.
+fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String {
+    let state = match (replay.seeking, replay.ended, replay.paused) {
+        (Some(percent), ..) => format!("seeking {percent} %"),
+        (None, true, _) => "end".to_owned(),
+        (None, false, true) => app.look.glyph("‖ paused", "|| paused").to_owned(),
+        (None, false, false) => format!("{} {}x", app.look.glyph("▶", ">"), replay.speed),
+    };
+    let of = match replay.length_ns {
+        Some(length) => format!(
+            " {}.{} of {}.{} s",
+            now_ns / 1_000_000_000,
+            now_ns / 100_000_000 % 10,
+            length / 1_000_000_000,
+            length / 100_000_000 % 10
+        ),
+        None => String::new(),
+    };
+    let mut text = format!("{state}{of}");
+    let last = replay.last.as_ref().map(|line| format!("  #{} {}", replay.applied, line.text));
+    if let Some(last) = last.filter(|last| text.len() + last.len().min(16) < room) {
+        text.push_str(&last);
+    } else if let Some(length) = replay.length_ns.filter(|length| *length > 0) {
+        let bar = room.saturating_sub(text.chars().count() + 3).min(40);
+        if bar >= 8 {
+            let done = (u128::from(now_ns.min(length)) * bar as u128 / u128::from(length)) as usize;
+            let (full, empty) = (app.look.glyph("━", "="), app.look.glyph("─", "-"));
+            text.push_str(&format!("  {}{}", full.repeat(done), empty.repeat(bar - done)));
+        }
+    }
+    escape(&text)
+}

@@ -1,0 +1,146 @@
+//! Records in words, in the kernel's terms.
+use probe_common::{
+    call::{CALL_INODE, CALL_RETURNED},
+    claim::{CLAIM_RESERVE, ClaimType, RsvType},
+    hook::HookId,
+    inode::{
+        BLOCK_FRESH, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_AUDIT, MOMENT_DESTROY,
+        MOMENT_EVICT,
+    },
+};
+
+use crate::{capture::record::Record, report::format};
+
+/// Subvolume (0 if not known), number, and counters of the inode that a record is about.
+#[must_use]
+pub fn inode_of(record: &Record) -> Option<(u64, u64, Option<Counters>)> {
+    Some(match record {
+        Record::Delalloc(body) => {
+            let root = if body.flags & DELALLOC_ROOT_KNOWN != 0 { body.root } else { 0 };
+            (root, body.ino, Some(body.counters))
+        }
+        Record::Mod(body) => (body.root, body.ino, None),
+        Record::InodeState(body) => (body.root, body.ino, Some(body.counters)),
+        Record::Block(body) if body.payer == RsvType::Delalloc as u32 => {
+            (body.payer_root, body.payer_ino, None)
+        }
+        Record::Claim(body) if body.payer == RsvType::Delalloc as u32 => {
+            (body.payer_root, body.payer_ino, None)
+        }
+        Record::Enospc(body) if body.ino != 0 => (body.root, body.ino, None),
+        Record::Ticket(body) if body.ino != 0 => (body.root, body.ino, None),
+        Record::Call(body) if body.flags & CALL_INODE != 0 => (body.root, body.ino, None),
+        _ => return None,
+    })
+}
+
+/// `enum btrfs_reserve_flush_enum` of `fs/btrfs/space-info.h` (6.1 to 7.3), without its prefix.
+#[must_use]
+pub const fn flush_name(flush: i32) -> &'static str {
+    match flush {
+        0 => "NO_FLUSH",
+        1 => "FLUSH_LIMIT",
+        2 => "FLUSH_EVICT",
+        3 => "FLUSH_DATA",
+        4 => "FLUSH_FREE_SPACE_INODE",
+        5 => "FLUSH_ALL",
+        6 => "FLUSH_ALL_STEAL",
+        7 => "FLUSH_EMERGENCY",
+        _ => "",
+    }
+}
+
+/// One line for a record; `None` for those that say nothing to a person.
+#[must_use]
+pub fn describe(record: &Record) -> Option<String> {
+    let space = format::space_type;
+    Some(match record {
+        Record::Delalloc(body) => {
+            let verb = if body.flags & DELALLOC_RESERVE != 0 { "reserve" } else { "release" };
+            format!("delalloc {verb} {}, {}", body.bytes, held(&body.counters))
+        }
+        Record::Mod(body) => {
+            format!(
+                "outstanding_extents {:+} -> {} (before: {})",
+                body.modification, body.outstanding, body.expected
+            )
+        }
+        Record::InodeState(body) => {
+            let moment = match body.moment {
+                MOMENT_EVICT => "evict",
+                MOMENT_DESTROY => "destroy",
+                MOMENT_AUDIT => "audit",
+                _ => "failed reservation",
+            };
+            format!("{moment}: {}", held(&body.counters))
+        }
+        Record::Block(body) => {
+            let how =
+                if body.flags & BLOCK_FRESH != 0 { "was reserved on the spot" } else { "from the block_rsv" };
+            format!("tree block of root {}: {} {how}", body.root as i64, body.bytes)
+        }
+        Record::Claim(body) => {
+            let name = match ClaimType::from_u32(body.claim) {
+                Some(ClaimType::Transaction) => "transaction",
+                Some(ClaimType::LocalDelayedRefs) => "local_delayed_refs_rsv",
+                Some(ClaimType::DelayedItem) => "delayed_item",
+                Some(ClaimType::DelayedInode) => "delayed_inode",
+                None => "unknown claim",
+            };
+            let verb = if body.flags & CLAIM_RESERVE != 0 { "reserve" } else { "release" };
+            format!("{name} {verb} {} (value {})", body.bytes, body.value)
+        }
+        Record::Enospc(body) => {
+            format!("space_info:enospc of {} in {}", body.bytes, space(body.space_flags))
+        }
+        Record::Ticket(body) => format!(
+            "ticket of {} in {}, {}, error {}",
+            body.bytes,
+            space(body.space_flags),
+            flush_name(body.flush),
+            body.error
+        ),
+        Record::Flush(body) if body.flush < 0 => {
+            format!("all tickets of {} are failed", space(body.space_flags))
+        }
+        Record::Flush(body) => {
+            format!("flush of {} in {}, {}", body.bytes, space(body.space_flags), flush_name(body.flush))
+        }
+        Record::Bmu(body) => {
+            format!("bytes_may_use of {} {} {:+}", space(body.object_flags), body.old, body.diff)
+        }
+        Record::Chain(body) => {
+            format!("counter {} of {}: {} {:+}", body.counter, body.object_flags, body.old, body.diff)
+        }
+        Record::Call(body) => {
+            let name = HookId::from_u8(body.header.hook).map_or("call", HookId::name);
+            let end = if body.flags & CALL_RETURNED != 0 {
+                format!(" = {}", body.ret)
+            } else {
+                ", return not seen".to_owned()
+            };
+            let [first, second, ..] = body.args;
+            format!(
+                "{name}({first}, {second}){end}, extents {:+}, csum_bytes {:+}",
+                body.extents, body.csum_bytes
+            )
+        }
+        Record::FsSeen(_) => "filesystem seen".to_owned(),
+        Record::FsEnd(_) => "filesystem ends".to_owned(),
+        Record::Levels(_) => "levels of the pools".to_owned(),
+        Record::Warn(_) => "kernel WARN".to_owned(),
+        Record::LossSample(_) => "loss counters".to_owned(),
+        Record::AuditMark(body) => {
+            format!("audit {} {}", body.round, if body.phase == 0 { "begins" } else { "ends" })
+        }
+        Record::Marker(_) => "marker".to_owned(),
+        Record::TaskSeen(_) | Record::Stack(_) | Record::Name(_) | Record::SysfsLevels(_) => return None,
+    })
+}
+
+fn held(counters: &Counters) -> String {
+    format!(
+        "block_rsv reserved {} size {}, outstanding_extents {}",
+        counters.reserved, counters.size, counters.outstanding_extents
+    )
+}

@@ -1,0 +1,93 @@
+//! Tests in guests, read along while they run: as many guests at once as there are processors, since an emulated one
+//! keeps little more than one of them busy.
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Error, Result, anyhow};
+
+use super::tally::Tally;
+use crate::{
+    vm::{Release, suite::Suite},
+    workspace::Workspace,
+};
+
+/// How the tests of one kernel ended.
+pub struct GuestOutcome {
+    /// The kernel.
+    pub release: Release,
+    /// What was counted.
+    pub tally: Tally,
+    /// What it took.
+    pub took: Duration,
+    /// Why it failed.
+    pub result: Result<()>,
+}
+
+/// All tests of these kernels, in the order asked for.
+pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
+    let begun = Instant::now();
+    let suite = match Suite::prepare(workspace, releases) {
+        Ok(suite) => suite,
+        Err(error) => {
+            let why = format!("{error:#}");
+            let failed = |release: &Release| GuestOutcome {
+                release: *release,
+                tally: Tally::of_nothing_run(),
+                took: begun.elapsed(),
+                result: Err(anyhow!(why.clone())),
+            };
+            return releases.iter().map(failed).collect();
+        }
+    };
+    let waiting: Mutex<VecDeque<Release>> = Mutex::new(releases.iter().copied().collect());
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(releases.len());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(release) = next else { break };
+                    let outcome = one(workspace, &suite, release, releases.len() > 1);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|outcome| releases.iter().position(|release| *release == outcome.release));
+    done
+}
+
+/// One guest from its boot to its end. Lines of guests that run side by side begin with the kernel's name.
+fn one(workspace: &Workspace, suite: &Suite, release: Release, several: bool) -> GuestOutcome {
+    let begun = Instant::now();
+    let mut tally = Tally::default();
+    let mut line = Vec::new();
+    let prefix = if several { format!("{:>4}| ", release.name()) } else { String::new() };
+    let result: Result<(), Error> = suite.run(workspace, release, &mut |bytes| {
+        for byte in bytes {
+            if *byte == b'\n' {
+                let text = String::from_utf8_lossy(&line);
+                let text = text.trim_end_matches('\r');
+                println!("{prefix}{text}");
+                tally.line(text);
+                line.clear();
+            } else {
+                line.push(*byte);
+            }
+        }
+    });
+    if !line.is_empty() {
+        println!("{prefix}{}", String::from_utf8_lossy(&line));
+    }
+    if result.is_err() && tally.failed == 0 {
+        // A guest or a binary that died printed no result.
+        tally.add(&Tally::of_nothing_run());
+    }
+    GuestOutcome { release, tally, took: begun.elapsed(), result }
+}

@@ -1,0 +1,144 @@
+//! Debian's package lists in a folder of our own: the machine's `/etc/apt` and its lists stay as they are.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::proc;
+
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const SOURCES: &[(&str, &str)] = &[
+    ("http://deb.debian.org/debian", "bookworm"),
+    ("http://deb.debian.org/debian", "bookworm-updates"),
+    ("http://deb.debian.org/debian", "bookworm-backports"),
+    ("http://deb.debian.org/debian-security", "bookworm-security"),
+    ("http://deb.debian.org/debian", "trixie-backports"),
+];
+
+/// Package lists below `target/vm/apt`.
+pub struct Apt {
+    folder: PathBuf,
+}
+
+impl Apt {
+    /// Fetches the lists, unless that was done already.
+    ///
+    /// # Errors
+    /// There is no apt, or the archive cannot be reached.
+    pub fn open(vm: &Path) -> Result<Self> {
+        if proc::which("apt-get").is_none() || proc::which("dpkg-deb").is_none() {
+            bail!("kernels for the guests come as Debian packages: install apt and dpkg, or run on Debian");
+        }
+        if !Path::new(KEYRING).is_file() {
+            bail!("{KEYRING} is missing: install the package debian-archive-keyring");
+        }
+        let apt = Self { folder: vm.join("apt") };
+        for sub in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(apt.folder.join(sub))
+                .with_context(|| format!("cannot make {}", apt.folder.display()))?;
+        }
+        let lines: String = SOURCES
+            .iter()
+            .map(|(url, suite)| format!("deb [signed-by={KEYRING}] {url} {suite} main\n"))
+            .collect();
+        fs::write(apt.folder.join("sources.list"), lines).context("cannot write the package sources")?;
+        let done = apt.folder.join("updated");
+        if !done.is_file() {
+            proc::quietly(apt.command("apt-get").args(["-q", "update"]))
+                .context("Debian's package lists cannot be fetched")?;
+            fs::write(done, "").context("cannot write below target/vm")?;
+        }
+        Ok(apt)
+    }
+
+    /// The version of the newest package whose name begins so and ends in `-cloud-amd64`: `uname -r` of its kernel.
+    ///
+    /// # Errors
+    /// The archive has none.
+    pub fn newest(&self, (before, version): (&str, &str)) -> Result<String> {
+        let pattern = format!("^{before}{}.*-cloud-amd64$", version.replace('.', "\\."));
+        let found = proc::stdout_of(self.command("apt-cache").args(["search", "--names-only", &pattern]))?;
+        let mut unames: Vec<&str> = found
+            .lines()
+            .filter_map(|line| line.split_whitespace().next()?.strip_prefix(before))
+            .filter(|uname| !uname.contains("unsigned"))
+            .collect();
+        unames.sort_by_key(|uname| numbers(uname));
+        let newest = unames.last().map(|uname| (*uname).to_owned());
+        newest.with_context(|| {
+            format!("Debian's archive has no package {before}{version}*-cloud-amd64 any more")
+        })
+    }
+
+    /// Names of the packages that a package needs and that begin with `linux-`, images left out.
+    ///
+    /// # Errors
+    /// The package is not known.
+    pub fn needs(&self, package: &str) -> Result<Vec<String>> {
+        let text = proc::stdout_of(self.command("apt-cache").args(["depends", package]))?;
+        let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+        Ok(names
+            .filter(|name| name.starts_with("linux-headers-") || name.starts_with("linux-kbuild-"))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Fetches packages into `folder` and unpacks them below `root`.
+    ///
+    /// # Errors
+    /// A package cannot be had; the sentence names it.
+    pub fn unpack(&self, packages: &[String], folder: &Path, root: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for package in packages {
+            println!("vm: fetching {package}");
+            proc::quietly(self.command("apt-get").current_dir(folder).args(["-q", "download", package])).with_context(
+                || format!("the package {package} cannot be fetched: try again, or remove {} to look for newer ones", self.folder.display()),
+            )?;
+        }
+        for entry in fs::read_dir(folder)?.flatten() {
+            let file = entry.path();
+            if file.extension().is_some_and(|extension| extension == "deb") {
+                proc::quietly(Command::new("dpkg-deb").arg("-x").arg(&file).arg(root))?;
+                // Unpacked it is three times as large; nobody needs both.
+                let _ = fs::remove_file(&file);
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (key, value) in [
+            ("Dir::Etc::sourcelist", self.folder.join("sources.list")),
+            ("Dir::Etc::sourceparts", "/dev/null".into()),
+            ("Dir::State::Lists", self.folder.join("lists")),
+            ("Dir::Cache", self.folder.join("cache")),
+            // Lists of other suites than the machine's: its pins mean nothing here.
+            ("Dir::Etc::preferencesparts", "/dev/null".into()),
+            ("APT::Sandbox::User", "root".into()),
+        ] {
+            command.arg("-o").arg(format!("{key}={}", value.display()));
+        }
+        command
+    }
+}
+
+/// The numbers in a version, for sorting.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn versions_sort_by_number() {
+        let mut names = ["6.1.0-9-cloud", "6.12.117+deb12", "6.12.43+deb12", "6.1.0-56-cloud"];
+        names.sort_by_key(|name| numbers(name));
+        assert_eq!(names, ["6.1.0-9-cloud", "6.1.0-56-cloud", "6.12.43+deb12", "6.12.117+deb12"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask vm`: a Debian kernel in QEMU with our static binary beside it, and what it said and did.
+//!
+//! A guest is a kernel and an initramfs, nothing else: busybox, the programs of btrfs-progs, the modules that btrfs needs,
+//! `/bin/btrfs-probe`, and the files asked for. Kernels come from Debian's packages, through package lists of our own
+//! below `target/vm`; what was fetched once is not fetched again. There is no network and no disk: the command's output
+//! comes over one serial line as it is written, its exit status and the files asked for over another, as a tar archive.
+//!
+//! Fixed places in the guest: `/bin/btrfs-probe`, `/lib/fault/btrfs_probe_fault.ko` where a fault module was built
+//! (`headers.rs`), `/modules/NAME.ko` and `/modules/order` (to load btrfs again), `/tmp` in memory, `/out` for what is
+//! to be collected.
+//!
+//! Refuses: to touch `/etc/apt` or the machine's package lists, to install a kernel, to leave a QEMU behind.
+mod apt;
+mod console;
+mod cpio;
+mod emulator;
+mod guest;
+mod headers;
+mod initramfs;
+mod kernel;
+mod modules;
+mod qemu;
+mod release;
+mod scratch;
+pub mod suite;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+pub use self::release::Release;
+use self::{guest::Guest, initramfs::Item};
+use crate::{
+    build::{self, Profile},
+    workspace::Workspace,
+};
+
+/// What `cargo xtask vm` is told.
+#[derive(clap::Args, Debug)]
+pub struct Options {
+    /// Which kernel
+    #[arg(long, value_enum)]
+    kernel: Release,
+    /// Memory of the guest, as QEMU takes it
+    #[arg(long, default_value = "2G")]
+    memory: String,
+    /// Seconds after which the guest is given up
+    #[arg(long, default_value_t = 600)]
+    timeout: u64,
+    /// A file to put into the guest; its place there is its place here unless one is named
+    #[arg(long = "file", value_name = "HOST[:GUEST]")]
+    files: Vec<String>,
+    /// A file or folder of the guest to bring back into the current folder
+    #[arg(long = "collect", value_name = "GUEST")]
+    collect: Vec<String>,
+    /// Use this btrfs-probe instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// The command, run by the guest's shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<String>,
+}
+
+/// Boots, runs the command, and returns its exit status.
+///
+/// # Errors
+/// One sentence: a package that cannot be had, a guest that hung or whose kernel panicked, a file that is missing.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build::run(workspace, Profile::Release)?,
+    };
+    let mut items = vec![Item::program(binary, "/bin/btrfs-probe")];
+    for file in &options.files {
+        let (host, place) = file.split_once(':').unwrap_or((file, file));
+        let host = PathBuf::from(host);
+        if !host.is_file() {
+            bail!("--file {file}: there is no such file here");
+        }
+        items.push(Item::program(host, place));
+    }
+    let guest = Guest {
+        release: options.kernel,
+        memory: options.memory.clone(),
+        timeout: Duration::from_secs(options.timeout),
+        // A command may well say nothing until its end.
+        silence: Duration::from_secs(options.timeout),
+        items,
+        collect: options.collect.clone(),
+        script: options.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    };
+    let here = std::env::current_dir().context("there is no current folder")?;
+    let mut show = |line: &[u8]| {
+        use std::io::Write as _;
+        let _ = std::io::stdout().write_all(line);
+        let _ = std::io::stdout().flush();
+    };
+    guest.run(workspace, Some(&here), &mut show)
+}
+
+/// A word for the shell. A single word may be a whole shell command.
+fn quoted(word: &str) -> String {
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c)) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_reach_the_guests_shell_whole() {
+        assert_eq!(quoted("--format=json"), "--format=json");
+        assert_eq!(quoted("a b; c"), "'a b; c'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,141 @@
+//! The tests that run in guests: which binaries, on which kernels, with which files.
+//!
+//! A new test binary is one line in [`ENTRIES`].
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Release,
+    emulator::Emulator,
+    guest::Guest,
+    headers,
+    initramfs::Item,
+    kernel::Kernel,
+    qemu::{self, Accelerator},
+};
+use crate::{
+    build::{self, GuestPrograms},
+    workspace::Workspace,
+};
+
+/// One test binary.
+struct Entry {
+    /// Name of the test target of `probe-user`.
+    test: &'static str,
+    /// Kernels it runs on.
+    releases: &'static [Release],
+    /// Whether it loads the fault module.
+    fault: bool,
+    /// Seconds after which it hangs: several times what it needs in an emulated guest that has a processor to itself.
+    seconds: u64,
+}
+
+const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
+
+/// In the order of running. All share one boot, so that what one leaves behind in the kernel is met by the next.
+const ENTRIES: &[Entry] = &[
+    Entry { test: "live_filesystems", releases: EVERY, fault: false, seconds: 900 },
+    Entry { test: "live_load", releases: EVERY, fault: false, seconds: 800 },
+    Entry { test: "live_record", releases: EVERY, fault: false, seconds: 500 },
+    Entry { test: "live_rights", releases: EVERY, fault: false, seconds: 300 },
+    Entry { test: "live_run", releases: EVERY, fault: false, seconds: 500 },
+    // With the whole demo in it.
+    Entry { test: "live_signals", releases: EVERY, fault: false, seconds: 700 },
+    Entry { test: "workload_live", releases: EVERY, fault: false, seconds: 800 },
+];
+
+/// A guest that says nothing for so long hangs: each test says its name.
+const SILENCE: Duration = Duration::from_secs(400);
+/// How much slower than the machine a guest may be, under emulation.
+const SLOWNESS: u32 = 8;
+
+/// What all guests need, made once: afterwards they can run side by side.
+pub struct Suite {
+    programs: GuestPrograms,
+    accelerator: Accelerator,
+    /// The fault module by kernel.
+    faults: BTreeMap<&'static str, Item>,
+}
+
+impl Suite {
+    /// Builds the programs, and fetches the kernels and what else is missing.
+    ///
+    /// # Errors
+    /// Something does not build or cannot be fetched.
+    pub fn prepare(workspace: &Workspace, releases: &[Release]) -> Result<Self> {
+        let programs = build::for_guests(workspace)?;
+        let emulator = Emulator::ensure(workspace)?;
+        let mut faults = BTreeMap::new();
+        let mut accelerator = Accelerator::Tcg;
+        for release in releases {
+            let kernel = Kernel::ensure(workspace, *release)?;
+            accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
+            if entries(*release).any(|entry| entry.fault) {
+                let module = headers::fault_module(workspace, &kernel)?;
+                let place = format!("/lib/fault/{}.ko", headers::MODULE);
+                faults.insert(release.name(), Item::program(module, place));
+            }
+        }
+        Ok(Self { programs, accelerator, faults })
+    }
+
+    /// Runs all tests of one kernel; what they print goes to `output`.
+    ///
+    /// # Errors
+    /// The guest did not come to its end, or a binary failed.
+    pub fn run(&self, workspace: &Workspace, release: Release, output: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut items = self.items(release)?;
+        items.extend(self.faults.get(release.name()).cloned());
+        let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
+        let mut script =
+            format!("export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n");
+        for Entry { test, seconds, .. } in entries(release) {
+            // One after the other, as on the machine itself.
+            script.push_str(&format!(
+                "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} --test-threads=1 --nocapture\n\
+                 status=$?; [ $status = 0 ] || {{ echo \"{test} ended with status $status\"; worst=1; }}\n\
+                 case $status in 0|101) ;; *) echo 'test result: FAILED. 0 passed; 1 failed';; esac\n"
+            ));
+        }
+        script.push_str("exit $worst\n");
+        let timeout = Duration::from_secs(60 + entries(release).map(|entry| entry.seconds).sum::<u64>());
+        let guest = Guest {
+            release,
+            memory: "2G".to_owned(),
+            timeout,
+            silence: SILENCE,
+            items,
+            collect: Vec::new(),
+            script,
+        };
+        match guest.run(workspace, None, output)? {
+            0 => Ok(()),
+            _ => bail!("tests failed in the guest"),
+        }
+    }
+
+    /// The tool, the examples and the tests, where the tests look for them.
+    fn items(&self, release: Release) -> Result<Vec<Item>> {
+        let GuestPrograms { tool, tests, examples } = &self.programs;
+        let mut items = vec![
+            Item::program(tool.clone(), "/bin/btrfs-probe"),
+            // Tests name the tool by the path at which cargo built it.
+            Item::program(tool.clone(), tool.display().to_string()),
+        ];
+        // Examples are looked for beside the folder of the test.
+        items.extend(
+            examples.iter().map(|(name, path)| Item::program(path.clone(), format!("/examples/{name}"))),
+        );
+        for Entry { test, .. } in entries(release) {
+            let found = tests.iter().find(|(name, _)| name == test);
+            let (_, path) = found.with_context(|| format!("cargo built no test {test}"))?;
+            items.push(Item::program(path.clone(), format!("/tests/{test}")));
+        }
+        Ok(items)
+    }
+}
+
+fn entries(release: Release) -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().filter(move |entry| entry.releases.contains(&release))
+}
