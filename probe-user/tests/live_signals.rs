@@ -54,12 +54,13 @@ fn held(pid: u32, field: &str) -> BTreeSet<u32> {
         .collect()
 }
 
+// What goes between being listed and being opened is not loaded.
 fn loaded_programs() -> BTreeSet<u32> {
-    aya::programs::loaded_programs().map(|program| program.unwrap().id()).collect()
+    aya::programs::loaded_programs().filter_map(Result::ok).map(|program| program.id()).collect()
 }
 
 fn loaded_maps() -> BTreeSet<u32> {
-    aya::maps::loaded_maps().map(|map| map.unwrap().id()).collect()
+    aya::maps::loaded_maps().filter_map(Result::ok).map(|map| map.id()).collect()
 }
 
 /// Waits until none of `ids` is loaded: the kernel frees programs and maps after a grace period.

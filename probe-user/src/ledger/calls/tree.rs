@@ -153,7 +153,7 @@ pub(super) struct Thread {
 }
 
 /// Functions by number; a search through [`HookId::ALL`] for each call would cost as much as the rest.
-static HOOKS: [Option<HookId>; HOOK_SLOTS as usize] = {
+const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
     let mut hooks = [None; HOOK_SLOTS as usize];
     let mut at = 0;
     while at < HookId::ALL.len() {
