@@ -206,13 +206,18 @@ fn draw_row<R>(
         let column = &columns[*at];
         let room = CellRoom { width: usize::from(*width), look };
         let Cell(pieces) = (column.cell)(row, &room);
+        // A gauge says with its colours what it has to say: it is not reversed.
+        let drawn = pieces
+            .iter()
+            .any(|(_, role)| matches!(role, Role::Used | Role::Pinned | Role::Reserved | Role::MayUse));
         let pieces: Vec<(String, Style)> =
             pieces.into_iter().map(|(text, role)| (text, look.style(role))).collect();
         put(buffer, x, area.y, *width, &pieces, column.right);
+        if selected && !drawn {
+            let wide = (*width + 1).min(area.right().saturating_sub(x));
+            buffer.set_style(Rect { x, width: wide, ..area }, look.style(Role::Selected));
+        }
         x += width + 1;
-    }
-    if selected {
-        buffer.set_style(area, look.style(Role::Selected));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     ledger::{
         Ledger,
-        finding::Finding,
+        finding::{Finding, Origin},
         summary::{FailedReservations, FsSummary, Statistics, Summary, Verdict},
     },
     report::{
@@ -206,7 +206,7 @@ impl Scene {
         let focus = self.watch.focus.as_ref()?;
         let id = focus.id;
         let stacks = Stacks { ledger: &self.ledger, names: &self.names };
-        let origins = self.ledger.inode_origins(id.fs, id.root, id.ino).into_iter().map(|origin| {
+        let named = |origin: Origin| {
             let stack = if origin.stack.id == 0 { Vec::new() } else { stacks.frames(origin.stack.id) };
             let source = match (stack.is_empty(), origin.stack.representative) {
                 (true, _) => StackSource::None,
@@ -214,7 +214,8 @@ impl Scene {
                 (false, false) => StackSource::Exact,
             };
             OriginView { bytes: origin.bytes, count: origin.count, stack, source }
-        });
+        };
+        let origins = self.ledger.inode_origins(id.fs, id.root, id.ino);
         let (histories, span_ns) = focus.histories(CHART, &self.ledger);
         Some(InodeDetail {
             row: walk::row(&self.ledger, &self.watch, names, id),
@@ -222,7 +223,8 @@ impl Scene {
             as_of_ns: now_ns,
             histories,
             span_ns,
-            origins: origins.collect(),
+            origins: origins.into_iter().map(named).collect(),
+            reserved: focus.reserved().into_iter().map(named).collect(),
             records: focus.records(&self.ledger, &|time| time.saturating_sub(started)),
         })
     }

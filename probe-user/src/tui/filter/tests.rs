@@ -1,5 +1,5 @@
 //! What can be typed, what it means, and that nothing typed can break it.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 use std::borrow::Cow;
 
 use proptest::prelude::*;

@@ -157,6 +157,8 @@ pub struct InodeDetail {
     pub span_ns: u64,
     /// Who reserved, most bytes first.
     pub origins: Vec<OriginView>,
+    /// Who reserved since it was opened, whatever became of it, most bytes first.
+    pub reserved: Vec<OriginView>,
     /// Its last records, oldest first.
     pub records: Vec<RecordLine>,
 }

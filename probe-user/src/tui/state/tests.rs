@@ -167,6 +167,7 @@ fn a_frozen_picture_stands_still_but_shows_what_is_opened() {
         histories: Default::default(),
         span_ns: 0,
         origins: Vec::new(),
+        reserved: Vec::new(),
         records: Vec::new(),
     };
     let mut next = Picture::clone(&picture(&[1]));

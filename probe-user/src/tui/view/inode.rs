@@ -137,15 +137,22 @@ fn task(row: &InodeRow) -> String {
 
 /// Who reserved: stacks by bytes.
 fn origins(detail: &InodeDetail, width: u16, look: Look) -> Vec<Vec<Piece>> {
-    let mut lines = vec![vec![("who reserved, since it was last empty".to_owned(), Role::Head)]];
+    let mut lines =
+        vec![vec![("who reserved what it holds (since it was last empty)".to_owned(), Role::Head)]];
+    let nothing = detail.row.as_ref().is_none_or(|row| row.meta_rsv == 0);
     if detail.origins.is_empty() {
-        lines.push(vec![(
-            "  no stack of a reservation that is outstanding was taken".to_owned(),
-            Role::Faint,
-        )]);
+        let text = if nothing { "  nobody: it holds nothing" } else { "  no stack was taken" };
+        lines.push(vec![(text.to_owned(), Role::Faint)]);
     }
     for origin in &detail.origins {
         lines.extend(one_origin(origin, width, look));
+    }
+    if !detail.reserved.is_empty() {
+        lines.push(Vec::new());
+        lines.push(vec![("who reserved since it was opened, given back or not".to_owned(), Role::Head)]);
+        for origin in &detail.reserved {
+            lines.extend(one_origin(origin, width, look));
+        }
     }
     lines
 }

@@ -1,18 +1,27 @@
 //! The inode looked into: every record of it, and its accounts over time.
 use std::collections::VecDeque;
 
-use probe_common::inode::{COUNTERS_VALID, Counters};
+use probe_common::inode::{COUNTERS_VALID, Counters, DELALLOC_RESERVE, DELALLOC_STACK_REPRESENTATIVE};
+use rustc_hash::FxHashMap;
 
 use super::{
     super::picture::{InodeId, RecordLine},
     describe::{describe, inode_of},
 };
-use crate::{capture::record::Record, ledger::Ledger};
+use crate::{
+    capture::record::Record,
+    ledger::{
+        Ledger,
+        finding::{Origin, StackRef},
+    },
+};
 
 /// Records that are kept.
 const MAX_RECORDS: usize = 500;
 /// Points that are kept; at twice as many, each two become one.
 const MAX_POINTS: usize = 512;
+/// Stacks that are told apart; contexts are few.
+const MAX_STACKS: usize = 64;
 
 /// A record in words, without the name of its thread.
 #[derive(Clone, Debug)]
@@ -32,6 +41,8 @@ pub struct Focus {
     pub id: InodeId,
     lines: VecDeque<Line>,
     points: Vec<Point>,
+    /// Bytes and reservations by stack.
+    reserved: FxHashMap<u64, Origin>,
 }
 
 impl Focus {
@@ -47,7 +58,8 @@ impl Focus {
             .into_iter()
             .enumerate()
             .map(|(at, held)| (now.saturating_sub((count - at as u64) * super::SAMPLE_NS), [held, 0, 0, 0]));
-        let mut focus = Self { id, lines: lines.collect(), points: points.collect() };
+        let mut focus =
+            Self { id, lines: lines.collect(), points: points.collect(), reserved: FxHashMap::default() };
         if let Some(values) = focus.current(ledger) {
             focus.points.push((now, values));
         }
@@ -75,6 +87,17 @@ impl Focus {
                 self.lines.pop_front();
             }
             self.lines.push_back(Line { time: header.time, tid: header.tid, text });
+        }
+        if let Record::Delalloc(body) = record
+            && body.flags & DELALLOC_RESERVE != 0
+        {
+            let stack =
+                StackRef { id: body.stack, representative: body.flags & DELALLOC_STACK_REPRESENTATIVE != 0 };
+            if self.reserved.len() < MAX_STACKS || self.reserved.contains_key(&stack.id) {
+                let origin = self.reserved.entry(stack.id).or_insert(Origin { bytes: 0, count: 0, stack });
+                origin.bytes = origin.bytes.saturating_add(body.bytes);
+                origin.count += 1;
+            }
         }
         if let Some(counters) = counters.filter(|counters| counters.flags & COUNTERS_VALID != 0) {
             self.point(header.time, &counters, ledger);
@@ -123,6 +146,14 @@ impl Focus {
             }
         }
         (histories, span)
+    }
+
+    /// The stacks that reserved since it was opened, most bytes first.
+    #[must_use]
+    pub fn reserved(&self) -> Vec<Origin> {
+        let mut all: Vec<Origin> = self.reserved.values().copied().collect();
+        all.sort_by_key(|origin| (std::cmp::Reverse(origin.bytes), origin.stack.id));
+        all
     }
 
     /// Its last records with the names of threads, oldest first.

@@ -20,12 +20,13 @@ const MAX_QGROUPS: usize = 24;
 #[derive(Debug, Default)]
 pub struct Pools {
     histories: BTreeMap<PoolKey, VecDeque<u64>>,
+    inodes: Option<u64>,
 }
 
 impl Pools {
     /// `due` samples have passed.
     pub fn sample(&mut self, fs: &FsSummary, due: u64) {
-        for row in rows(fs, None) {
+        for row in rows(fs, self.inodes) {
             let history = self.histories.entry(row.key).or_default();
             for _ in 0..due {
                 history.push_back(row.held);
@@ -42,13 +43,9 @@ impl Pools {
         self.histories.get(key).map(|history| history.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// A sample of the sum over all inodes, which is not in every summary.
-    pub fn inodes(&mut self, held: u64) {
-        let history = self.histories.entry(PoolKey::Inodes).or_default();
-        history.push_back(held);
-        while history.len() > SAMPLES {
-            history.pop_front();
-        }
+    /// What all inodes hold, which is found out now and then: samples show it until it is found out anew.
+    pub const fn inodes(&mut self, held: u64) {
+        self.inodes = Some(held);
     }
 }
 

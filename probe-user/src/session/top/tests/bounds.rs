@@ -129,7 +129,6 @@ fn a_million_inodes_are_counted_and_the_biggest_are_shown() {
         scene.picture(&wish, Extras::default());
     }
     let more = begun.elapsed();
-    println!("{inodes} inodes: the first picture took {took:?}, the next {:?}", more / 5);
-    assert!(more < took * 5, "{more:?} {took:?}");
+    assert!(more < took * 5, "{inodes} inodes: five pictures took {more:?} after {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
