@@ -14,7 +14,7 @@ use probe_user::capture::{
     session::{SessionEnd, SessionHeader, SymbolRow},
     stream::{Source, SourceState},
 };
-use probe_user::hooks::{Probe, ProbeOptions, catalogue, plan};
+use probe_user::hooks::{Probe, ProbeOptions, catalogue, functions, plan};
 use probe_user::kernel::btf::KernelTypes;
 use probe_user::ledger::{Ledger, Setup, summary::Verdict};
 use support::load;
@@ -120,7 +120,13 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
     let types = KernelTypes::of_kernel(Path::new("/")).unwrap();
     let resolved = types.resolve();
     let config = Config { abi: ABI_VERSION, level_ms: 256, own_pid: std::process::id(), ..Config::default() };
-    let options = ProbeOptions { offsets: resolved.offsets, config, ring_bytes: 256 << 20, verbose: false };
+    let options = ProbeOptions {
+        offsets: resolved.offsets,
+        signatures: functions::signatures(&[]),
+        config,
+        ring_bytes: 256 << 20,
+        verbose: false,
+    };
     let mut hooks = Probe::load(OBJECT, &options).unwrap();
     let rows = hooks.attach(&plan::plan(&types, &resolved)).unwrap();
     let header = SessionHeader { hooks: rows, ..SessionHeader::default() };

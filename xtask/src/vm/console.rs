@@ -15,11 +15,19 @@ pub fn verdict(console: &str, given_up: Option<&str>) -> String {
     format!("{what}; its console ends so:\n{}", tail(console))
 }
 
-/// The last lines.
-pub fn tail(console: &str) -> String {
+/// The last lines; of a kernel that died, those from the first word of its death on.
+fn tail(console: &str) -> String {
     let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    let death = lines.iter().position(|line| DEATHS.iter().any(|word| line.contains(word)));
+    let from = death.unwrap_or(lines.len().saturating_sub(TAIL));
+    let to = lines.len().min(from + TAIL);
+    let mut shown = lines[from..to].to_vec();
+    shown.extend(lines[to..].iter().find(|line| line.contains("Kernel panic")));
+    shown.join("\n")
 }
+
+/// How a kernel's report of its death begins.
+const DEATHS: &[&str] = &["BUG: ", "kernel BUG at", "Oops: ", "general protection fault", "Kernel panic"];
 
 /// Without the time stamp.
 fn stripped(line: &str) -> &str {

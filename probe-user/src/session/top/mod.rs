@@ -46,7 +46,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
     let mut app = App::new(plan.look, plan.refresh, matches!(plan.source, TopSource::Recording(_)));
     let books = match &plan.source {
         TopSource::Live { capture, filter } => {
-            bring_up::check(Path::new("/"), *capture)?;
+            bring_up::check(Path::new("/"))?;
             "Attaching to the kernel: its verifier reads every program first.".clone_into(&mut app.waiting);
             let (capture, filter, verbosity) = (*capture, filter.clone(), plan.verbosity);
             spawn("probe-books", move || books::live(capture, &filter, verbosity, &inbox, &pictures))?

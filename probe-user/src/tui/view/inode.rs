@@ -139,13 +139,15 @@ fn task(row: &InodeRow) -> String {
 fn origins(detail: &InodeDetail, width: u16, look: Look) -> Vec<Vec<Piece>> {
     let mut lines =
         vec![vec![("who reserved what it holds (since it was last empty)".to_owned(), Role::Head)]];
-    let nothing = detail.row.as_ref().is_none_or(|row| row.meta_rsv == 0);
-    if detail.origins.is_empty() {
-        let text = if nothing { "  nobody: it holds nothing" } else { "  no stack was taken" };
-        lines.push(vec![(text.to_owned(), Role::Faint)]);
-    }
-    for origin in &detail.origins {
-        lines.extend(one_origin(origin, width, look));
+    // What was given back is not taken off the stack that reserved it; of nothing nobody holds a part.
+    if detail.row.as_ref().is_none_or(|row| row.meta_rsv == 0) {
+        lines.push(vec![("  nobody: it holds nothing".to_owned(), Role::Faint)]);
+    } else if detail.origins.is_empty() {
+        lines.push(vec![("  no stack was taken".to_owned(), Role::Faint)]);
+    } else {
+        for origin in &detail.origins {
+            lines.extend(one_origin(origin, width, look));
+        }
     }
     if !detail.reserved.is_empty() {
         lines.push(Vec::new());
