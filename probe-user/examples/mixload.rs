@@ -45,6 +45,9 @@ struct Args {
     /// Threads on each filesystem.
     #[arg(long, value_name = "T", default_value_t = 4)]
     threads: usize,
+    /// Each thread waits so many milliseconds between two operations.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pause: u64,
     /// Repeat the choices of an earlier run.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -76,6 +79,7 @@ fn run(args: &Args) -> Result<()> {
         let names: Vec<_> = args.only.iter().map(String::as_str).collect();
         mix = Mix::only(args.threads, until, seed, &names)?;
     }
+    mix.pause = Duration::from_millis(args.pause);
     let stop = AtomicBool::new(false);
     let Some(count) = args.make else {
         let dir = args.dir.as_deref().ok_or_else(|| Error::Usage("name a folder with --dir".into()))?;

@@ -128,6 +128,7 @@ pub fn top(frames: *mut Frames) -> Option<*mut Frame> {
 /// Up to [`MAX_DEPTH`] steps, until one says that it was the last.
 macro_rules! steps {
     ($step:expr) => {
+        #[allow(unused_mut)] // Some steps count.
         let mut step = $step;
         let _ = step() || step() || step() || step() || step() || step() || step() || step();
     };
@@ -210,6 +211,12 @@ pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, sp: u64, back: u64) -
         (*frame).caller = caller;
         Some(frame)
     }
+}
+
+/// The frame of [`begin`] before [`commit`].
+#[inline(always)]
+pub fn begun(frames: *mut Frames) -> *mut Frame {
+    at(frames, depth(frames))
 }
 
 /// The call that [`begin`] made room for is open from now on.

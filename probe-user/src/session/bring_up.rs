@@ -152,8 +152,12 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
         return_trampoline: 0,
         obstacle: Some(obstacle),
     };
-    if tier == TierChoice::Tracepoints {
-        return Ok(without("--tier tracepoints was asked for".to_owned()));
+    match tier {
+        TierChoice::Tracepoints => return Ok(without("--tier tracepoints was asked for".to_owned())),
+        TierChoice::Auto if !AUTO_TAKES_FUNCTIONS => {
+            return Ok(without("--tier functions has to be asked for in this version".to_owned()));
+        }
+        _ => {}
     }
     let kprobes = doctor::kprobes_of(root);
     if !kprobes.available {
@@ -172,6 +176,9 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     let obstacle = functions::obstacle(&functions);
     Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, obstacle })
 }
+
+/// Whether the best tier that attaches is the functions tier. It costs more, and its rules are younger.
+const AUTO_TAKES_FUNCTIONS: bool = false;
 
 /// Loads and attaches the best tier that was asked for and that the kernel takes; the last part says why it is not the
 /// function tier.
@@ -212,7 +219,7 @@ fn tiers(
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
-    let resolved = resolve(root, TierChoice::Auto)?;
+    let resolved = resolve(root, TierChoice::Functions)?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),

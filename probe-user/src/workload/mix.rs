@@ -31,13 +31,15 @@ pub struct Mix {
     pub until: Until,
     /// What it is repeatable from; with one thread exactly, with several up to scheduling.
     pub seed: u64,
+    /// What each thread waits between two operations: none unless something else has to get on beside the load.
+    pub pause: Duration,
     weights: Vec<(&'static Op, u32)>,
 }
 
 impl Mix {
     /// All operations with their usual weights.
     pub fn new(threads: usize, until: Until, seed: u64) -> Self {
-        Self { threads, until, seed, weights: OPS.iter().map(|op| (op, op.weight)).collect() }
+        Self { threads, until, seed, pause: Duration::ZERO, weights: OPS.iter().map(|op| (op, op.weight)).collect() }
     }
 
     /// Only the operations named, equally often.
@@ -45,7 +47,7 @@ impl Mix {
     /// # Errors
     /// A name that no operation has.
     pub fn only(threads: usize, until: Until, seed: u64, names: &[&str]) -> Result<Self> {
-        let mut this = Self { threads, until, seed, weights: Vec::new() };
+        let mut this = Self { weights: Vec::new(), ..Self::new(threads, until, seed) };
         for name in names {
             this.set_weight(name, 1)?;
         }
@@ -97,6 +99,7 @@ impl Mix {
                     Ok(outcome) => report.count(op, outcome),
                     Err(error) => fail(error),
                 }
+                thread::sleep(self.pause);
             }
             report
         };

@@ -35,6 +35,11 @@ pub fn operate_in(layout: &Layout, threads: usize, ops: u64, names: &[&str]) -> 
     mix.run(layout, &AtomicBool::new(false)).expect("a correct kernel")
 }
 
+/// What the threads of a load wait between two operations: on an emulated machine the tool would else hardly get a turn.
+fn pause() -> Duration {
+    Duration::from_millis(if super::patience() > 1 { 20 } else { 0 })
+}
+
 /// Runs a mixed load on `roots` for as long as `body` runs.
 pub fn beside<T>(roots: &[&Path], body: impl FnOnce() -> T) -> T {
     struct Stop<'a>(&'a AtomicBool);
@@ -51,7 +56,9 @@ pub fn beside<T>(roots: &[&Path], body: impl FnOnce() -> T) -> T {
             let stop = &stop;
             scope.spawn(move || {
                 let layout = Layout::prepare(root, Abilities::default()).expect("a layout");
-                Mix::new(2, Until::Stopped, 9).run(&layout, stop).expect("a correct kernel")
+                let mut mix = Mix::new(2, Until::Stopped, 9);
+                mix.pause = pause();
+                mix.run(&layout, stop).expect("a correct kernel")
             });
         }
         // In the middle of it, not at its beginning.
@@ -81,6 +88,7 @@ impl MixLoad {
         let seconds = super::deadline(180).as_secs().to_string();
         command
             .args(["--make", &count.to_string(), "--seconds", &seconds])
+            .args(["--pause", &pause().as_millis().to_string()])
             .args(arguments)
             .stdout(Stdio::piped());
         // SAFETY: signal(2) is async-signal-safe; a test runner started in the background has SIGINT ignored.

@@ -25,7 +25,7 @@ pub fn program() -> PathBuf {
 }
 
 /// Ring for a test that demands that nothing is lost: unoptimised books cannot follow a full load at its own pace.
-pub const RING: &str = if cfg!(debug_assertions) { "256M" } else { "16M" };
+pub const RING: &str = if cfg!(debug_assertions) { "256M" } else { "64M" };
 
 /// How a run of the program ended.
 #[derive(Debug)]

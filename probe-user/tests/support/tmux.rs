@@ -113,9 +113,14 @@ impl Tmux {
     pub fn wait_until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let begun = Instant::now();
         loop {
-            let screen = self.screen();
+            let mut screen = self.screen();
             if wanted(&screen) {
-                return screen;
+                // tmux may have been asked between two writes of one picture: it has to be there when that is over.
+                std::thread::sleep(Duration::from_millis(60));
+                screen = self.screen();
+                if wanted(&screen) {
+                    return screen;
+                }
             }
             assert!(begun.elapsed() < PATIENCE, "`{what}` never came:\n{screen}");
             std::thread::sleep(Duration::from_millis(20));

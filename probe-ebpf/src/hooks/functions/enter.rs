@@ -19,18 +19,37 @@ use crate::{
 /// `BTRFS_DATA_RELOC_TREE_OBJECTID`
 const DATA_RELOC_TREE: u64 = (-9i64) as u64;
 
-/// A function was entered; 1 if a frame was made.
+/// No frame was made.
+const NOTHING: u32 = 0;
+/// A frame was made and counts.
+const OPEN: u32 = 1;
+/// A frame was made; the inode's part is missing.
+const UNOWNED: u32 = 2;
+
+/// A function was entered; whether a frame was made.
+///
+/// Two steps one after the other, since the stacks of functions that call each other have to fit into 512 bytes.
+#[inline(always)]
+pub fn enter(ctx: *mut c_void, hook: HookId) -> bool {
+    match begin(ctx, hook) {
+        NOTHING => false,
+        UNOWNED => owned(ctx, hook) != NOTHING,
+        _ => true,
+    }
+}
+
+/// What does not need the inode.
 #[inline(never)]
-pub fn enter(ctx: *mut c_void, hook: HookId) -> u32 {
+fn begin(ctx: *mut c_void, hook: HookId) -> u32 {
     let context = ProbeContext::new(ctx);
-    let Some(run) = Run::begin(hook, &context) else { return 0 };
+    let Some(run) = Run::begin(hook, &context) else { return NOTHING };
     let run = run.identify();
     let subject = subject::of(ctx, hook);
-    let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return 0 };
-    let Some(task) = cells::task_cell(&run) else { return 0 };
-    let Some(frames) = frame::of(task) else { return 0 };
+    let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
+    let Some(task) = cells::task_cell(&run) else { return NOTHING };
+    let Some(frames) = frame::of(task) else { return NOTHING };
     let sp = subject::stack_pointer(ctx);
-    let Some(frame) = frame::begin(&run, frames, hook, sp, read::at(sp, 0)) else { return 0 };
+    let Some(frame) = frame::begin(&run, frames, hook, sp, read::at(sp, 0)) else { return NOTHING };
     // SAFETY: the frame is this thread's.
     unsafe {
         (*frame).fs = fs;
@@ -39,9 +58,6 @@ pub fn enter(ctx: *mut c_void, hook: HookId) -> u32 {
         (*frame).rsv = subject.rsv;
         (*frame).entered = run.time();
         (*frame).function = read::at(ctx as u64, off!(regs_ip));
-        if subject.inode != 0 && !inode(frame, hook, subject.inode) {
-            return 0;
-        }
         if subject.rsv != 0 {
             (*frame).flags |= CALL_RSV;
             (*frame).rsv_type = read::rsv_type(subject.rsv);
@@ -56,22 +72,41 @@ pub fn enter(ctx: *mut c_void, hook: HookId) -> u32 {
             (*frame).stack_representative = u64::from(representative);
         }
     }
+    if subject.inode != 0 {
+        // SAFETY: as above.
+        unsafe { (*frame).inode = subject.inode };
+        return UNOWNED;
+    }
     frame::commit(frames);
-    1
+    OPEN
+}
+
+/// The inode's part of the frame that is being made.
+#[inline(never)]
+fn owned(ctx: *mut c_void, hook: HookId) -> u32 {
+    let Some(run) = Run::unseen(hook, &ProbeContext::new(ctx)) else { return NOTHING };
+    let Some(task) = cells::task_cell(&run) else { return NOTHING };
+    let Some(frames) = frame::of(task) else { return NOTHING };
+    // SAFETY: the frame is this thread's.
+    if !unsafe { inode(frame::begun(frames), hook) } {
+        return NOTHING;
+    }
+    frame::commit(frames);
+    OPEN
 }
 
 /// Whose call it is, and the counters before it; false if filters leave the inode out, or if nothing can be learnt.
 ///
 /// # Safety
 /// `frame` is the current thread's.
-#[inline(never)]
-unsafe fn inode(frame: *mut frame::Frame, hook: HookId, inode: u64) -> bool {
+#[inline(always)]
+unsafe fn inode(frame: *mut frame::Frame, hook: HookId) -> bool {
     // SAFETY: as promised; a live cell stays readable for this run.
     unsafe {
+        let inode = (*frame).inode;
         let root = read::inode_root(inode);
         let ino = read::inode_ino(inode);
         let objectid = read::root_objectid(root);
-        (*frame).inode = inode;
         (*frame).root_address = root;
         (*frame).root = objectid;
         (*frame).ino = ino;

@@ -74,7 +74,7 @@ macro_rules! instant {
         #[doc = concat!("Entry, see [`HookId::", stringify!($hook), "`].")]
         #[kprobe]
         pub fn $entry(ctx: ProbeContext) -> u32 {
-            if enter(ctx.as_ptr(), HookId::$hook) != 0 {
+            if enter(ctx.as_ptr(), HookId::$hook) {
                 leave::at_once(ctx.as_ptr(), HookId::$hook);
             }
             0
