@@ -13,6 +13,7 @@ mod emit;
 mod globals;
 mod hooks;
 mod maps;
+mod preempt;
 mod read;
 mod stack;
 

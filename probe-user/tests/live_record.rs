@@ -123,6 +123,7 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&[]),
+        preempt: None,
         config,
         ring_bytes: 256 << 20,
         verbose: false,

@@ -50,15 +50,6 @@ fn every_scenario_has_its_tests() {
     assert_eq!(names, TESTS);
 }
 
-/// The docs say of each tier what is tested here, and nothing else.
-#[test]
-fn the_docs_agree_with_the_scenarios() {
-    const DOCS: &str = include_str!("../../docs/tiers.md");
-    for table in [support::fault::doc::found(), support::fault::doc::silent()] {
-        assert!(DOCS.contains(&table), "docs/tiers.md has to have this table:\n{table}");
-    }
-}
-
 /// btrfs leaves and comes back with other addresses: runs before, across and after it find nothing.
 #[test]
 fn module_reload() {

@@ -11,6 +11,7 @@ use zerocopy::IntoBytes;
 use super::{
     catalogue::{AUDIT_FS, AUDIT_INODE},
     plan::PlannedHook,
+    preempt::{self, PreemptCalls},
 };
 use crate::capture::session::{HookRow, HookState};
 
@@ -53,6 +54,8 @@ pub struct ProbeOptions {
     pub offsets: Offsets,
     /// Where the arguments of hooked functions are.
     pub signatures: Signatures,
+    /// How the kernel lets a program keep its CPU; none where it does so by itself, or cannot.
+    pub preempt: Option<PreemptCalls>,
     /// Session settings.
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
@@ -96,7 +99,7 @@ impl Probe {
             .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES })
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
-            .load(object)?;
+            .load(&preempt::patch(object, options.preempt))?;
         let twins = options.config.twins != 0;
         let mut probe = Self {
             ebpf,

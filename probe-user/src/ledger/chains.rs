@@ -15,6 +15,7 @@ use super::{
     evidence::Query,
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, SpaceCounter, StackRef},
+    loss::Phase,
     statistics::total,
     summary::ChainSummary,
 };
@@ -128,7 +129,10 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     let epoch = desk.loss.epoch();
     let key = (record.object, record.counter);
     let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
-    if record.event == CHAIN_OPEN || !known {
+    // While a tracepoint is switched on, one processor passes it already and another not yet: what the first links say
+    // is where the chain stands, and no more.
+    let opening = record.event == CHAIN_BREAK && desk.loss.phase() == Phase::Before;
+    if record.event == CHAIN_OPEN || !known || opening {
         fs.chains.open(record, epoch);
     }
     let Some(chain) = fs.chains.by_object.get_mut(&key) else { return };
@@ -139,13 +143,12 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     chain.value = if underflow { 0 } else { record.old.wrapping_add_signed(record.diff) };
     chain.peak = chain.peak.max(record.peak).max(chain.value);
     let replaced = chain.replaced;
-    if record.event == CHAIN_BREAK {
-        chain.breaks += 1;
-    }
+    let broke = record.event == CHAIN_BREAK && !opening;
+    chain.breaks += u64::from(broke);
     if record.event == CHAIN_OVERFLOW {
         fs.chains.unexplained += 1;
     }
-    if record.event == CHAIN_BREAK {
+    if broke {
         if explained {
             fs.chains.explained += 1;
         } else {

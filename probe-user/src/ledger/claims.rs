@@ -14,6 +14,7 @@ use super::{
     evidence::Query,
     filesystem::{Fs, InodeKey},
     finding::{Account, Confidence, FindingKind, StackRef},
+    givers::Pool,
     loss::{Loss, Phase},
 };
 
@@ -102,13 +103,20 @@ pub(super) fn claim(desk: &mut Desk, fs: &mut Fs, record: &Claim) {
         return;
     }
     let signed = if reserve { record.bytes as i64 } else { (record.bytes as i64).wrapping_neg() };
+    let stack = StackRef { id: record.stack, representative: true };
     match kind {
         ClaimType::DelayedItem | ClaimType::DelayedInode => {
+            if reserve {
+                fs.givers.note(Pool::Delayed, record.bytes, stack);
+            }
             fs.claims.delayed = fs.claims.delayed.wrapping_add(signed);
         }
         ClaimType::Transaction => {
             if payer == RsvType::Temp || (!reserve && record.flags & CLAIM_JOIN != 0) {
                 return;
+            }
+            if reserve {
+                fs.givers.note(Pool::Trans, record.bytes, stack);
             }
             fs.claims.trans = fs.claims.trans.wrapping_add(signed);
             let handle = handle(&mut fs.claims, record.header.tid, desk.loss.epoch());

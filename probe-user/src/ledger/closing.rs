@@ -291,7 +291,10 @@ fn unmount(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
             let explained = fs.leaked_by_inodes.min(value);
             text.push_str(&format!(" {explained} of these bytes are those of the inode findings."));
         }
-        desk.file(of_filesystem(fs.id, record, kind, account, signed.unsigned_abs(), None, text));
+        let mut violation = of_filesystem(fs.id, record, kind, account, signed.unsigned_abs(), None, text);
+        violation.stack = fs.unmount_stack;
+        violation.origins = fs.givers.origins(account);
+        desk.file(violation);
     }
     claims(desk, fs, record);
 }

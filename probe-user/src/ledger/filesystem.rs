@@ -3,8 +3,8 @@ use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    audit::Audits, calls::Explained, chains::Chains, claims::Claims, inode_book::InodeBook, loss::Loss,
-    names::text, statistics::total,
+    audit::Audits, calls::Explained, chains::Chains, claims::Claims, finding::StackRef, givers::Givers,
+    inode_book::InodeBook, loss::Loss, names::text, statistics::total,
 };
 
 /// Most filesystems that have ended are kept for the summary; the oldest go first.
@@ -56,6 +56,10 @@ pub(super) struct Fs {
     pub not_judged: NotJudged,
     /// What rules of calls have reported already.
     pub explained: Explained,
+    /// Who reserved from its pools.
+    pub givers: Givers,
+    /// The stack that released the global reserve at unmount, if that call was seen.
+    pub unmount_stack: StackRef,
 }
 
 /// What was seen but could not be judged, by reason.

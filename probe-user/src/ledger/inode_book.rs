@@ -35,6 +35,8 @@ pub(super) struct InodeBook {
     /// Links of the `outstanding_extents` chain, saturating.
     pub links: u32,
     origins: Option<Box<[Origins; MAX_ORIGINS]>>,
+    /// The stack that reserved last, whatever became of the bytes; 0 if none.
+    last_stack: u64,
 }
 
 /// One reserving stack. 24 bytes.
@@ -63,6 +65,7 @@ impl InodeBook {
         self.records = self.records.wrapping_add(1);
         self.last_tid = tid;
         if stack.id != 0 {
+            self.last_stack = stack.id;
             self.remember(bytes, stack);
         }
     }
@@ -104,6 +107,12 @@ impl InodeBook {
         });
         origins.sort_by_key(|origin| std::cmp::Reverse(origin.bytes));
         origins
+    }
+
+    /// Who reserved last: for a release of what was not reserved there is no other.
+    pub(super) fn last_origin(&self) -> Option<Origin> {
+        let stack = StackRef { id: self.last_stack, representative: true };
+        (self.last_stack != 0).then_some(Origin { bytes: 0, count: 1, stack })
     }
 
     /// Nothing is owed: the stacks so far reserved nothing that is still here.

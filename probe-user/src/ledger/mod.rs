@@ -22,6 +22,7 @@ mod evidence;
 mod failures;
 mod filesystem;
 pub mod finding;
+mod givers;
 mod inode_book;
 mod loss;
 mod names;

@@ -39,7 +39,13 @@ pub struct Mix {
 impl Mix {
     /// All operations with their usual weights.
     pub fn new(threads: usize, until: Until, seed: u64) -> Self {
-        Self { threads, until, seed, pause: Duration::ZERO, weights: OPS.iter().map(|op| (op, op.weight)).collect() }
+        Self {
+            threads,
+            until,
+            seed,
+            pause: Duration::ZERO,
+            weights: OPS.iter().map(|op| (op, op.weight)).collect(),
+        }
     }
 
     /// Only the operations named, equally often.

@@ -12,8 +12,10 @@ use crate::{proc, workspace::Workspace};
 
 /// Integration tests with this prefix need root and a kernel to disturb.
 const LIVE: &str = "live";
+/// Integration tests with this prefix run in guests only.
+const GUEST: &str = "vm";
 
-/// All tests but the live ones.
+/// All tests but the live ones and those of guests.
 ///
 /// # Errors
 /// If one fails or a binary does not build.
@@ -22,7 +24,7 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let targets = Targets::of(workspace)?;
     let mut command = workspace.cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);
-    for name in targets.tests.iter().filter(|name| !name.starts_with(LIVE)) {
+    for name in targets.tests.iter().filter(|name| !name.starts_with(LIVE) && !name.starts_with(GUEST)) {
         command.args(["--test", name]);
     }
     let result = read_along(&mut command, tally);

@@ -108,6 +108,10 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::FreeReservedDataSpace
             | HookId::BlockRsvAdd
             | HookId::BlockRsvRefill
+            | HookId::ClearDelallocExtent
+            | HookId::RemoveOrderedExtent
+            | HookId::EndTransaction
+            | HookId::DelayedInodeRelease
     )
 }
 

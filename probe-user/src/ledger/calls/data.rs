@@ -13,6 +13,7 @@ use super::{
         chains::is_data,
         filesystem::InodeKey,
         finding::{FindingKind, Origin, StackRef},
+        givers::Pool,
     },
     Bench, count,
     report::{DATA, Fault},
@@ -74,6 +75,7 @@ impl Thread {
             count::range(node.args[0], node.args[1], sector)
         };
         let (fs, key, stack) = (node.fs, node.key, node.stack);
+        bench.fs.givers.note(Pool::Data, bytes, stack);
         self.data.push(Data { fs, key, left: bytes, bytes, chunk, fresh: true, failed: false, stack });
     }
 

@@ -174,6 +174,9 @@ impl Calls {
             return;
         }
         let node = Node::of(record);
+        if node.is(HookId::ReleaseGlobalBlockRsv) {
+            bench.fs.unmount_stack = node.stack;
+        }
         thread.enter(&mut bench, rsvs, &node, record);
         if !publishing.is_empty() {
             let over = thread.published.is_some() && node.parent == 0 && !node.is(HookId::BlockRsvRelease);

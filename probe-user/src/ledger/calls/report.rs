@@ -51,6 +51,12 @@ impl Bench<'_> {
         if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
             // Which reservation it was is not known, but who reserved for the inode is.
             origins = book.origins();
+            if origins.is_empty() && off < 0 {
+                origins.extend(book.last_origin());
+            }
+        }
+        if origins.is_empty() && key.is_none() {
+            origins = self.fs.givers.origins(account);
         }
         self.explain(key, account, off);
         self.desk.defer_call(Violation {

@@ -53,9 +53,14 @@ impl Stream {
         stream
     }
 
+    /// Hooks are going on; no filesystem yet.
+    pub fn attaching() -> Self {
+        Self { tid: 100, time: 1_000_000_000, ..Self::default() }
+    }
+
     /// All hooks attached; no filesystem yet.
     pub fn attached() -> Self {
-        let mut stream = Self { tid: 100, time: 1_000_000_000, ..Self::default() };
+        let mut stream = Self::attaching();
         stream.marker(MarkerKind::Attached);
         stream
     }

@@ -431,3 +431,17 @@ fn order_is_judged_only_where_it_is_known() {
     before.birth(FS).push(Record::Delalloc(record)).assert_silent();
     assert!(record.flags & DELALLOC_ROOT_KNOWN != 0 && COUNTERS_NOT_REGULAR != 0);
 }
+
+/// A tracepoint is switched on for one processor after the other.
+#[test]
+fn a_break_while_hooks_go_on_is_an_opening() {
+    let mut s = Stream::attaching();
+    s.seen(FS, 0).chain(may_use(CHAIN_OPEN, 0, 100));
+    s.chain(Chain { expected: 100, ..may_use(CHAIN_BREAK, 300, 100) }).marker(MarkerKind::Attached);
+    s.chain(may_use(CHAIN_LEVEL, 400, 100));
+    let summary = s.assert_silent().summary(0);
+    assert_eq!(summary.filesystems[0].chains[0].breaks, 0);
+    assert!(!summary.verdict_reasons.iter().any(|reason| reason.contains("breaks")));
+    s.chain(Chain { expected: 500, ..may_use(CHAIN_BREAK, 600, 100) });
+    s.assert_one("counter-mismatch", "space.metadata.bytes_may_use", 100);
+}

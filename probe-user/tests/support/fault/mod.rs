@@ -2,7 +2,7 @@
 //! says what the tool must have found, tier by tier.
 //!
 //! The fault module (`tests/fault/`) spoils the kernel it is loaded into, so these tests run in guests of `cargo xtask
-//! vm` and nowhere else; elsewhere they pass without doing anything. The part of a scenario that works runs in a
+//! vm` and nowhere else; `cargo xtask test` leaves them out elsewhere. The part of a scenario that works runs in a
 //! process of its own, the test binary started again as the command of `btrfs-probe run`: faults are armed there, after
 //! the tool has attached, or its probes would see the fault from outside (`tests/fault/act.c`).
 //!
@@ -18,5 +18,9 @@ pub mod work;
 
 /// Whether this machine is a guest that may be spoilt. `cargo xtask vm` says so.
 pub fn guest() -> bool {
-    std::env::var_os("BTRFS_PROBE_GUEST").is_some()
+    let guest = std::env::var_os("BTRFS_PROBE_GUEST").is_some();
+    if !guest {
+        eprintln!("SKIPPED: needs a guest of cargo xtask vm");
+    }
+    guest
 }

@@ -24,7 +24,7 @@ const BUG: Bug = Bug {
     account: "space.data.bytes_may_use",
     inode: None,
     amount: Amount::Is(LENGTH as i64),
-    stack: "btrfs_buffered_write",
+    stack: "btrfs_do_write_iter",
     origins: true,
     also: &[],
 };
