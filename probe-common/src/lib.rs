@@ -27,7 +27,6 @@ pub mod hook;
 pub mod inode;
 pub mod loss;
 pub mod offsets;
-pub mod preempt;
 pub mod signature;
 pub mod task;
 

@@ -13,7 +13,6 @@ mod emit;
 mod globals;
 mod hooks;
 mod maps;
-mod preempt;
 mod read;
 mod stack;
 

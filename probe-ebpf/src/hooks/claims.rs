@@ -14,7 +14,7 @@ use crate::{
     cells,
     emit::Run,
     globals::{ABSENT, config, off},
-    preempt, read,
+    read,
     stack::{self, Context},
 };
 
@@ -152,23 +152,19 @@ fn send(run: &Run, event: &Event) {
 /// 6.1 hands out numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if let Some(run) = twin::first(HookId::FindFreeExtent, &ctx) {
-            allocation(&run, &ctx);
-        }
-        0
-    })
+    if let Some(run) = twin::first(HookId::FindFreeExtent, &ctx) {
+        allocation(&run, &ctx);
+    }
+    0
 }
 
 /// [`find_free_extent`] once more, see [`twin`].
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent_twin(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if let Some(run) = twin::second(HookId::FindFreeExtent, &ctx) {
-            allocation(&run, &ctx);
-        }
-        0
-    })
+    if let Some(run) = twin::second(HookId::FindFreeExtent, &ctx) {
+        allocation(&run, &ctx);
+    }
+    0
 }
 
 #[inline(always)]

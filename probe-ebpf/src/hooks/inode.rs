@@ -16,7 +16,7 @@ use crate::{
     cells::{self, TaskCell},
     emit::Run,
     globals::{config, off},
-    preempt, read, stack,
+    read, stack,
 };
 
 /// `trace_btrfs_inode_mod_outstanding_extents(root, ino, mod[, outstanding])`: under `inode->lock`, after the change.
@@ -157,30 +157,28 @@ fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
 /// Unless its cell may have given way to another's: then the books have an account that its end must close.
 #[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
 pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
-        let inode = read::inode_of_vfs(ctx.arg(0));
-        let root = read::inode_root(inode);
-        // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
-        if root == 0 {
-            return 0;
-        }
-        let ino = read::inode_ino(inode);
-        let cell = match cells::find_inode(root, ino) {
-            Some(cell) => Some(cell),
-            None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(&run, root, ino),
-            None => None,
-        };
-        match cell {
-            // SAFETY: a live entry; pointer and flags are written whole.
-            Some(cell) => unsafe {
-                (*cell).inode = inode;
-                (*cell).flags |= INODE_DYING;
-            },
-            None => run.closed(),
-        }
-        0
-    })
+    let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
+    let inode = read::inode_of_vfs(ctx.arg(0));
+    let root = read::inode_root(inode);
+    // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
+    if root == 0 {
+        return 0;
+    }
+    let ino = read::inode_ino(inode);
+    let cell = match cells::find_inode(root, ino) {
+        Some(cell) => Some(cell),
+        None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(&run, root, ino),
+        None => None,
+    };
+    match cell {
+        // SAFETY: a live entry; pointer and flags are written whole.
+        Some(cell) => unsafe {
+            (*cell).inode = inode;
+            (*cell).flags |= INODE_DYING;
+        },
+        None => run.closed(),
+    }
+    0
 }
 
 #[inline(always)]

@@ -14,34 +14,32 @@ use crate::{
     cells,
     emit::Run,
     globals::{ABSENT, off},
-    preempt, read,
+    read,
 };
 
 /// `trace_btrfs_transaction_commit`: up to 6.18 with the fs_info, once per commit; from 7.3 with the handle, at
 /// every change of state.
 #[raw_tracepoint(tracepoint = "btrfs_transaction_commit")]
 pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
-        if let Some(task) = cells::task_cell(&run) {
-            // SAFETY: the cell is this thread's.
-            unsafe { cells::paid_elsewhere(task) };
+    let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
+    if let Some(task) = cells::task_cell(&run) {
+        // SAFETY: the cell is this thread's.
+        unsafe { cells::paid_elsewhere(task) };
+    }
+    let mut fs_info: u64 = ctx.arg(0);
+    if off!(commit_has_handle) == 1 {
+        let handle = fs_info;
+        let transaction: u64 = read::at(handle, off!(trans_transaction));
+        let state: u32 = read::at(transaction, off!(transaction_state));
+        if state != off!(trans_state_completed) as u32 {
+            return 0;
         }
-        let mut fs_info: u64 = ctx.arg(0);
-        if off!(commit_has_handle) == 1 {
-            let handle = fs_info;
-            let transaction: u64 = read::at(handle, off!(trans_transaction));
-            let state: u32 = read::at(transaction, off!(transaction_state));
-            if state != off!(trans_state_completed) as u32 {
-                return 0;
-            }
-            fs_info = read::at(handle, off!(trans_fs_info));
-        }
-        let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
-        cells::fs_named(&run, fs_info, fs);
-        send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
-        0
-    })
+        fs_info = read::at(handle, off!(trans_fs_info));
+    }
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    cells::fs_named(&run, fs_info, fs);
+    send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
+    0
 }
 
 #[inline(always)]

@@ -7,54 +7,48 @@ use probe_common::{
     loss::LossClass,
 };
 
-use crate::{cells, emit::Run, globals::off, preempt, read};
+use crate::{cells, emit::Run, globals::off, read};
 
 /// `trace_btrfs_workqueue_alloc(wq, name)`: the first one of an `fs_info` is the birth of its filesystem.
 #[raw_tracepoint(tracepoint = "btrfs_workqueue_alloc")]
 pub fn workqueue_alloc(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if let Some(run) = Run::begin(HookId::WorkqueueAlloc, &ctx) {
-            let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
-            if fs_info != 0 {
-                cells::fs_begin(&run, fs_info);
-            }
+    if let Some(run) = Run::begin(HookId::WorkqueueAlloc, &ctx) {
+        let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
+        if fs_info != 0 {
+            cells::fs_begin(&run, fs_info);
         }
-        0
-    })
+    }
+    0
 }
 
 /// `trace_btrfs_workqueue_destroy(wq)`: all that follows is the release of the global reserve.
 #[raw_tracepoint(tracepoint = "btrfs_workqueue_destroy")]
 pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::WorkqueueDestroy, &ctx) else { return 0 };
-        let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
-        if fs_info == 0 {
-            return 0;
-        }
-        if let Some(fs) = cells::fs_end(fs_info) {
-            run.emit::<FsEnd>(RecordKind::FsEnd, LossClass::BooksRecord, fs, |record| {
-                // SAFETY: the ring gave this room.
-                unsafe {
-                    (*record).why = FS_END_WORKQUEUES;
-                    (*record).fs_state = read::at::<u64>(fs_info, off!(fs_fs_state)) as u32;
-                }
-            });
-        }
-        0
-    })
+    let Some(run) = Run::begin(HookId::WorkqueueDestroy, &ctx) else { return 0 };
+    let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
+    if fs_info == 0 {
+        return 0;
+    }
+    if let Some(fs) = cells::fs_end(fs_info) {
+        run.emit::<FsEnd>(RecordKind::FsEnd, LossClass::BooksRecord, fs, |record| {
+            // SAFETY: the ring gave this room.
+            unsafe {
+                (*record).why = FS_END_WORKQUEUES;
+                (*record).fs_state = read::at::<u64>(fs_info, off!(fs_fs_state)) as u32;
+            }
+        });
+    }
+    0
 }
 
 /// `trace_sched_process_free(task)`: after the last thing that a thread can have done.
 #[raw_tracepoint(tracepoint = "sched_process_free")]
 pub fn process_free(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if Run::begin(HookId::ProcessFree, &ctx).is_some() {
-            let tid: u32 = read::at(ctx.arg(0), off!(task_pid));
-            if tid != 0 {
-                cells::free_task(u64::from(tid));
-            }
+    if Run::begin(HookId::ProcessFree, &ctx).is_some() {
+        let tid: u32 = read::at(ctx.arg(0), off!(task_pid));
+        if tid != 0 {
+            cells::free_task(u64::from(tid));
         }
-        0
-    })
+    }
+    0
 }

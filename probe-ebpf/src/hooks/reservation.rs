@@ -22,7 +22,7 @@ use crate::{
     cells::{self, TypeClass},
     emit::Run,
     globals::{config, off},
-    preempt, read,
+    read,
     stack::{self, Context},
 };
 
@@ -31,23 +31,19 @@ use crate::{
 /// The type's address is compared before any other work: most events are of types that are no balance at all.
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if let Some(run) = twin::first(HookId::SpaceReservation, &ctx) {
-            reservation(&run, &ctx);
-        }
-        0
-    })
+    if let Some(run) = twin::first(HookId::SpaceReservation, &ctx) {
+        reservation(&run, &ctx);
+    }
+    0
 }
 
 /// [`space_reservation`] once more, see [`twin`].
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation_twin(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        if let Some(run) = twin::second(HookId::SpaceReservation, &ctx) {
-            reservation(&run, &ctx);
-        }
-        0
-    })
+    if let Some(run) = twin::second(HookId::SpaceReservation, &ctx) {
+        reservation(&run, &ctx);
+    }
+    0
 }
 
 #[inline(always)]

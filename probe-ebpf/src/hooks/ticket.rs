@@ -13,7 +13,7 @@ use super::{
     reservation::window_flags,
     space::{GROUP_DATA, GROUP_METADATA, forget_data, hold_data},
 };
-use crate::{cells, emit::Run, globals::off, preempt, read, stack};
+use crate::{cells, emit::Run, globals::off, read, stack};
 
 /// True for sizes that `btrfs_delalloc_reserve_metadata` asks for: `(nr + leaves) * 16 nodes + 8 nodes`.
 ///
@@ -29,83 +29,77 @@ pub fn like_delalloc(bytes: u64, nodesize: u64) -> bool {
 /// The grant itself is booked in another thread's context, so this event is the owner's proof of it.
 #[raw_tracepoint(tracepoint = "btrfs_reserve_ticket")]
 pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::ReserveTicket, &ctx) else { return 0 };
-        let fs_info: u64 = ctx.arg(0);
-        let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
-        let space_flags: u64 = ctx.arg(1);
-        let bytes: u64 = ctx.arg(2);
-        let error = ctx.arg::<u64>(5) as i32;
-        let task = cells::task_cell(&run);
-        let stack = if error != 0 { stack::exact(&run) } else { 0 };
-        run.emit::<Ticket>(RecordKind::Ticket, LossClass::BooksRecord, fs, |record| {
-            // SAFETY: the ring gave this room; the task's cell is this thread's.
-            unsafe {
-                (*record).space_flags = space_flags;
-                (*record).bytes = bytes;
-                (*record).start = ctx.arg(3);
-                (*record).flush = ctx.arg::<u64>(4) as i32;
-                (*record).error = error;
-                (*record).data_held = 0;
-                (*record).root = 0;
-                (*record).ino = 0;
-                (*record).published = 0;
-                (*record).flags = 0;
-                (*record).stack = stack;
-                if let Some(task) = task {
-                    (*record).data_held = (*task).data_held;
-                    (*record).root = (*task).window_root;
-                    (*record).ino = (*task).window_ino;
-                    (*record).published = (*task).window_published;
-                    (*record).flags = window_flags(task);
-                }
-            }
-        });
-        if let Some(task) = task {
-            // SAFETY: the cell is this thread's.
-            unsafe {
-                if error == 0 {
-                    if space_flags & GROUP_METADATA != 0 {
-                        (*task).fund = bytes;
-                    } else if space_flags & GROUP_DATA != 0 {
-                        hold_data(task, bytes);
-                    }
-                } else if space_flags & GROUP_METADATA != 0 {
-                    if like_delalloc(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))) {
-                        (*task).follow = cells::FOLLOW_EVENTS;
-                    }
-                } else if space_flags & GROUP_DATA != 0 {
-                    forget_data(task);
-                }
+    let Some(run) = Run::begin(HookId::ReserveTicket, &ctx) else { return 0 };
+    let fs_info: u64 = ctx.arg(0);
+    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    let space_flags: u64 = ctx.arg(1);
+    let bytes: u64 = ctx.arg(2);
+    let error = ctx.arg::<u64>(5) as i32;
+    let task = cells::task_cell(&run);
+    let stack = if error != 0 { stack::exact(&run) } else { 0 };
+    run.emit::<Ticket>(RecordKind::Ticket, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room; the task's cell is this thread's.
+        unsafe {
+            (*record).space_flags = space_flags;
+            (*record).bytes = bytes;
+            (*record).start = ctx.arg(3);
+            (*record).flush = ctx.arg::<u64>(4) as i32;
+            (*record).error = error;
+            (*record).data_held = 0;
+            (*record).root = 0;
+            (*record).ino = 0;
+            (*record).published = 0;
+            (*record).flags = 0;
+            (*record).stack = stack;
+            if let Some(task) = task {
+                (*record).data_held = (*task).data_held;
+                (*record).root = (*task).window_root;
+                (*record).ino = (*task).window_ino;
+                (*record).published = (*task).window_published;
+                (*record).flags = window_flags(task);
             }
         }
-        0
-    })
+    });
+    if let Some(task) = task {
+        // SAFETY: the cell is this thread's.
+        unsafe {
+            if error == 0 {
+                if space_flags & GROUP_METADATA != 0 {
+                    (*task).fund = bytes;
+                } else if space_flags & GROUP_DATA != 0 {
+                    hold_data(task, bytes);
+                }
+            } else if space_flags & GROUP_METADATA != 0 {
+                if like_delalloc(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))) {
+                    (*task).follow = cells::FOLLOW_EVENTS;
+                }
+            } else if space_flags & GROUP_DATA != 0 {
+                forget_data(task);
+            }
+        }
+    }
+    0
 }
 
 /// `trace_btrfs_trigger_flush(fs_info, flags, bytes, flush, reason)`.
 #[raw_tracepoint(tracepoint = "btrfs_trigger_flush")]
 pub fn trigger_flush(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::TriggerFlush, &ctx) else { return 0 };
-        let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
-        let mut reason = [0u8; 24];
-        // SAFETY: the helper checks the address; a reason that cannot be read stays empty.
-        let _ = unsafe { bpf_probe_read_kernel_str_bytes(ctx.arg::<u64>(4) as *const u8, &mut reason) };
-        flush(&run, fs, ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i32, reason);
-        0
-    })
+    let Some(run) = Run::begin(HookId::TriggerFlush, &ctx) else { return 0 };
+    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
+    let mut reason = [0u8; 24];
+    // SAFETY: the helper checks the address; a reason that cannot be read stays empty.
+    let _ = unsafe { bpf_probe_read_kernel_str_bytes(ctx.arg::<u64>(4) as *const u8, &mut reason) };
+    flush(&run, fs, ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i32, reason);
+    0
 }
 
 /// `trace_btrfs_fail_all_tickets(fs_info, sinfo)`: with `sinfo->lock` held.
 #[raw_tracepoint(tracepoint = "btrfs_fail_all_tickets")]
 pub fn fail_all_tickets(ctx: RawTracePointContext) -> i32 {
-    preempt::held(|| {
-        let Some(run) = Run::begin(HookId::FailAllTickets, &ctx) else { return 0 };
-        let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
-        flush(&run, fs, read::at(ctx.arg(1), off!(sinfo_flags)), 0, -1, [0; 24]);
-        0
-    })
+    let Some(run) = Run::begin(HookId::FailAllTickets, &ctx) else { return 0 };
+    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
+    flush(&run, fs, read::at(ctx.arg(1), off!(sinfo_flags)), 0, -1, [0; 24]);
+    0
 }
 
 #[inline(always)]

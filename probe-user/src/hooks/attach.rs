@@ -11,7 +11,6 @@ use zerocopy::IntoBytes;
 use super::{
     catalogue::{AUDIT_FS, AUDIT_INODE},
     plan::PlannedHook,
-    preempt::{self, PreemptCalls},
 };
 use crate::capture::session::{HookRow, HookState};
 
@@ -54,8 +53,6 @@ pub struct ProbeOptions {
     pub offsets: Offsets,
     /// Where the arguments of hooked functions are.
     pub signatures: Signatures,
-    /// How the kernel lets a program keep its CPU; none where it does so by itself, or cannot.
-    pub preempt: Option<PreemptCalls>,
     /// Session settings.
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
@@ -99,7 +96,7 @@ impl Probe {
             .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES })
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
-            .load(&preempt::patch(object, options.preempt))?;
+            .load(object)?;
         let twins = options.config.twins != 0;
         let mut probe = Self {
             ebpf,

@@ -63,17 +63,40 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes the functions off, last attached first: entries before their returns, takers before givers.
+    /// Takes the functions off: all entries before the first return.
+    ///
+    /// Side by side, since the kernel waits for a grace period after each of them.
     pub(super) fn detach_functions(&mut self) {
-        while let Some(CallLink { hook, program, link }) = self.calls.pop() {
-            let result = self
+        let (mut entries, mut returns) = (Vec::new(), Vec::new());
+        for CallLink { hook, program, link } in std::mem::take(&mut self.calls) {
+            let taken = self
                 .call_program(program)
-                .and_then(|program| program.detach(link).map_err(|error| chain(&error)));
-            if let Err(error) = result {
-                log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
+                .and_then(|program| program.take_link(link).map_err(|error| chain(&error)));
+            match taken {
+                Ok(link) if program.ends_with("_out") => returns.push(link),
+                Ok(link) => entries.push(link),
+                Err(error) => {
+                    log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
+                }
             }
         }
+        drop_side_by_side(entries);
+        drop_side_by_side(returns);
     }
+}
+
+/// Closes links on a few threads.
+fn drop_side_by_side<T: Send>(links: Vec<T>) {
+    const THREADS: usize = 16;
+    let mut shares: Vec<Vec<T>> = (0..THREADS).map(|_| Vec::new()).collect();
+    for (index, link) in links.into_iter().enumerate() {
+        shares[index % THREADS].push(link);
+    }
+    std::thread::scope(|scope| {
+        for share in shares {
+            scope.spawn(move || drop(share));
+        }
+    });
 }
 
 /// How a planned function stands in doctor's and the report's table once it is on.

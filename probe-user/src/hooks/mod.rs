@@ -11,11 +11,9 @@ pub mod catalogue;
 pub mod functions;
 mod maps;
 pub mod plan;
-mod preempt;
 mod run_time;
 
 pub use attach::{AttachError, Probe, ProbeOptions};
 pub use audit::{InodeTarget, Inodes};
 pub use maps::{ChainLevel, HookCounts};
-pub use preempt::PreemptCalls;
 pub use run_time::{RunTime, run_time_is_measured};

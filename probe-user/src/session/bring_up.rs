@@ -13,7 +13,7 @@ use crate::{
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, TierChoice},
     },
-    hooks::{PreemptCalls, Probe, ProbeOptions, functions, plan},
+    hooks::{Probe, ProbeOptions, functions, plan},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
@@ -100,7 +100,6 @@ pub fn bring_up(
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
-        preempt: if machine.preempts_tracepoints() { resolved.preempt } else { None },
         config,
         ring_bytes: capture.ring_bytes,
         verbose: verbosity > 1,
@@ -137,8 +136,6 @@ struct Resolved {
     functions: Vec<functions::PlannedFunction>,
     /// Where functions with a return probe return to.
     return_trampoline: u64,
-    /// The kernel's functions by which programs keep their CPU.
-    preempt: Option<PreemptCalls>,
     /// Why the function tier cannot be taken.
     obstacle: Option<String>,
 }
@@ -148,14 +145,11 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     let types = KernelTypes::of_kernel(root)?;
     let resolved = types.resolve();
     let plan = plan::plan(&types, &resolved);
-    let preempt = types.function_id("bpf_preempt_disable").zip(types.function_id("bpf_preempt_enable"));
-    let preempt = preempt.map(|(disable, enable)| PreemptCalls { disable, enable });
     let without = |obstacle: String| Resolved {
         plan: plan.clone(),
         offsets: resolved.offsets,
         functions: Vec::new(),
         return_trampoline: 0,
-        preempt,
         obstacle: Some(obstacle),
     };
     match tier {
@@ -180,7 +174,7 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     };
     let functions = functions::plan(&types, &resolved, &|name| symbols.named(name).count());
     let obstacle = functions::obstacle(&functions);
-    Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, preempt, obstacle })
+    Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, obstacle })
 }
 
 /// Whether the best tier that attaches is the functions tier. It costs more, and its rules are younger.
@@ -229,7 +223,6 @@ pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> 
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
-        preempt: resolved.preempt.filter(|_| Machine::read(root).preempts_tracepoints()),
         config: Config { abi: ABI_VERSION, ..Config::default() },
         ring_bytes: 64 << 10,
         verbose: false,

@@ -33,12 +33,4 @@ impl KernelTypes {
         }
         agreed.ok_or_else(|| format!("this kernel's BTF has no function {name}"))
     }
-
-    /// BTF id of a function of the kernel itself; none if there is none, or more than one.
-    pub fn function_id(&self, name: &str) -> Option<u32> {
-        let ids = self.btf.resolve_ids_by_name(name).ok()?;
-        let mut functions =
-            ids.into_iter().filter(|id| matches!(self.btf.resolve_type_by_id(*id), Ok(Type::Func(_))));
-        functions.next().filter(|_| functions.next().is_none())
-    }
 }
