@@ -42,7 +42,6 @@ const ENTRIES: &[Entry] = &[
     Entry { test: "live_run", releases: EVERY, fault: false, seconds: 500 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, fault: false, seconds: 700 },
-    Entry { test: "workload_live", releases: EVERY, fault: false, seconds: 800 },
     // Last: it spoils the kernel.
     Entry { test: "vm_faults", releases: &[Release::V6_1, Release::V6_12], fault: true, seconds: 1800 },
 ];

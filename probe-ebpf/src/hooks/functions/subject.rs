@@ -111,6 +111,9 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::ClearDelallocExtent
             | HookId::RemoveOrderedExtent
             | HookId::EndTransaction
+            | HookId::TransReleaseMetadata
+            | HookId::QgroupReserveData
+            | HookId::FreeReservedDataSpaceNoquota
             | HookId::DelayedInodeRelease
     )
 }

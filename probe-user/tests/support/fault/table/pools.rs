@@ -43,7 +43,7 @@ pub const ALL: &[Scenario] = &[
         name: "data_never_freed",
         what: "dirty data that is cut off is not freed",
         work: data_never_freed,
-        functions: Sight::Exact(BUG),
+        functions: Sight::Exact(Bug { stack: "btrfs_clear_delalloc_extent", ..BUG }),
         tracepoints: Sight::Bounded {
             bug: Bug {
                 kind: "leak",
@@ -64,7 +64,6 @@ pub const ALL: &[Scenario] = &[
         functions: Sight::Exact(Bug {
             account: "trans.rsv",
             amount: Amount::Some,
-            stack: "__btrfs_end_transaction",
             also: &[("leak", "space.metadata.bytes_may_use")],
             ..BUG
         }),
@@ -75,10 +74,10 @@ pub const ALL: &[Scenario] = &[
                 inode: None,
                 amount: Amount::Some,
                 stack: "",
-                origins: false,
+                origins: true,
                 also: &[("leak", "space.metadata.bytes_may_use")],
             },
-            how: "the level at unmount, without who reserved",
+            how: "the level at unmount, with who reserves from the pool",
         },
     },
     Scenario {
@@ -99,22 +98,26 @@ pub const ALL: &[Scenario] = &[
                 inode: None,
                 amount: Amount::Noted("metadata"),
                 stack: "",
-                origins: false,
+                origins: true,
                 also: &[("leak", "space.metadata.bytes_may_use")],
             },
-            how: "the level at unmount, without who reserved",
+            how: "the level at unmount, with who reserves from the pool",
         },
     },
     Scenario {
         name: "qgroup_data_never_freed",
         what: "dirty data that is cut off stays booked in its qgroup",
         work: qgroup_data_never_freed,
-        functions: Sight::Exact(Bug {
-            account: "inode.qgroup_data",
-            inode: Some(257),
-            amount: Amount::Is(LENGTH as i64),
-            ..BUG
-        }),
+        functions: Sight::Bounded {
+            bug: Bug {
+                account: "inode.qgroup_data",
+                inode: Some(257),
+                amount: Amount::Is(LENGTH as i64),
+                stack: "",
+                ..BUG
+            },
+            how: "at the inode's end, one-sided: what a qgroup gives back follows from its extent_changeset",
+        },
         tracepoints: Sight::NotVisible("the level of a qgroup is not judged at unmount"),
     },
 ];
