@@ -43,6 +43,8 @@ struct Pending {
     moved_on: bool,
     /// Extents that the task has published for it and not taken back.
     published: i32,
+    /// It has published some, whatever became of them.
+    has_published: bool,
 }
 
 #[derive(Debug, Default)]
@@ -157,6 +159,7 @@ impl Failures {
             wrong: false,
             moved_on: false,
             published: 0,
+            has_published: false,
         };
         if judged && failure.flags & ENOSPC_PUBLISHED != 0 && failure.published > 0 {
             let mut published = pending;
@@ -276,12 +279,19 @@ impl Failures {
             pending.moved_on = true;
         } else if !pending.moved_on && pending.fs == record.header.fs && desk.loss.exact(pending.epoch) {
             pending.wrong = true;
-            let confidence = pending.confidence(record.root, record.ino);
+            let mut confidence = pending.confidence(record.root, record.ino);
             pending.learn(record.root, record.ino);
-            let text = format!(
+            let mut text = format!(
                 "The reservation of {} bytes failed and reserved nothing, yet its task released {} bytes of the inode.",
                 pending.bytes, record.bytes
             );
+            if pending.has_published {
+                // Right if a release raced in after the publication and left these bytes, which does not show here.
+                confidence = Confidence::OneSided;
+                text.push_str(
+                    " If a release of another task had left them for what was published, that was right.",
+                );
+            }
             let account = Account::InodeMetaRsv;
             let kind = FindingKind::ErrorPathOverRelease;
             desk.defer(pending.violation(&record.header, kind, account, record.bytes, confidence, text));
@@ -299,6 +309,7 @@ impl Failures {
     ) {
         pending.wrong = true;
         pending.published = pending.published.saturating_add(extents);
+        pending.has_published = true;
         let text = format!(
             "The task published {extents} outstanding extents for a reservation of {} bytes that failed.",
             pending.bytes

@@ -55,7 +55,7 @@ impl Bench<'_> {
                 origins.extend(book.last_origin());
             }
         }
-        if origins.is_empty() && key.is_none() {
+        if origins.is_empty() {
             origins = self.fs.givers.origins(account);
         }
         self.explain(key, account, off);

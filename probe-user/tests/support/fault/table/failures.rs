@@ -99,8 +99,16 @@ pub const ALL: &[Scenario] = &[
             ..BUG
         }),
         tracepoints: Sight::Bounded {
-            bug: PUBLISHED,
-            how: "and what is freed is not visible: the size of the reserve goes down with it",
+            bug: Bug {
+                kind: "error-path-over-release",
+                account: "inode.meta_rsv",
+                inode: Some(257),
+                amount: Amount::Is(ONE_EXTENT),
+                origins: false,
+                stack: "btrfs_delalloc_reserve_metadata",
+                also: &[("publish-before-reserve", "inode.outstanding_extents")],
+            },
+            how: "one-sided: whether a release had left the bytes is not visible",
         },
     },
     Scenario {
@@ -140,7 +148,10 @@ pub const ALL: &[Scenario] = &[
         what: "the same, and what the release left is freed, as is right",
         work: published_raced_then_released,
         functions: Sight::Exact(PUBLISHED),
-        tracepoints: Sight::Exact(PUBLISHED),
+        tracepoints: Sight::Bounded {
+            bug: Bug { also: &[("error-path-over-release", "inode.meta_rsv")], ..PUBLISHED },
+            how: "and what is freed is named too, one-sided: that a release had left it is not visible",
+        },
     },
     Scenario {
         name: "released_on_the_wrong_inode",
