@@ -128,7 +128,7 @@ pub fn top(frames: *mut Frames) -> Option<*mut Frame> {
 /// Up to [`MAX_DEPTH`] steps, until one says that it was the last.
 macro_rules! steps {
     ($step:expr) => {
-        #[allow(unused_mut)] // Some steps count.
+        #[allow(unused_mut, reason = "some steps count")]
         let mut step = $step;
         let _ = step() || step() || step() || step() || step() || step() || step() || step();
     };
