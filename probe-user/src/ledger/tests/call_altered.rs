@@ -50,6 +50,9 @@ proptest! {
         let at = positions[choice.index(positions.len())];
         let extents = Account::InodeOutstandingExtents;
         let of = *call(&mut records, at);
+        // A copy, or the call of a stranger, has no call inside it that released what was above the size: that would be
+        // wrong first.
+        prop_assume!(!matches!(how, 1 | 3) || of.after.reserved <= of.after.size);
         let key = Some((of.root, of.ino));
         let (kind, account, owner, amount) = match how {
             0 => {
