@@ -90,7 +90,7 @@ impl Suite {
         items.extend(self.faults.get(release.name()).cloned());
         let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
         let mut script = format!(
-            "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_GUEST=1 BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
+            "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
         );
         for Entry { test, seconds, .. } in entries(release) {
             // One after the other, as on the machine itself.
@@ -120,11 +120,8 @@ impl Suite {
     /// The tool, the examples and the tests, where the tests look for them.
     fn items(&self, release: Release) -> Result<Vec<Item>> {
         let GuestPrograms { tool, tests, examples } = &self.programs;
-        let mut items = vec![
-            Item::program(tool.clone(), "/bin/btrfs-probe"),
-            // Tests name the tool by the path at which cargo built it.
-            Item::program(tool.clone(), tool.display().to_string()),
-        ];
+        // Not where cargo built it, which may lie below what the guest mounts over.
+        let mut items = vec![Item::program(tool.clone(), "/bin/btrfs-probe")];
         // Examples are looked for beside the folder of the test.
         items.extend(
             examples.iter().map(|(name, path)| Item::program(path.clone(), format!("/examples/{name}"))),
