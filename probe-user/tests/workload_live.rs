@@ -154,6 +154,8 @@ fn each_operation_works_alone() {
             "{name}"
         );
         println!("   {name:14} {:?}", start.elapsed());
+        // A full filesystem can be made ready again.
+        Layout::prepare(fs.path(), WITH_BALANCE).unwrap();
         fs.sync().unwrap();
         run.insert(name);
     }

@@ -1,5 +1,6 @@
 //! Where the operations work: folders, subvolumes and files made once per filesystem.
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +45,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes the subvolumes and files below `root`, which must be on btrfs; what is there already is used again.
+    /// Makes the subvolumes and files below `root`, which must be on btrfs; what is there already is used as it is, so
+    /// that a filesystem that has got full since can be prepared again.
     ///
     /// # Errors
     /// [`Error::Usage`] if `root` is not on btrfs or both quotas and balances are asked for; else a failed system call.
@@ -66,26 +68,27 @@ impl Layout {
             // First of all and in the same order in both, which gives them the same inode numbers.
             for index in 0..SHARED_FILES {
                 let path = subvol.join(shared_name(index));
-                OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(false)
-                    .open(&path)
-                    .and_then(|file| file.set_len(1 << 20))
-                    .at("making", &path)?;
+                match OpenOptions::new().write(true).create_new(true).open(&path) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                    made => made.and_then(|file| file.set_len(1 << 20)),
+                }
+                .at("making", &path)?;
             }
         }
-        for name in ["nocow", "zip", "snaps", "subvols"] {
+        for name in ["snaps", "subvols"] {
             folder(&root.join(name))?;
         }
         let path = root.join("nocow");
-        let nocow = File::open(&path).at("opening", &path)?;
-        file::add_inode_flags(&nocow, file::FS_NOCOW_FL).at("setting +C on", &path)?;
+        if folder(&path)? {
+            let nocow = File::open(&path).at("opening", &path)?;
+            file::add_inode_flags(&nocow, file::FS_NOCOW_FL).at("setting +C on", &path)?;
+        }
         let path = root.join("zip");
-        let zip = File::open(&path).at("opening", &path)?;
-        file::set_xattr(&zip, c"btrfs.compression", b"zstd").at("setting compression on", &path)?;
-        if abilities.quota {
-            subvolume(&dir, root, "limited")?;
+        if folder(&path)? {
+            let zip = File::open(&path).at("opening", &path)?;
+            file::set_xattr(&zip, c"btrfs.compression", b"zstd").at("setting compression on", &path)?;
+        }
+        if abilities.quota && subvolume(&dir, root, "limited")? {
             let path = root.join("limited");
             let limited = File::open(&path).at("opening", &path)?;
             let id = btrfs::subvol_id(&limited).at("looking up the subvolume id of", &path)?;
@@ -110,13 +113,22 @@ pub fn shared_name(index: u64) -> String {
     format!("shared{index}")
 }
 
-fn subvolume(dir: &File, root: &Path, name: &str) -> Result<()> {
+/// True if it was made now.
+fn subvolume(dir: &File, root: &Path, name: &str) -> Result<bool> {
     let path = root.join(name);
-    if path.is_dir() { Ok(()) } else { btrfs::subvol_create(dir, name).at("making subvolume", path) }
+    if path.is_dir() {
+        return Ok(false);
+    }
+    btrfs::subvol_create(dir, name).at("making subvolume", path)?;
+    Ok(true)
 }
 
-fn folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).at("making", path)
+/// True if it was made now.
+fn folder(path: &Path) -> Result<bool> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        made => made.at("making", path).map(|()| true),
+    }
 }
 
 /// What one worker hands to each operation.
@@ -165,7 +177,7 @@ impl Ctx<'_> {
     pub fn private_dir(&self, rng: &mut Rng) -> std::io::Result<PathBuf> {
         let dir = self.path(rng.pick(&TWINS)).join(format!("w{}", self.worker));
         match fs::create_dir(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => Ok(dir),
         }
     }
