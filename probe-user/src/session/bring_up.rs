@@ -152,12 +152,8 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
         return_trampoline: 0,
         obstacle: Some(obstacle),
     };
-    match tier {
-        TierChoice::Tracepoints => return Ok(without("--tier tracepoints was asked for".to_owned())),
-        TierChoice::Auto if !AUTO_TAKES_FUNCTIONS => {
-            return Ok(without("--tier functions has to be asked for in this version".to_owned()));
-        }
-        _ => {}
+    if tier == TierChoice::Tracepoints {
+        return Ok(without("--tier tracepoints was asked for".to_owned()));
     }
     let kprobes = doctor::kprobes_of(root);
     if !kprobes.available {
@@ -176,9 +172,6 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     let obstacle = functions::obstacle(&functions);
     Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, obstacle })
 }
-
-/// Whether the best tier that attaches is the functions tier. It costs more, and its rules are younger.
-const AUTO_TAKES_FUNCTIONS: bool = false;
 
 /// Loads and attaches the best tier that was asked for and that the kernel takes; the last part says why it is not the
 /// function tier.

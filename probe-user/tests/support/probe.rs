@@ -66,13 +66,20 @@ pub struct Session {
     stderr: Option<JoinHandle<()>>,
 }
 
-/// The command for a run with a JSON report; `arguments` begin with the subcommand.
+/// The command for a run with a JSON report; `arguments` begin with the subcommand. `BTRFS_PROBE_TEST_TIER` is the tier
+/// of those that name none.
 pub fn command<S: AsRef<OsStr>>(arguments: &[S], json: &std::path::Path) -> Command {
     let mut command = Command::new(program());
     let (subcommand, rest) = arguments.split_first().expect("a subcommand");
     command.arg(subcommand);
     if !["record", "doctor"].map(OsStr::new).contains(&subcommand.as_ref()) {
         command.arg("--format").arg(format!("json={}", json.display()));
+    }
+    if let Some(tier) = std::env::var_os("BTRFS_PROBE_TEST_TIER")
+        && ["run", "watch", "record", "demo"].map(OsStr::new).contains(&subcommand.as_ref())
+        && !rest.iter().any(|argument| argument.as_ref() == "--tier")
+    {
+        command.arg("--tier").arg(tier);
     }
     command.args(rest).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // SAFETY: signal(2) is async-signal-safe; a test runner started in the background has SIGINT ignored.
