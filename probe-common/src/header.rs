@@ -42,6 +42,8 @@ pub enum RecordKind {
     Flush = 17,
     /// [`crate::call::Call`]: a call of a hooked function has returned.
     Call = 18,
+    /// [`crate::suite::TestSign`]: a sign of a test of a test suite.
+    TestSign = 19,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -51,11 +53,13 @@ pub enum RecordKind {
     AuditMark = 130,
     /// [`crate::task::Marker`]: a named point in time (command started, test started, ...).
     Marker = 131,
+    /// [`crate::suite::TestNote`]: a fact about a test of a test suite.
+    TestNote = 132,
 }
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -74,10 +78,12 @@ impl RecordKind {
         Self::Warn,
         Self::Flush,
         Self::Call,
+        Self::TestSign,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,
         Self::Marker,
+        Self::TestNote,
     ];
 
     /// The kind with this number, if there is one.

@@ -40,6 +40,12 @@ pub enum HookId {
     AuditInode = 19,
     /// Run on demand by the auditor, attached to nothing.
     AuditFs = 20,
+    /// `sched_process_exec`: a test of a test suite begins
+    ProcessExec = 21,
+    /// `sched_process_exit`: it ends
+    ProcessExit = 22,
+    /// `console`: lines of the kernel's log
+    Console = 23,
     /// `btrfs_delalloc_reserve_metadata` (function tier)
     ReserveMetadata = 24,
     /// `btrfs_delalloc_release_metadata` (function tier)
@@ -110,7 +116,7 @@ pub const TWIN_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 51] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -129,6 +135,9 @@ impl HookId {
         Self::ProcessFree,
         Self::AuditInode,
         Self::AuditFs,
+        Self::ProcessExec,
+        Self::ProcessExit,
+        Self::Console,
         Self::ReserveMetadata,
         Self::ReleaseMetadata,
         Self::ReleaseExtents,
@@ -183,6 +192,9 @@ impl HookId {
             Self::ProcessFree => "sched_process_free",
             Self::AuditInode => "audit_inode",
             Self::AuditFs => "audit_fs",
+            Self::ProcessExec => "sched_process_exec",
+            Self::ProcessExit => "sched_process_exit",
+            Self::Console => "console",
             Self::ReserveMetadata => "btrfs_delalloc_reserve_metadata",
             Self::ReleaseMetadata => "btrfs_delalloc_release_metadata",
             Self::ReleaseExtents => "btrfs_delalloc_release_extents",

@@ -28,7 +28,8 @@ pub mod inode;
 pub mod loss;
 pub mod offsets;
 pub mod signature;
+pub mod suite;
 pub mod task;
 
 /// Version of the record layouts and of [`config::Config`] and [`offsets::Offsets`].
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -243,6 +243,11 @@ pub struct Offsets {
     /// . `bytes_reserved`
     pub node_bytes_reserved: u32,
 
+    /// `struct task_struct` . `exit_code` (int)
+    pub task_exit_code: u32,
+    /// `struct linux_binprm` . `filename` (char *)
+    pub binprm_filename: u32,
+
     /// 1 if `btrfs_inode_mod_outstanding_extents` carries the counter (6.12 on)
     pub mod_has_outstanding: u32,
     /// 1 if `find_free_extent` hands out a `find_free_extent_ctl` (6.12 on), else it hands out numbers

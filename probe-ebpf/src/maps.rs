@@ -1,7 +1,7 @@
 //! Every map: who writes, who reads, how large and why.
 use aya_ebpf::{
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::{
     cell::{CHAIN_CELLS, ChainCell, INODE_CELLS, InodeCell, InodeKey, QGROUP_CELLS},
@@ -73,6 +73,10 @@ pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_C
 /// Stacks whose frames were sent.
 #[map]
 pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Programs that were taken for a test of a test suite when they were executed, and live.
+#[map]
+pub static TEST_PIDS: HashMap<u32, u32> = HashMap::with_max_entries(256, 0);
 
 /// Room to walk a stack, one per program, so that none that interrupts another shares it.
 #[map]

@@ -1,6 +1,7 @@
 //! btrfs-probe: follows every btrfs space reservation from reserve to free on a live kernel.
 //!
 //! Data flows one way: [`kernel`], [`hooks`] -> [`capture`] -> [`ledger`] -> [`report`]. See ARCHITECTURE.md.
+pub mod attribution;
 pub mod capture;
 pub mod cli;
 pub mod hooks;

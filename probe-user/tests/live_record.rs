@@ -134,6 +134,7 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
     let header = SessionHeader { hooks: rows, ..SessionHeader::default() };
     let mut writer = RecordingWriter::create(&file, &header, &WriterOptions::default()).unwrap();
     let options = LiveOptions {
+        signs: None,
         ring_bytes: 16 << 20,
         depth: 32,
         namer: Box::new(|address| SymbolRow { address, ..SymbolRow::default() }),

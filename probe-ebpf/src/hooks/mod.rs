@@ -14,6 +14,7 @@ mod life;
 mod name;
 mod reservation;
 mod space;
+mod suite;
 mod ticket;
 pub mod twin;
 mod warn;

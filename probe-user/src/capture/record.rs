@@ -8,6 +8,7 @@ use probe_common::{
     header::{HEADER_LEN, Header, RecordKind},
     inode::{Block, Delalloc, InodeState, Mod, Name},
     loss::LossSample,
+    suite::{TestNote, TestSign},
     task::{MAX_FRAMES, Marker, STACK_FIXED_LEN, Stack, TaskSeen},
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
@@ -38,10 +39,12 @@ pub enum Record {
     Warn(Warn),
     Flush(Flush),
     Call(Call),
+    TestSign(TestSign),
     LossSample(LossSample),
     SysfsLevels(SysfsLevels),
     AuditMark(AuditMark),
     Marker(Marker),
+    TestNote(TestNote),
 }
 
 /// Why bytes are not a record.
@@ -141,10 +144,12 @@ records!(
     Warn,
     Flush,
     Call,
+    TestSign,
     LossSample,
     SysfsLevels,
     AuditMark,
-    Marker
+    Marker,
+    TestNote
 );
 
 /// Stacks are cut to their frames on the wire; the missing rest is zero.

@@ -110,7 +110,8 @@ fn buffers_go_round() {
         assert_eq!(source.next(&mut back, LONG), SourceState::Batch);
         assert_eq!(back.bytes(), numbered(round, 20).bytes());
     }
-    assert!(addresses.len() <= 5, "{} buffers for 100 batches", addresses.len());
+    // A buffer may be moved once when it grows.
+    assert!(addresses.len() <= 10, "{} buffers for 100 batches", addresses.len());
 }
 
 /// The sender is never more than the depth and one batch ahead, nothing is lost, and the order stays.

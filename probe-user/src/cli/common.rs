@@ -59,12 +59,15 @@ impl TerminalOpts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureOpts {
-    /// Which hooks to use: auto takes raw tracepoints alone, functions adds kprobes and says more
+    /// Which hooks to use: tracepoints, functions (kprobes in addition), or auto: the best one that attaches
     #[arg(long, value_name = "TIER", value_enum, default_value_t)]
     tier: TierChoice,
     /// Size of the ring between kernel and tool, a power of two
     #[arg(long, value_name = "SIZE", value_parser = parse::ring_size, default_value = parse::RING_DEFAULT)]
     ring_size: u32,
+    /// Say which xfstests test runs: a verdict for each, and its findings beside its results
+    #[arg(long)]
+    fstests: bool,
     /// When to take stacks: auto where they decide something, all at every record (slow), off never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     stacks: StacksChoice,
@@ -72,14 +75,15 @@ pub(super) struct CaptureOpts {
 
 impl CaptureOpts {
     pub(super) const fn plan(&self) -> CapturePlan {
-        let Self { tier, ring_size, stacks } = *self;
-        CapturePlan { tier, ring_bytes: ring_size, stacks }
+        let Self { tier, ring_size, fstests, stacks } = *self;
+        CapturePlan { tier, ring_bytes: ring_size, stacks, fstests }
     }
 
     /// True if nothing of it was typed, as far as that shows.
     pub(super) fn is_default(&self) -> bool {
         parse::ring_size(parse::RING_DEFAULT) == Ok(self.ring_size)
             && self.tier == TierChoice::Auto
+            && !self.fstests
             && self.stacks == StacksChoice::Auto
     }
 }
@@ -119,7 +123,7 @@ pub(super) struct ReportOpts {
     /// Write the report to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Format of the report: text, json, ndjson or folded; may be given several times as FORMAT=FILE
+    /// Format of the report: text, json, ndjson, junit or folded; may be given several times as FORMAT=FILE
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
     formats: Vec<(Format, Option<Target>)>,

@@ -73,6 +73,8 @@ pub struct CapturePlan {
     pub ring_bytes: u32,
     /// `--stacks`
     pub stacks: StacksChoice,
+    /// `--fstests`
+    pub fstests: bool,
 }
 
 /// `--tier`

@@ -45,8 +45,12 @@ fn run_takes_everything_behind_its_own_options_as_the_command() {
         "btrfs-probe -v run --tier tracepoints --ring-size 1M --stacks all ls -v --tier functions",
     ] {
         let plan = plan(line).unwrap();
-        let capture =
-            CapturePlan { tier: TierChoice::Tracepoints, ring_bytes: 1 << 20, stacks: StacksChoice::All };
+        let capture = CapturePlan {
+            tier: TierChoice::Tracepoints,
+            ring_bytes: 1 << 20,
+            stacks: StacksChoice::All,
+            fstests: false,
+        };
         let until = Until::Command(words("ls -v --tier functions"));
         assert_eq!(plan.source, Source::Live { capture, until }, "{line}");
         assert_eq!(plan.verbosity, 1);

@@ -14,6 +14,8 @@ pub struct Entry {
     pub required: bool,
     /// Names in [`probe_common::offsets::Offsets`] without which the program would see nothing.
     pub needs: &'static [&'static str],
+    /// Only wanted beside a test suite.
+    pub suite: bool,
     /// A second program for kernels on which the first can be preempted and is then skipped for other tasks.
     pub twin: Option<&'static str>,
 }
@@ -26,6 +28,9 @@ const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devi
 /// comes later in an operation is attached earlier (except for the event that closes it, which is last), so
 /// that nobody is taken for having published before reserving.
 pub const CATALOGUE: &[Entry] = &[
+    suite(HookId::Console, "console", &["console"], &[]),
+    suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
+    suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),
     entry(
         HookId::WorkqueueAlloc,
@@ -131,7 +136,17 @@ const fn entry(
         HookId::FindFreeExtent => Some("find_free_extent_twin"),
         _ => None,
     };
-    Entry { hook, program, tracepoints, required, needs, twin }
+    Entry { hook, program, tracepoints, required, needs, suite: false, twin }
+}
+
+/// A hook that says which test of a test suite runs.
+const fn suite(
+    hook: HookId,
+    program: &'static str,
+    tracepoints: &'static [&'static str],
+    needs: &'static [&'static str],
+) -> Entry {
+    Entry { hook, program, tracepoints, required: false, needs, suite: true, twin: None }
 }
 
 /// Hooks without which no verdict can be `clean`.

@@ -1,5 +1,5 @@
 //! Typed reading of the kernel side's maps.
-use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use probe_common::{
     cell::{CHAIN_CELLS, ChainCell},
     chain::ChainCounter,
@@ -52,6 +52,19 @@ impl Probe {
     pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, AttachError> {
         let map = self.ebpf.take_map("RING").ok_or(AttachError::Missing("RING"))?;
         RingBuf::try_from(map).map_err(|source| AttachError::Map { name: "RING", source })
+    }
+
+    /// Asks for a sign of the end of a process that was executed before the hooks were on.
+    pub fn follow_process(&mut self, pid: u32) {
+        let map = self.ebpf.map_mut("TEST_PIDS").map(HashMap::<_, u32, u32>::try_from);
+        match map {
+            Some(Ok(mut pids)) => {
+                if let Err(error) = pids.insert(pid, 1, 0) {
+                    log::debug!("process {pid} is not followed: {error}");
+                }
+            }
+            _ => log::debug!("process {pid} is not followed: there is no map for it"),
+        }
     }
 
     /// Reads hits and losses.

@@ -6,6 +6,7 @@
 pub mod btf;
 pub mod btrfs;
 pub mod caps;
+pub mod clock;
 pub mod config;
 pub mod doctor;
 mod files;

@@ -129,9 +129,9 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     let epoch = desk.loss.epoch();
     let key = (record.object, record.counter);
     let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
-    // While a tracepoint is switched on, one processor passes it already and another not yet: what the first links say
-    // is where the chain stands, and no more.
-    let opening = record.event == CHAIN_BREAK && desk.loss.phase() == Phase::Before;
+    // While a tracepoint is switched on or off, one processor passes it and another does not: what the links of that
+    // time say is where the chain stands, and no more.
+    let opening = record.event == CHAIN_BREAK && desk.loss.phase() != Phase::Attached;
     if record.event == CHAIN_OPEN || !known || opening {
         fs.chains.open(record, epoch);
     }

@@ -28,6 +28,8 @@ pub(super) struct Fs {
     pub sectorsize: u64,
     /// Extents are shorter than on other filesystems, which shows in the reservations.
     pub zoned: bool,
+    /// First and last record, `CLOCK_MONOTONIC` ns.
+    pub span: (u64, u64),
     pub born: bool,
     pub ended: bool,
     pub aborted: bool,
@@ -86,6 +88,16 @@ pub(super) struct NotJudged {
 impl Fs {
     fn new(id: u32, loss: &Loss) -> Self {
         Self { id, first_epoch: loss.epoch(), ..Self::default() }
+    }
+
+    /// A record of it.
+    pub(super) const fn met(&mut self, time: u64) {
+        if self.span.0 == 0 {
+            self.span.0 = time;
+        }
+        if time > self.span.1 {
+            self.span.1 = time;
+        }
     }
 
     /// May come again when more is known; zero means unknown.

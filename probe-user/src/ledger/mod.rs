@@ -18,6 +18,7 @@ mod claims;
 mod closing;
 mod delalloc;
 mod docket;
+mod doubts;
 mod evidence;
 mod failures;
 mod filesystem;
@@ -44,7 +45,7 @@ use probe_common::{
     task::{Marker, MarkerKind},
 };
 
-pub use self::audit::AuditCandidate;
+pub use self::{audit::AuditCandidate, doubts::Doubts};
 use self::{
     calls::Calls,
     docket::{Docket, Violation},
@@ -176,7 +177,7 @@ impl Ledger {
                 return;
             }
             Record::Name(body) => return desk.names.path_seen(body),
-            Record::Flush(_) => return,
+            Record::Flush(_) | Record::TestSign(_) | Record::TestNote(_) => return,
             _ => {}
         }
         if header.fs == 0 {
@@ -184,6 +185,7 @@ impl Ledger {
         }
         let before = filesystems.inodes;
         let fs = filesystems.get(header.fs, &desk.loss);
+        fs.met(header.time);
         let held = fs.inodes.len();
         match record {
             Record::Delalloc(body) => {
@@ -226,7 +228,9 @@ impl Ledger {
             | Record::Warn(_)
             | Record::TaskSeen(_)
             | Record::Name(_)
-            | Record::Flush(_) => {}
+            | Record::Flush(_)
+            | Record::TestSign(_)
+            | Record::TestNote(_) => {}
         }
         filesystems.inodes = before + fs.inodes.len() - held;
         if filesystems.inodes > setup.max_inodes {

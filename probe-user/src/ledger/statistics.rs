@@ -82,6 +82,11 @@ impl Counts {
         self.span.unwrap_or_default()
     }
 
+    /// Records so far.
+    pub(super) const fn records(&self) -> u64 {
+        self.records
+    }
+
     /// Newest time so far.
     pub(super) fn now(&self) -> u64 {
         self.span.map_or(0, |(_, last)| last)

@@ -65,6 +65,7 @@ pub(super) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         fs: fs.id,
         fsid: fs.fsid,
         device: fs.device.clone(),
+        span: fs.span,
         born: fs.born,
         ended: fs.ended,
         aborted: fs.aborted,

@@ -67,6 +67,8 @@ pub struct FsSummary {
     pub fsid: [u8; 16],
     /// `sb->s_id`, lossily decoded.
     pub device: String,
+    /// First and last record, `CLOCK_MONOTONIC` ns.
+    pub span: (u64, u64),
     /// Met at its birth.
     pub born: bool,
     /// Its unmount was seen.

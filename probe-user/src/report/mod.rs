@@ -12,6 +12,7 @@ pub mod folded;
 pub mod format;
 pub mod ignore;
 pub mod json;
+pub mod junit;
 pub mod model;
 pub mod ndjson;
 pub mod output;

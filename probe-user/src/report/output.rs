@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    folded, json,
+    folded, json, junit,
     model::Report,
     ndjson,
     text::{self, ColorChoice, Detail},
@@ -27,13 +27,15 @@ pub enum Format {
     Json,
     /// Lines of JSON.
     Ndjson,
+    /// JUnit, one case a test of a test suite.
+    Junit,
     /// Folded stacks.
     Folded,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Json, Self::Ndjson, Self::Folded];
+    pub const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded];
 
     /// Name on the command line.
     #[must_use]
@@ -42,6 +44,7 @@ impl Format {
             Self::Text => "text",
             Self::Json => "json",
             Self::Ndjson => "ndjson",
+            Self::Junit => "junit",
             Self::Folded => "folded",
         }
     }
@@ -129,6 +132,7 @@ impl Output {
             }
             Format::Json => json::write(report, &mut bytes)?,
             Format::Ndjson => ndjson::write(report, &mut bytes)?,
+            Format::Junit => junit::write(report, &mut bytes)?,
             Format::Folded => folded::write(report, &mut bytes)?,
         }
         Ok(bytes)
@@ -253,7 +257,11 @@ fn aside(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".btrfs-probe-").suffix(".tmp").tempfile_in(folder)
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file as reports are written: aside, with mode 0600, and renamed.
+///
+/// # Errors
+/// Those of the filesystem; what was there before stays.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match place_of(path)? {
         Place::Direct(path) => fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
         Place::Aside { folder, file } => {

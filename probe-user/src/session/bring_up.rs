@@ -7,6 +7,7 @@ use probe_common::{
     config::{Config, MAX_FILTER_FS},
 };
 
+use super::names;
 use crate::{
     capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, SessionHeader, Tier},
     cli::{
@@ -64,6 +65,7 @@ pub fn bring_up(
     root: &Path,
     capture: CapturePlan,
     filter: &FilterPlan,
+    symbols: &Result<SymbolTable, String>,
     verbosity: u8,
 ) -> anyhow::Result<Attached> {
     check(root)?;
@@ -80,7 +82,8 @@ pub fn bring_up(
     if fsids.len() > MAX_FILTER_FS {
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
-    let resolved = resolve(root, capture.tier)?;
+    let mut resolved = resolve(root, capture.tier, symbols)?;
+    resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
         abi: ABI_VERSION,
@@ -141,7 +144,7 @@ struct Resolved {
 }
 
 /// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
-fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
+fn resolve(root: &Path, tier: TierChoice, symbols: &Result<SymbolTable, String>) -> anyhow::Result<Resolved> {
     let types = KernelTypes::of_kernel(root)?;
     let resolved = types.resolve();
     let plan = plan::plan(&types, &resolved);
@@ -159,11 +162,11 @@ fn resolve(root: &Path, tier: TierChoice) -> anyhow::Result<Resolved> {
     if !kprobes.available {
         return Ok(without(kprobes.note.unwrap_or_else(|| "this kernel offers no kprobes".to_owned())));
     }
-    let symbols = match SymbolTable::capture(root) {
+    let symbols = match symbols {
         Ok(symbols) => symbols,
-        Err(error) => return Ok(without(error.to_string())),
+        Err(error) => return Ok(without(error.clone())),
     };
-    let Some(return_trampoline) = functions::return_trampoline(&symbols) else {
+    let Some(return_trampoline) = functions::return_trampoline(symbols) else {
         return Ok(without(
             "/proc/kallsyms shows no arch_rethook_trampoline, by which calls are paired".to_owned(),
         ));
@@ -212,7 +215,7 @@ fn tiers(
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
-    let resolved = resolve(root, TierChoice::Functions)?;
+    let resolved = resolve(root, TierChoice::Functions, &names::table(root))?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),

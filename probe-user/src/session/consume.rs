@@ -7,11 +7,14 @@ use std::{
 use super::{
     facts,
     names::{Stacks, StreamNames},
+    suite::{ResultFiles, TestLines},
 };
 use crate::{
+    attribution::Windows,
     capture::{
         batch::RecordBatch,
         file::RecordingWriter,
+        record::Record,
         stream::{Source, SourceState},
     },
     ledger::Ledger,
@@ -34,6 +37,8 @@ pub struct Books {
     pub ledger: Ledger,
     /// Names of addresses.
     pub names: StreamNames,
+    /// Tests of a test suite.
+    pub windows: Windows,
     /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
     pub undecodable: u64,
 }
@@ -45,14 +50,26 @@ impl Books {
         Self {
             ledger: Ledger::new(facts::setup(source.header())),
             names: StreamNames::default(),
+            windows: Windows::default(),
             undecodable: 0,
+        }
+    }
+
+    /// What was missed until now belongs to the tests until now.
+    fn look(&mut self) {
+        if !self.windows.is_empty() {
+            self.windows.look(self.ledger.now(), self.ledger.record_count(), self.ledger.doubts());
         }
     }
 
     fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
         for record in batch.decoded(&mut self.undecodable) {
             self.ledger.apply(&record);
+            if let Record::TestNote(note) = &record {
+                self.windows.note(note, self.ledger.record_count());
+            }
         }
+        self.look();
         self.names.add(source.take_symbols());
     }
 }
@@ -75,6 +92,7 @@ pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -
     }
     books.names.add(source.take_symbols());
     books.ledger.finish();
+    books.look();
     look(&books, source);
     books
 }
@@ -105,6 +123,8 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
 #[derive(Debug)]
 pub struct Announcer {
     shown: usize,
+    tests: TestLines,
+    files: ResultFiles,
     lost: u64,
     lines: bool,
     words: bool,
@@ -114,11 +134,12 @@ impl Announcer {
     /// `lines`: as NDJSON on standard output. `words`: as text on standard error.
     #[must_use]
     pub const fn new(lines: bool, words: bool) -> Self {
-        Self { shown: 0, lost: 0, lines, words }
+        Self { shown: 0, tests: TestLines::new(), files: ResultFiles::new(), lost: 0, lines, words }
     }
 
     /// Shows what is new.
     pub fn look(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
+        self.tests(books, source, policy);
         if !self.lines && !self.words {
             return;
         }
@@ -141,6 +162,28 @@ impl Announcer {
             self.lost = lost;
             let time_ns = summary.span.1.saturating_sub(facts.started_monotonic_ns);
             self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&summary.loss) }));
+        }
+    }
+
+    /// Begins and ends of tests, and the files beside their results.
+    fn tests(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
+        if books.windows.is_empty() {
+            return;
+        }
+        self.files.look(&books.windows, &books.ledger, |finding| {
+            let summary = books.ledger.summary(0);
+            let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
+            facts.paths = facts::paths(&books.ledger);
+            let stacks = Stacks { ledger: &books.ledger, names: &books.names };
+            let findings = books.ledger.findings();
+            let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
+            let shown = build::build_finding(&input, finding);
+            (text::render_finding(&shown, text::look_for(text::ColorChoice::Never, true)), shown)
+        });
+        if self.lines {
+            for line in self.tests.news(&books.windows, &books.ledger, source.header().wall_offset_ns) {
+                self.show(line);
+            }
         }
     }
 

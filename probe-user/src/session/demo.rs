@@ -67,14 +67,18 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         filesystems: script.fsids().iter().map(|fsid| FsSelector::Uuid(fsid.0)).collect(),
         ..FilterPlan::default()
     };
-    let capture =
-        CapturePlan { tier: TierChoice::Tracepoints, ring_bytes: RING_BYTES, stacks: StacksChoice::Auto };
-    let namer = names::namer(root);
-    let mut attached = bring_up(root, capture, &filter, plan.verbosity)?;
+    let capture = CapturePlan {
+        tier: TierChoice::Tracepoints,
+        ring_bytes: RING_BYTES,
+        stacks: StacksChoice::Auto,
+        fstests: false,
+    };
+    let symbols = names::table(root);
+    let mut attached = bring_up(root, capture, &filter, &symbols, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
     let conductor = Conductor::new()?;
     let announcement = live::attached_line(plan, &attached);
-    let (capture, mut receiver) = live::start(attached, namer, RING_BYTES)?;
+    let (capture, mut receiver) = live::start(attached, names::namer(symbols), RING_BYTES, None)?;
     live::say(&announcement);
     let stop = Arc::new(AtomicBool::new(false));
     let conductor = live::spawn("probe-conductor", move || {

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use probe_common::hook::HookId;
 
-use super::names::{Stacks, StreamNames};
+use super::{
+    names::{Stacks, StreamNames},
+    suite,
+};
 use crate::{
+    attribution::Windows,
     capture::session::{self, BtrfsBuild, SessionEnd, SessionHeader},
     hooks::{catalogue, functions},
     ledger::{Ledger, Setup},
@@ -141,6 +145,7 @@ pub fn report(
     notes: Vec<String>,
     ledger: &Ledger,
     names: &StreamNames,
+    windows: &Windows,
     policy: &Policy,
 ) -> Report {
     let summary = ledger.summary(TOP_INODES);
@@ -151,6 +156,10 @@ pub fn report(
     }
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
+    facts.tests = suite::tests(windows, ledger, header.wall_offset_ns);
+    if windows.forgotten() > 0 {
+        facts.doubts.push(format!("{} tests were forgotten to bound memory.", windows.forgotten()));
+    }
     let stacks = Stacks { ledger, names };
     build(&ReportInput {
         summary: &summary,
@@ -192,7 +201,16 @@ mod tests {
         ledger.apply(&Record::from(state));
         ledger.finish();
         let names = StreamNames::default();
-        let report = report(&SessionHeader::default(), None, Vec::new(), &ledger, &names, &Policy::default());
+        let windows = Windows::default();
+        let report = report(
+            &SessionHeader::default(),
+            None,
+            Vec::new(),
+            &ledger,
+            &names,
+            &windows,
+            &Policy::default(),
+        );
         let paths: Vec<_> = report.findings.iter().map(|finding| finding.path.as_deref()).collect();
         assert_eq!(paths, [Some("dir/file")]);
     }

@@ -1,8 +1,13 @@
 //! `run`, `watch` and `record`.
-use std::{io::Write, path::Path, thread::JoinHandle};
+use std::{
+    io::Write,
+    path::Path,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+};
 
 use anyhow::{Context as _, anyhow};
-use probe_common::task::MarkerKind;
+use probe_common::{suite::TestSign, task::MarkerKind};
 
 use super::{
     bring_up::{self, Attached, bring_up, places},
@@ -11,6 +16,7 @@ use super::{
     facts, names,
 };
 use crate::{
+    attribution::Observer,
     capture::{
         file::{RecordingWriter, WriterOptions},
         live::{LiveCapture, LiveOptions, Namer},
@@ -43,15 +49,17 @@ const ROOT: &str = "/";
 pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::Result<ExitStatus> {
     check_outputs(plan)?;
     bring_up::check(Path::new(ROOT))?;
-    let ring_bytes = capture.ring_bytes;
-    let namer = names::namer(Path::new(ROOT));
-    let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, plan.verbosity)?;
+    let (ring_bytes, fstests) = (capture.ring_bytes, capture.fstests);
+    let symbols = names::table(Path::new(ROOT));
+    let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, &symbols, plan.verbosity)?;
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
     let conductor = Conductor::new()?;
     let announcement = attached_line(plan, &attached);
-    let (capture, receiver) = start(attached, namer, ring_bytes)?;
+    let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
+    let (capture, receiver) = start(attached, names::namer(symbols), ring_bytes, signs)?;
+    let observer = inbox.map(|inbox| observe(&capture, inbox)).transpose()?;
     // A file that cannot be made is found out before the command runs, not beside it.
     let writer = match &plan.goal {
         Goal::Record { file } => {
@@ -64,6 +72,10 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
     let conductor = spawn("probe-conductor", move || {
         let ended = conduct(&capture, conductor, &until);
+        // What is known of the tests comes before the end of the stream.
+        if let Some(observer) = observer {
+            observer.close();
+        }
         finish(&capture, ended.as_ref().ok());
         capture.join();
         ended
@@ -74,12 +86,13 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     }
 }
 
-/// Starts to drain the ring of an attached probe. The namer is made before the hooks go on: it reads the kernel's symbols
-/// for longer than a full load takes to fill the ring.
+/// Starts to drain the ring of an attached probe. The namer's symbols are read before the hooks go on, see
+/// [`names::table`].
 pub(super) fn start(
     attached: Attached,
     namer: Namer,
     ring_bytes: u32,
+    signs: Option<Sender<TestSign>>,
 ) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
     let Attached { probe, header } = attached;
     let options = LiveOptions {
@@ -88,8 +101,14 @@ pub(super) fn start(
         ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
         audit_inodes: AUDIT_INODES,
         root: ROOT.into(),
+        signs,
     };
     Ok(LiveCapture::start(probe, header, options)?)
+}
+
+/// Follows the tests of a test suite.
+pub(super) fn observe(capture: &LiveCapture, signs: Receiver<TestSign>) -> anyhow::Result<Observer> {
+    Observer::start(signs, capture.noter(), capture.follower(), ROOT.into()).context("cannot make a thread")
 }
 
 /// Ends the stream with what is known of the session's end.
@@ -192,7 +211,11 @@ fn consume(
         // It has a writer, and goes to `record`.
         Goal::Record { .. } => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
-            let books = consume::into_books(&mut receiver, |_, _| {});
+            // Says nothing, but keeps the files beside the results of tests.
+            let mut announcer = Announcer::new(false, false);
+            let books = consume::into_books(&mut receiver, |books, source| {
+                announcer.look(books, source, &report.policy)
+            });
             let ended = joined(conductor)?;
             deliver(report, &receiver, &books, &ended, false)
         }
@@ -231,6 +254,7 @@ pub(super) fn deliver(
         receiver.notes(),
         &books.ledger,
         &books.names,
+        &books.windows,
         &plan.policy,
     );
     write(plan, &report, streamed)?;

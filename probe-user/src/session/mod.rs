@@ -12,6 +12,7 @@ mod facts;
 mod live;
 mod names;
 mod replay;
+mod suite;
 mod top;
 
 pub use doctor::doctor;

@@ -10,15 +10,21 @@ use crate::{
     symbols::{SymbolTable, Symbolize},
 };
 
-/// Names addresses from the kernel's own table, read now: a module that is unloaded later keeps its names.
-pub fn namer(root: &Path) -> Namer {
-    let table = match SymbolTable::capture(root) {
-        Ok(table) => Some(table),
-        Err(error) => {
-            log::warn!("stacks will show addresses only: {error}");
-            None
-        }
-    };
+/// The kernel's own table, read now: a module that is unloaded later keeps its names. Read once a session: it takes
+/// some MB, and longer than a full load takes to fill the ring.
+///
+/// # Errors
+/// One sentence.
+pub fn table(root: &Path) -> Result<SymbolTable, String> {
+    SymbolTable::capture(root).map_err(|error| {
+        log::warn!("stacks will show addresses only: {error}");
+        error.to_string()
+    })
+}
+
+/// Names addresses.
+pub fn namer(table: Result<SymbolTable, String>) -> Namer {
+    let table = table.ok();
     Box::new(move |address| {
         let found = table.as_ref().and_then(|table| table.resolve(address));
         SymbolRow {

@@ -37,6 +37,7 @@ pub fn replay_source<R: std::io::Read>(
         reader.notes(),
         &books.ledger,
         &books.names,
+        &books.windows,
         &report_plan.policy,
     );
     live::write(report_plan, &report, false)?;

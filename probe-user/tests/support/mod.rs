@@ -10,6 +10,7 @@
 pub mod fault;
 pub mod load;
 pub mod probe;
+pub mod suite;
 pub mod tmux;
 
 use std::fs;

@@ -76,7 +76,7 @@ pub fn command<S: AsRef<OsStr>>(arguments: &[S], json: &std::path::Path) -> Comm
         command.arg("--format").arg(format!("json={}", json.display()));
     }
     if let Some(tier) = std::env::var_os("BTRFS_PROBE_TEST_TIER")
-        && ["run", "watch", "record", "demo"].map(OsStr::new).contains(&subcommand.as_ref())
+        && ["run", "watch", "record"].map(OsStr::new).contains(&subcommand.as_ref())
         && !rest.iter().any(|argument| argument.as_ref() == "--tier")
     {
         command.arg("--tier").arg(tier);

@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use probe_common::task::MarkerKind;
+use probe_common::{
+    suite::{TestNote, TestSign},
+    task::MarkerKind,
+};
 
 pub use self::gauges::{Gauges, HookGauge};
 
@@ -29,6 +32,8 @@ pub type Namer = Box<dyn Fn(u64) -> SymbolRow + Send>;
 /// What the capture thread is asked to do.
 enum Request {
     Marker(MarkerKind, String),
+    Note(Box<TestNote>),
+    Follow(u32),
     Audit,
     Levels,
     Gauges { timed: bool, answer: SyncSender<Gauges> },
@@ -47,6 +52,8 @@ pub struct LiveOptions {
     pub audit_inodes: usize,
     /// Where `/sys` is.
     pub root: std::path::PathBuf,
+    /// Signs of tests of a test suite go here too, if somebody follows them.
+    pub signs: Option<std::sync::mpsc::Sender<TestSign>>,
 }
 
 /// A running live capture. Dropping it without [`LiveCapture::stop`] ends the stream without a session end.
@@ -81,6 +88,22 @@ impl LiveCapture {
     /// Puts a marker into the stream.
     pub fn marker(&self, kind: MarkerKind, text: &str) {
         let _ = self.requests.send(Request::Marker(kind, text.to_owned()));
+    }
+
+    /// Puts facts about tests into the stream.
+    pub fn noter(&self) -> impl Fn(TestNote) + Send + use<> {
+        let requests = self.requests.clone();
+        move |note| {
+            let _ = requests.send(Request::Note(Box::new(note)));
+        }
+    }
+
+    /// Asks for a sign when a process ends that was executed before the hooks were on.
+    pub fn follower(&self) -> impl Fn(u32) + Send + use<> {
+        let requests = self.requests.clone();
+        move |pid| {
+            let _ = requests.send(Request::Follow(pid));
+        }
     }
 
     /// Asks for a look at the kernel's own figures, of all filesystems that are followed.

@@ -5,11 +5,11 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
-use nix::time::{ClockId, clock_gettime};
 use probe_common::{
     header::{Header, RecordKind},
     hook::HookId,
     loss::{LOSS_CLASSES, LossClass, LossSample},
+    suite::TestSign,
     task::{Marker, MarkerKind, STACK_FIXED_LEN},
 };
 use rustc_hash::FxHashSet;
@@ -24,6 +24,7 @@ use crate::{
         stream::{BatchSender, Closed},
     },
     hooks::{InodeTarget, Probe},
+    kernel::clock::monotonic_ns as now,
 };
 
 /// Batches are handed over at this size at the latest.
@@ -59,14 +60,6 @@ pub struct Drain {
     records: u64,
     timing: Timing,
     ring_peak: u64,
-}
-
-/// `CLOCK_MONOTONIC` in ns, the clock of the records.
-pub(super) fn now() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
-        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
-        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec()).unwrap_or(0))
-    })
 }
 
 impl Drain {
@@ -117,6 +110,16 @@ impl Drain {
                     self.mark(kind, &text);
                     self.flush()
                 }
+                Some(Request::Note(note)) => {
+                    // With the losses until now, so that they fall into the window that they belong to.
+                    self.sample();
+                    self.push(&Record::from(*note));
+                    self.flush()
+                }
+                Some(Request::Follow(pid)) => {
+                    self.probe.follow_process(pid);
+                    self.flush()
+                }
                 Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
                 Some(Request::Levels) => {
                     self.levels();
@@ -154,6 +157,9 @@ impl Drain {
                     // The ring rounds lengths up to eight; the header has the true one.
                     let whole = bytes.get(..usize::from(header.len)).unwrap_or(bytes);
                     self.filesystems.see(&header, whole);
+                    if header.kind == RecordKind::TestSign as u8 {
+                        pass_on(whole, self.options.signs.as_ref());
+                    }
                     if header.kind == RecordKind::Stack as u8 {
                         note_addresses(whole, &mut self.named, &mut self.fresh);
                     }
@@ -319,6 +325,14 @@ impl Drain {
 fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
     let missed = misses.iter().find(|(of, _)| *of == hook).map_or(0, |(_, misses)| *misses);
     HookCount { id: hook.name().to_owned(), hits, missed }
+}
+
+/// Tells whoever follows the tests of a test suite.
+fn pass_on(record: &[u8], signs: Option<&std::sync::mpsc::Sender<TestSign>>) {
+    if let (Some(signs), Ok(Record::TestSign(sign))) = (signs, Record::decode(record)) {
+        // Nobody follows any more.
+        let _ = signs.send(sign);
+    }
 }
 
 /// Notes the addresses of a stack that have no name yet.

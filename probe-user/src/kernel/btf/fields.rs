@@ -172,6 +172,9 @@ pub(super) const ROWS: &[Row] = rows! {
     node_inode_id = at("btrfs_delayed_node", &[&["inode_id"]]);
     node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);
 
+    task_exit_code = at("task_struct", &[&["exit_code"]]);
+    binprm_filename = at("linux_binprm", &[&["filename"]]);
+
     mod_has_outstanding = Source::Argument {
         names: &["btrfs_inode_mod_outstanding_extents"],
         index: 3,

@@ -445,3 +445,13 @@ fn a_break_while_hooks_go_on_is_an_opening() {
     s.chain(Chain { expected: 500, ..may_use(CHAIN_BREAK, 600, 100) });
     s.assert_one("counter-mismatch", "space.metadata.bytes_may_use", 100);
 }
+
+/// A tracepoint is switched off processor by processor too.
+#[test]
+fn a_break_while_hooks_go_off_is_none() {
+    let mut s = Stream::attached();
+    s.seen(FS, 0).chain(may_use(CHAIN_OPEN, 0, 100)).marker(MarkerKind::Detaching);
+    s.chain(Chain { expected: 100, ..may_use(CHAIN_BREAK, 300, 100) });
+    let summary = s.assert_silent().summary(0);
+    assert_eq!(summary.filesystems[0].chains[0].breaks, 0);
+}

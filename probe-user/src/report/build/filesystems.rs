@@ -25,6 +25,7 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         fs: _,
         fsid,
         device,
+        span: _,
         born,
         ended,
         aborted,

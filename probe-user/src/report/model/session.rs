@@ -107,16 +107,32 @@ impl HookState {
 pub struct Test {
     /// Name, for example `generic/269`.
     pub name: String,
+    /// Section of the suite's configuration; null without sections.
+    pub section: Option<String>,
+    /// Process id of the run that it belongs to: several can run side by side; null where it is not known.
+    pub run: Option<u32>,
+    /// Control group of its own, as `fs269.scope`; null if it has none.
+    pub scope: Option<String>,
     /// Start, RFC 3339, UTC.
     pub started_at: String,
-    /// Length in ns.
+    /// Length in ns, until the next test of its run began (so the suite's own checks of the filesystems are in it).
     pub duration_ns: u64,
+    /// Its end was seen.
+    pub ended: bool,
     /// The suite's own result (`pass`, `fail`, `notrun`); null where it was not seen.
     pub result: Option<String>,
+    /// Why it failed or was not run; null if it passed, or where no reason was seen.
+    pub result_reason: Option<String>,
     /// Verdict of its window.
     pub verdict: VerdictName,
+    /// Why the window is not clean, one clause each; empty without a doubt.
+    pub verdict_reasons: Vec<String>,
     /// `findings[].id` that fell into its window.
     pub finding_ids: Vec<u32>,
+    /// Names of its devices below `/dev`; empty where they were not seen, and then any filesystem may be its own.
+    pub devices: Vec<String>,
+    /// Uuids of the filesystems that lived on them in its window.
+    pub filesystems: Vec<String>,
     /// Records in its window.
     pub records: u64,
     /// Records that were lost in its window.

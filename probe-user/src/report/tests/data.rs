@@ -207,6 +207,7 @@ fn filesystem() -> FsSummary {
         fs: 0x101,
         fsid: FSID,
         device: "vdb".to_owned(),
+        span: (0, 0),
         born: true,
         ended: false,
         aborted: false,
@@ -344,7 +345,19 @@ pub(super) fn test(name: &str, verdict: Verdict, findings: &[u32], lost: u64) ->
         started_at: "2026-11-22T20:40:50Z".to_owned(),
         duration_ns: 4_200_000_000,
         result: Some("pass".to_owned()),
+        result_reason: None,
         verdict: verdict.into(),
+        verdict_reasons: if lost > 0 {
+            vec![format!("{lost} records lost or events skipped")]
+        } else {
+            Vec::new()
+        },
+        section: None,
+        run: Some(4242),
+        scope: None,
+        ended: true,
+        devices: vec!["loop30".to_owned(), "loop31".to_owned()],
+        filesystems: Vec::new(),
         finding_ids: findings.to_vec(),
         records: 13_733,
         lost,

@@ -6,7 +6,7 @@ use crate::{
     ledger::summary::Verdict,
     report::{
         build::Policy,
-        escape, folded, json,
+        escape, folded, json, junit,
         model::Report,
         ndjson::{self, StreamLine},
         text::{self, Detail, Look},
@@ -53,6 +53,29 @@ fn text_full_wide_unicode() {
 #[test]
 fn json_findings() {
     assert_snapshot!(json_of(&with_findings()));
+}
+
+fn junit_of(report: &Report) -> String {
+    let mut bytes = Vec::new();
+    junit::write(report, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn junit_findings() {
+    assert_snapshot!(junit_of(&with_findings()));
+}
+
+#[test]
+fn junit_inconclusive() {
+    assert_snapshot!(junit_of(&inconclusive()));
+}
+
+#[test]
+fn junit_without_tests_is_the_session() {
+    let text = junit_of(&clean());
+    assert!(text.contains("<testcase name=\"session\" classname=\"btrfs-probe\""), "{text}");
+    assert!(text.contains("tests=\"1\" failures=\"0\" errors=\"0\""), "{text}");
 }
 
 #[test]

@@ -64,10 +64,15 @@ pub fn live(
     pictures: &Pictures,
 ) -> anyhow::Result<()> {
     let root = Path::new("/");
-    let namer = names::namer(root);
-    let attached = bring_up(root, capture, filter, verbosity)?;
-    let (capture, receiver) = live::start(attached, namer, capture.ring_bytes)?;
+    let symbols = names::table(root);
+    let attached = bring_up(root, capture, filter, &symbols, verbosity)?;
+    let (signs, tests) =
+        if capture.fstests { Some(std::sync::mpsc::channel()).unzip() } else { (None, None) };
+    let (capture, receiver) = live::start(attached, names::namer(symbols), capture.ring_bytes, signs)?;
+    let observer = tests.map(|tests| live::observe(&capture, tests)).transpose()?;
     follow(&capture, receiver, inbox, pictures);
+    // Its notes go nowhere any more, and do not wait.
+    drop(observer);
     // The stream has no consumer any more: the capture finds that out and lets go of the kernel.
     drop(capture);
     Ok(())

@@ -125,6 +125,7 @@ pub fn describe(record: &Record) -> Option<String> {
                 body.extents, body.csum_bytes
             )
         }
+        Record::TestSign(_) | Record::TestNote(_) => return None,
         Record::FsSeen(_) => "filesystem seen".to_owned(),
         Record::FsEnd(_) => "filesystem ends".to_owned(),
         Record::Levels(_) => "levels of the pools".to_owned(),

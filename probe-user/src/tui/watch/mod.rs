@@ -12,6 +12,7 @@ mod windows;
 
 use probe_common::{
     inode::{DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_DESTROY},
+    suite::{NoteKind, TestNote},
     task::{Marker, MarkerKind},
 };
 use rustc_hash::FxHashMap;
@@ -82,6 +83,7 @@ impl Watch {
             }
             Record::Warn(_) => self.warnings += 1,
             Record::Marker(marker) => self.mark(marker, ledger),
+            Record::TestNote(note) => self.test(note, ledger),
             _ => {}
         }
         if let Some(focus) = &mut self.focus {
@@ -103,6 +105,19 @@ impl Watch {
             self.windows.close(false, &text, time, counts);
         } else if kind(MarkerKind::TestEnd) {
             self.windows.close(true, &text, time, counts);
+        }
+    }
+
+    fn test(&mut self, note: &TestNote, ledger: &Ledger) {
+        let counts = self.counts(ledger);
+        let text = || {
+            let end = note.text.iter().position(|byte| *byte == 0).unwrap_or(note.text.len());
+            String::from_utf8_lossy(note.text.get(..end).unwrap_or_default()).into_owned()
+        };
+        if note.what == NoteKind::Begin as u32 {
+            self.windows.open(true, text(), note.header.time, counts);
+        } else if note.what == NoteKind::End as u32 {
+            self.windows.close(true, &text(), note.header.time, counts);
         }
     }
 

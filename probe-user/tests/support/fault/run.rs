@@ -45,19 +45,13 @@ pub fn run(name: &str, tier: Tier) {
         Tier::Functions => &scenario.functions,
         Tier::Tracepoints => &scenario.tracepoints,
     };
-    let repeat = match sight {
-        Sight::Silent(_) => std::env::var("REPEAT").map_or(1, |text| text.parse().expect("REPEAT")),
-        _ => 1,
-    };
-    for _ in 0..repeat {
-        let (done, notes) = once(scenario, tier);
-        if std::env::var_os("BTRFS_PROBE_FAULT_RECORD").is_some() {
-            println!("{}: {notes:?} {}", scenario.name, done.stderr);
-        } else if std::env::var_os("BTRFS_PROBE_FAULT_SHOW").is_some() {
-            check::show(scenario.name, &done, &notes);
-        } else {
-            check::check(sight, &done, &notes);
-        }
+    let (done, notes) = once(scenario, tier);
+    if std::env::var_os("BTRFS_PROBE_FAULT_RECORD").is_some() {
+        println!("{}: {notes:?} {}", scenario.name, done.stderr);
+    } else if std::env::var_os("BTRFS_PROBE_FAULT_SHOW").is_some() {
+        check::show(scenario.name, &done, &notes);
+    } else {
+        check::check(sight, &done, &notes);
     }
 }
 
@@ -108,6 +102,16 @@ pub fn worker() {
     let Ok(name) = std::env::var(NAME) else { return };
     let path = |name: &str| PathBuf::from(std::env::var_os(name).expect("set by the first process"));
     let work = Work::new(path(DEVICE), path(FOLDER), std::env::var(UUID).expect("set"));
-    (table::find(&name).work)(&work);
+    let scenario = table::find(&name);
+    // What must stay silent can be run again and again under one attachment, each time on a new filesystem.
+    let silent = matches!(scenario.functions, Sight::Silent(_));
+    let repeat =
+        if silent { std::env::var("REPEAT").map_or(1, |text| text.parse().expect("REPEAT")) } else { 1 };
+    for round in 0..repeat {
+        if round > 0 {
+            work.make_again();
+        }
+        (scenario.work)(&work);
+    }
     std::fs::write(path(NOTES), work.notes()).expect("notes");
 }

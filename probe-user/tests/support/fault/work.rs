@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,6 +32,22 @@ pub struct Work {
 impl Work {
     pub fn new(device: PathBuf, path: PathBuf, uuid: String) -> Self {
         Self { device, path, uuid, notes: Mutex::default() }
+    }
+
+    /// A new filesystem on the same device, with the identity that the tool was told to follow.
+    pub fn make_again(&self) {
+        // mkfs refuses an identity that it finds in use, if only on the device that it is to overwrite.
+        let device = File::options().write(true).open(&self.device).expect("the device");
+        for superblock in [64 << 10, 64 << 20] {
+            device.write_all_at(&[0; 4096], superblock).expect("the superblock");
+        }
+        device.sync_all().expect("a sync");
+        drop(device);
+        let made = Command::new("mkfs.btrfs")
+            .args(["-q", "-f", "-m", "single", "-d", "single", "-U", &self.uuid])
+            .arg(&self.device)
+            .status();
+        assert!(made.expect("mkfs.btrfs").success());
     }
 
     pub fn mount(&self) {

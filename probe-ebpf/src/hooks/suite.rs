@@ -1,0 +1,111 @@
+//! Tests of a test suite: programs that begin and end, and the lines that announce them. Attached on demand only.
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_comm,
+        generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str},
+    },
+    macros::raw_tracepoint,
+    programs::RawTracePointContext,
+};
+use probe_common::{
+    header::RecordKind,
+    hook::HookId,
+    loss::LossClass,
+    suite::{SIGN_TEXT, SignKind, TestSign},
+};
+
+use crate::{emit::Run, globals::off, maps::TEST_PIDS, read};
+
+/// What a line must begin with, `check` of xfstests.
+const ANNOUNCEMENT: &[u8; 12] = b"run fstests ";
+/// Digits that the name of a test has at least.
+const DIGITS: usize = 3;
+
+/// `trace_sched_process_exec(task, old_pid, bprm)`: in the new program, which has its name by now.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn process_exec(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::ProcessExec, &ctx) else { return 0 };
+    if named_by_number() {
+        let pid = (run.pid_tgid() >> 32) as u32;
+        let path: u64 = read::at(ctx.arg(2), off!(binprm_filename));
+        let _ = TEST_PIDS.insert(&pid, &1, 0);
+        sign(&run, SignKind::Exec, pid, 0, path);
+    }
+    0
+}
+
+/// `trace_sched_process_exit(task)`: `exit_code` is set by then (`do_exit()` in `kernel/exit.c`).
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn process_exit(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::ProcessExit, &ctx) else { return 0 };
+    let pid = run.pid_tgid() as u32;
+    // Threads that are not the first of their process, and the children of a test, are no tests.
+    // SAFETY: the value is not used.
+    if unsafe { TEST_PIDS.get(&pid) }.is_some() {
+        let _ = TEST_PIDS.remove(&pid);
+        let status: u32 = read::at(ctx.arg(0), off!(task_exit_code));
+        sign(&run, SignKind::Exit, pid, status, 0);
+    }
+    0
+}
+
+/// `trace_console(text, len)`: every line of the log, those that are written to `/dev/kmsg` too.
+#[raw_tracepoint(tracepoint = "console")]
+pub fn console(ctx: RawTracePointContext) -> i32 {
+    let Some(run) = Run::begin(HookId::Console, &ctx) else { return 0 };
+    let text: u64 = ctx.arg(0);
+    let length: u64 = ctx.arg(1);
+    let begin: [u8; ANNOUNCEMENT.len()] = read::at(text, 0);
+    if length > ANNOUNCEMENT.len() as u64 && begin == *ANNOUNCEMENT {
+        announced(&run, text, length);
+    }
+    0
+}
+
+/// A function of its own: the line has no end but its length.
+#[inline(never)]
+fn announced(run: &Run, text: u64, length: u64) {
+    run.emit::<TestSign>(RecordKind::TestSign, LossClass::Descriptive, 0, |record| {
+        // SAFETY: the ring gave this room; the helper writes at most the room of the text.
+        unsafe {
+            (*record).what = SignKind::Console as u32;
+            (*record).pid = (run.pid_tgid() >> 32) as u32;
+            (*record).status = 0;
+            (*record).reserved = 0;
+            (*record).text = [0; SIGN_TEXT];
+            let take = if length < SIGN_TEXT as u64 { length as u32 } else { SIGN_TEXT as u32 };
+            // The mask changes nothing, and tells the verifier that the length is no negative number.
+            let (to, from) = ((&raw mut (*record).text).cast(), text as *const core::ffi::c_void);
+            bpf_probe_read_kernel(to, take & 127, from);
+        }
+    });
+}
+
+#[inline(never)]
+fn sign(run: &Run, what: SignKind, pid: u32, status: u32, path: u64) {
+    run.emit::<TestSign>(RecordKind::TestSign, LossClass::Descriptive, 0, |record| {
+        // SAFETY: the ring gave this room; the helper writes at most the room of the text.
+        unsafe {
+            (*record).what = what as u32;
+            (*record).pid = pid;
+            (*record).status = status;
+            (*record).reserved = 0;
+            (*record).text = [0; SIGN_TEXT];
+            if path != 0 {
+                bpf_probe_read_kernel_str(
+                    (&raw mut (*record).text).cast(),
+                    SIGN_TEXT as u32,
+                    path as *const core::ffi::c_void,
+                );
+            }
+        }
+    });
+}
+
+/// The tests of xfstests are called by three and more digits.
+#[inline(always)]
+fn named_by_number() -> bool {
+    let Ok(comm) = bpf_get_current_comm() else { return false };
+    let digit = |at: usize| comm[at].is_ascii_digit();
+    (0..DIGITS).all(digit) && (comm[DIGITS] == 0 || digit(DIGITS) && (comm[DIGITS + 1] == 0 || digit(DIGITS + 1)))
+}

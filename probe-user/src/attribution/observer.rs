@@ -1,0 +1,286 @@
+//! Follows the signs of tests and writes down what is known of each.
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime},
+};
+
+use probe_common::{
+    header::Header,
+    suite::{NOTE_TEXT, NoteKind, SignKind, TestNote, TestSign},
+};
+
+use super::{
+    process,
+    results::{self, TestResult},
+    sign,
+};
+use crate::kernel::clock::monotonic_ns as now;
+
+/// Between two looks at what shows itself by no sign: results, and runs that are over.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A script that begins so long after its announcement is that of another test of the same name.
+const ANNOUNCED_NS: u64 = 120_000_000_000;
+
+/// The thread that follows signs. Ended by [`Observer::close`].
+#[derive(Debug)]
+pub struct Observer {
+    end: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Observer {
+    /// Follows `signs`; what it finds out goes to `note`, and processes whose end is to be signed to `follow`. `root` is
+    /// where `/proc` is.
+    ///
+    /// # Errors
+    /// No thread can be made.
+    pub fn start(
+        signs: Receiver<TestSign>,
+        note: impl Fn(TestNote) + Send + 'static,
+        follow: impl Fn(u32) + Send + 'static,
+        root: PathBuf,
+    ) -> std::io::Result<Self> {
+        let (end, ending) = channel();
+        let thread = std::thread::Builder::new().name("probe-tests".to_owned()).spawn(move || {
+            let mut book = Book::new(&note, &root);
+            book.begun_before(&follow);
+            let mut looked = Instant::now();
+            while !matches!(ending.try_recv(), Ok(()) | Err(std::sync::mpsc::TryRecvError::Disconnected)) {
+                match signs.recv_timeout(LOOK_EVERY) {
+                    Ok(sign) => book.sign(&sign),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                if looked.elapsed() >= LOOK_EVERY {
+                    looked = Instant::now();
+                    book.look();
+                }
+            }
+            while let Ok(sign) = signs.try_recv() {
+                book.sign(&sign);
+            }
+            book.close();
+        })?;
+        Ok(Self { end, thread })
+    }
+
+    /// Writes down what is known by now of the tests that are still open, and ends.
+    pub fn close(self) {
+        let _ = self.end.send(());
+        if self.thread.join().is_err() {
+            log::error!("the thread that follows tests ended by a defect");
+        }
+    }
+}
+
+/// A test that has begun.
+#[derive(Debug)]
+struct Open {
+    test: u32,
+    name: String,
+    began_ns: u64,
+    began: SystemTime,
+    /// Process of its script; 0 until it is executed.
+    pid: u32,
+    status: Option<u32>,
+    results: Option<PathBuf>,
+    result: Option<TestResult>,
+}
+
+/// The open test of each run of the suite, and who is told.
+struct Book<'a, F> {
+    note: &'a F,
+    root: &'a Path,
+    /// By process id of the run.
+    open: BTreeMap<u32, Open>,
+    /// What the last script of a run showed that could be looked at: the next one may be gone too soon.
+    last: BTreeMap<u32, process::Script>,
+    tests: u32,
+}
+
+impl<'a, F: Fn(TestNote)> Book<'a, F> {
+    const fn new(note: &'a F, root: &'a Path) -> Self {
+        Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0 }
+    }
+
+    /// Tests that were running before anybody looked.
+    fn begun_before(&mut self, follow: &impl Fn(u32)) {
+        for pid in process::scripts(self.root) {
+            let script = process::look(self.root, pid);
+            if let Some(name) = script.seqnum.clone() {
+                follow(pid);
+                self.executed(now(), pid, &name, script);
+            }
+        }
+    }
+
+    fn sign(&mut self, sign: &TestSign) {
+        let (time, pid) = (sign.header.time, sign.pid);
+        let text = text_of(&sign.text);
+        if sign.what == SignKind::Console as u32 {
+            if let Some(name) = sign::announced(&text) {
+                self.begin(time, pid, name);
+            }
+        } else if sign.what == SignKind::Exec as u32 {
+            let script = process::look(self.root, pid);
+            // A path that is too long is cut at its end, and then the environment has the name.
+            if let Some(name) = sign::of_script(&text).or_else(|| script.seqnum.clone()) {
+                self.executed(time, pid, &name, script);
+            }
+        } else if sign.what == SignKind::Exit as u32 {
+            self.exited(time, pid, Some(sign.status));
+        }
+    }
+
+    /// A run begins a test: the one before has ended.
+    fn begin(&mut self, time: u64, run: u32, name: &str) {
+        self.end_of(run, time);
+        self.tests += 1;
+        let open = Open {
+            test: self.tests,
+            name: name.to_owned(),
+            began_ns: time,
+            began: SystemTime::now() - Duration::from_nanos(now().saturating_sub(time)),
+            pid: 0,
+            status: None,
+            results: None,
+            result: None,
+        };
+        self.tell(time, run, &open, NoteKind::Begin, name);
+        self.open.insert(run, open);
+    }
+
+    fn executed(&mut self, time: u64, pid: u32, name: &str, script: process::Script) {
+        let announced = |open: &Open| {
+            open.pid == 0 && open.name == name && time.saturating_sub(open.began_ns) < ANNOUNCED_NS
+        };
+        // The announcement came from the run itself; a script that is gone by now shows no parents.
+        let run = match self.open.iter().find(|(_, open)| announced(open)) {
+            Some((run, _)) if script.run == 0 || *run == script.run => *run,
+            _ => script.run,
+        };
+        if !self.open.get(&run).is_some_and(announced) {
+            self.begin(time, run, name);
+        }
+        let Some(mut open) = self.open.remove(&run) else { return };
+        open.pid = pid;
+        let script = self.completed(run, name, script);
+        let facts = [
+            (NoteKind::Section, script.section),
+            (NoteKind::Devices, Some(script.devices.join(" ")).filter(|list| !list.is_empty())),
+            (NoteKind::Results, script.results.as_ref().map(|path| path.to_string_lossy().into_owned())),
+            (NoteKind::Scope, script.scope),
+        ];
+        for (kind, text) in facts {
+            if let Some(text) = text {
+                self.tell(time, run, &open, kind, &text);
+            }
+        }
+        open.results = script.results;
+        self.open.insert(run, open);
+    }
+
+    /// A script that ended before it could be looked at has the devices and the folder of the one before.
+    fn completed(&mut self, run: u32, name: &str, script: process::Script) -> process::Script {
+        if script.seqnum.is_some() || script.results.is_some() {
+            self.last.insert(run, script.clone());
+            return script;
+        }
+        let Some(last) = self.last.get(&run) else { return script };
+        let group = name.split('/').next().unwrap_or_default();
+        let results = last.results.as_ref().and_then(|results| Some(results.parent()?.join(group)));
+        process::Script { results, scope: None, ..last.clone() }
+    }
+
+    fn exited(&mut self, time: u64, pid: u32, status: Option<u32>) {
+        let Some((run, open)) = self.open.iter_mut().find(|(_, open)| open.pid == pid) else { return };
+        let run = *run;
+        if open.status.is_some() {
+            return;
+        }
+        open.status = status;
+        if let Some(status) = status {
+            let header = Header { time, ..Header::default() };
+            let mut exit = note_of(header, run, open.test, NoteKind::Exit, "");
+            exit.status = status;
+            (self.note)(exit);
+        }
+    }
+
+    /// What shows itself by no sign.
+    fn look(&mut self) {
+        let over: Vec<u32> =
+            self.open.keys().copied().filter(|run| *run != 0 && !process::lives(self.root, *run)).collect();
+        for run in over {
+            self.end_of(run, now());
+            self.last.remove(&run);
+        }
+        for open in self.open.values_mut() {
+            // Marks of a failure come and go: the next run of the same test removes them before it is announced.
+            if open.pid != 0 && (open.status.is_some() || !process::lives(self.root, open.pid)) {
+                let found = result_of(open);
+                let worse = found.as_ref().is_some_and(|found| found.word != "pass");
+                if open.result.is_none() || worse {
+                    open.result = found.or_else(|| open.result.take());
+                }
+            }
+        }
+    }
+
+    fn end_of(&mut self, run: u32, time: u64) {
+        let Some(mut open) = self.open.remove(&run) else { return };
+        if open.result.as_ref().is_none_or(|result| result.word == "pass") && open.pid != 0 {
+            open.result = result_of(&open).or(open.result);
+        }
+        if let Some(result) = &open.result {
+            let text = match &result.reason {
+                Some(reason) => format!("{}\n{reason}", result.word),
+                None => result.word.to_owned(),
+            };
+            self.tell(time, run, &open, NoteKind::Result, &text);
+        }
+        self.tell(time, run, &open, NoteKind::End, &open.name);
+    }
+
+    fn close(&mut self) {
+        self.look();
+        for run in self.open.keys().copied().collect::<Vec<_>>() {
+            self.end_of(run, now());
+        }
+    }
+
+    fn tell(&self, time: u64, run: u32, open: &Open, kind: NoteKind, text: &str) {
+        let header = Header { time, ..Header::default() };
+        (self.note)(note_of(header, run, open.test, kind, text));
+    }
+}
+
+fn result_of(open: &Open) -> Option<TestResult> {
+    let number = open.name.rsplit('/').next().unwrap_or_default();
+    results::look(open.results.as_deref(), number, open.status, open.began)
+}
+
+fn note_of(header: Header, run: u32, test: u32, kind: NoteKind, text: &str) -> TestNote {
+    let mut note = TestNote { header, what: kind as u32, test, run, status: 0, text: [0; NOTE_TEXT] };
+    let mut end = text.len().min(NOTE_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    for (to, from) in note.text.iter_mut().zip(text.bytes().take(end)) {
+        *to = from;
+    }
+    note
+}
+
+/// Text up to its first NUL, lossily decoded.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).trim_end().to_owned()
+}
+
+#[cfg(test)]
+#[path = "observer_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+//! Signs to notes, over a /proc of our own.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+use std::{cell::RefCell, fs};
+
+use probe_common::suite::SIGN_TEXT;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A root with processes in it.
+struct Machine {
+    root: TempDir,
+}
+
+const CHECK: u32 = 100;
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { root: tempfile::tempdir().unwrap() };
+        machine.process(CHECK, "check", 1, "");
+        machine
+    }
+
+    fn process(&self, pid: u32, comm: &str, parent: u32, environment: &str) {
+        let folder = self.root.path().join("proc").join(pid.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("stat"), format!("{pid} ({comm}) S {parent} 0 0\n")).unwrap();
+        fs::write(folder.join("environ"), environment.replace(' ', "\0")).unwrap();
+        fs::write(folder.join("cgroup"), "0::/system.slice/fs269.scope\n").unwrap();
+    }
+
+    fn script(&self, pid: u32, name: &str) {
+        let results = self.root.path().join("results");
+        let environment = format!(
+            "seqnum={name} TEST_DEV=/dev/loop30 RESULT_BASE={0} RESULT_DIR={0}/generic",
+            results.display()
+        );
+        fs::create_dir_all(results.join("generic")).unwrap();
+        self.process(pid, name.rsplit('/').next().unwrap(), CHECK, &environment);
+    }
+
+    fn gone(&self, pid: u32) {
+        fs::remove_dir_all(self.root.path().join("proc").join(pid.to_string())).unwrap();
+    }
+}
+
+fn sign(what: SignKind, time: u64, pid: u32, status: u32, text: &str) -> TestSign {
+    let header = Header { time, ..Header::default() };
+    let mut sign = TestSign { header, what: what as u32, pid, status, reserved: 0, text: [0; SIGN_TEXT] };
+    sign.text[..text.len()].copy_from_slice(text.as_bytes());
+    sign
+}
+
+/// What `body` makes the book tell: kind, test, text.
+fn told(
+    machine: &Machine,
+    body: impl FnOnce(&mut Book<'_, &dyn Fn(TestNote)>),
+) -> Vec<(NoteKind, u32, String)> {
+    let notes = RefCell::new(Vec::new());
+    let note = |note: TestNote| {
+        let kind = NoteKind::ALL.into_iter().find(|kind| *kind as u32 == note.what).unwrap();
+        notes.borrow_mut().push((kind, note.test, text_of(&note.text)));
+    };
+    let note: &dyn Fn(TestNote) = &note;
+    let mut book = Book::new(&note, machine.root.path());
+    body(&mut book);
+    book.close();
+    notes.into_inner()
+}
+
+fn only(notes: &[(NoteKind, u32, String)], kinds: &[NoteKind]) -> Vec<(NoteKind, u32, String)> {
+    notes.iter().filter(|(kind, ..)| kinds.contains(kind)).cloned().collect()
+}
+
+const FRAME: [NoteKind; 3] = [NoteKind::Begin, NoteKind::Result, NoteKind::End];
+
+#[test]
+fn an_announcement_and_its_script_are_one_test() {
+    let machine = Machine::new();
+    machine.script(200, "generic/269");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Console, 10, CHECK, 0, "run fstests generic/269 at 2026-11-22 06:16:57"));
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/269"));
+        book.sign(&sign(SignKind::Exit, 12, 200, 0, ""));
+    });
+    let text = |kind: NoteKind| notes.iter().find(|note| note.0 == kind).unwrap().2.clone();
+    assert_eq!(notes.iter().filter(|note| note.0 == NoteKind::Begin).count(), 1, "{notes:?}");
+    assert_eq!(text(NoteKind::Begin), "generic/269");
+    assert_eq!(text(NoteKind::Devices), "loop30");
+    assert_eq!(text(NoteKind::Scope), "fs269.scope");
+    assert!(text(NoteKind::Results).ends_with("/results/generic"));
+    assert_eq!(text(NoteKind::Result), "pass");
+    assert_eq!(notes.last().unwrap().0, NoteKind::End);
+}
+
+#[test]
+fn the_next_test_of_a_run_ends_the_one_before() {
+    let machine = Machine::new();
+    let notes = told(&machine, |book| {
+        for (number, name) in ["generic/001", "generic/002"].iter().enumerate() {
+            let pid = 200 + number as u32;
+            machine.script(pid, name);
+            book.sign(&sign(SignKind::Exec, 10 * pid as u64, pid, 0, &format!("./tests/{name}")));
+            book.sign(&sign(SignKind::Exit, 10 * pid as u64 + 5, pid, (1 << 8) * number as u32, ""));
+        }
+    });
+    let expected = [
+        (NoteKind::Begin, 1, "generic/001"),
+        (NoteKind::Result, 1, "pass"),
+        (NoteKind::End, 1, "generic/001"),
+        (NoteKind::Begin, 2, "generic/002"),
+        (NoteKind::Result, 2, "fail\nexit status 1"),
+        (NoteKind::End, 2, "generic/002"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(kind, test, text)| (*kind, *test, (*text).to_owned())).collect();
+    assert_eq!(only(&notes, &FRAME), expected);
+}
+
+#[test]
+fn two_runs_side_by_side_keep_their_own_tests() {
+    let machine = Machine::new();
+    machine.process(101, "check", 1, "");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Console, 10, CHECK, 0, "run fstests generic/001 at x"));
+        book.sign(&sign(SignKind::Console, 11, 101, 0, "run fstests btrfs/001 at x"));
+        book.sign(&sign(SignKind::Console, 12, CHECK, 0, "run fstests generic/002 at x"));
+    });
+    let ends: Vec<_> = only(&notes, &[NoteKind::End]).into_iter().map(|note| note.2).collect();
+    // The first ends when its own run goes on; the others are open until the end.
+    assert_eq!(ends, ["generic/001", "generic/002", "btrfs/001"]);
+}
+
+#[test]
+fn a_script_that_is_gone_already_has_the_folder_of_the_one_before() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Console, 10, CHECK, 0, "run fstests generic/001 at x"));
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        book.sign(&sign(SignKind::Exit, 12, 200, 0, ""));
+        fs::create_dir_all(machine.root.path().join("results/btrfs")).unwrap();
+        fs::write(machine.root.path().join("results/btrfs/002.notrun"), "no such thing\n").unwrap();
+        book.sign(&sign(SignKind::Console, 20, CHECK, 0, "run fstests btrfs/002 at x"));
+        book.sign(&sign(SignKind::Exec, 21, 300, 0, "./tests/btrfs/002"));
+        book.sign(&sign(SignKind::Exit, 22, 300, 0, ""));
+    });
+    assert!(notes.contains(&(NoteKind::Result, 2, "notrun\nno such thing".to_owned())), "{notes:?}");
+    assert_eq!(only(&notes, &[NoteKind::Begin]).len(), 2);
+}
+
+#[test]
+fn a_run_that_is_killed_ends_its_test() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        machine.gone(200);
+        machine.gone(CHECK);
+        book.look();
+        assert!(book.open.is_empty());
+    });
+    assert_eq!(only(&notes, &FRAME).len(), 2, "a begin and an end, and no result: {notes:?}");
+}
+
+#[test]
+fn a_script_that_runs_already_is_met() {
+    let machine = Machine::new();
+    machine.script(200, "generic/476");
+    // A sub-shell of it.
+    machine.process(201, "476", 200, "seqnum=generic/476");
+    let followed = RefCell::new(Vec::new());
+    let notes = told(&machine, |book| book.begun_before(&|pid| followed.borrow_mut().push(pid)));
+    assert_eq!(followed.into_inner(), [200]);
+    assert_eq!(only(&notes, &FRAME).len(), 2, "{notes:?}");
+}
+
+#[test]
+fn other_programs_called_by_numbers_are_no_tests() {
+    let machine = Machine::new();
+    machine.process(200, "100", CHECK, "HOME=/");
+    let notes = told(&machine, |book| book.sign(&sign(SignKind::Exec, 11, 200, 0, "/usr/bin/100")));
+    assert!(notes.is_empty(), "{notes:?}");
+}

@@ -1,0 +1,116 @@
+//! When something was missed. Pure.
+use crate::ledger::Doubts;
+
+/// Most spans that are kept apart; neighbours are put together beyond it.
+const MOST: usize = 20_000;
+/// A loss shows up at the next reading of the counters, which come ten times a second.
+const READING_NS: u64 = 250_000_000;
+/// A suspicion waits so long, and is dropped if a loss turns up meanwhile that could explain it.
+const SETTLE_NS: u64 = 10_000_000_000;
+
+/// What was missed between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    from: u64,
+    to: u64,
+    missed: Doubts,
+}
+
+/// What was missed, over the time of the stream.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    spans: Vec<Span>,
+    last: Doubts,
+    looked: u64,
+}
+
+impl Timeline {
+    /// What is missed in all as of `time`, which is that of the stream.
+    pub fn look(&mut self, time: u64, doubts: Doubts) {
+        if doubts != self.last {
+            let missed = doubts.since(&self.last);
+            self.last = doubts;
+            self.spans.push(Span { from: self.looked.min(time), to: time, missed });
+            if self.spans.len() > MOST {
+                self.fold();
+            }
+        }
+        self.looked = self.looked.max(time);
+    }
+
+    /// What may have been missed between two moments.
+    #[must_use]
+    pub fn between(&self, from: u64, to: u64) -> Doubts {
+        let mut sum = Doubts { blind: self.last.blind, ..Doubts::default() };
+        for span in &self.spans {
+            let near = span.to >= from && span.from <= to.saturating_add(READING_NS);
+            if near {
+                sum.add(&span.missed);
+            } else if span.to >= from && span.from <= to.saturating_add(SETTLE_NS) {
+                sum.withdrawn += span.missed.withdrawn;
+            }
+        }
+        sum
+    }
+
+    fn fold(&mut self) {
+        let halves = self.spans.chunks(2).map(|pair| {
+            let mut sum = pair[0];
+            for other in &pair[1..] {
+                sum.to = sum.to.max(other.to);
+                sum.missed.add(&other.missed);
+            }
+            sum
+        });
+        self.spans = halves.collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn lost(lost: u64) -> Doubts {
+        Doubts { lost, ..Doubts::default() }
+    }
+
+    #[test]
+    fn a_loss_falls_into_the_windows_around_it() {
+        let mut timeline = Timeline::default();
+        timeline.look(10 * SECOND, Doubts::default());
+        timeline.look(11 * SECOND, lost(5));
+        timeline.look(20 * SECOND, lost(5));
+        assert_eq!(timeline.between(9 * SECOND, 10 * SECOND).lost, 5);
+        assert_eq!(timeline.between(11 * SECOND, 12 * SECOND).lost, 5);
+        assert_eq!(timeline.between(12 * SECOND, 30 * SECOND), Doubts::default());
+        assert_eq!(timeline.between(0, 9 * SECOND), Doubts::default());
+    }
+
+    #[test]
+    fn a_dropped_suspicion_may_come_from_a_window_before() {
+        let mut timeline = Timeline::default();
+        timeline.look(20 * SECOND, Doubts::default());
+        timeline.look(21 * SECOND, Doubts { withdrawn: 1, lost: 1, ..Doubts::default() });
+        assert_eq!(timeline.between(5 * SECOND, 12 * SECOND), Doubts { withdrawn: 1, ..Doubts::default() });
+    }
+
+    #[test]
+    fn what_is_never_seen_is_missed_in_every_window() {
+        let mut timeline = Timeline::default();
+        timeline.look(SECOND, Doubts { blind: true, ..Doubts::default() });
+        assert!(timeline.between(5 * SECOND, 6 * SECOND).blind);
+    }
+
+    #[test]
+    fn many_losses_are_put_together_and_none_is_forgotten() {
+        let mut timeline = Timeline::default();
+        let most = 3 * MOST as u64;
+        for at in 1..=most {
+            timeline.look(at * SECOND, lost(at));
+        }
+        assert!(timeline.spans.len() <= MOST);
+        assert_eq!(timeline.between(0, u64::MAX).lost, most);
+    }
+}

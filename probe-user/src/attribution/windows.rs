@@ -1,0 +1,198 @@
+//! Notes to tests. Pure: a replay finds the same tests.
+use probe_common::suite::{NoteKind, TestNote};
+
+use super::{observer::text_of, timeline::Timeline};
+use crate::ledger::{Doubts, finding::Finding, summary::FsSummary};
+
+/// Most tests that are kept; the oldest go first.
+const MOST: usize = 100_000;
+
+/// One run of one test.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestWindow {
+    /// Number in this session, from 1.
+    pub number: u32,
+    /// Process id of the run that it belongs to; 0 if not known.
+    pub run: u32,
+    /// Name, for example `generic/269`.
+    pub name: String,
+    /// Section of the suite's configuration.
+    pub section: Option<String>,
+    /// Names of its devices below `/dev`; empty if they are not known.
+    pub devices: Vec<String>,
+    /// Folder of its results.
+    pub results: Option<String>,
+    /// Control group that it ran in.
+    pub scope: Option<String>,
+    /// `CLOCK_MONOTONIC` ns.
+    pub began: u64,
+    /// `CLOCK_MONOTONIC` ns; `None` while it runs.
+    pub ended: Option<u64>,
+    /// The suite's result and its reason.
+    pub result: Option<(String, Option<String>)>,
+    /// Records of the stream at its begin and its end.
+    pub records: (u64, u64),
+}
+
+impl TestWindow {
+    /// True if a filesystem on `device` may belong to it. What is not known may.
+    #[must_use]
+    pub fn owns(&self, device: &str) -> bool {
+        self.devices.is_empty() || device.is_empty() || self.devices.iter().any(|own| own == device)
+    }
+
+    /// True if its time and `from` to `to` touch.
+    #[must_use]
+    pub fn touches(&self, from: u64, to: u64) -> bool {
+        to >= self.began && self.ended.is_none_or(|ended| from <= ended)
+    }
+
+    /// True if a finding on `device` is one of its own.
+    #[must_use]
+    pub fn has(&self, finding: &Finding, device: &str) -> bool {
+        let within = |time: u64| self.touches(time, time);
+        (within(finding.first_seen) || within(finding.last_seen)) && self.owns(device)
+    }
+
+    /// Filesystems that lived in it.
+    pub fn filesystems<'a>(&'a self, all: &'a [FsSummary]) -> impl Iterator<Item = &'a FsSummary> + 'a {
+        all.iter().filter(|fs| fs.span.1 > 0 && self.touches(fs.span.0, fs.span.1) && self.owns(&fs.device))
+    }
+}
+
+/// All tests of a stream, in the order in which they began.
+#[derive(Clone, Debug, Default)]
+pub struct Windows {
+    list: Vec<TestWindow>,
+    timeline: Timeline,
+    forgotten: u64,
+}
+
+impl Windows {
+    /// A note of the stream; `records` came before it.
+    pub fn note(&mut self, note: &TestNote, records: u64) {
+        let text = text_of(&note.text);
+        let is = |kind: NoteKind| note.what == kind as u32;
+        if is(NoteKind::Begin) {
+            if self.list.len() >= MOST {
+                self.list.remove(0);
+                self.forgotten += 1;
+            }
+            self.list.push(TestWindow {
+                number: note.test,
+                run: note.run,
+                name: text,
+                began: note.header.time,
+                records: (records, records),
+                ..TestWindow::default()
+            });
+            return;
+        }
+        let Some(window) = self.list.iter_mut().rev().find(|window| window.number == note.test) else {
+            return;
+        };
+        if window.ended.is_none() {
+            window.records.1 = records;
+        }
+        if is(NoteKind::Section) {
+            window.section = Some(text);
+        } else if is(NoteKind::Devices) {
+            window.devices = text.split_whitespace().map(str::to_owned).collect();
+        } else if is(NoteKind::Results) {
+            window.results = Some(text);
+        } else if is(NoteKind::Scope) {
+            window.scope = Some(text);
+        } else if is(NoteKind::Result) {
+            let (word, reason) = match text.split_once('\n') {
+                Some((word, reason)) => (word.to_owned(), Some(reason.to_owned())),
+                None => (text, None),
+            };
+            window.result = Some((word, reason));
+        } else if is(NoteKind::End) {
+            window.ended = Some(note.header.time);
+        }
+    }
+
+    /// What is missed in all as of `time`, after `records` records.
+    pub fn look(&mut self, time: u64, records: u64, doubts: Doubts) {
+        self.timeline.look(time, doubts);
+        for window in self.list.iter_mut().rev().take(64).filter(|window| window.ended.is_none()) {
+            window.records.1 = records;
+        }
+    }
+
+    /// True if the stream has no test.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The tests.
+    #[must_use]
+    pub fn list(&self) -> &[TestWindow] {
+        &self.list
+    }
+
+    /// Tests that were forgotten to bound memory.
+    #[must_use]
+    pub const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// What may have been missed in a test that ended, or runs until `now`.
+    #[must_use]
+    pub fn missed(&self, window: &TestWindow, now: u64) -> Doubts {
+        self.timeline.between(window.began, window.ended.unwrap_or(now))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use probe_common::{header::Header, suite::NOTE_TEXT};
+
+    use super::*;
+
+    fn note(test: u32, time: u64, kind: NoteKind, text: &str) -> TestNote {
+        let header = Header { time, ..Header::default() };
+        let mut note = TestNote { header, what: kind as u32, test, run: 7, status: 0, text: [0; NOTE_TEXT] };
+        note.text[..text.len()].copy_from_slice(text.as_bytes());
+        note
+    }
+
+    #[test]
+    fn notes_make_a_test() {
+        let mut windows = Windows::default();
+        windows.note(&note(1, 10, NoteKind::Begin, "generic/269"), 100);
+        windows.note(&note(1, 11, NoteKind::Devices, "loop30 loop31"), 110);
+        windows.note(&note(1, 12, NoteKind::Result, "notrun\nneeds dm"), 120);
+        windows.note(&note(1, 13, NoteKind::End, "generic/269"), 130);
+        windows.look(20, 500, Doubts::default());
+        let [test] = windows.list() else { panic!("{windows:?}") };
+        assert_eq!(
+            (test.name.as_str(), test.began, test.ended, test.records),
+            ("generic/269", 10, Some(13), (100, 130))
+        );
+        assert_eq!(test.result, Some(("notrun".to_owned(), Some("needs dm".to_owned()))));
+        assert!(test.owns("loop31") && !test.owns("vda") && test.owns(""));
+        assert!(test.touches(5, 10) && test.touches(13, 20) && !test.touches(14, 20) && !test.touches(1, 9));
+    }
+
+    #[test]
+    fn the_same_test_again_is_another_window() {
+        let mut windows = Windows::default();
+        for (number, time) in [(1, 10), (2, 20)] {
+            windows.note(&note(number, time, NoteKind::Begin, "generic/001"), 0);
+            windows.note(&note(number, time + 5, NoteKind::End, "generic/001"), 0);
+        }
+        let spans: Vec<_> = windows.list().iter().map(|test| (test.began, test.ended)).collect();
+        assert_eq!(spans, [(10, Some(15)), (20, Some(25))]);
+    }
+
+    #[test]
+    fn notes_without_a_begin_are_nobodys() {
+        let mut windows = Windows::default();
+        windows.note(&note(3, 10, NoteKind::End, "generic/001"), 0);
+        assert!(windows.is_empty());
+    }
+}

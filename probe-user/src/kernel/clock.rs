@@ -1,0 +1,11 @@
+//! The clock of the records.
+use nix::time::{ClockId, clock_gettime};
+
+/// `CLOCK_MONOTONIC` in ns, as `bpf_ktime_get_ns()` reads it.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec()).unwrap_or(0))
+    })
+}

@@ -1,0 +1,85 @@
+//! A small test suite of our own that shows itself as `check` of xfstests does, and nothing else of it.
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use probe_user::workload::loopfs::LoopFs;
+use tempfile::TempDir;
+
+/// A suite in a folder of its own.
+#[derive(Debug)]
+pub struct Suite {
+    folder: TempDir,
+    tests: Vec<String>,
+}
+
+/// What `check` does around a test, as far as somebody beside it can see it. Arguments: names of tests.
+const CHECK: &str = r#"#!/bin/bash
+cd "$(dirname "$0")"
+status=0
+for name in "$@"; do
+    export seqnum=$name RESULT_BASE=$PWD/results RESULT_DIR=$PWD/results/$SECTION${name%/*}
+    number=${name#*/}
+    mkdir -p "$RESULT_DIR"
+    rm -f "$RESULT_DIR/$number".{notrun,out.bad}
+    [ -n "$QUIET" ] || echo "run fstests $name at $(date '+%F %T')" > /dev/kmsg
+    ( exec "./tests/$name" ) > "$RESULT_DIR/$number.full" 2>&1
+    code=$?
+    if [ $code != 0 ]; then
+        status=1
+    elif [ -e "$RESULT_DIR/$number.expect" ]; then
+        touch "$RESULT_DIR/$number.out.bad"
+        status=1
+    fi
+    # The suite looks at its filesystems after the test.
+    sleep 0.3
+done
+exit $status
+"#;
+
+impl Suite {
+    /// A suite without tests, whose tests work on `fs`.
+    pub fn new() -> Self {
+        let suite = Self { folder: tempfile::tempdir().expect("a folder"), tests: Vec::new() };
+        suite.script("check", CHECK);
+        suite
+    }
+
+    /// A test whose script is `body`.
+    pub fn test(&mut self, name: &str, body: &str) -> &mut Self {
+        self.script(&format!("tests/{name}"), &format!("#!/bin/bash\n{body}\n"));
+        self.tests.push(name.to_owned());
+        self
+    }
+
+    fn script(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, text).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a script");
+    }
+
+    /// A file among the results.
+    pub fn results(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join("results").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        path
+    }
+
+    /// The command that runs all tests on `fs`.
+    pub fn command(&self, fs: &LoopFs, environment: &[(&str, &str)]) -> Vec<String> {
+        let mut command = vec![
+            "env".to_owned(),
+            format!("TEST_DEV={}", fs.device().display()),
+            format!("TEST_DIR={}", fs.path().display()),
+        ];
+        command.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
+        command.push(self.check().display().to_string());
+        command.extend(self.tests.iter().cloned());
+        command
+    }
+
+    fn check(&self) -> PathBuf {
+        Path::new(self.folder.path()).join("check")
+    }
+}
