@@ -107,5 +107,6 @@ fn sign(run: &Run, what: SignKind, pid: u32, status: u32, path: u64) {
 fn named_by_number() -> bool {
     let Ok(comm) = bpf_get_current_comm() else { return false };
     let digit = |at: usize| comm[at].is_ascii_digit();
-    (0..DIGITS).all(digit) && (comm[DIGITS] == 0 || digit(DIGITS) && (comm[DIGITS + 1] == 0 || digit(DIGITS + 1)))
+    (0..DIGITS).all(digit)
+        && (comm[DIGITS] == 0 || digit(DIGITS) && (comm[DIGITS + 1] == 0 || digit(DIGITS + 1)))
 }

@@ -147,7 +147,7 @@ impl Windows {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 mod tests {
     use probe_common::{header::Header, suite::NOTE_TEXT};
 

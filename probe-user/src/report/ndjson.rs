@@ -20,7 +20,7 @@ pub enum StreamLine {
     /// A test began.
     TestStart(TestStart),
     /// A test ended.
-    TestEnd(Test),
+    TestEnd(Box<Test>),
     /// The session ended.
     Report(Box<Report>),
 }
@@ -80,7 +80,7 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
         for finding in report.findings.iter().filter(|finding| test.finding_ids.contains(&finding.id)) {
             lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
         }
-        lines.line(&StreamLine::TestEnd(test.clone()))?;
+        lines.line(&StreamLine::TestEnd(Box::new(test.clone())))?;
     }
     let of_a_test = |id: u32| report.tests.iter().any(|test| test.finding_ids.contains(&id));
     for finding in report.findings.iter().filter(|finding| !of_a_test(finding.id)) {

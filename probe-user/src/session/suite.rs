@@ -112,7 +112,7 @@ impl TestLines {
         self.open.retain(|number| {
             let window = list.iter().rev().find(|window| window.number == *number && window.ended.is_some());
             window.is_none_or(|window| {
-                lines.push(StreamLine::TestEnd(row(window)));
+                lines.push(StreamLine::TestEnd(Box::new(row(window))));
                 false
             })
         });

@@ -14,14 +14,14 @@ pub struct Suite {
 }
 
 /// What `check` does around a test, as far as somebody beside it can see it. Arguments: names of tests.
-const CHECK: &str = r#"#!/bin/bash
+const CHECK: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 status=0
 for name in "$@"; do
     export seqnum=$name RESULT_BASE=$PWD/results RESULT_DIR=$PWD/results/$SECTION${name%/*}
     number=${name#*/}
     mkdir -p "$RESULT_DIR"
-    rm -f "$RESULT_DIR/$number".{notrun,out.bad}
+    rm -f "$RESULT_DIR/$number.notrun" "$RESULT_DIR/$number.out.bad"
     [ -n "$QUIET" ] || echo "run fstests $name at $(date '+%F %T')" > /dev/kmsg
     ( exec "./tests/$name" ) > "$RESULT_DIR/$number.full" 2>&1
     code=$?
@@ -47,7 +47,7 @@ impl Suite {
 
     /// A test whose script is `body`.
     pub fn test(&mut self, name: &str, body: &str) -> &mut Self {
-        self.script(&format!("tests/{name}"), &format!("#!/bin/bash\n{body}\n"));
+        self.script(&format!("tests/{name}"), &format!("#!/bin/sh\n{body}\n"));
         self.tests.push(name.to_owned());
         self
     }

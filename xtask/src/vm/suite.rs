@@ -36,6 +36,7 @@ const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 /// In the order of running. All share one boot, so that what one leaves behind in the kernel is met by the next.
 const ENTRIES: &[Entry] = &[
     Entry { test: "live_filesystems", releases: EVERY, fault: false, seconds: 900 },
+    Entry { test: "live_fstests", releases: EVERY, fault: false, seconds: 400 },
     Entry { test: "live_load", releases: EVERY, fault: false, seconds: 800 },
     Entry { test: "live_record", releases: EVERY, fault: false, seconds: 500 },
     Entry { test: "live_rights", releases: EVERY, fault: false, seconds: 300 },
