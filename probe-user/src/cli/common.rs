@@ -133,6 +133,9 @@ pub(super) struct ReportOpts {
     /// Known findings that do not count: a file of fingerprints, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
+    /// End the session when so many findings count; a command is ended with SIGTERM
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    until_findings: Option<u32>,
 }
 
 fn kinds() -> PossibleValuesParser {
@@ -150,6 +153,7 @@ impl ReportOpts {
             outputs,
             style: terminal.style(),
             policy: Policy { fail_on, ignore: self.known_findings()? },
+            until_findings: self.until_findings.map(|most| most as usize),
         })
     }
 

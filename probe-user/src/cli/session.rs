@@ -133,6 +133,8 @@ pub struct ReportPlan {
     pub style: TextStyle,
     /// `--fail-on`, `--ignore`
     pub policy: Policy,
+    /// `--until-findings`: a live session ends when so many count.
+    pub until_findings: Option<usize>,
 }
 
 /// What `doctor` shows.

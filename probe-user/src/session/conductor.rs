@@ -1,5 +1,5 @@
 //! Waits for what ends a live session, and sees to the command.
-use std::{ffi::OsString, process::ExitStatus as ProcessStatus, time::Duration};
+use std::{ffi::OsString, process::ExitStatus as ProcessStatus, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use nix::{
@@ -9,6 +9,7 @@ use nix::{
 use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
+    sync::Notify,
 };
 
 use crate::capture::session::CommandStatus;
@@ -67,6 +68,7 @@ impl Signals {
 pub struct Conductor {
     runtime: tokio::runtime::Runtime,
     signals: Signals,
+    enough: Arc<Notify>,
 }
 
 impl Conductor {
@@ -81,7 +83,13 @@ impl Conductor {
             let _context = runtime.enter();
             Signals::new().context(NO_SIGNALS)?
         };
-        Ok(Self { runtime, signals })
+        Ok(Self { runtime, signals, enough: Arc::default() })
+    }
+
+    /// Whoever notifies it ends the session, as a signal would.
+    #[must_use]
+    pub fn enough(&self) -> Arc<Notify> {
+        Arc::clone(&self.enough)
     }
 
     /// Runs a command to its end, or until a signal to us, which is passed on to it.
@@ -89,11 +97,11 @@ impl Conductor {
     /// # Errors
     /// It cannot be started, or not be waited for.
     pub fn command(self, command: &[OsString], started: impl FnOnce()) -> anyhow::Result<Ended> {
-        let Self { runtime, signals } = self;
+        let Self { runtime, signals, enough } = self;
         runtime.block_on(async {
             let child = start(command)?;
             started();
-            wait_for(child, signals).await
+            wait_for(child, signals, &enough).await
         })
     }
 
@@ -111,11 +119,12 @@ impl Conductor {
     /// Waits until `done` is ready, or for a signal to us.
     #[must_use]
     pub fn until(self, done: impl Future<Output = ()>) -> Ended {
-        let Self { runtime, mut signals } = self;
+        let Self { runtime, mut signals, enough } = self;
         runtime.block_on(async {
             tokio::select! {
                 () = done => Ended::default(),
                 _ = signals.any() => Ended { command: None, interrupted: true },
+                () = enough.notified() => Ended::default(),
             }
         })
     }
@@ -129,10 +138,11 @@ fn start(command: &[OsString]) -> anyhow::Result<Child> {
         .with_context(|| format!("cannot start {}", program.to_string_lossy()))
 }
 
-async fn wait_for(mut child: Child, mut signals: Signals) -> anyhow::Result<Ended> {
+async fn wait_for(mut child: Child, mut signals: Signals, enough: &Notify) -> anyhow::Result<Ended> {
     tokio::select! {
         status = child.wait() => return Ok(Ended { command: Some(status?), interrupted: false }),
         got = signals.any() => pass_on(&child, got),
+        () = enough.notified() => pass_on(&child, Signal::SIGTERM),
     }
     let command = tokio::select! {
         status = child.wait() => Some(status?),
@@ -151,5 +161,29 @@ fn pass_on(child: &Child, got: Signal) {
     if got != Signal::SIGINT || !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         // It may have ended meanwhile.
         let _ = kill(Pid::from_raw(pid), got);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn enough_findings_end_a_session_without_a_command() {
+        let conductor = Conductor::new().unwrap();
+        conductor.enough().notify_one();
+        assert_eq!(conductor.elapsed(None), Ended::default());
+    }
+
+    #[test]
+    fn enough_findings_end_the_command() {
+        let conductor = Conductor::new().unwrap();
+        let enough = conductor.enough();
+        let command = ["sleep", "600"].map(OsString::from);
+        let ended = conductor.command(&command, || enough.notify_one()).unwrap();
+        assert_eq!(ended.command.unwrap().signal(), Some(nix::libc::SIGTERM));
     }
 }

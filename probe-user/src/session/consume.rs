@@ -123,6 +123,7 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
 #[derive(Debug)]
 pub struct Announcer {
     shown: usize,
+    counted: usize,
     tests: TestLines,
     files: ResultFiles,
     lost: u64,
@@ -134,15 +135,20 @@ impl Announcer {
     /// `lines`: as NDJSON on standard output. `words`: as text on standard error.
     #[must_use]
     pub const fn new(lines: bool, words: bool) -> Self {
-        Self { shown: 0, tests: TestLines::new(), files: ResultFiles::new(), lost: 0, lines, words }
+        Self {
+            shown: 0,
+            counted: 0,
+            tests: TestLines::new(),
+            files: ResultFiles::new(),
+            lost: 0,
+            lines,
+            words,
+        }
     }
 
     /// Shows what is new.
     pub fn look(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
-        if !self.lines && !self.words {
-            return;
-        }
         // A summary walks all inodes: only when there is something new.
         let lost = books.ledger.touching_loss();
         if books.ledger.findings().len() == self.shown && lost == self.lost {
@@ -155,7 +161,9 @@ impl Announcer {
         let findings = books.ledger.findings();
         let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
         for finding in findings.iter().skip(self.shown) {
-            self.show(StreamLine::Finding(Box::new(build::build_finding(&input, finding))));
+            let built = build::build_finding(&input, finding);
+            self.counted += usize::from(built.ignored.is_none());
+            self.show(StreamLine::Finding(Box::new(built)));
         }
         self.shown = findings.len();
         if lost != self.lost {
@@ -163,6 +171,12 @@ impl Announcer {
             let time_ns = summary.span.1.saturating_sub(facts.started_monotonic_ns);
             self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&summary.loss) }));
         }
+    }
+
+    /// Findings so far that count for the verdict.
+    #[must_use]
+    pub const fn counted(&self) -> usize {
+        self.counted
     }
 
     /// Begins and ends of tests, and the files beside their results.

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use probe_common::{suite::TestSign, task::MarkerKind};
+use tokio::sync::Notify;
 
 use super::{
     bring_up::{self, Attached, bring_up, places},
@@ -56,6 +57,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
     let conductor = Conductor::new()?;
+    let enough = conductor.enough();
     let announcement = attached_line(plan, &attached);
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
     let (capture, receiver) = start(attached, names::namer(symbols), ring_bytes, signs)?;
@@ -82,7 +84,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     })?;
     match writer {
         Some(writer) => record(writer, receiver, conductor),
-        None => consume(plan, receiver, conductor),
+        None => consume(plan, receiver, conductor, &enough),
     }
 }
 
@@ -206,6 +208,7 @@ fn consume(
     plan: &SessionPlan,
     mut receiver: BatchReceiver,
     conductor: JoinHandle<anyhow::Result<Ended>>,
+    enough: &Notify,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
         // It has a writer, and goes to `record`.
@@ -214,7 +217,8 @@ fn consume(
             // Says nothing, but keeps the files beside the results of tests.
             let mut announcer = Announcer::new(false, false);
             let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.look(books, source, &report.policy)
+                announcer.look(books, source, &report.policy);
+                end_if(announcer.counted(), report.until_findings, enough);
             });
             let ended = joined(conductor)?;
             deliver(report, &receiver, &books, &ended, false)
@@ -224,11 +228,18 @@ fn consume(
             let words = !lines && report.style.detail != Detail::Brief;
             let mut announcer = Announcer::new(lines, words);
             let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.look(books, source, &report.policy)
+                announcer.look(books, source, &report.policy);
+                end_if(announcer.counted(), report.until_findings, enough);
             });
             let ended = joined(conductor)?;
             deliver(report, &receiver, &books, &ended, lines)
         }
+    }
+}
+
+fn end_if(counted: usize, until: Option<usize>, enough: &Notify) {
+    if until.is_some_and(|until| counted >= until) {
+        enough.notify_one();
     }
 }
 

@@ -91,7 +91,7 @@ impl Suite {
         items.extend(self.faults.get(release.name()).cloned());
         let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
         let mut script = format!(
-            "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
+            "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_TIER=tracepoints BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
         );
         for Entry { test, seconds, .. } in entries(release) {
             // One after the other, as on the machine itself.
