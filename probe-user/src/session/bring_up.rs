@@ -82,7 +82,7 @@ pub fn bring_up(
     if fsids.len() > MAX_FILTER_FS {
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
-    let mut resolved = resolve(root, capture.tier, symbols)?;
+    let mut resolved = resolve(root, &machine, capture.tier, symbols)?;
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
@@ -144,7 +144,12 @@ struct Resolved {
 }
 
 /// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
-fn resolve(root: &Path, tier: TierChoice, symbols: &Result<SymbolTable, String>) -> anyhow::Result<Resolved> {
+fn resolve(
+    root: &Path,
+    machine: &Machine,
+    tier: TierChoice,
+    symbols: &Result<SymbolTable, String>,
+) -> anyhow::Result<Resolved> {
     let types = KernelTypes::of_kernel(root)?;
     let resolved = types.resolve();
     let plan = plan::plan(&types, &resolved);
@@ -157,6 +162,13 @@ fn resolve(root: &Path, tier: TierChoice, symbols: &Result<SymbolTable, String>)
     };
     if tier == TierChoice::Tracepoints {
         return Ok(without("--tier tracepoints was asked for".to_owned()));
+    }
+    // There a skipped entry or return is no rarity, and each leaves a call in doubt.
+    if tier == TierChoice::Auto && machine.preempts_tracepoints() {
+        return Ok(without(
+            "on this kernel programs can be preempted, which leaves calls in doubt; --tier functions takes it all the same"
+                .to_owned(),
+        ));
     }
     let kprobes = doctor::kprobes_of(root);
     if !kprobes.available {
@@ -215,7 +227,7 @@ fn tiers(
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
-    let resolved = resolve(root, TierChoice::Functions, &names::table(root))?;
+    let resolved = resolve(root, &Machine::read(root), TierChoice::Functions, &names::table(root))?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
