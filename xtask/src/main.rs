@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod proc;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod vm;
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
 use crate::{build::Profile, test::Step, workspace::Workspace};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Set-up, build, demo, test, bench and guests of btrfs-probe")]
+#[command(name = "cargo xtask", about = "Set-up, build, demo, test, bench, soak and guests of btrfs-probe")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -55,6 +56,8 @@ enum Task {
     },
     /// Boot a Debian kernel in QEMU and run a command in it
     Vm(vm::Options),
+    /// Run random loads under the tool for some time; every round has to be clean
+    Soak(soak::Options),
     /// Check the rules of this repository that no compiler knows
     Tidy,
     /// Measure what watching costs, side by side with the peers
@@ -91,6 +94,7 @@ fn run(task: Task) -> Result<ExitCode> {
             return Ok(if test::run(&workspace, &only) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Task::Vm(options) => return vm::run(&workspace, &options).map(ExitCode::from),
+        Task::Soak(options) => soak::run(&workspace, &options)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),

@@ -221,7 +221,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         for open in self.open.values_mut() {
             // Marks of a failure come and go: the next run of the same test removes them before it is announced.
             if open.pid != 0 && (open.status.is_some() || !process::lives(self.root, open.pid)) {
-                let found = result_of(open);
+                let found = result_of(open, false);
                 let worse = found.as_ref().is_some_and(|found| found.word != "pass");
                 if open.result.is_none() || worse {
                     open.result = found.or_else(|| open.result.take());
@@ -233,7 +233,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
     fn end_of(&mut self, run: u32, time: u64) {
         let Some(mut open) = self.open.remove(&run) else { return };
         if open.result.as_ref().is_none_or(|result| result.word == "pass") && open.pid != 0 {
-            open.result = result_of(&open).or(open.result);
+            open.result = result_of(&open, true).or(open.result);
         }
         if let Some(result) = &open.result {
             let text = match &result.reason {
@@ -258,9 +258,9 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
     }
 }
 
-fn result_of(open: &Open) -> Option<TestResult> {
+fn result_of(open: &Open, over: bool) -> Option<TestResult> {
     let number = open.name.rsplit('/').next().unwrap_or_default();
-    results::look(open.results.as_deref(), number, open.status, open.began)
+    results::look(open.results.as_deref(), number, open.status, open.began, over)
 }
 
 fn note_of(header: Header, run: u32, test: u32, kind: NoteKind, text: &str) -> TestNote {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use self::{
-    guests::{GuestPrograms, build as for_guests},
+    guests::{GuestPrograms, build as for_guests, example},
     user::Profile,
 };
 use crate::{setup, workspace::Workspace};

@@ -1,5 +1,9 @@
 //! Packages of Debian and its children, installed without a question and without removing anything.
-use std::{path::Path, process::Command};
+use std::{
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Result;
 
@@ -17,6 +21,9 @@ pub fn usable() -> bool {
 /// # Errors
 /// If apt cannot install them, or only by removing others.
 pub fn install(packages: &[&str]) -> Result<()> {
+    // One at a time in this process; see `apt` for others.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     println!("setup: apt-get install {}", packages.join(" "));
     if proc::quietly(&mut install_command(packages)).is_ok() {
         return Ok(());

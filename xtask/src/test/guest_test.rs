@@ -27,6 +27,15 @@ pub struct GuestOutcome {
     pub result: Result<()>,
 }
 
+/// Fetches what guests need beside other steps.
+pub fn fetch_ahead(workspace: Workspace, releases: Vec<Release>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        if let Err(error) = Suite::fetch(&workspace, &releases) {
+            eprintln!("fetching for guests: {error:#}");
+        }
+    })
+}
+
 /// All tests of these kernels, in the order asked for.
 pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
     let begun = Instant::now();

@@ -16,7 +16,7 @@ use std::{
 
 pub use self::step::Step;
 use self::{guest_test::GuestOutcome, tally::Tally};
-use crate::workspace::Workspace;
+use crate::{vm::Release, workspace::Workspace};
 
 /// How one step ended.
 struct Outcome {
@@ -36,6 +36,9 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
     let mut outcomes = Vec::new();
     let (guests, steps): (Vec<Step>, Vec<Step>) =
         step::plan(only, ci).into_iter().partition(|step| step.release().is_some());
+    // What guests need comes through the net: it can come while others compute.
+    let ahead: Vec<Release> = guests.iter().filter_map(|step| step.release()).collect();
+    let fetcher = (!ahead.is_empty()).then(|| guest_test::fetch_ahead(workspace.clone(), ahead));
     for step in steps {
         println!("── {} ──", step.name());
         let begun = Instant::now();
@@ -48,6 +51,10 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
             eprintln!("{} failed: {error}", step.name());
         }
         outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
+    }
+    if let Some(fetcher) = fetcher {
+        // What it could not fetch is fetched again, and said, where it is needed.
+        let _ = fetcher.join();
     }
     in_guests(workspace, &guests, ci, &mut outcomes);
     close(&outcomes)
