@@ -24,7 +24,7 @@ fn watched<T>(body: impl FnOnce() -> T) -> (Done, T) {
 
 /// Runs a program of btrfs-progs to a good end.
 fn progs(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().expect("btrfs-progs");
+    let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
