@@ -7,7 +7,7 @@ use probe_common::{
     config::{Config, MAX_FILTER_FS},
 };
 
-use super::names;
+use super::names::Symbols;
 use crate::{
     capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, SessionHeader, Tier},
     cli::{
@@ -25,7 +25,6 @@ use crate::{
         mounts,
         select::{self, SelectError},
     },
-    symbols::SymbolTable,
 };
 
 /// The eBPF object, empty in a build without it.
@@ -65,7 +64,7 @@ pub fn bring_up(
     root: &Path,
     capture: CapturePlan,
     filter: &FilterPlan,
-    symbols: &Result<SymbolTable, String>,
+    symbols: &Symbols,
     verbosity: u8,
 ) -> anyhow::Result<Attached> {
     check(root)?;
@@ -83,6 +82,8 @@ pub fn bring_up(
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
     let mut resolved = resolve(root, &machine, capture.tier, symbols)?;
+    // Before the hooks are on, if it was not needed so far.
+    let _ = symbols.table();
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
@@ -144,12 +145,7 @@ struct Resolved {
 }
 
 /// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
-fn resolve(
-    root: &Path,
-    machine: &Machine,
-    tier: TierChoice,
-    symbols: &Result<SymbolTable, String>,
-) -> anyhow::Result<Resolved> {
+fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) -> anyhow::Result<Resolved> {
     let types = KernelTypes::of_kernel(root)?;
     let resolved = types.resolve();
     let plan = plan::plan(&types, &resolved);
@@ -174,7 +170,7 @@ fn resolve(
     if !kprobes.available {
         return Ok(without(kprobes.note.unwrap_or_else(|| "this kernel offers no kprobes".to_owned())));
     }
-    let symbols = match symbols {
+    let symbols = match symbols.table() {
         Ok(symbols) => symbols,
         Err(error) => return Ok(without(error.clone())),
     };
@@ -227,7 +223,7 @@ fn tiers(
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
-    let resolved = resolve(root, &Machine::read(root), TierChoice::Functions, &names::table(root))?;
+    let resolved = resolve(root, &Machine::read(root), TierChoice::Functions, &Symbols::of(root))?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),

@@ -73,12 +73,12 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         stacks: StacksChoice::Auto,
         fstests: false,
     };
-    let symbols = names::table(root);
+    let symbols = names::Symbols::of(root);
     let mut attached = bring_up(root, capture, &filter, &symbols, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
     let conductor = Conductor::new()?;
     let announcement = live::attached_line(plan, &attached);
-    let (capture, mut receiver) = live::start(attached, names::namer(symbols), RING_BYTES, None)?;
+    let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None)?;
     live::say(&announcement);
     let stop = Arc::new(AtomicBool::new(false));
     let conductor = live::spawn("probe-conductor", move || {

@@ -51,7 +51,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     check_outputs(plan)?;
     bring_up::check(Path::new(ROOT))?;
     let (ring_bytes, fstests) = (capture.ring_bytes, capture.fstests);
-    let symbols = names::table(Path::new(ROOT));
+    let symbols = names::Symbols::of(Path::new(ROOT));
     let mut attached = bring_up(Path::new(ROOT), capture, &plan.filter, &symbols, plan.verbosity)?;
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -60,7 +60,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     let enough = conductor.enough();
     let announcement = attached_line(plan, &attached);
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
-    let (capture, receiver) = start(attached, names::namer(symbols), ring_bytes, signs)?;
+    let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs)?;
     let observer = inbox.map(|inbox| observe(&capture, inbox)).transpose()?;
     // A file that cannot be made is found out before the command runs, not beside it.
     let writer = match &plan.goal {
@@ -89,7 +89,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
 }
 
 /// Starts to drain the ring of an attached probe. The namer's symbols are read before the hooks go on, see
-/// [`names::table`].
+/// [`names::Symbols`].
 pub(super) fn start(
     attached: Attached,
     namer: Namer,

@@ -1,5 +1,8 @@
 //! Addresses to names, and stacks to frames.
-use std::path::Path;
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+};
 
 use rustc_hash::FxHashMap;
 
@@ -10,30 +13,46 @@ use crate::{
     symbols::{SymbolTable, Symbolize},
 };
 
-/// The kernel's own table, read now: a module that is unloaded later keeps its names. Read once a session: it takes
-/// some MB, and longer than a full load takes to fill the ring.
+/// The kernel's own table of symbols, read when it is first asked for: a module that is unloaded later keeps its names.
 ///
-/// # Errors
-/// One sentence.
-pub fn table(root: &Path) -> Result<SymbolTable, String> {
-    SymbolTable::capture(root).map_err(|error| {
-        log::warn!("stacks will show addresses only: {error}");
-        error.to_string()
-    })
+/// It takes some MB and longer than a full load takes to fill the ring: read once a session, before the hooks are on, and
+/// not beside the kernel's types where these do not need it.
+#[derive(Debug)]
+pub struct Symbols {
+    root: PathBuf,
+    table: OnceCell<Result<SymbolTable, String>>,
 }
 
-/// Names addresses.
-pub fn namer(table: Result<SymbolTable, String>) -> Namer {
-    let table = table.ok();
-    Box::new(move |address| {
-        let found = table.as_ref().and_then(|table| table.resolve(address));
-        SymbolRow {
-            address,
-            symbol: found.as_ref().map(|symbol| symbol.name.to_owned()).unwrap_or_default(),
-            offset: found.as_ref().map_or(0, |symbol| symbol.offset),
-            module: found.and_then(|symbol| symbol.module.map(ToOwned::to_owned)),
-        }
-    })
+impl Symbols {
+    /// Of the kernel whose `/proc` is below `root`.
+    #[must_use]
+    pub fn of(root: &Path) -> Self {
+        Self { root: root.to_owned(), table: OnceCell::new() }
+    }
+
+    /// The table, or one sentence why there is none.
+    pub fn table(&self) -> &Result<SymbolTable, String> {
+        self.table.get_or_init(|| {
+            SymbolTable::capture(&self.root).map_err(|error| {
+                log::warn!("stacks will show addresses only: {error}");
+                error.to_string()
+            })
+        })
+    }
+
+    /// Names addresses by it.
+    pub fn namer(self) -> Namer {
+        let table = self.table.into_inner().and_then(Result::ok);
+        Box::new(move |address| {
+            let found = table.as_ref().and_then(|table| table.resolve(address));
+            SymbolRow {
+                address,
+                symbol: found.as_ref().map(|symbol| symbol.name.to_owned()).unwrap_or_default(),
+                offset: found.as_ref().map_or(0, |symbol| symbol.offset),
+                module: found.and_then(|symbol| symbol.module.map(ToOwned::to_owned)),
+            }
+        })
+    }
 }
 
 /// Names that came with the stream.

@@ -64,11 +64,11 @@ pub fn live(
     pictures: &Pictures,
 ) -> anyhow::Result<()> {
     let root = Path::new("/");
-    let symbols = names::table(root);
+    let symbols = names::Symbols::of(root);
     let attached = bring_up(root, capture, filter, &symbols, verbosity)?;
     let (signs, tests) =
         if capture.fstests { Some(std::sync::mpsc::channel()).unzip() } else { (None, None) };
-    let (capture, receiver) = live::start(attached, names::namer(symbols), capture.ring_bytes, signs)?;
+    let (capture, receiver) = live::start(attached, symbols.namer(), capture.ring_bytes, signs)?;
     let observer = tests.map(|tests| live::observe(&capture, tests)).transpose()?;
     follow(&capture, receiver, inbox, pictures);
     // Its notes go nowhere any more, and do not wait.
