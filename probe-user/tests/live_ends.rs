@@ -222,3 +222,19 @@ fn a_filesystem_without_a_free_byte_is_clean() {
     });
     assert_clean(&done);
 }
+
+/// The old free-space cache: inodes of its own that reserve and release, and are thrown away.
+#[test]
+fn the_inodes_of_a_free_space_cache_are_clean() {
+    let Some(_alone) = support::live() else { return };
+    let fs = unmounted(256);
+    let (done, ()) = watched(|| {
+        for options in ["clear_cache,space_cache=v1", "space_cache=v1"] {
+            fs.mount_with(options).unwrap();
+            write(&fs);
+            fs.sync().unwrap();
+            fs.umount().unwrap();
+        }
+    });
+    assert_clean(&done);
+}

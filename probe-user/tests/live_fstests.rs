@@ -163,3 +163,26 @@ fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
     let second = &list(&done.report()["tests"])[1];
     assert!(probe::number(&second["lost"]) > 0, "{second}");
 }
+
+/// Two runs on devices of their own.
+#[test]
+fn suites_side_by_side_are_told_apart() {
+    let Some(_alone) = support::live() else { return };
+    let (one, other) = (filesystem(256), filesystem(256));
+    let (mut first, mut second) = (Suite::new(), Suite::new());
+    first.test("generic/001", WRITE).test("generic/002", WRITE);
+    second.test("btrfs/001", &format!("{WRITE}; sleep 0.5")).test("btrfs/002", WRITE);
+    let (a, b) = (first.command(&one, &[]).join(" "), second.command(&other, &[]).join(" "));
+    let both = ["sh".to_owned(), "-c".to_owned(), format!("{a} & {b}; wait")];
+    let done = run(&both, &[]);
+    assert_clean(&done);
+    let tests = list(&done.report()["tests"]);
+    assert_eq!(tests.len(), 4, "{tests:?}");
+    let mut runs = std::collections::BTreeSet::new();
+    for test in tests {
+        let own = if test["name"].as_str().unwrap().starts_with("generic") { &one } else { &other };
+        assert_eq!(test["filesystems"], serde_json::json!([own.fsid().to_string()]), "{test}");
+        runs.insert(test["run"].as_u64().unwrap());
+    }
+    assert_eq!(runs.len(), 2);
+}

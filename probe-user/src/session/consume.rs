@@ -55,6 +55,21 @@ impl Books {
         }
     }
 
+    /// What a report of this moment is made of. Walks all inodes.
+    fn as_of_now<T>(
+        &self,
+        source: &impl Source,
+        policy: &Policy,
+        make: impl FnOnce(&ReportInput<'_>) -> T,
+    ) -> T {
+        let summary = self.ledger.summary(0);
+        let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
+        facts.paths = facts::paths(&self.ledger);
+        let stacks = Stacks { ledger: &self.ledger, names: &self.names };
+        let findings = self.ledger.findings();
+        make(&ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy })
+    }
+
     /// What was missed until now belongs to the tests until now.
     fn look(&mut self) {
         if !self.windows.is_empty() {
@@ -154,23 +169,19 @@ impl Announcer {
         if books.ledger.findings().len() == self.shown && lost == self.lost {
             return;
         }
-        let summary = books.ledger.summary(0);
-        let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
-        facts.paths = facts::paths(&books.ledger);
-        let stacks = Stacks { ledger: &books.ledger, names: &books.names };
-        let findings = books.ledger.findings();
-        let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
-        for finding in findings.iter().skip(self.shown) {
-            let built = build::build_finding(&input, finding);
-            self.counted += usize::from(built.ignored.is_none());
-            self.show(StreamLine::Finding(Box::new(built)));
-        }
-        self.shown = findings.len();
-        if lost != self.lost {
-            self.lost = lost;
-            let time_ns = summary.span.1.saturating_sub(facts.started_monotonic_ns);
-            self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&summary.loss) }));
-        }
+        books.as_of_now(source, policy, |input| {
+            for finding in input.findings.iter().skip(self.shown) {
+                let built = build::build_finding(input, finding);
+                self.counted += usize::from(built.ignored.is_none());
+                self.show(StreamLine::Finding(Box::new(built)));
+            }
+            self.shown = input.findings.len();
+            if lost != self.lost {
+                self.lost = lost;
+                let time_ns = input.since_start(input.summary.span.1);
+                self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&input.summary.loss) }));
+            }
+        });
     }
 
     /// Findings so far that count for the verdict.
@@ -185,14 +196,7 @@ impl Announcer {
             return;
         }
         self.files.look(&books.windows, &books.ledger, |finding| {
-            let summary = books.ledger.summary(0);
-            let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
-            facts.paths = facts::paths(&books.ledger);
-            let stacks = Stacks { ledger: &books.ledger, names: &books.names };
-            let findings = books.ledger.findings();
-            let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy };
-            let shown = build::build_finding(&input, finding);
-            (text::render_finding(&shown, text::look_for(text::ColorChoice::Never, true)), shown)
+            books.as_of_now(source, policy, |input| build::build_finding(input, finding))
         });
         if self.lines {
             for line in self.tests.news(&books.windows, &books.ledger, source.header().wall_offset_ns) {

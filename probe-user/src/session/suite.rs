@@ -15,6 +15,7 @@ use crate::{
         format,
         model::{self, Test},
         ndjson::{StreamLine, TestStart},
+        text,
     },
 };
 
@@ -140,14 +141,9 @@ impl ResultFiles {
         Self { tidied: 0, written: std::collections::BTreeMap::new() }
     }
 
-    /// Writes what is new. `show` makes the text of a finding. A file that cannot be written is said once, and no reason to
+    /// Writes what is new. `show` makes the row of a finding. A file that cannot be written is said once, and no reason to
     /// stop.
-    pub fn look(
-        &mut self,
-        windows: &Windows,
-        ledger: &Ledger,
-        show: impl Fn(&Finding) -> (String, model::Finding),
-    ) {
+    pub fn look(&mut self, windows: &Windows, ledger: &Ledger, show: impl Fn(&Finding) -> model::Finding) {
         let list = windows.list();
         // The folder comes a moment after the begin.
         while let Some(window) =
@@ -173,10 +169,11 @@ impl ResultFiles {
             if state.is_empty() || self.written.get(&window.number) == Some(&state) {
                 continue;
             }
-            let shown: Vec<(String, model::Finding)> = own.into_iter().map(&show).collect();
+            let shown: Vec<model::Finding> = own.into_iter().map(&show).collect();
             // A finding that is ignored is none.
-            if shown.iter().any(|(_, finding)| finding.ignored.is_none()) {
-                let text: String = shown.into_iter().map(|(text, _)| text).collect();
+            if shown.iter().any(|finding| finding.ignored.is_none()) {
+                let look = text::look_for(text::ColorChoice::Never, true);
+                let text: String = shown.iter().map(|finding| text::render_finding(finding, look)).collect();
                 write(&path, &text);
             }
             self.written.insert(window.number, state);
@@ -194,3 +191,7 @@ fn write(path: &Path, text: &str) {
         log::warn!("cannot write {}: {error}", path.display());
     }
 }
+
+#[cfg(test)]
+#[path = "suite_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@ use super::{
     super::{
         escape::escape,
         format,
-        model::{AccountState, Filesystem, SpaceState},
+        model::{AccountState, Filesystem, Report, SpaceState},
     },
     Detail,
     paper::{Paper, Tone},
@@ -12,7 +12,40 @@ use super::{
 
 const BAR: usize = 16;
 
-pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+/// So many lives are shown whatever they are; a test suite mounts thousands.
+const MOST: usize = 8;
+
+/// All filesystems, or those that still live or have a finding.
+pub(super) fn all(paper: &mut Paper, report: &Report, detail: Detail) {
+    let found = |fs: &Filesystem| {
+        report.findings.iter().any(|finding| finding.filesystem.as_deref() == Some(fs.uuid.as_str()))
+    };
+    let few = detail == Detail::Full || report.filesystems.len() <= MOST;
+    let (shown, left): (Vec<&Filesystem>, Vec<&Filesystem>) =
+        report.filesystems.iter().partition(|fs| few || !fs.ended || found(fs));
+    for fs in shown {
+        one(paper, fs, detail);
+    }
+    if left.is_empty() {
+        return;
+    }
+    let closed: u64 = left.iter().map(|fs| fs.inodes_closed).sum();
+    let aborted = left.iter().filter(|fs| fs.aborted).count();
+    let enospc: u64 = left.iter().map(|fs| fs.enospc).sum();
+    paper.heading("Filesystems that came and went");
+    paper.paragraph(
+        "  ",
+        &format!(
+            "{} lives from mount to unmount, {} of them aborted: {} inodes checked at their end, {}. -v shows each.",
+            format::count(left.len() as u64),
+            format::count(aborted as u64),
+            format::count(closed),
+            format::counted(enospc, "ENOSPC event")
+        ),
+    );
+}
+
+fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     paper.heading(&format!("Filesystem {}", fs.uuid));
     let join = |names: &[String]| names.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ");
     if !fs.devices.is_empty() {

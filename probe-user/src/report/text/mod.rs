@@ -39,10 +39,8 @@ pub fn render(report: &Report, look: Look, detail: Detail) -> String {
     verdict::render(&mut paper, report);
     findings::render(&mut paper, report);
     if detail > Detail::Brief {
-        tests_run::render(&mut paper, report);
-        for filesystem in &report.filesystems {
-            filesystems::render(&mut paper, filesystem, detail);
-        }
+        tests_run::render(&mut paper, report, detail);
+        filesystems::all(&mut paper, report, detail);
         inodes::render(&mut paper, report);
         health::render(&mut paper, report, detail);
     }

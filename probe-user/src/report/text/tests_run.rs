@@ -5,12 +5,14 @@ use super::{
         format,
         model::{Report, Test},
     },
+    Detail,
     paper::Paper,
     table::{self, left, right},
 };
 use crate::ledger::summary::Verdict;
 
-pub(super) fn render(paper: &mut Paper, report: &Report) {
+/// All of them with `-v`.
+pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     if report.tests.is_empty() {
         return;
     }
@@ -20,7 +22,8 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     if !clean.is_empty() {
         paper.paragraph("  ", &format!("{} of {} tests are clean.", clean.len(), report.tests.len()));
     }
-    if other.is_empty() {
+    let rows = if detail == Detail::Full { report.tests.iter().collect() } else { other };
+    if rows.is_empty() {
         return;
     }
     let columns = [
@@ -32,7 +35,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
         right("lost"),
         left("findings"),
     ];
-    let rows: Vec<Vec<String>> = other
+    let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|test| {
             let findings: Vec<String> = test.finding_ids.iter().map(|id| format!("#{id}")).collect();
