@@ -109,7 +109,8 @@ fn a_sprout_of_a_seed_is_clean() {
 #[test]
 fn a_device_that_is_replaced_is_clean() {
     let Some(_alone) = support::live() else { return };
-    let (fs, other) = (filesystem(256), unmounted(256));
+    // A replace needs room for chunks of its own beside the load.
+    let (fs, other) = (filesystem(1024), unmounted(1024));
     write(&fs);
     let (done, ()) = watched(|| {
         beside(&[fs.path()], || {

@@ -137,7 +137,7 @@ pub fn collect(root: &Path) -> Doctor {
         symbols: symbols(SymbolTable::capture(root)),
         tracefs: tracefs(root),
         kmsg: kmsg(root),
-        functions_tier: functions_tier(&kprobes),
+        functions_tier: functions_tier(&kprobes, btrfs.presence, &kernel),
         kprobes,
         filesystems: mounted(root),
         hooks: Vec::new(),
@@ -246,11 +246,22 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     }
 }
 
-fn functions_tier(kprobes: &Access) -> Access {
-    match &kprobes.note {
-        Some(reason) if !kprobes.available => Access::no(reason.as_str()),
-        _ => Access::yes(),
+/// The remark says by what means, and why not by fentry, which would cost less.
+fn functions_tier(kprobes: &Access, btrfs: BtrfsPresence, kernel: &Machine) -> Access {
+    if let Some(reason) = kprobes.note.as_ref().filter(|_| !kprobes.available) {
+        return Access::no(reason.as_str());
     }
+    let mut note = match btrfs {
+        BtrfsPresence::Builtin => {
+            "by kprobes: one set of programs serves built-in and modular btrfs".to_owned()
+        }
+        _ => "by kprobes: btrfs is a module, and the loader attaches fentry to the kernel proper only"
+            .to_owned(),
+    };
+    if kernel.preempts_tracepoints() {
+        note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
+    }
+    Access { available: true, note: Some(note) }
 }
 
 fn mounted(root: &Path) -> Vec<MountedFilesystem> {
@@ -322,6 +333,7 @@ mod tests {
         assert_eq!(doctor.btf.resolved + 2, doctor.btf.wanted);
         assert!(doctor.kprobes.available);
         assert!(doctor.functions_tier.available);
+        assert!(doctor.functions_tier.note.unwrap().contains("btrfs is a module"));
         assert!(!doctor.lockdown.available);
     }
 
@@ -333,7 +345,8 @@ mod tests {
         let config = KernelConfig::read(tree.path(), "6.1");
         let off = kprobes(tree.path(), &config);
         assert!(off.note.as_ref().unwrap().contains("without CONFIG_KPROBES"));
-        assert_eq!(functions_tier(&off), off);
+        let kernel = Machine::read(tree.path());
+        assert_eq!(functions_tier(&off, BtrfsPresence::Module, &kernel), off);
         assert!(
             kprobes(tree.path(), &KernelConfig::default()).note.unwrap().contains("CONFIG_KPROBE_EVENTS")
         );

@@ -244,6 +244,7 @@ impl Ledger {
         failures.finish();
         calls.finish();
         for fs in filesystems.iter_mut() {
+            calls.left_over(desk, fs);
             audit::finish(desk, fs);
         }
         desk.docket.settle_all(&desk.names);

@@ -200,17 +200,12 @@ pub(super) fn contract(
     let story = story(node, held, record.others_released);
     let extents = i64::from(node.extents);
     let stack: StackRef = node.stack;
-    if added == 0
-        && node.calculations > 0
-        && extents == 0
-        && csums == 0
-        && record.others_released > 0
-        && released == 0
-    {
-        // What is right then depends on what the race has left.
+    if added == 0 && node.calculations > 0 && extents == 0 && csums == 0 && released == 0 {
+        // What is right then depends on what a race has left. One that lowered the counters before this call began and gave
+        // its bytes back within it is none of `others_released`, and leaves as much.
         let story =
             format!("{story} It had published extents for it before the bytes were granted, and undid that.");
-        published::leave(bench, node, story);
+        published::leave(bench, node, story, record.others_released > 0);
         return true;
     }
     let mut fault = if added > 0 {

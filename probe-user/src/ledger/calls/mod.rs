@@ -274,6 +274,15 @@ impl Calls {
         }
     }
 
+    /// End of the stream: inodes that were not destroyed until then.
+    pub(super) fn left_over(&mut self, desk: &mut Desk, fs: &mut Fs) {
+        let left = std::mem::take(&mut fs.explained.left);
+        let Self { checked, failed, since, .. } = self;
+        let judges = desk.loss.judges();
+        let mut bench = Bench { desk, fs, checked, failed, since: *since, judges };
+        left.into_iter().for_each(|left| left.published(&mut bench));
+    }
+
     fn make_room(&mut self, desk: &mut Desk) {
         self.threads.retain(|_, thread| !thread.is_idle());
         if self.threads.len() >= MAX_THREADS {

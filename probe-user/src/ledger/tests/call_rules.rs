@@ -489,6 +489,8 @@ fn published_and_undone_inside_the_call_is_judged_by_who_raced() {
         (0, I, 0, "error-path-over-release", "inode.meta_rsv", I),
         (1, I, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
         (1, 0, I, "error-path-leak", "inode.meta_rsv", I),
+        // The release had lowered the counters before the call began, and gave its bytes back within it.
+        (0, 0, I, "error-path-leak", "inode.meta_rsv", I),
         (1, 0, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
     ] {
         let mut calls = published_inside(others, released);
@@ -500,6 +502,16 @@ fn published_and_undone_inside_the_call_is_judged_by_who_raced() {
             (failed.total, failed.raced, failed.balanced, failed.undecided),
             (1, u64::from(others), 0, 0)
         );
+    }
+}
+
+/// The session ends before the inode does.
+#[test]
+fn published_inside_the_call_is_found_without_the_inodes_end() {
+    for others in [0, 1] {
+        let mut calls = published_inside(others, 0);
+        calls.stream.marker(MarkerKind::Detaching);
+        calls.one("publish-before-reserve", "inode.outstanding_extents", 1);
     }
 }
 
