@@ -7,9 +7,9 @@ use support::load::filesystem;
 use support::probe::{self, Done, RING, assert_clean, list};
 use support::suite::Suite;
 
-/// Writes something and waits for it.
+/// Writes something, waits for it, and lasts about as long as the shortest test of xfstests.
 const WRITE: &str =
-    "dd if=/dev/zero of=$TEST_DIR/file.$$ bs=64k count=40 conv=fsync; rm -f $TEST_DIR/file.$$";
+    "dd if=/dev/zero of=$TEST_DIR/file.$$ bs=64k count=40 conv=fsync; rm -f $TEST_DIR/file.$$; sleep 0.3";
 
 /// `run --fstests` over `command`.
 fn run(command: &[String], more: &[&str]) -> Done {

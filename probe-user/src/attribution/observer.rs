@@ -183,16 +183,23 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         self.open.insert(run, open);
     }
 
-    /// A script that ended before it could be looked at has the devices and the folder of the one before.
-    fn completed(&mut self, run: u32, name: &str, script: process::Script) -> process::Script {
-        if script.seqnum.is_some() || script.results.is_some() {
-            self.last.insert(run, script.clone());
-            return script;
+    /// A script that ended while it was looked at, or before, has the devices and the folder of the one before.
+    fn completed(&mut self, run: u32, name: &str, mut script: process::Script) -> process::Script {
+        if let Some(last) = self.last.get(&run) {
+            if script.results.is_none() {
+                let group = name.split('/').next().unwrap_or_default();
+                script.results =
+                    last.results.as_ref().and_then(|results| Some(results.parent()?.join(group)));
+                script.section.clone_from(&last.section);
+            }
+            if script.devices.is_empty() {
+                script.devices.clone_from(&last.devices);
+            }
         }
-        let Some(last) = self.last.get(&run) else { return script };
-        let group = name.split('/').next().unwrap_or_default();
-        let results = last.results.as_ref().and_then(|results| Some(results.parent()?.join(group)));
-        process::Script { results, scope: None, ..last.clone() }
+        if script.results.is_some() {
+            self.last.insert(run, script.clone());
+        }
+        script
     }
 
     fn exited(&mut self, time: u64, pid: u32, status: Option<u32>) {

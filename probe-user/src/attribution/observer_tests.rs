@@ -149,6 +149,22 @@ fn a_script_that_is_gone_already_has_the_folder_of_the_one_before() {
     assert_eq!(only(&notes, &[NoteKind::Begin]).len(), 2);
 }
 
+/// Its environment is read in parts, and the process may go between two.
+#[test]
+fn a_script_that_goes_while_it_is_looked_at_has_the_rest_from_the_one_before() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        machine.process(300, "002", CHECK, "seqnum=generic/002");
+        fs::write(machine.root.path().join("results/generic/002.notrun"), "no such thing\n").unwrap();
+        book.sign(&sign(SignKind::Exec, 21, 300, 0, "./tests/generic/002"));
+        book.sign(&sign(SignKind::Exit, 22, 300, 0, ""));
+    });
+    assert!(notes.contains(&(NoteKind::Result, 2, "notrun\nno such thing".to_owned())), "{notes:?}");
+    assert!(notes.contains(&(NoteKind::Devices, 2, "loop30".to_owned())), "{notes:?}");
+}
+
 #[test]
 fn a_run_that_is_killed_ends_its_test() {
     let machine = Machine::new();
