@@ -21,6 +21,8 @@ use crate::kernel::clock::monotonic_ns as now;
 
 /// Between two looks at what shows itself by no sign: results, and runs that are over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longest wait for the first look at what runs already.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// A script that begins so long after its announcement is that of another test of the same name.
 const ANNOUNCED_NS: u64 = 120_000_000_000;
 
@@ -32,7 +34,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Follows `signs`; what it finds out goes to `note`, and processes whose end is to be signed to `follow`. `root` is
+    /// Follows `signs`. Returns when it knows the tests that run already: one that ends right after is no longer missed.
+    /// What it finds out goes to `note`, and processes whose end is to be signed to `follow`. `root` is
     /// where `/proc` is.
     ///
     /// # Errors
@@ -44,9 +47,11 @@ impl Observer {
         root: PathBuf,
     ) -> std::io::Result<Self> {
         let (end, ending) = channel();
+        let (ready, begun) = channel();
         let thread = std::thread::Builder::new().name("probe-tests".to_owned()).spawn(move || {
             let mut book = Book::new(&note, &root);
             book.begun_before(&follow);
+            let _ = ready.send(());
             let mut looked = Instant::now();
             while !matches!(ending.try_recv(), Ok(()) | Err(std::sync::mpsc::TryRecvError::Disconnected)) {
                 match signs.recv_timeout(LOOK_EVERY) {
@@ -64,6 +69,8 @@ impl Observer {
             }
             book.close();
         })?;
+        // Not for ever: nobody consumes the stream yet, and a full load could fill it meanwhile.
+        let _ = begun.recv_timeout(FIRST_LOOK);
         Ok(Self { end, thread })
     }
 
