@@ -98,15 +98,23 @@ impl Apt {
                 || format!("the package {package} cannot be fetched: try again, or remove {} to look for newer ones", self.folder.display()),
             )?;
         }
-        for entry in fs::read_dir(folder)?.flatten() {
-            let file = entry.path();
-            if file.extension().is_some_and(|extension| extension == "deb") {
-                proc::quietly(Command::new("dpkg-deb").arg("-x").arg(&file).arg(root))?;
-                // Unpacked it is three times as large; nobody needs both.
-                let _ = fs::remove_file(&file);
-            }
-        }
-        Ok(())
+        unpack_all(folder, root)
+    }
+
+    /// Fetches a package of one suite with all that it needs and this machine lacks, and unpacks them below `root`.
+    /// Nothing is installed.
+    ///
+    /// # Errors
+    /// A package cannot be had, or the machine would have to lose one for it.
+    pub fn unpack_with_needs(&self, suite: &str, package: &str, root: &Path) -> Result<()> {
+        println!("vm: fetching {package} of {suite}");
+        proc::quietly(
+            self.command("apt-get")
+                .args(["-q", "install", "-y", "--download-only", "--no-install-recommends", "--no-remove"])
+                .args(["-t", suite, package]),
+        )
+        .with_context(|| format!("the package {package} of {suite} cannot be fetched"))?;
+        unpack_all(&self.folder.join("cache/archives"), root)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -124,6 +132,19 @@ impl Apt {
         }
         command
     }
+}
+
+/// Unpacks the packages that lie in `folder` below `root`, and removes them.
+fn unpack_all(folder: &Path, root: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        let file = entry.path();
+        if file.extension().is_some_and(|extension| extension == "deb") {
+            proc::quietly(Command::new("dpkg-deb").arg("-x").arg(&file).arg(root))?;
+            // Unpacked it is three times as large; nobody needs both.
+            let _ = fs::remove_file(&file);
+        }
+    }
+    Ok(())
 }
 
 /// The numbers in a version, for sorting.

@@ -2,10 +2,12 @@
 //!
 //! Before 8.1 a virtual CPU could translate an instruction while another one was changing it, and go on with what it had read.
 //! A Linux guest changes its own code whenever a tracepoint goes on or off, so it dies of `int3` on a place that holds
-//! none any more: 7.2 within seconds under load, one virtual CPU thread a time instead is too slow to wait for. A machine with
-//! an older QEMU gets Debian's backport below `target/vm/qemu`; it is not installed, and takes its libraries from the
-//! machine.
+//! none any more: 7.2 within seconds under load, one virtual CPU thread a time instead is too slow to wait for. A machine
+//! without a QEMU, or with an older one, gets Debian's backport below `target/vm/qemu`, with the libraries that the machine
+//! lacks. It is not installed: its packages can stand against others of the machine's, of another version of QEMU.
 use std::{
+    env,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -17,58 +19,64 @@ use super::apt::Apt;
 use crate::{proc, setup, workspace::Workspace};
 
 const NAME: &str = "qemu-system-x86_64";
+const PACKAGE: &str = "qemu-system-x86";
 /// The first that locks a page of code before it translates it.
 const SOUND: (u32, u32) = (8, 1);
-/// Packages of the backport: the program, its option ROMs, the BIOS.
-const BACKPORT: &[&str] = &[
-    "qemu-system-x86/bookworm-backports",
-    "qemu-system-data/bookworm-backports",
-    "seabios/bookworm-backports",
-];
+/// Where Debian has a newer one that runs on 12 and later.
+const SUITE: &str = "bookworm-backports";
+/// Where packages of Debian put libraries.
+const LIBRARIES: &[&str] = &["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 
 /// A QEMU that can be started.
 #[derive(Clone, Debug)]
 pub struct Emulator {
     program: PathBuf,
-    /// Folders of its firmware, where it cannot find them itself.
-    firmware: Vec<PathBuf>,
+    /// Folder below which its firmware and its libraries lie, where it cannot find them itself.
+    root: Option<PathBuf>,
 }
 
 impl Emulator {
-    /// The machine's QEMU, or a newer one below `target/vm` where the machine's is too old.
+    /// The machine's QEMU, or a newer one below `target/vm` where the machine has none or its own is too old.
     ///
     /// # Errors
     /// There is none and none can be had.
     pub fn ensure(workspace: &Workspace) -> Result<Self> {
-        let system = Self { program: setup::program(NAME, "qemu-system-x86")?, firmware: Vec::new() };
-        let version = system.version()?;
-        if version >= SOUND {
-            return Ok(system);
+        if let Some(program) = proc::which(NAME) {
+            let system = Self { program, root: None };
+            if system.version()? >= SOUND {
+                return Ok(system);
+            }
         }
         let root = workspace.target.join("vm/qemu");
-        let share = root.join("usr/share");
-        let backport = Self {
-            program: root.join("usr/bin").join(NAME),
-            firmware: vec![share.join("qemu"), share.join("seabios")],
-        };
-        if !root.join("ready").is_file() {
-            let (major, minor) = version;
-            backport.fetch(workspace, &root).with_context(|| {
-                format!(
-                    "QEMU {major}.{minor} loses guests that change their own code, and no newer one can be had: install QEMU \
-                     {}.{} or later",
-                    SOUND.0, SOUND.1
-                )
-            })?;
+        let backport = Self { program: root.join("usr/bin").join(NAME), root: Some(root.clone()) };
+        if root.join("ready").is_file() {
+            return Ok(backport);
         }
-        Ok(backport)
+        match backport.fetch(workspace, &root) {
+            Ok(()) => Ok(backport),
+            Err(error) => Self::installed(&error),
+        }
+    }
+
+    /// Another system has its own packages.
+    fn installed(no_backport: &anyhow::Error) -> Result<Self> {
+        let told = || {
+            format!(
+                "guests need QEMU {}.{} or later, since older ones lose guests that change their own code: install it \
+                 (and Debian's backport cannot be had: {no_backport:#})",
+                SOUND.0, SOUND.1
+            )
+        };
+        let system = Self { program: setup::program(NAME, PACKAGE).with_context(told)?, root: None };
+        if system.version()? < SOUND {
+            bail!(told());
+        }
+        Ok(system)
     }
 
     fn fetch(&self, workspace: &Workspace, root: &Path) -> Result<()> {
-        let vm = workspace.target.join("vm");
-        let packages: Vec<String> = BACKPORT.iter().map(|name| (*name).to_owned()).collect();
-        Apt::open(&vm)?.unpack(&packages, &vm.join("qemu-packages"), root)?;
-        // Says so if a library of the machine is missing or too old.
+        Apt::open(&workspace.target.join("vm"))?.unpack_with_needs(SUITE, PACKAGE, root)?;
+        // Says so if a library is missing or too old.
         if self.version()? < SOUND {
             bail!("Debian's backport is as old");
         }
@@ -76,16 +84,29 @@ impl Emulator {
     }
 
     fn version(&self) -> Result<(u32, u32)> {
-        let said = proc::stdout_of(Command::new(&self.program).arg("--version"))?;
+        let mut command = Command::new(&self.program);
+        if let Some((key, value)) = self.environment() {
+            command.env(key, value);
+        }
+        let said = proc::stdout_of(command.arg("--version"))?;
         version_in(&said).with_context(|| format!("`{} --version` names no version", self.program.display()))
+    }
+
+    /// What has to stand in its environment.
+    pub fn environment(&self) -> Option<(&'static str, OsString)> {
+        let root = self.root.as_ref()?;
+        let paths = env::join_paths(LIBRARIES.iter().map(|folder| root.join(folder))).ok()?;
+        Some(("LD_LIBRARY_PATH", paths))
     }
 
     /// What comes before all other arguments: the program, and no device but those asked for. The default ones would
     /// load the machine's plugins, which fit the machine's QEMU only.
     pub fn words(&self) -> Vec<PathBuf> {
         let mut words = vec![self.program.clone(), "-nodefaults".into()];
-        for folder in &self.firmware {
-            words.extend(["-L".into(), folder.clone()]);
+        if let Some(root) = &self.root {
+            for firmware in ["usr/share/qemu", "usr/share/seabios"] {
+                words.extend(["-L".into(), root.join(firmware)]);
+            }
         }
         words
     }

@@ -109,7 +109,7 @@ impl Boot<'_> {
     fn command(&self) -> Result<Command> {
         // Dies with us even if we are killed: nobody else would end it.
         let mut command = Command::new(setup::program("setpriv", "util-linux")?);
-        command.args(["--pdeathsig", "KILL"]).args(self.emulator.words());
+        command.args(["--pdeathsig", "KILL"]).args(self.emulator.words()).envs(self.emulator.environment());
         match self.accelerator {
             Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
             Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]),
