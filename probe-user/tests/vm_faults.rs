@@ -23,6 +23,7 @@ scenarios! {
     release_extents_forgotten
     release_metadata_forgotten
     reserve_never_released
+    counted_without_event
     data_freed_twice
     data_never_freed
     transaction_never_released

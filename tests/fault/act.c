@@ -106,6 +106,10 @@ static u64 act(struct fault *fault, struct fault_args *args)
 	case ACTION_PUBLISH:
 		result = fault_publish(fault, args);
 		break;
+	case ACTION_SLIP:
+		fault_slip(fault, args->v[fault->inode_arg]);
+		result = fault_call(fault, args);
+		break;
 	case ACTION_REMEMBER:
 	case ACTION_COUNT:
 		break;

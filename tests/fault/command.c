@@ -2,7 +2,7 @@
 /*
  * The commands: one line of words `key=value` arms one fault.
  *
- *   func=NAME action=skip|fail|double|delay|swap|remember|publish|count
+ *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|count
  *   ret=N              what skip, fail and publish return (signed)
  *   enospc             skip and publish of btrfs_reserve_metadata_bytes fire the event of a reservation that failed
  *   at=entry|return|both us=N sleep hold      of delay and publish
@@ -10,6 +10,7 @@
  *   nth=N | first=N every=N times=N           which matches; nth=N is first=N times=1; without any of them: all
  *   arg=N vfs fd=N ino=N                      which argument is the inode, and of which inode only
  *   other=FD                                  of swap
+ *   by=N                                      of slip (signed)
  *   tgid=N comm=NAME caller=SYMBOL value=ARG:N
  */
 #include <linux/delay.h>
@@ -24,7 +25,8 @@
 
 static DEFINE_MUTEX(commands);
 
-static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "count" };
+static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "slip",
+					"count" };
 static const char *const undos[] = { "counters", "release", "none" };
 static const char *const ats[] = { "", "entry", "return", "both" };
 
@@ -110,6 +112,8 @@ static int word(struct fault *fault, char *key, char *value)
 		fault->at = index;
 	} else if (!strcmp(key, "ret"))
 		return kstrtos64(value, 0, (s64 *)&fault->ret);
+	else if (!strcmp(key, "by"))
+		return kstrtos32(value, 0, &fault->by);
 	else if (!strcmp(key, "us"))
 		return kstrtou32(value, 0, &fault->us);
 	else if (!strcmp(key, "first"))
@@ -155,7 +159,8 @@ static int word(struct fault *fault, char *key, char *value)
 
 static int check(struct fault *fault)
 {
-	bool inode = fault->target || fault->ino || fault->action == ACTION_SWAP;
+	bool inode = fault->target || fault->ino || fault->action == ACTION_SWAP ||
+		     fault->action == ACTION_SLIP;
 
 	if (!fault->name[0] || !fault->first || !fault->every)
 		return -EINVAL;
@@ -168,6 +173,8 @@ static int check(struct fault *fault)
 		return -EOPNOTSUPP;
 	if (fault->action == ACTION_SWAP && !fault->other)
 		return -EINVAL;
+	if (fault->action == ACTION_SLIP)
+		return fault_slip_prepare();
 	return fault->action == ACTION_PUBLISH ? fault_publish_prepare() : 0;
 }
 

@@ -23,6 +23,7 @@ enum fault_action {
 	ACTION_SWAP,	/* do it to the other inode */
 	ACTION_REMEMBER,	/* its arguments, for the next publish of the same task */
 	ACTION_PUBLISH,	/* see publish.c */
+	ACTION_SLIP,	/* see slip.c, then do it */
 	ACTION_COUNT,	/* only count */
 };
 
@@ -47,6 +48,7 @@ struct fault {
 	enum fault_undo undo;
 	unsigned int at;
 	bool enospc;	/* of a skipped reservation: with the event of a failed one */
+	s32 by;	/* of slip */
 	u32 us;
 	bool sleep;	/* the function may sleep wherever it is called; otherwise waiting burns the processor */
 	bool hold;	/* wait until `go` is written, `us` at most */
@@ -105,6 +107,10 @@ void fault_event(const struct fault *fault, const struct fault_args *args);
 /* publish.c */
 int fault_publish_prepare(void);
 u64 fault_publish(struct fault *fault, const struct fault_args *failing);
+
+/* slip.c */
+int fault_slip_prepare(void);
+void fault_slip(const struct fault *fault, u64 arg);
 
 /* tracepoint.c */
 unsigned long fault_symbol(const char *name);

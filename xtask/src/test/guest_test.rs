@@ -11,11 +11,14 @@ use anyhow::{Error, Result, anyhow};
 
 use super::tally::Tally;
 use crate::{
-    vm::{Release, suite::Suite},
+    vm::{
+        Release,
+        suite::{self, Part, Suite},
+    },
     workspace::Workspace,
 };
 
-/// How the tests of one kernel ended.
+/// How one boot ended.
 pub struct GuestOutcome {
     /// The kernel.
     pub release: Release,
@@ -36,7 +39,7 @@ pub fn fetch_ahead(workspace: Workspace, releases: Vec<Release>) -> thread::Join
     })
 }
 
-/// All tests of these kernels, in the order asked for.
+/// All tests of these kernels, by kernel in the order asked for.
 pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
     let begun = Instant::now();
     let suite = match Suite::prepare(workspace, releases) {
@@ -52,16 +55,18 @@ pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
             return releases.iter().map(failed).collect();
         }
     };
-    let waiting: Mutex<VecDeque<Release>> = Mutex::new(releases.iter().copied().collect());
+    let boots = suite::boots(releases);
+    let several = boots.len() > 1;
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(boots.len());
+    let waiting: Mutex<VecDeque<(Release, Part)>> = Mutex::new(boots.into());
     let done = Mutex::new(Vec::new());
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(releases.len());
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(release) = next else { break };
-                    let outcome = one(workspace, &suite, release, releases.len() > 1);
+                    let Some(boot) = next else { break };
+                    let outcome = one(workspace, &suite, boot, several);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
                 }
             });
@@ -73,12 +78,14 @@ pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
 }
 
 /// One guest from its boot to its end. Lines of guests that run side by side begin with the kernel's name.
-fn one(workspace: &Workspace, suite: &Suite, release: Release, several: bool) -> GuestOutcome {
+fn one(workspace: &Workspace, suite: &Suite, boot: (Release, Part), several: bool) -> GuestOutcome {
+    let (release, part) = boot;
     let begun = Instant::now();
     let mut tally = Tally::default();
     let mut line = Vec::new();
-    let prefix = if several { format!("{:>4}| ", release.name()) } else { String::new() };
-    let result: Result<(), Error> = suite.run(workspace, release, &mut |bytes| {
+    let mark = if part == Part::Faults { '!' } else { '|' };
+    let prefix = if several { format!("{:>4}{mark} ", release.name()) } else { String::new() };
+    let result: Result<(), Error> = suite.run(workspace, boot, &mut |bytes| {
         for byte in bytes {
             if *byte == b'\n' {
                 let text = String::from_utf8_lossy(&line);

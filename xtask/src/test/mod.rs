@@ -81,7 +81,15 @@ fn in_guests(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut Vec
         if let Some(error) = &error {
             eprintln!("{} failed: {error}", step.name());
         }
-        outcomes.push(Outcome { step: *step, took, tally, error });
+        match outcomes.iter_mut().find(|outcome| outcome.step == *step) {
+            // The kernel's other boot.
+            Some(outcome) => {
+                outcome.took += took;
+                outcome.tally.add(&tally);
+                outcome.error = outcome.error.take().or(error);
+            }
+            None => outcomes.push(Outcome { step: *step, took, tally, error }),
+        }
     }
 }
 

@@ -35,7 +35,8 @@ struct Entry {
 
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 
-/// Rights are the same on every kernel: `live_rights` runs on the machine itself. In the order of running. All share one boot, so that what one leaves behind in the kernel is met by the next.
+/// Rights are the same on every kernel: `live_rights` runs on the machine itself. In the order of running. All of a part
+/// share one boot, so that what one leaves behind in the kernel is met by the next.
 const ENTRIES: &[Entry] = &[
     Entry { test: "live_filesystems", releases: EVERY, only: "", fault: false, seconds: 900 },
     // What kernels do differently shows in these.
@@ -51,7 +52,6 @@ const ENTRIES: &[Entry] = &[
     Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 500 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
-    // Last: it spoils the kernel.
     Entry {
         test: "vm_faults",
         releases: &[Release::V6_1, Release::V6_12],
@@ -65,6 +65,24 @@ const ENTRIES: &[Entry] = &[
 const SILENCE: Duration = Duration::from_secs(400);
 /// How much slower than the machine a guest may be, under emulation.
 const SLOWNESS: u32 = 8;
+
+/// What shares a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Tests of a kernel as it is.
+    Live,
+    /// Tests that make it wrong: they spoil it for others.
+    Faults,
+}
+
+/// The boots that the tests of these kernels need, longest first: so that the last ones end at about the same time.
+pub fn boots(releases: &[Release]) -> Vec<(Release, Part)> {
+    let of = |part| releases.iter().map(move |release| (*release, part));
+    of(Part::Faults)
+        .chain(of(Part::Live))
+        .filter(|(release, part)| entries(*release, *part).next().is_some())
+        .collect()
+}
 
 /// What all guests need, made once: afterwards they can run side by side.
 pub struct Suite {
@@ -93,7 +111,7 @@ impl Suite {
         for release in releases {
             let kernel = Kernel::ensure(workspace, *release)?;
             accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
-            if entries(*release).any(|entry| entry.fault) {
+            if entries(*release, Part::Faults).next().is_some() {
                 let module = headers::fault_module(workspace, &kernel)?;
                 let place = format!("/lib/fault/{}.ko", headers::MODULE);
                 faults.insert(release.name(), Item::program(module, place));
@@ -114,18 +132,25 @@ impl Suite {
         Ok(())
     }
 
-    /// Runs all tests of one kernel; what they print goes to `output`.
+    /// Runs one part of the tests on one kernel; what they print goes to `output`.
     ///
     /// # Errors
     /// The guest did not come to its end, or a binary failed.
-    pub fn run(&self, workspace: &Workspace, release: Release, output: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let mut items = self.items(release)?;
-        items.extend(self.faults.get(release.name()).cloned());
+    pub fn run(
+        &self,
+        workspace: &Workspace,
+        (release, part): (Release, Part),
+        output: &mut dyn FnMut(&[u8]),
+    ) -> Result<()> {
+        let mut items = self.items(release, part)?;
+        if part == Part::Faults {
+            items.extend(self.faults.get(release.name()).cloned());
+        }
         let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
         let mut script = format!(
             "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_TIER=tracepoints BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
         );
-        for Entry { test, only, seconds, .. } in entries(release) {
+        for Entry { test, only, seconds, .. } in entries(release, part) {
             // One after the other, as on the machine itself.
             script.push_str(&format!(
                 "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} {only} --test-threads=1 --nocapture\n\
@@ -134,7 +159,8 @@ impl Suite {
             ));
         }
         script.push_str("exit $worst\n");
-        let timeout = Duration::from_secs(60 + entries(release).map(|entry| entry.seconds).sum::<u64>());
+        let timeout =
+            Duration::from_secs(60 + entries(release, part).map(|entry| entry.seconds).sum::<u64>());
         let guest = Guest {
             release,
             memory: "2G".to_owned(),
@@ -151,7 +177,7 @@ impl Suite {
     }
 
     /// The tool, the examples and the tests, where the tests look for them.
-    fn items(&self, release: Release) -> Result<Vec<Item>> {
+    fn items(&self, release: Release, part: Part) -> Result<Vec<Item>> {
         let GuestPrograms { tool, tests, examples } = &self.programs;
         // Not where cargo built it, which may lie below what the guest mounts over.
         let mut items = vec![Item::program(tool.clone(), "/bin/btrfs-probe")];
@@ -159,7 +185,7 @@ impl Suite {
         items.extend(
             examples.iter().map(|(name, path)| Item::program(path.clone(), format!("/examples/{name}"))),
         );
-        for Entry { test, .. } in entries(release) {
+        for Entry { test, .. } in entries(release, part) {
             let found = tests.iter().find(|(name, _)| name == test);
             let (_, path) = found.with_context(|| format!("cargo built no test {test}"))?;
             items.push(Item::program(path.clone(), format!("/tests/{test}")));
@@ -168,6 +194,21 @@ impl Suite {
     }
 }
 
-fn entries(release: Release) -> impl Iterator<Item = &'static Entry> {
-    ENTRIES.iter().filter(move |entry| entry.releases.contains(&release))
+fn entries(release: Release, part: Part) -> impl Iterator<Item = &'static Entry> {
+    let faults = part == Part::Faults;
+    ENTRIES.iter().filter(move |entry| entry.releases.contains(&release) && entry.fault == faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, boots};
+    use crate::vm::Release;
+
+    #[test]
+    fn a_kernel_without_a_fault_module_has_one_boot() {
+        assert_eq!(
+            boots(&[Release::V6_12, Release::V7]),
+            [(Release::V6_12, Part::Faults), (Release::V6_12, Part::Live), (Release::V7, Part::Live)]
+        );
+    }
 }

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * outstanding_extents of an inode changes and nobody is told: under the inode's lock, as all changes are, but without
+ * the event that belongs to each.
+ */
+#include <linux/fs.h>
+#include <linux/spinlock.h>
+
+#include "fault.h"
+
+int fault_slip_prepare(void)
+{
+	return fault_lock && fault_outstanding ? 0 : -EOPNOTSUPP;
+}
+
+void fault_slip(const struct fault *fault, u64 arg)
+{
+	void *inode = (void *)fault_inode(fault, arg) - fault_vfs_inode;
+	u32 *outstanding = inode + fault_outstanding;
+	spinlock_t *lock = inode + fault_lock;
+
+	spin_lock(lock);
+	*outstanding += fault->by;
+	spin_unlock(lock);
+}
