@@ -97,6 +97,29 @@ fn a_recording_without_its_end_is_inconclusive() {
     assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{done:?}");
 }
 
+/// What waits to be settled waits for time of the stream: it passes on a machine where nothing happens, too.
+#[test]
+fn a_finding_on_an_idle_machine_does_not_wait_for_the_end() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("idle.rsv");
+    let done = probe::run(&["record", "-o", file.to_str().unwrap(), "--fs", &uuid, "--duration", "4s"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let mut times = Vec::new();
+    let mut reader = RecordingReader::open(&file).unwrap();
+    let mut batch = RecordBatch::new();
+    while reader.next_batch(&mut batch) {
+        times.extend(batch.iter().flatten().filter_map(|record| match record {
+            Record::LossSample(sample) => Some(sample.header.time),
+            _ => None,
+        }));
+    }
+    assert!(!times.is_empty(), "four seconds without a record");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 900_000_000), "{times:?}");
+}
+
 /// What the analysis made of a stream: all that reports are built from.
 fn analyse(ledger: &mut Ledger, batch: &RecordBatch) {
     let mut undecodable = 0;

@@ -31,6 +31,9 @@ use crate::{
 const BATCH_BYTES: usize = 256 << 10;
 /// How often losses are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// While nothing happens they are put into the stream so often, changed or not: conclusions wait for time of the stream to
+/// pass, and the clock on a screen is that of the stream.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Looks that must agree on a skipped event before it is a loss.
 const CONFIRMING_LOOKS: u32 = 4;
 /// Between them: far longer than from the first program of an event to the second.
@@ -58,6 +61,8 @@ pub struct Drain {
     /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
     detaching: bool,
     records: u64,
+    /// Records at the last look at the losses, and since when there were no more.
+    silent: (u64, Instant),
     timing: Timing,
     ring_peak: u64,
 }
@@ -78,6 +83,7 @@ impl Drain {
             misses: 0,
             detaching: false,
             records: 0,
+            silent: (0, Instant::now()),
             timing: Timing::default(),
             ring_peak: 0,
         }
@@ -233,10 +239,15 @@ impl Drain {
         self.misses = self.misses.max(misses);
     }
 
-    /// Puts the loss counters into the stream if they changed.
+    /// Puts the loss counters into the stream if they changed, or if nothing else tells the time.
     fn sample(&mut self) {
         let counts = self.losses();
-        if counts == self.last_counts {
+        let (records, since) = self.silent;
+        let silent = records == self.records && since.elapsed() >= SILENCE;
+        if records != self.records || silent {
+            self.silent = (self.records + u64::from(silent), Instant::now());
+        }
+        if counts == self.last_counts && !silent {
             return;
         }
         self.last_counts = counts;
