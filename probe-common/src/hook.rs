@@ -228,7 +228,7 @@ impl HookId {
         }
     }
 
-    /// True for the hooks of the function tier: kprobes and kretprobes, whose records are [`crate::call::Call`].
+    /// True for the hooks of the function tier, fentry or kprobes, whose records are [`crate::call::Call`].
     #[must_use]
     pub const fn is_function(self) -> bool {
         self as u8 >= Self::ReserveMetadata as u8

@@ -119,8 +119,8 @@ pub fn origin(run: &Run, task: *mut TaskCell, frames: *mut Frames, caller: u64) 
     }
 }
 
-/// The very stack of a call that returns. The function has left it, and what lies there instead is the trampoline of
-/// its return probe: the function's own address is put there.
+/// The very stack of a call that returns. `function` takes the place of the innermost frame, if it is not 0: where it has
+/// left the stack, the trampoline of its return probe lies there instead.
 #[inline(never)]
 pub fn returned(run: &Run, function: u64) -> u64 {
     if config!(stacks) == STACKS_OFF {

@@ -32,6 +32,37 @@ fn the_status_of_the_command_is_passed_on() {
     assert_eq!((done.code, done.report()["verdict"].as_str()), (143, Some("clean")));
 }
 
+/// Where the functions of btrfs are hooked: by what, and why not by fentry, and that they run by it.
+#[test]
+fn the_report_says_by_what_functions_are_hooked() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let (uuid, file) = (fs.fsid().to_string(), fs.path().join("file"));
+    let write = format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
+    assert_clean(&done);
+    let report = done.report();
+    let functions: Vec<&Value> = report["hooks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|hook| hook["kind"].as_str().is_some_and(|kind| !kind.starts_with("raw_")))
+        .collect();
+    if report["tier"] == "tracepoints" {
+        assert!(functions.is_empty(), "{functions:?}");
+        return;
+    }
+    let module = report["kernel"]["btrfs"] == "module";
+    for hook in functions.iter().filter(|hook| hook["state"] == "attached") {
+        let fentry = hook["kind"].as_str().unwrap().starts_with("fentry");
+        assert_eq!(hook["reason"].is_null(), fentry, "{hook}");
+        assert!(!(module && fentry), "{hook}");
+        assert_eq!(hook["missed"], 0, "{hook}");
+    }
+    let reserve = functions.iter().find(|hook| hook["id"] == "btrfs_delalloc_reserve_metadata").unwrap();
+    assert!(number(&reserve["hits"]) >= 64, "{reserve}");
+}
+
 #[test]
 fn a_command_that_does_not_exist_is_one_sentence() {
     let Some(_alone) = support::live() else { return };

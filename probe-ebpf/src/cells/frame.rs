@@ -1,10 +1,11 @@
 //! Calls of hooked functions that a thread is in, outermost first.
 //!
-//! A return is paired with its entry by hook and stack pointer, never by order alone: a return that the kernel could
-//! not catch leaves a frame behind, which the next entry or return at its height gives away.
+//! A return is paired with its entry by hook and height on the stack, never by order alone: a return that the kernel could
+//! not catch leaves a frame behind, which the next entry or return at its height gives away. What the height is depends on
+//! the kind of hook (`hooks/functions/context.rs`); those of both kinds compare.
 //!
-//! Equal heights need care, since compilers end a function by jumping to another: the second begins where the first
-//! began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
+//! Equal heights need care, since compilers end a function by jumping to another: between kprobes the second begins where
+//! the first began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
 use probe_common::{call::CALL_TREE_TORN, call::MAX_DEPTH, hook::HookId, inode::Counters, loss::LossClass};
 
 use super::TaskCell;
@@ -24,8 +25,8 @@ pub struct Frame {
     /// Filesystem id.
     pub fs: u32,
     pub fs_info: u64,
-    /// Stack pointer at the entry: that of the return address.
-    pub sp: u64,
+    /// [`Place::height`]
+    pub height: u64,
     /// Address of the `struct btrfs_inode`; 0 if none.
     pub inode: u64,
     /// Address of its root.
@@ -57,6 +58,17 @@ pub struct Frame {
     pub function: u64,
     pub stack: u64,
     pub stack_representative: u64,
+}
+
+/// Where a call is on its thread's stack.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// Below that of every call that is still open, or equal to it where that one jumped to this one.
+    pub height: u64,
+    /// Where it was called from; 0 if that cannot be seen.
+    pub caller: u64,
+    /// Another watched call can have jumped to it without leaving its own height.
+    pub jumped: bool,
 }
 
 /// Representative stacks of a thread's calls.
@@ -147,15 +159,15 @@ fn give_away(run: &Run, frames: *mut Frames) {
     }
 }
 
-/// Gives away what must have returned, since a call begins at this stack pointer with this return address.
+/// Gives away what must have returned, since a call begins at this height.
 #[inline(never)]
-fn settle_entry(run: &Run, frames: *mut Frames, sp: u64, back: u64) {
+fn settle_entry(run: &Run, frames: *mut Frames, begun: u64, jumped: bool) {
     steps!(|| {
         let Some(last) = top(frames) else { return true };
         // SAFETY: the frames are this thread's.
-        let height = unsafe { (*last).sp };
+        let height = unsafe { (*last).height };
         // The stack grows down: a call that is still open lies higher, or has jumped to this one.
-        if height > sp || (height == sp && back == config!(return_trampoline)) {
+        if height > begun || (height == begun && jumped) {
             return true;
         }
         give_away(run, frames);
@@ -163,13 +175,13 @@ fn settle_entry(run: &Run, frames: *mut Frames, sp: u64, back: u64) {
     });
 }
 
-/// Gives away what must have returned, since a call that began at this stack pointer returns.
+/// Gives away what must have returned, since a call that began at this height returns.
 #[inline(never)]
 fn settle_return(run: &Run, frames: *mut Frames, entered: u64) {
     steps!(|| {
         let Some(last) = top(frames) else { return true };
         // SAFETY: the frames are this thread's.
-        if unsafe { (*last).sp } >= entered {
+        if unsafe { (*last).height } >= entered {
             return true;
         }
         give_away(run, frames);
@@ -177,11 +189,10 @@ fn settle_return(run: &Run, frames: *mut Frames, entered: u64) {
     });
 }
 
-/// Room for a call that begins with this stack pointer and this return address (`back`), its serial and parent filled
-/// in; it counts once [`commit`] was called.
+/// Room for a call that begins at this place, its serial and parent filled in; it counts once [`commit`] was called.
 #[inline(always)]
-pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, sp: u64, back: u64) -> Option<*mut Frame> {
-    settle_entry(run, frames, sp, back);
+pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, place: Place) -> Option<*mut Frame> {
+    settle_entry(run, frames, place.height, place.jumped);
     let depth = depth(frames);
     // SAFETY: the frames are this thread's.
     unsafe {
@@ -190,10 +201,10 @@ pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, sp: u64, back: u64) -
             (*at(frames, MAX_DEPTH - 1)).flags |= CALL_TREE_TORN;
             return None;
         }
-        let (mut parent, mut caller) = (0, back);
+        let (mut parent, mut caller) = (0, place.caller);
         if let Some(outer) = top(frames) {
             parent = (*outer).serial;
-            if (*outer).sp == sp {
+            if (*outer).height == place.height {
                 caller = (*outer).function;
             }
         }
@@ -207,7 +218,7 @@ pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, sp: u64, back: u64) -
         (*frame).serial = serial;
         (*frame).parent = parent;
         (*frame).hook = hook as u32;
-        (*frame).sp = sp;
+        (*frame).height = place.height;
         (*frame).caller = caller;
         Some(frame)
     }
@@ -226,12 +237,10 @@ pub fn commit(frames: *mut Frames) {
     unsafe { (*frames).depth = (depth(frames) + 1).min(MAX_DEPTH) };
 }
 
-/// The open call of this hook that returns to this stack pointer. Calls inside it whose return was missed are
-/// given away.
+/// The open call of this hook that began at this height and returns. Calls inside it whose return was missed are given
+/// away.
 #[inline(always)]
-pub fn returning(run: &Run, frames: *mut Frames, hook: HookId, sp: u64) -> Option<*mut Frame> {
-    // `arch_rethook_trampoline_callback()` shows the stack pointer as the `ret` left it: one word above.
-    let entered = sp.wrapping_sub(8);
+pub fn returning(run: &Run, frames: *mut Frames, hook: HookId, entered: u64) -> Option<*mut Frame> {
     settle_return(run, frames, entered);
     if !is_at(frames, 0, hook, entered) {
         jumped(run, frames, hook, entered);
@@ -244,7 +253,7 @@ pub fn returning(run: &Run, frames: *mut Frames, hook: HookId, sp: u64) -> Optio
 fn is_at(frames: *mut Frames, inner: u32, hook: HookId, entered: u64) -> bool {
     // SAFETY: the frames are this thread's.
     from_top(frames, inner)
-        .is_some_and(|call| unsafe { (*call).sp == entered && (*call).hook == hook as u32 })
+        .is_some_and(|call| unsafe { (*call).height == entered && (*call).hook == hook as u32 })
 }
 
 /// Of calls at the same height, each jumped to the next. If the one that returns is among them, those that it jumped

@@ -78,7 +78,7 @@ pub struct HookRow {
     pub target: String,
     /// Outcome.
     pub state: HookState,
-    /// Why it was left out or failed; empty if attached.
+    /// Why it was left out or failed, or why by a kprobe and not by fentry; empty if there is nothing to say.
     pub reason: String,
 }
 

@@ -59,7 +59,7 @@ impl TerminalOpts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureOpts {
-    /// Which hooks to use: tracepoints, functions (kprobes in addition), or auto: the best one that attaches
+    /// Which hooks to use: tracepoints, functions (fentry or kprobes in addition), or auto: the best one that attaches
     #[arg(long, value_name = "TIER", value_enum, default_value_t)]
     tier: TierChoice,
     /// Size of the ring between kernel and tool, a power of two

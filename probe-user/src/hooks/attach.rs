@@ -65,7 +65,8 @@ pub struct ProbeOptions {
 pub struct Probe {
     pub(super) ebpf: Ebpf,
     links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
-    pub(super) programs: Vec<(HookId, &'static str)>,
+    /// Programs whose skipped runs and run times are read.
+    pub(super) programs: Vec<(HookId, String)>,
     /// Programs of hooks that have a twin attached behind them.
     twinned: Vec<HookId>,
     twins: bool,
@@ -108,7 +109,7 @@ impl Probe {
         };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
             match probe.load_program(name) {
-                Ok(()) => probe.programs.push((hook, name)),
+                Ok(()) => probe.programs.push((hook, name.to_owned())),
                 Err(why) => log::warn!("audits are not possible: {why}"),
             }
         }
@@ -124,13 +125,17 @@ impl Probe {
     fn load_program(&mut self, name: &str) -> Result<(), String> {
         let program = self.program(name)?;
         program.load().map_err(|error| chain(&error))?;
-        // Kernels give up at a million: how far a program is from that is what tells of trouble to come.
+        self.show_verified(name);
+        Ok(())
+    }
+
+    /// Kernels give up at a million: how far a program is from that is what tells of trouble to come.
+    pub(super) fn show_verified(&self, name: &str) {
         if log::log_enabled!(log::Level::Info)
-            && let Ok(info) = program.info()
+            && let Some(Ok(info)) = self.ebpf.program(name).map(aya::programs::Program::info)
         {
             log::info!("{name}: {} instructions verified", info.verified_instruction_count().unwrap_or(0));
         }
-        Ok(())
     }
 
     /// Attaches every hook of the plan that is not left out, in the plan's order.
@@ -182,7 +187,7 @@ impl Probe {
         let name = hook.entry.program;
         let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
         self.links.push((hook.entry.hook, name, link));
-        self.programs.push((hook.entry.hook, name));
+        self.programs.push((hook.entry.hook, name.to_owned()));
         if let Some(twin) = hook.entry.twin.filter(|_| self.twins) {
             // Behind the first: tracepoints run their programs in the order of attachment.
             let link = self.program(twin)?.attach(hook.target).map_err(|error| chain(&error))?;

@@ -1,79 +1,212 @@
 //! Putting the function tier on and off.
-use aya::programs::{KProbe, kprobe::KProbeLinkId};
+use aya::{
+    Btf,
+    programs::{
+        FEntry, FExit, KProbe, Program, ProgramError,
+        fentry::{FEntryLink, FEntryLinkId},
+        fexit::{FExitLink, FExitLinkId},
+        kprobe::{KProbeLink, KProbeLinkId},
+    },
+};
 use probe_common::hook::HookId;
 
 use super::{
     attach::{Probe, chain, first_line},
-    functions::PlannedFunction,
+    functions::{Function, PlannedFunction},
+    means::{Means, Offers},
 };
 use crate::capture::session::{HookRow, HookState};
 
-/// An attached kprobe or kretprobe.
+/// Does nothing; see [`Probe::try_fentry`].
+const TRIAL: &str = "fentry_is_taken";
+
+/// A program of a function that is on.
 pub(super) struct CallLink {
     hook: HookId,
-    program: &'static str,
-    link: KProbeLinkId,
+    program: String,
+    id: LinkId,
+}
+
+enum LinkId {
+    Kprobe(KProbeLinkId),
+    Fentry(FEntryLinkId),
+    Fexit(FExitLinkId),
+}
+
+/// A link that its program has given up. Goes off when it is dropped.
+enum Taken {
+    Kprobe { _link: KProbeLink },
+    Fentry { _link: FEntryLink },
+    Fexit { _link: FExitLink },
+}
+
+/// A function whose programs are loaded.
+struct Loaded<'a> {
+    planned: &'a PlannedFunction,
+    means: Means,
+    /// Why not by fentry; empty if it is.
+    reason: String,
 }
 
 impl Probe {
-    /// Attaches the functions of the plan. All are loaded before the first one goes on, and of each the return before the
-    /// entry: a call whose entry was seen has a return that is seen.
+    /// Tries whether this kernel takes programs of the fentry kind on a function, with one that does nothing.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn try_fentry(&mut self, types: &Btf, function: &str) -> Result<(), String> {
+        let program = typed::<&mut FEntry>(&mut self.ebpf, TRIAL)?;
+        let tried = program
+            .load(function, types)
+            .and_then(|()| program.attach())
+            .and_then(|link| program.detach(link));
+        // It has no further use.
+        let _ = program.unload();
+        tried.map_err(|error| format!("the kernel refuses fentry on {function}: {}", told(&error)))
+    }
+
+    /// Attaches the functions of the plan by the best means of the offers, `types` of vmlinux given where fentry is
+    /// among them. All are loaded before the first one goes on, and of each the return before the entry: a call whose entry
+    /// was seen has a return that is seen.
     ///
     /// # Errors
     /// One sentence: a function that the exact books need cannot be attached. Those that were are taken off again.
-    pub fn attach_functions(&mut self, plan: &[PlannedFunction]) -> Result<Vec<HookRow>, String> {
-        let wanted = || plan.iter().filter(|planned| planned.left_out.is_none());
-        for planned in wanted() {
-            for program in [Some(planned.function.entry), planned.function.exit].into_iter().flatten() {
-                self.load_call(program).map_err(|why| format!("{program} was refused: {}", why))?;
+    pub fn attach_functions(
+        &mut self,
+        plan: &[PlannedFunction],
+        offers: &Offers,
+        types: Option<&Btf>,
+    ) -> Result<Vec<HookRow>, String> {
+        let mut all = Vec::with_capacity(plan.len());
+        for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
+            all.push(self.load_function(planned, offers, types)?);
+        }
+        for loaded in &mut all {
+            if let Err(why) = self.attach_function(loaded, offers) {
+                self.detach_functions();
+                return Err(why);
             }
         }
-        for planned in wanted() {
-            let hook = planned.function.hook;
-            for program in [planned.function.exit, Some(planned.function.entry)].into_iter().flatten() {
-                if let Err(why) = self.attach_call(hook, program) {
-                    self.detach_functions();
-                    return Err(format!("{} cannot be attached: {}", hook.name(), first_line(&why)));
-                }
-            }
+        Ok(plan.iter().map(|planned| row(planned, &all, offers.first().0)).collect())
+    }
+
+    /// Loads a function's programs by the first means that the kernel takes.
+    fn load_function<'a>(
+        &mut self,
+        planned: &'a PlannedFunction,
+        offers: &Offers,
+        types: Option<&Btf>,
+    ) -> Result<Loaded<'a>, String> {
+        let function = planned.function;
+        let (means, why) = offers.first();
+        let mut loaded = Loaded { planned, means, reason: why.to_owned() };
+        if means == Means::Kprobe {
+            self.load_kprobes(function)?;
+            return Ok(loaded);
         }
-        Ok(plan.iter().map(row).collect())
+        let types = types.ok_or_else(|| "the types of vmlinux are not at hand".to_owned());
+        if let Err(why) = types.and_then(|types| self.load_fentry(function, types)) {
+            self.fall_back(&mut loaded, &why, offers)?;
+        }
+        Ok(loaded)
     }
 
-    fn call_program(&mut self, name: &str) -> Result<&mut KProbe, String> {
-        let program =
-            self.ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
-        program.try_into().map_err(|error: aya::programs::ProgramError| error.to_string())
+    /// Takes kprobes for a function that fentry was refused for.
+    fn fall_back(&mut self, loaded: &mut Loaded<'_>, why: &str, offers: &Offers) -> Result<(), String> {
+        let function = loaded.planned.function;
+        let refused = format!("the kernel refuses fentry here: {}", first_line(why));
+        log::info!("{}: {refused}", function.hook.name());
+        if let Err(no_kprobes) = &offers.kprobes {
+            return Err(format!("{} cannot be hooked: {refused}; {no_kprobes}", function.hook.name()));
+        }
+        self.load_kprobes(function)?;
+        loaded.means = Means::Kprobe;
+        loaded.reason = refused;
+        Ok(())
     }
 
-    fn load_call(&mut self, name: &str) -> Result<(), String> {
-        let program = self.call_program(name)?;
-        program.load().map_err(|error| chain(&error))?;
-        if log::log_enabled!(log::Level::Info)
-            && let Ok(info) = program.info()
+    fn load_fentry(&mut self, function: &Function, types: &Btf) -> Result<(), String> {
+        let name = function.hook.name();
+        if let Some(exit) = function.exit(Means::Fentry) {
+            let program = typed::<&mut FExit>(&mut self.ebpf, &exit)?;
+            program.load(name, types).map_err(|error| told(&error))?;
+            self.show_verified(&exit);
+        }
+        let entry = function.entry(Means::Fentry);
+        let program = typed::<&mut FEntry>(&mut self.ebpf, &entry)?;
+        program.load(name, types).map_err(|error| told(&error))?;
+        self.show_verified(&entry);
+        Ok(())
+    }
+
+    fn load_kprobes(&mut self, function: &Function) -> Result<(), String> {
+        for name in [Some(function.entry(Means::Kprobe)), function.exit(Means::Kprobe)].into_iter().flatten()
         {
-            log::info!("{name}: {} instructions verified", info.verified_instruction_count().unwrap_or(0));
+            let program = typed::<&mut KProbe>(&mut self.ebpf, &name)?;
+            program.load().map_err(|error| format!("{name} was refused: {}", chain(&error)))?;
+            self.show_verified(&name);
         }
         Ok(())
     }
 
-    fn attach_call(&mut self, hook: HookId, program: &'static str) -> Result<(), String> {
-        let link = self.call_program(program)?.attach(hook.name(), 0).map_err(|error| chain(&error))?;
-        self.calls.push(CallLink { hook, program, link });
+    /// Puts a function on, by kprobes if fentry is refused only now.
+    fn attach_function(&mut self, loaded: &mut Loaded<'_>, offers: &Offers) -> Result<(), String> {
+        let before = self.calls.len();
+        let why = match self.attach_programs(loaded) {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        };
+        let cannot = |why: &str| {
+            format!("{} cannot be attached: {}", loaded.planned.function.hook.name(), first_line(why))
+        };
+        if loaded.means == Means::Kprobe {
+            return Err(cannot(&why));
+        }
+        let half = self.calls.split_off(before);
+        self.detach_calls(half);
+        self.fall_back(loaded, &why, offers)?;
+        self.attach_programs(loaded).map_err(|why| cannot(&why))
+    }
+
+    fn attach_programs(&mut self, loaded: &Loaded<'_>) -> Result<(), String> {
+        let function = loaded.planned.function;
+        let hook = function.hook;
+        let exit = function.exit(loaded.means);
+        for (program, is_exit) in
+            exit.map(|exit| (exit, true)).into_iter().chain([(function.entry(loaded.means), false)])
+        {
+            let id = match (loaded.means, is_exit) {
+                (Means::Kprobe, _) => {
+                    typed::<&mut KProbe>(&mut self.ebpf, &program)?.attach(hook.name(), 0).map(LinkId::Kprobe)
+                }
+                (Means::Fentry, false) => {
+                    typed::<&mut FEntry>(&mut self.ebpf, &program)?.attach().map(LinkId::Fentry)
+                }
+                (Means::Fentry, true) => {
+                    typed::<&mut FExit>(&mut self.ebpf, &program)?.attach().map(LinkId::Fexit)
+                }
+            };
+            let id = id.map_err(|error| chain(&error))?;
+            if loaded.means == Means::Fentry {
+                // A run of it that the kernel skips shows nowhere but in its own count.
+                self.programs.push((hook, program.clone()));
+            }
+            self.calls.push(CallLink { hook, program, id });
+        }
         Ok(())
     }
 
     /// Takes the functions off: all entries before the first return.
-    ///
-    /// Side by side, since the kernel waits for a grace period after each of them.
     pub(super) fn detach_functions(&mut self) {
+        let calls = std::mem::take(&mut self.calls);
+        self.detach_calls(calls);
+    }
+
+    /// Side by side, since the kernel waits for a grace period after each of them.
+    fn detach_calls(&mut self, calls: Vec<CallLink>) {
         let (mut entries, mut returns) = (Vec::new(), Vec::new());
-        for CallLink { hook, program, link } in std::mem::take(&mut self.calls) {
-            let taken = self
-                .call_program(program)
-                .and_then(|program| program.take_link(link).map_err(|error| chain(&error)));
-            match taken {
-                Ok(link) if program.ends_with("_out") => returns.push(link),
+        for CallLink { hook, program, id } in calls {
+            match self.take(&program, id) {
+                Ok(link) if program.ends_with("_out") || program.ends_with("_fexit") => returns.push(link),
                 Ok(link) => entries.push(link),
                 Err(error) => {
                     log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
@@ -83,6 +216,41 @@ impl Probe {
         drop_side_by_side(entries);
         drop_side_by_side(returns);
     }
+
+    fn take(&mut self, program: &str, id: LinkId) -> Result<Taken, String> {
+        let link = match id {
+            LinkId::Kprobe(id) => typed::<&mut KProbe>(&mut self.ebpf, program)?
+                .take_link(id)
+                .map(|link| Taken::Kprobe { _link: link }),
+            LinkId::Fentry(id) => typed::<&mut FEntry>(&mut self.ebpf, program)?
+                .take_link(id)
+                .map(|link| Taken::Fentry { _link: link }),
+            LinkId::Fexit(id) => typed::<&mut FExit>(&mut self.ebpf, program)?
+                .take_link(id)
+                .map(|link| Taken::Fexit { _link: link }),
+        };
+        link.map_err(|error| chain(&error))
+    }
+}
+
+/// What the kernel said to a program, without an empty log of its verifier.
+fn told(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError { io_error, verifier_log } => match verifier_log.to_string().trim() {
+            "" => io_error.to_string(),
+            log => format!("{io_error}: {}", first_line(log)),
+        },
+        other => chain(other),
+    }
+}
+
+/// A program of the object as what it is.
+fn typed<'a, P>(ebpf: &'a mut aya::Ebpf, name: &str) -> Result<P, String>
+where
+    P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
+    program.try_into().map_err(|error: ProgramError| error.to_string())
 }
 
 /// Closes links on a few threads.
@@ -100,13 +268,18 @@ fn drop_side_by_side<T: Send>(links: Vec<T>) {
 }
 
 /// How a planned function stands in doctor's and the report's table once it is on.
-fn row(planned: &PlannedFunction) -> HookRow {
+fn row(planned: &PlannedFunction, all: &[Loaded<'_>], first: Means) -> HookRow {
     let function = planned.function;
+    let loaded = all.iter().find(|loaded| loaded.planned.function.hook == function.hook);
+    let (state, means, reason) = match loaded {
+        Some(loaded) => (HookState::Attached, loaded.means, loaded.reason.clone()),
+        None => (HookState::Skipped, first, planned.left_out.clone().unwrap_or_default()),
+    };
     HookRow {
         id: function.hook.name().to_owned(),
-        kind: if function.exit.is_some() { "kprobe+kretprobe" } else { "kprobe" }.to_owned(),
+        kind: means.kind(function.returns).to_owned(),
         target: function.hook.name().to_owned(),
-        state: if planned.left_out.is_none() { HookState::Attached } else { HookState::Skipped },
-        reason: planned.left_out.clone().unwrap_or_default(),
+        state,
+        reason,
     }
 }

@@ -1,8 +1,7 @@
 //! The functions of the function tier, in the order of attachment, and what this kernel has of them.
 //!
-//! kprobes on built-in and modular btrfs alike: the functions live in a module on most kernels, and a program of the
-//! fentry kind would need the module's BTF when it is loaded, which the loader does not offer. Where arguments are is
-//! decided by their types in BTF, never by a version: a function that does not show what the books need is left out.
+//! By what they are hooked is decided in `means.rs`. Where arguments are is decided by their types in BTF, never by a
+//! version: a function that does not show what the books need is left out.
 use probe_common::{
     hook::HookId,
     signature::{
@@ -11,20 +10,18 @@ use probe_common::{
     },
 };
 
-use crate::{
-    kernel::btf::{KernelTypes, ResolvedOffsets},
-    symbols::SymbolTable,
-};
+use super::means::Means;
+use crate::kernel::btf::KernelTypes;
 
 /// A function as this version knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
     /// The hook; its name is the function's.
     pub hook: HookId,
-    /// Program for the entry.
-    pub entry: &'static str,
-    /// Program for the return; `None` where the entry says all.
-    pub exit: Option<&'static str>,
+    /// How the names of its programs begin.
+    program: &'static str,
+    /// Whether its return is watched too; not where the entry says all.
+    pub returns: bool,
     /// Whether the exact books need it on a kernel that has it.
     pub required: bool,
     /// Whether some of the supported kernels do not have it at all.
@@ -59,108 +56,66 @@ const FS: &[u8] = &[SUBJECT_FS];
 /// In the order of attachment: what gives back before what takes, and of a pair what is nested inside first, so that
 /// whoever is seen to take is seen to give back.
 pub const FUNCTIONS: &[Function] = &[
-    at_once(HookId::DestroyInode, "destroy_inode_in", ANY_INODE),
-    at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv_in", FS),
-    Function { exit: None, ..call(HookId::CalculateInodeRsv, "calculate_inode_rsv_in", "", INODE, 0) },
-    call(HookId::BlockRsvRelease, "block_rsv_release_in", "block_rsv_release_out", RSV, 1),
-    call(HookId::InodeRsvRelease, "inode_rsv_release_in", "inode_rsv_release_out", INODE, 1),
-    call(HookId::ReleaseMetadata, "release_metadata_in", "release_metadata_out", INODE, 2),
-    call(HookId::ReleaseExtents, "release_extents_in", "release_extents_out", INODE, 1),
-    Function {
-        optional: true,
-        ..call(HookId::ShrinkExtents, "shrink_extents_in", "shrink_extents_out", INODE, 2)
-    },
-    call(
-        HookId::FreeReservedDataSpaceNoquota,
-        "free_reserved_noquota_in",
-        "free_reserved_noquota_out",
-        &[SUBJECT_INODE, SUBJECT_FS],
-        1,
-    ),
-    call(
-        HookId::FreeReservedDataSpace,
-        "free_reserved_data_space_in",
-        "free_reserved_data_space_out",
-        INODE,
-        2,
-    ),
-    call(HookId::ReleaseSpace, "release_space_in", "release_space_out", INODE, 2),
+    at_once(HookId::DestroyInode, "destroy_inode", ANY_INODE),
+    at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv", FS),
+    at_once(HookId::CalculateInodeRsv, "calculate_inode_rsv", INODE),
+    call(HookId::BlockRsvRelease, "block_rsv_release", RSV, 1),
+    call(HookId::InodeRsvRelease, "inode_rsv_release", INODE, 1),
+    call(HookId::ReleaseMetadata, "release_metadata", INODE, 2),
+    call(HookId::ReleaseExtents, "release_extents", INODE, 1),
+    Function { optional: true, ..call(HookId::ShrinkExtents, "shrink_extents", INODE, 2) },
+    call(HookId::FreeReservedDataSpaceNoquota, "free_reserved_noquota", &[SUBJECT_INODE, SUBJECT_FS], 1),
+    call(HookId::FreeReservedDataSpace, "free_reserved_data_space", INODE, 2),
+    call(HookId::ReleaseSpace, "release_space", INODE, 2),
     Function {
         second: Some("struct extent_state *"),
-        ..call(
-            HookId::ClearDelallocExtent,
-            "clear_delalloc_extent_in",
-            "clear_delalloc_extent_out",
-            ANY_INODE,
-            1,
-        )
+        ..call(HookId::ClearDelallocExtent, "clear_delalloc_extent", ANY_INODE, 1)
     },
     Function {
         second: Some("struct btrfs_ordered_extent *"),
-        ..call(
-            HookId::RemoveOrderedExtent,
-            "remove_ordered_extent_in",
-            "remove_ordered_extent_out",
-            &[SUBJECT_INODE, SUBJECT_ORDERED],
-            0,
-        )
+        ..call(HookId::RemoveOrderedExtent, "remove_ordered_extent", &[SUBJECT_INODE, SUBJECT_ORDERED], 0)
     },
     Function {
         second: Some("u64 *"),
         second_optional: true,
-        ..call(HookId::QgroupFreeData, "qgroup_free_data_in", "qgroup_free_data_out", INODE, 2)
+        ..call(HookId::QgroupFreeData, "qgroup_free_data", INODE, 2)
     },
     Function {
         second: Some("u64 *"),
         second_optional: true,
-        ..call(HookId::QgroupReleaseData, "qgroup_release_data_in", "qgroup_release_data_out", INODE, 2)
+        ..call(HookId::QgroupReleaseData, "qgroup_release_data", INODE, 2)
     },
     Function {
         second: Some("struct btrfs_delayed_node *"),
-        ..call(HookId::DelayedInodeRelease, "delayed_inode_release_in", "delayed_inode_release_out", FS, 1)
+        ..call(HookId::DelayedInodeRelease, "delayed_inode_release", FS, 1)
     },
-    call(HookId::TransReleaseMetadata, "trans_release_metadata_in", "trans_release_metadata_out", TRANS, 0),
-    call(HookId::EndTransaction, "end_transaction_in", "end_transaction_out", TRANS, 0),
+    call(HookId::TransReleaseMetadata, "trans_release_metadata", TRANS, 0),
+    call(HookId::EndTransaction, "end_transaction", TRANS, 0),
     Function {
         second: Some("struct btrfs_block_rsv *"),
-        ..call(HookId::BlockRsvMigrate, "block_rsv_migrate_in", "block_rsv_migrate_out", RSV, 2)
+        ..call(HookId::BlockRsvMigrate, "block_rsv_migrate", RSV, 2)
     },
-    Function {
-        second: Some("struct btrfs_root *"),
-        ..call(HookId::UseBlockRsv, "use_block_rsv_in", "use_block_rsv_out", TRANS, 1)
-    },
+    Function { second: Some("struct btrfs_root *"), ..call(HookId::UseBlockRsv, "use_block_rsv", TRANS, 1) },
     Function {
         second: Some("struct reserve_ticket *"),
-        ..call(HookId::StealFromGlobal, "steal_from_global_in", "steal_from_global_out", &[SUBJECT_SPACE], 0)
+        ..call(HookId::StealFromGlobal, "steal_from_global", &[SUBJECT_SPACE], 0)
     },
-    call(HookId::UpdateGlobalBlockRsv, "update_global_rsv_in", "update_global_rsv_out", FS, 0),
-    call(HookId::BlockRsvAddBytes, "block_rsv_add_bytes_in", "block_rsv_add_bytes_out", RSV, 2),
-    call(HookId::BlockRsvRefill, "block_rsv_refill_in", "block_rsv_refill_out", RSV, 2),
-    call(HookId::BlockRsvAdd, "block_rsv_add_in", "block_rsv_add_out", RSV, 2),
-    call(HookId::ReserveMetadata, "reserve_metadata_in", "reserve_metadata_out", INODE, 3),
-    call(HookId::QgroupReserveData, "qgroup_reserve_data_in", "qgroup_reserve_data_out", INODE, 2),
-    call(
-        HookId::AllocDataChunkOndemand,
-        "alloc_data_chunk_ondemand_in",
-        "alloc_data_chunk_ondemand_out",
-        INODE,
-        1,
-    ),
-    call(HookId::CheckDataFreeSpace, "check_data_free_space_in", "check_data_free_space_out", INODE, 3),
-    call(HookId::ReserveSpace, "reserve_space_in", "reserve_space_out", INODE, 2),
+    call(HookId::UpdateGlobalBlockRsv, "update_global_rsv", FS, 0),
+    call(HookId::BlockRsvAddBytes, "block_rsv_add_bytes", RSV, 2),
+    call(HookId::BlockRsvRefill, "block_rsv_refill", RSV, 2),
+    call(HookId::BlockRsvAdd, "block_rsv_add", RSV, 2),
+    call(HookId::ReserveMetadata, "reserve_metadata", INODE, 3),
+    call(HookId::QgroupReserveData, "qgroup_reserve_data", INODE, 2),
+    call(HookId::AllocDataChunkOndemand, "alloc_data_chunk_ondemand", INODE, 1),
+    call(HookId::CheckDataFreeSpace, "check_data_free_space", INODE, 3),
+    call(HookId::ReserveSpace, "reserve_space", INODE, 2),
 ];
 
-const fn call(
-    hook: HookId,
-    entry: &'static str,
-    exit: &'static str,
-    subject: &'static [u8],
-    numbers: usize,
-) -> Function {
+const fn call(hook: HookId, program: &'static str, subject: &'static [u8], numbers: usize) -> Function {
     Function {
         hook,
-        entry,
-        exit: Some(exit),
+        program,
+        returns: true,
         required: true,
         optional: false,
         subject,
@@ -170,8 +125,30 @@ const fn call(
     }
 }
 
-const fn at_once(hook: HookId, entry: &'static str, subject: &'static [u8]) -> Function {
-    Function { exit: None, ..call(hook, entry, "", subject, 0) }
+const fn at_once(hook: HookId, program: &'static str, subject: &'static [u8]) -> Function {
+    Function { returns: false, ..call(hook, program, subject, 0) }
+}
+
+impl Function {
+    /// Program of the object for the entry.
+    #[must_use]
+    pub fn entry(&self, means: Means) -> String {
+        let kind = match means {
+            Means::Fentry => "fentry",
+            Means::Kprobe => "in",
+        };
+        format!("{}_{kind}", self.program)
+    }
+
+    /// Program of the object for the return; `None` where the entry says all.
+    #[must_use]
+    pub fn exit(&self, means: Means) -> Option<String> {
+        let kind = match means {
+            Means::Fentry => "fexit",
+            Means::Kprobe => "out",
+        };
+        self.returns.then(|| format!("{}_{kind}", self.program))
+    }
 }
 
 /// One function of the plan.
@@ -189,12 +166,7 @@ pub struct PlannedFunction {
 
 /// Decides every function. `symbols` says which names the kernel's symbol table has.
 #[must_use]
-pub fn plan(
-    types: &KernelTypes,
-    resolved: &ResolvedOffsets,
-    symbols: &dyn Fn(&str) -> usize,
-) -> Vec<PlannedFunction> {
-    let registers = resolved.why_missing("regs_sp").or_else(|| resolved.why_missing("regs_arg0"));
+pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<PlannedFunction> {
     FUNCTIONS
         .iter()
         .map(|function| {
@@ -209,12 +181,9 @@ pub fn plan(
                 }
             };
             let absent = function.optional && symbols(name) == 0;
-            let (signature, left_out) = match (found, registers) {
-                (Ok(signature), None) => (signature, None),
-                (Ok(_), Some(why)) => {
-                    (Signature::UNKNOWN, Some(format!("registers cannot be resolved: {why}")))
-                }
-                (Err(why), _) => (Signature::UNKNOWN, Some(why)),
+            let (signature, left_out) = match found {
+                Ok(signature) => (signature, None),
+                Err(why) => (Signature::UNKNOWN, Some(why)),
             };
             PlannedFunction { function, signature, left_out, absent }
         })
@@ -264,16 +233,6 @@ fn signature(function: &Function, args: &[String]) -> Result<Signature, String> 
         return Err(format!("{name} takes {} here, which is less than the books need", args.join(", ")));
     }
     Ok(Signature { subject: position(subject), kind, second, numbers, reserved: 0 })
-}
-
-/// Where a function returns to while a return probe waits for it: a function that was jumped to at the end of another
-/// one that is watched has it as its return address.
-#[must_use]
-pub fn return_trampoline(symbols: &SymbolTable) -> Option<u64> {
-    ["arch_rethook_trampoline", "__kretprobe_trampoline"]
-        .into_iter()
-        .find_map(|name| symbols.named(name).next())
-        .map(|(address, _)| address)
 }
 
 /// The signatures of a plan, for the kernel side.

@@ -10,6 +10,7 @@ mod calls;
 pub mod catalogue;
 pub mod functions;
 mod maps;
+pub mod means;
 pub mod plan;
 mod run_time;
 

@@ -112,11 +112,13 @@ pub struct MountedFilesystem {
 pub struct HookRow {
     /// Stable id, as in reports.
     pub id: String,
+    /// How it attaches, as in reports.
+    pub kind: String,
     /// What it attaches to.
     pub target: String,
     /// `attachable`, `skipped` or `failed`.
     pub state: String,
-    /// Why not.
+    /// Why not, or why not by what costs less.
     pub reason: Option<String>,
 }
 
@@ -246,17 +248,16 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     }
 }
 
-/// The remark says by what means, and why not by fentry, which would cost less.
+/// Before anything was tried. Where btrfs is built in, the kernel may take fentry whether it has kprobes or not.
 fn functions_tier(kprobes: &Access, btrfs: BtrfsPresence, kernel: &Machine) -> Access {
-    if let Some(reason) = kprobes.note.as_ref().filter(|_| !kprobes.available) {
-        return Access::no(reason.as_str());
-    }
-    let mut note = match btrfs {
-        BtrfsPresence::Builtin => {
-            "by kprobes: one set of programs serves built-in and modular btrfs".to_owned()
+    let mut note = match (btrfs, kprobes.note.as_ref().filter(|_| !kprobes.available)) {
+        (BtrfsPresence::Builtin, None) => "by fentry, or by kprobes where the kernel refuses it".to_owned(),
+        (BtrfsPresence::Builtin, Some(no_kprobes)) => format!("by fentry, if at all: {no_kprobes}"),
+        (_, None) => {
+            "by kprobes: btrfs is a module, and the loader attaches fentry to the kernel proper only"
+                .to_owned()
         }
-        _ => "by kprobes: btrfs is a module, and the loader attaches fentry to the kernel proper only"
-            .to_owned(),
+        (_, Some(no_kprobes)) => return Access::no(no_kprobes.as_str()),
     };
     if kernel.preempts_tracepoints() {
         note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
@@ -347,6 +348,8 @@ mod tests {
         assert!(off.note.as_ref().unwrap().contains("without CONFIG_KPROBES"));
         let kernel = Machine::read(tree.path());
         assert_eq!(functions_tier(&off, BtrfsPresence::Module, &kernel), off);
+        let built_in = functions_tier(&off, BtrfsPresence::Builtin, &kernel);
+        assert!(built_in.available && built_in.note.unwrap().starts_with("by fentry, if at all"));
         assert!(
             kprobes(tree.path(), &KernelConfig::default()).note.unwrap().contains("CONFIG_KPROBE_EVENTS")
         );

@@ -14,5 +14,6 @@ pub mod fsid;
 pub mod machine;
 pub mod mountinfo;
 pub mod mounts;
+pub mod preempt;
 pub mod select;
 pub mod sysfs;

@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use aya::Btf;
 use probe_common::{
     ABI_VERSION,
     config::{Config, MAX_FILTER_FS},
@@ -14,15 +15,16 @@ use crate::{
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, TierChoice},
     },
-    hooks::{Probe, ProbeOptions, functions, plan},
+    hooks::{Probe, ProbeOptions, functions, means::Offers, plan},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
         caps::Capabilities,
+        config::KernelConfig,
         doctor,
         fsid::Fsid,
         machine::{ClockOffset, Machine},
-        mounts,
+        mounts, preempt,
         select::{self, SelectError},
     },
 };
@@ -138,8 +140,8 @@ struct Resolved {
     plan: Vec<plan::PlannedHook>,
     offsets: probe_common::offsets::Offsets,
     functions: Vec<functions::PlannedFunction>,
-    /// Where functions with a return probe return to.
-    return_trampoline: u64,
+    /// By what functions can be hooked.
+    offers: Offers,
     /// Why the function tier cannot be taken.
     obstacle: Option<String>,
 }
@@ -153,7 +155,7 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
         plan: plan.clone(),
         offsets: resolved.offsets,
         functions: Vec::new(),
-        return_trampoline: 0,
+        offers: Offers::none(&obstacle),
         obstacle: Some(obstacle),
     };
     if tier == TierChoice::Tracepoints {
@@ -167,21 +169,29 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
         ));
     }
     let kprobes = doctor::kprobes_of(root);
-    if !kprobes.available {
-        return Ok(without(kprobes.note.unwrap_or_else(|| "this kernel offers no kprobes".to_owned())));
+    let kprobes = match kprobes.note {
+        Some(note) if !kprobes.available => Err(note),
+        _ => Ok(()),
+    };
+    let preempted = preempt::preempts_programs(root, machine, &KernelConfig::read(root, &machine.release));
+    // Known before the kernel's symbols are read, which takes long.
+    if let (Err(why), true) = (&kprobes, types.is_split()) {
+        return Ok(without(why.clone()));
+    }
+    if let (Err(why), true, TierChoice::Auto) = (&kprobes, preempted, tier) {
+        return Ok(without(format!(
+            "{why}; programs of the fentry kind can be preempted here, which leaves calls in doubt; --tier functions takes \
+             them all the same"
+        )));
     }
     let symbols = match symbols.table() {
         Ok(symbols) => symbols,
         Err(error) => return Ok(without(error.clone())),
     };
-    let Some(return_trampoline) = functions::return_trampoline(symbols) else {
-        return Ok(without(
-            "/proc/kallsyms shows no arch_rethook_trampoline, by which calls are paired".to_owned(),
-        ));
-    };
-    let functions = functions::plan(&types, &resolved, &|name| symbols.named(name).count());
-    let obstacle = functions::obstacle(&functions);
-    Ok(Resolved { plan, offsets: resolved.offsets, functions, return_trampoline, obstacle })
+    let offers = Offers::of(&types, &resolved, kprobes, symbols, preempted);
+    let functions = functions::plan(&types, &|name| symbols.named(name).count());
+    let obstacle = functions::obstacle(&functions).or_else(|| offers.obstacle());
+    Ok(Resolved { plan, offsets: resolved.offsets, functions, offers, obstacle })
 }
 
 /// Loads and attaches the best tier that was asked for and that the kernel takes; the last part says why it is not the
@@ -192,18 +202,26 @@ fn tiers(
     asked: TierChoice,
 ) -> anyhow::Result<(Probe, Vec<HookRow>, Option<String>)> {
     let mut reason = resolved.obstacle.clone();
+    // Loaded for the smaller tier.
+    let mut small = None;
     if reason.is_none() {
-        options.config.functions = 1;
-        options.config.return_trampoline = resolved.return_trampoline;
-        let mut probe = Probe::load(OBJECT, &options)?;
-        // Before the functions: what happens inside a call that is seen to begin must be seen too.
-        let mut hooks = probe.attach(&resolved.plan)?;
-        match probe.attach_functions(&resolved.functions) {
-            Ok(rows) => {
-                hooks.extend(rows);
-                return Ok((probe, hooks, None));
+        let mut offers = resolved.offers.clone();
+        let types = fentry_types(resolved, &mut offers, &options, &mut small)?;
+        reason = offers.obstacle();
+        if reason.is_none() {
+            small = None;
+            options.config.functions = 1;
+            options.config.return_trampoline = offers.kprobes.clone().unwrap_or_default();
+            let mut probe = Probe::load(OBJECT, &options)?;
+            // Before the functions: what happens inside a call that is seen to begin must be seen too.
+            let mut hooks = probe.attach(&resolved.plan)?;
+            match probe.attach_functions(&resolved.functions, &offers, types.as_ref()) {
+                Ok(rows) => {
+                    hooks.extend(rows);
+                    return Ok((probe, hooks, None));
+                }
+                Err(why) => reason = Some(why),
             }
-            Err(why) => reason = Some(why),
         }
     }
     if asked == TierChoice::Functions {
@@ -213,9 +231,34 @@ fn tiers(
         );
     }
     options.config.functions = 0;
-    let mut probe = Probe::load(OBJECT, &options)?;
+    let mut probe = match small {
+        Some(probe) => probe,
+        None => Probe::load(OBJECT, &options)?,
+    };
     let hooks = probe.attach(&resolved.plan)?;
     Ok((probe, hooks, reason))
+}
+
+/// The types of vmlinux as the loader wants them, if the kernel takes programs of the fentry kind; else the offers say why
+/// not.
+///
+/// Tried with one program before all are loaded: what it is tried in is left in `small`, where the kernel refused it.
+fn fentry_types(
+    resolved: &Resolved,
+    offers: &mut Offers,
+    options: &ProbeOptions,
+    small: &mut Option<Probe>,
+) -> anyhow::Result<Option<Btf>> {
+    let first = resolved.functions.iter().find(|planned| planned.left_out.is_none());
+    let (Ok(()), Some(first)) = (&offers.fentry, first) else { return Ok(None) };
+    let tried = match Btf::from_sys_fs() {
+        Ok(types) => {
+            let probe = small.insert(Probe::load(OBJECT, options)?);
+            probe.try_fentry(&types, first.function.hook.name()).map(|()| types)
+        }
+        Err(error) => Err(format!("the types of vmlinux cannot be read: {error}")),
+    };
+    Ok(tried.map_err(|why| offers.fentry = Err(why)).ok())
 }
 
 /// Tries every hook and takes it off again.

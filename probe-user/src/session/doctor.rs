@@ -21,9 +21,10 @@ pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
         Ok((rows, reason)) => {
             doctor.hooks = rows.into_iter().map(row).collect();
             // What was tried says more than what the kernel seems to offer.
-            if let Some(reason) = reason {
-                doctor.functions_tier = Access::no(reason);
-            }
+            doctor.functions_tier = match reason {
+                Some(reason) => Access::no(reason),
+                None => by_means(&doctor),
+            };
             None
         }
         Err(error) => Some(format!("{error:#}")),
@@ -46,7 +47,28 @@ fn row(row: crate::capture::session::HookRow) -> HookRow {
         HookState::Failed | HookState::Unknown => "failed",
     };
     let reason = (!row.reason.is_empty()).then_some(row.reason);
-    HookRow { id: row.id, target: row.target, state: state.to_owned(), reason }
+    HookRow { id: row.id, kind: row.kind, target: row.target, state: state.to_owned(), reason }
+}
+
+/// By what the functions were hooked, and why not all by fentry.
+fn by_means(doctor: &Doctor) -> Access {
+    let attached = |kind: &str| {
+        doctor
+            .hooks
+            .iter()
+            .filter(|row| row.state == "attachable" && row.kind.starts_with(kind))
+            .collect::<Vec<_>>()
+    };
+    let (fentry, kprobes) = (attached("fentry"), attached("kprobe"));
+    let mut note = match (fentry.len(), kprobes.as_slice()) {
+        (_, []) => "by fentry".to_owned(),
+        (0, [first, ..]) => format!("by kprobes: {}", first.reason.clone().unwrap_or_default()),
+        (count, _) => format!("by fentry for {count} functions, by kprobes for {}", kprobes.len()),
+    };
+    if doctor.kernel.preempts_tracepoints() {
+        note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
+    }
+    Access { available: true, note: Some(note) }
 }
 
 fn required_attach(doctor: &Doctor) -> bool {
@@ -99,8 +121,15 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
     }
     for hook in &doctor.hooks {
         let target = if hook.id == hook.target { String::new() } else { format!(" as {}", hook.target) };
-        let note = hook.reason.clone().map(|reason| format!(": {reason}")).unwrap_or_default();
-        line(hook.state == "attachable", "hook", format!("{}{target}{note}", hook.id));
+        let good = hook.state == "attachable";
+        let by =
+            if !good || hook.kind == "raw_tracepoint" { String::new() } else { format!(" by {}", hook.kind) };
+        // What holds for all of them stands once, at the tier.
+        let said =
+            |reason: &String| doctor.functions_tier.note.as_ref().is_some_and(|note| note.contains(reason));
+        let note = hook.reason.as_ref().filter(|reason| !said(reason)).map(|reason| format!(": {reason}"));
+        let note = note.unwrap_or_default();
+        line(good, "hook", format!("{}{target}{by}{note}", hook.id));
     }
     lines.push(String::new());
     lines.push(match (refused, able) {

@@ -102,6 +102,35 @@ fn is_tracing(symbol: &str) -> bool {
     .any(|prefix| symbol.starts_with(prefix))
 }
 
+/// A function calls its trampoline within this many bytes of its begin.
+const ENTRY: u64 = 16;
+
+/// Takes out what fentry programs leave in a stack: for each function that is hooked so, its trampoline stands between what it
+/// called and its caller, and the return from the trampoline into its begin looks like one more call of it.
+///
+/// Trampolines are made when programs go on, so that the symbols of a session do not have them: a frame without a name
+/// right before the begin of a function is one.
+fn without_trampolines(frames: Vec<Frame>) -> Vec<Frame> {
+    let begins = |frame: &Frame| frame.symbol.is_some() && frame.offset.is_some_and(|offset| offset < ENTRY);
+    let trampoline =
+        |frame: &Frame| frame.symbol.as_deref().is_none_or(|symbol| symbol.starts_with("bpf_trampoline_"));
+    let mut kept: Vec<Frame> = Vec::with_capacity(frames.len());
+    let mut frames = frames.into_iter().peekable();
+    while let Some(frame) = frames.next() {
+        if !trampoline(&frame) || !frames.peek().is_some_and(begins) {
+            kept.push(frame);
+            continue;
+        }
+        // The innermost frames are our program's: nothing was called yet.
+        if kept.iter().all(|frame| frame.symbol.is_none()) {
+            kept.clear();
+        }
+        let begun = frames.next();
+        kept.extend(begun.filter(|begun| kept.last().is_none_or(|body| body.symbol != begun.symbol)));
+    }
+    kept
+}
+
 impl StackResolver for Stacks<'_> {
     fn frames(&self, id: u64) -> Vec<Frame> {
         let addresses = self.ledger.stack(id).unwrap_or_default();
@@ -112,10 +141,45 @@ impl StackResolver for Stacks<'_> {
             .take(8)
             .rposition(|frame| frame.symbol.as_deref().is_some_and(is_tracing))
             .map_or(0, |last| last + 1);
-        frames.into_iter().skip(ours).collect()
+        without_trampolines(frames.into_iter().skip(ours).collect())
     }
 
     fn symbolize(&self, address: u64) -> Frame {
         self.names.frame(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `name+offset`, or `?` for a frame without a name.
+    fn told(frames: &str) -> Vec<String> {
+        let frame = |word: &str| {
+            let named = word.split_once('+');
+            Frame {
+                address: String::new(),
+                symbol: named.map(|(symbol, _)| symbol.to_owned()),
+                offset: named.and_then(|(_, offset)| offset.parse().ok()),
+                module: None,
+            }
+        };
+        without_trampolines(frames.split_whitespace().map(frame).collect())
+            .into_iter()
+            .map(|frame| frame.symbol.unwrap_or_else(|| "?".to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn trampolines_leave_the_stack() {
+        // Our program, its trampoline, the hooked function and its caller, which is hooked too.
+        assert_eq!(told("? ? ? inner+9 outer+300 ? outer+9 caller+50"), ["inner", "outer", "caller"]);
+        // With names: of a session that began while others were on.
+        assert_eq!(told("body+70 bpf_trampoline_64+80 body+5 caller+50"), ["body", "caller"]);
+        // One function jumped to the other.
+        assert_eq!(told("second+40 ? second+9 ? first+9 caller+50"), ["second", "first", "caller"]);
+        // Nothing of ours: addresses without names stay.
+        assert_eq!(told("body+70 ? caller+50 ?"), ["body", "?", "caller", "?"]);
+        assert_eq!(told("? ?"), ["?", "?"]);
     }
 }

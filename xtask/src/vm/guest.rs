@@ -1,5 +1,10 @@
 //! One run of one guest: packed, booted, listened to, and its files brought back.
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -8,6 +13,7 @@ use super::{
     emulator::Emulator,
     initramfs::{self, Item},
     kernel::Kernel,
+    modules::{self, Module},
     qemu::{self, End},
     scratch,
 };
@@ -38,10 +44,34 @@ sync
 poweroff -f
 "#;
 
+/// Which kernel is booted.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Debian's, of this line.
+    Debian(Release),
+    /// An image of somebody's own, with all that btrfs on a loop device needs built in.
+    Image(PathBuf),
+}
+
+impl Source {
+    /// The image, and the modules to load.
+    fn parts(&self, workspace: &Workspace) -> Result<(PathBuf, Vec<Module>)> {
+        match self {
+            Self::Debian(release) => {
+                let kernel = Kernel::ensure(workspace, *release)?;
+                let modules = modules::ordered(&kernel)?;
+                Ok((kernel.image, modules))
+            }
+            Self::Image(image) if image.is_file() => Ok((image.clone(), Vec::new())),
+            Self::Image(image) => bail!("--image {}: there is no such file here", image.display()),
+        }
+    }
+}
+
 /// What to boot and what to run in it.
 pub struct Guest {
-    /// Kernel line.
-    pub release: Release,
+    /// Kernel.
+    pub kernel: Source,
     /// Memory, as QEMU takes it.
     pub memory: String,
     /// When to give up.
@@ -68,10 +98,10 @@ impl Guest {
         into: Option<&Path>,
         output: &mut dyn FnMut(&[u8]),
     ) -> Result<u8> {
-        let kernel = Kernel::ensure(workspace, self.release)?;
+        let (image, modules) = self.kernel.parts(workspace)?;
         let collect: Vec<&str> = self.collect.iter().map(|path| path.trim_start_matches('/')).collect();
         let init = INIT.replace("@COLLECT@", &collect.join(" "));
-        let archive = initramfs::pack(&kernel, &self.items, &init, &self.script)?;
+        let archive = initramfs::pack(&modules, &self.items, &init, &self.script)?;
         let scratch = scratch::folder(&workspace.target.join("vm"))?;
         let initrd = scratch.path().join("initramfs");
         fs::write(&initrd, &archive).context("cannot write the initramfs: is the disk full?")?;
@@ -79,11 +109,11 @@ impl Guest {
         let files = scratch.path().join("files.tar");
         let log = scratch.path().join("console");
         let emulator = Emulator::ensure(workspace)?;
-        let accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
+        let accelerator = qemu::accelerator(workspace, &emulator, &image)?;
         let boot = qemu::Boot {
             emulator: &emulator,
             accelerator,
-            image: &kernel.image,
+            image: &image,
             initrd: &initrd,
             memory: &self.memory,
             console: &log,

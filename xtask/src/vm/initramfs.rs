@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, kernel::Kernel, modules};
+use super::{cpio::Archive, modules::Module};
 use crate::{proc, setup};
 
 /// A file of the host for the guest.
@@ -32,7 +32,7 @@ const PROGRAMS: &[(&str, &str)] = &[("mkfs.btrfs", "btrfs-progs"), ("btrfs", "bt
 ///
 /// # Errors
 /// A program or file is missing.
-pub fn pack(kernel: &Kernel, items: &[Item], init: &str, script: &str) -> Result<Vec<u8>> {
+pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["/proc", "/sys", "/dev", "/tmp", "/run", "/root", "/mnt", "/out", "/var/tmp"] {
         archive.folder(folder);
@@ -48,7 +48,7 @@ pub fn pack(kernel: &Kernel, items: &[Item], init: &str, script: &str) -> Result
     let busybox = setup::program("busybox", "busybox-static")?;
     archive.file("/bin/busybox", &read(&busybox)?, true);
     let mut order = String::new();
-    for module in modules::ordered(kernel)? {
+    for module in modules {
         archive.file(&format!("/modules/{}.ko", module.name), &module.bytes, false);
         order.push_str(&module.name);
         order.push('\n');

@@ -2,8 +2,9 @@
 //!
 //! A guest is a kernel and an initramfs, nothing else: busybox, the programs of btrfs-progs, the modules that btrfs needs,
 //! `/bin/btrfs-probe`, and the files asked for. Kernels come from Debian's packages, through package lists of our own
-//! below `target/vm`; what was fetched once is not fetched again. There is no network and no disk: the command's output
-//! comes over one serial line as it is written, its exit status and the files asked for over another, as a tar archive.
+//! below `target/vm`; what was fetched once is not fetched again. A kernel image of one's own is booted too (`--image`).
+//! There is no network and no disk: the command's output comes over one serial line as it is written, its exit status and
+//! the files asked for over another, as a tar archive.
 //!
 //! Fixed places in the guest: `/bin/btrfs-probe`, `/lib/fault/btrfs_probe_fault.ko` where a fault module was built
 //! (`headers.rs`), `/modules/NAME.ko` and `/modules/order` (to load btrfs again), `/tmp` in memory, `/out` for what is
@@ -29,7 +30,10 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context as _, Result, bail};
 
 pub use self::release::Release;
-use self::{guest::Guest, initramfs::Item};
+use self::{
+    guest::{Guest, Source},
+    initramfs::Item,
+};
 use crate::{
     build::{self, Profile},
     workspace::Workspace,
@@ -38,9 +42,12 @@ use crate::{
 /// What `cargo xtask vm` is told.
 #[derive(clap::Args, Debug)]
 pub struct Options {
-    /// Which kernel
-    #[arg(long, value_enum)]
-    kernel: Release,
+    /// Which kernel of Debian's
+    #[arg(long, value_enum, required_unless_present = "image")]
+    kernel: Option<Release>,
+    /// A kernel image of your own instead, with btrfs, loop devices and an 8250 console built in
+    #[arg(long, value_name = "BZIMAGE", conflicts_with = "kernel")]
+    image: Option<PathBuf>,
     /// Memory of the guest, as QEMU takes it
     #[arg(long, default_value = "2G")]
     memory: String,
@@ -79,8 +86,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         }
         items.push(Item::program(host, place));
     }
+    let kernel = match (&options.image, options.kernel) {
+        (Some(image), _) => Source::Image(image.clone()),
+        (None, Some(release)) => Source::Debian(release),
+        (None, None) => bail!("name a kernel with --kernel or --image"),
+    };
     let guest = Guest {
-        release: options.kernel,
+        kernel,
         memory: options.memory.clone(),
         timeout: Duration::from_secs(options.timeout),
         // A command may well say nothing until its end.

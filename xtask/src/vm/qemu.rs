@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, emulator::Emulator, kernel::Kernel, scratch};
+use super::{cpio::Archive, emulator::Emulator, scratch};
 use crate::{setup, workspace::Workspace};
 
 /// How the guest's instructions are run.
@@ -142,7 +142,7 @@ impl Boot<'_> {
 ///
 /// # Errors
 /// There is no QEMU.
-pub fn accelerator(workspace: &Workspace, emulator: &Emulator, kernel: &Kernel) -> Result<Accelerator> {
+pub fn accelerator(workspace: &Workspace, emulator: &Emulator, image: &Path) -> Result<Accelerator> {
     if !Path::new("/dev/kvm").exists() {
         return Ok(Accelerator::Tcg);
     }
@@ -167,7 +167,7 @@ pub fn accelerator(workspace: &Workspace, emulator: &Emulator, kernel: &Kernel) 
     let boot = Boot {
         emulator,
         accelerator: Accelerator::Kvm,
-        image: &kernel.image,
+        image,
         initrd: &initrd,
         memory: "512M",
         console: &scratch.path().join("console"),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     Release,
     emulator::Emulator,
-    guest::Guest,
+    guest::{Guest, Source},
     headers,
     initramfs::Item,
     kernel::Kernel,
@@ -110,7 +110,7 @@ impl Suite {
         let mut accelerator = Accelerator::Tcg;
         for release in releases {
             let kernel = Kernel::ensure(workspace, *release)?;
-            accelerator = qemu::accelerator(workspace, &emulator, &kernel)?;
+            accelerator = qemu::accelerator(workspace, &emulator, &kernel.image)?;
             if entries(*release, Part::Faults).next().is_some() {
                 let module = headers::fault_module(workspace, &kernel)?;
                 let place = format!("/lib/fault/{}.ko", headers::MODULE);
@@ -162,7 +162,7 @@ impl Suite {
         let timeout =
             Duration::from_secs(60 + entries(release, part).map(|entry| entry.seconds).sum::<u64>());
         let guest = Guest {
-            release,
+            kernel: Source::Debian(release),
             memory: "2G".to_owned(),
             timeout,
             silence: SILENCE,

@@ -1,6 +1,10 @@
 //! `btrfs_calculate_inode_block_rsv_size`: under `inode->lock`, right after `outstanding_extents` or `csum_bytes`
 //! changed. The only place where every change of `csum_bytes` can be seen as it happened.
-use aya_ebpf::{EbpfContext as _, macros::kprobe, programs::ProbeContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext},
+};
 use probe_common::{
     call::{CALL_INODE, CALL_UNFRAMED, Call},
     header::RecordKind,
@@ -8,7 +12,10 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::subject;
+use super::{
+    context::{Entry, Traced},
+    subject,
+};
 use crate::{
     cells::{self, frame},
     emit::Run,
@@ -19,13 +26,26 @@ use crate::{
 /// Entry, see [`HookId::CalculateInodeRsv`].
 #[kprobe]
 pub fn calculate_inode_rsv_in(ctx: ProbeContext) -> u32 {
-    let Some(run) = Run::begin(HookId::CalculateInodeRsv, &ctx) else { return 0 };
+    calculated(&ctx);
+    0
+}
+
+/// The same by fentry.
+#[fentry]
+pub fn calculate_inode_rsv_fentry(ctx: FEntryContext) -> i32 {
+    calculated(&Traced::of(ctx.as_ptr()));
+    0
+}
+
+#[inline(always)]
+fn calculated(ctx: &impl Entry) {
+    let Some(run) = Run::begin(HookId::CalculateInodeRsv, ctx) else { return };
     let run = run.identify();
-    let inode = subject::of(ctx.as_ptr(), HookId::CalculateInodeRsv).inode;
+    let inode = subject::of(ctx, HookId::CalculateInodeRsv).inode;
     let root = read::inode_root(inode);
     let ino = read::inode_ino(inode);
-    let Some(cell) = cells::inode_cell(&run, root, ino) else { return 0 };
-    let Some(task) = cells::task_cell(&run) else { return 0 };
+    let Some(cell) = cells::inode_cell(&run, root, ino) else { return };
+    let Some(task) = cells::task_cell(&run) else { return };
     let call = frame::of(task).and_then(frame::top);
     let now: u64 = if read::is_regular(inode) { read::at(inode, off!(inode_csum_bytes)) } else { 0 };
     // SAFETY: `inode->lock` is held, so the cell's chain is ours; the frame is this thread's.
@@ -60,7 +80,6 @@ pub fn calculate_inode_rsv_in(ctx: ProbeContext) -> u32 {
             unframed(&run, cell, inode, before, now);
         }
     }
-    0
 }
 
 /// Somebody changed `csum_bytes` outside all hooked calls.

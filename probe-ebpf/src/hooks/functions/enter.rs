@@ -1,18 +1,17 @@
 //! A call begins.
 use core::ffi::c_void;
 
-use aya_ebpf::programs::ProbeContext;
 use probe_common::{
     call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE},
     hook::HookId,
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, Counters},
 };
 
-use super::subject;
+use super::{context::Entry, subject};
 use crate::{
     cells::{self, frame},
     emit::Run,
-    globals::{config, off},
+    globals::config,
     read, stack,
 };
 
@@ -30,26 +29,25 @@ const UNOWNED: u32 = 2;
 ///
 /// Two steps one after the other, since the stacks of functions that call each other have to fit into 512 bytes.
 #[inline(always)]
-pub fn enter(ctx: *mut c_void, hook: HookId) -> bool {
-    match begin(ctx, hook) {
+pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
+    match begin::<C>(ctx, hook) {
         NOTHING => false,
-        UNOWNED => owned(ctx, hook) != NOTHING,
+        UNOWNED => owned::<C>(ctx, hook) != NOTHING,
         _ => true,
     }
 }
 
 /// What does not need the inode.
 #[inline(never)]
-fn begin(ctx: *mut c_void, hook: HookId) -> u32 {
-    let context = ProbeContext::new(ctx);
+fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
+    let context = C::of(ctx);
     let Some(run) = Run::begin(hook, &context) else { return NOTHING };
     let run = run.identify();
-    let subject = subject::of(ctx, hook);
+    let subject = subject::of(&context, hook);
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else { return NOTHING };
     let Some(frames) = frame::of(task) else { return NOTHING };
-    let sp = subject::stack_pointer(ctx);
-    let Some(frame) = frame::begin(&run, frames, hook, sp, read::at(sp, 0)) else { return NOTHING };
+    let Some(frame) = frame::begin(&run, frames, hook, context.place()) else { return NOTHING };
     // SAFETY: the frame is this thread's.
     unsafe {
         (*frame).fs = fs;
@@ -57,7 +55,7 @@ fn begin(ctx: *mut c_void, hook: HookId) -> u32 {
         (*frame).subject = subject.address;
         (*frame).rsv = subject.rsv;
         (*frame).entered = run.time();
-        (*frame).function = read::at(ctx as u64, off!(regs_ip));
+        (*frame).function = context.function();
         if subject.rsv != 0 {
             (*frame).flags |= CALL_RSV;
             (*frame).rsv_type = read::rsv_type(subject.rsv);
@@ -65,7 +63,7 @@ fn begin(ctx: *mut c_void, hook: HookId) -> u32 {
                 (*frame).before = rsv_counters(subject.rsv);
             }
         }
-        subject::numbers(ctx, hook, frame);
+        subject::numbers(&context, hook, frame);
         if subject::has_origin(hook) {
             let (id, representative) = stack::origin(&run, task, frames, (*frame).caller);
             (*frame).stack = id;
@@ -83,8 +81,8 @@ fn begin(ctx: *mut c_void, hook: HookId) -> u32 {
 
 /// The inode's part of the frame that is being made.
 #[inline(never)]
-fn owned(ctx: *mut c_void, hook: HookId) -> u32 {
-    let Some(run) = Run::unseen(hook, &ProbeContext::new(ctx)) else { return NOTHING };
+fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
+    let Some(run) = Run::unseen(hook, &C::of(ctx)) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else { return NOTHING };
     let Some(frames) = frame::of(task) else { return NOTHING };
     // SAFETY: the frame is this thread's.

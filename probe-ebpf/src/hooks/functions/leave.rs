@@ -1,7 +1,6 @@
 //! A call ends.
 use core::ffi::c_void;
 
-use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_RSV},
     claim::RsvType,
@@ -9,7 +8,10 @@ use probe_common::{
     inode::Counters,
 };
 
-use super::{enter, send, subject};
+use super::{
+    context::{Entry, Exit},
+    enter, send, subject,
+};
 use crate::{
     cells::{self, frame},
     emit::Run,
@@ -22,13 +24,13 @@ const MAX_ERRNO: i64 = 4095;
 
 /// A function returned.
 #[inline(never)]
-pub fn leave(ctx: *mut c_void, hook: HookId) {
-    let context = RetProbeContext::new(ctx);
+pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
+    let context = C::of(ctx);
     let Some(run) = Run::unseen(hook, &context) else { return };
     let Some(task) = cells::task_cell(&run) else { return };
     let Some(frames) = frame::of(task) else { return };
-    let Some(frame) = frame::returning(&run, frames, hook, subject::stack_pointer(ctx)) else { return };
-    let raw: i64 = context.ret::<u64>() as i64;
+    let Some(frame) = frame::returning(&run, frames, hook, context.height()) else { return };
+    let raw = context.value() as i64;
     // SAFETY: the frame is this thread's.
     unsafe {
         let ret = subject::returned(hook, raw, frame);
@@ -38,7 +40,7 @@ pub fn leave(ctx: *mut c_void, hook: HookId) {
         subject::numbers_after(hook, frame);
         if (-MAX_ERRNO..0).contains(&ret) {
             // Rare and decisive: the very stack.
-            let exact = stack::returned(&run, (*frame).function);
+            let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {
                 (*frame).stack = exact;
                 (*frame).stack_representative = 0;
@@ -76,8 +78,8 @@ unsafe fn payer(frame: *mut frame::Frame, rsv: u64) {
 
 /// Sends the frame that was just made, of a function whose entry says all.
 #[inline(never)]
-pub fn at_once(ctx: *mut c_void, hook: HookId) {
-    let context = ProbeContext::new(ctx);
+pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
+    let context = C::of(ctx);
     let Some(run) = Run::unseen(hook, &context) else { return };
     let Some(task) = cells::task_cell(&run) else { return };
     let Some(frames) = frame::of(task) else { return };

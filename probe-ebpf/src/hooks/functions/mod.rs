@@ -1,10 +1,12 @@
-//! The function tier: a kprobe and a kretprobe a function.
+//! The function tier: a kprobe and a kretprobe a function, and beside them a fentry and a fexit program, of which the user
+//! side takes one kind.
 //!
 //! Entry makes a frame, return fills it in and sends it: one record a call. What lies between, the thread's other
 //! hooks add to the innermost frame ([`count`]). Where arguments are comes from BTF (`globals::SIGNATURES`).
 //!
 //! Refuses to: guess an argument, pair a return by order alone, follow what filters leave out.
 mod calculate;
+mod context;
 pub mod count;
 mod enter;
 mod leave;
@@ -13,69 +15,95 @@ mod subject;
 
 use aya_ebpf::{
     EbpfContext as _,
-    macros::{kprobe, kretprobe},
-    programs::{ProbeContext, RetProbeContext},
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use probe_common::hook::HookId;
 
-use self::{enter::enter, leave::leave};
+use self::{context::Traced, enter::enter, leave::leave};
+
+/// Tells the user side whether this kernel takes programs of this kind at all; does nothing.
+#[fentry]
+pub fn fentry_is_taken(_ctx: FEntryContext) -> i32 {
+    0
+}
 
 /// A function that is watched at its entry and its return.
 macro_rules! call {
-    ($($entry:ident $return:ident $hook:ident;)*) => {$(
+    ($($entry:ident $return:ident $fentry:ident $fexit:ident $hook:ident;)*) => {$(
         #[doc = concat!("Entry, see [`HookId::", stringify!($hook), "`].")]
         #[kprobe]
         pub fn $entry(ctx: ProbeContext) -> u32 {
-            enter(ctx.as_ptr(), HookId::$hook);
+            enter::<ProbeContext>(ctx.as_ptr(), HookId::$hook);
             0
         }
         #[doc = concat!("Return, see [`HookId::", stringify!($hook), "`].")]
         #[kretprobe]
         pub fn $return(ctx: RetProbeContext) -> u32 {
-            leave(ctx.as_ptr(), HookId::$hook);
+            leave::<RetProbeContext>(ctx.as_ptr(), HookId::$hook);
+            0
+        }
+        #[doc = concat!("Entry by fentry, see [`HookId::", stringify!($hook), "`].")]
+        #[fentry]
+        pub fn $fentry(ctx: FEntryContext) -> i32 {
+            enter::<Traced>(ctx.as_ptr(), HookId::$hook);
+            0
+        }
+        #[doc = concat!("Return by fexit, see [`HookId::", stringify!($hook), "`].")]
+        #[fexit]
+        pub fn $fexit(ctx: FExitContext) -> i32 {
+            leave::<Traced>(ctx.as_ptr(), HookId::$hook);
             0
         }
     )*};
 }
 
 call! {
-    reserve_metadata_in reserve_metadata_out ReserveMetadata;
-    release_metadata_in release_metadata_out ReleaseMetadata;
-    release_extents_in release_extents_out ReleaseExtents;
-    shrink_extents_in shrink_extents_out ShrinkExtents;
-    inode_rsv_release_in inode_rsv_release_out InodeRsvRelease;
-    reserve_space_in reserve_space_out ReserveSpace;
-    release_space_in release_space_out ReleaseSpace;
-    check_data_free_space_in check_data_free_space_out CheckDataFreeSpace;
-    alloc_data_chunk_ondemand_in alloc_data_chunk_ondemand_out AllocDataChunkOndemand;
-    free_reserved_data_space_in free_reserved_data_space_out FreeReservedDataSpace;
-    free_reserved_noquota_in free_reserved_noquota_out FreeReservedDataSpaceNoquota;
-    block_rsv_add_in block_rsv_add_out BlockRsvAdd;
-    block_rsv_refill_in block_rsv_refill_out BlockRsvRefill;
-    block_rsv_add_bytes_in block_rsv_add_bytes_out BlockRsvAddBytes;
-    block_rsv_release_in block_rsv_release_out BlockRsvRelease;
-    block_rsv_migrate_in block_rsv_migrate_out BlockRsvMigrate;
-    use_block_rsv_in use_block_rsv_out UseBlockRsv;
-    clear_delalloc_extent_in clear_delalloc_extent_out ClearDelallocExtent;
-    remove_ordered_extent_in remove_ordered_extent_out RemoveOrderedExtent;
-    trans_release_metadata_in trans_release_metadata_out TransReleaseMetadata;
-    end_transaction_in end_transaction_out EndTransaction;
-    steal_from_global_in steal_from_global_out StealFromGlobal;
-    update_global_rsv_in update_global_rsv_out UpdateGlobalBlockRsv;
-    delayed_inode_release_in delayed_inode_release_out DelayedInodeRelease;
-    qgroup_reserve_data_in qgroup_reserve_data_out QgroupReserveData;
-    qgroup_release_data_in qgroup_release_data_out QgroupReleaseData;
-    qgroup_free_data_in qgroup_free_data_out QgroupFreeData;
+    reserve_metadata_in reserve_metadata_out reserve_metadata_fentry reserve_metadata_fexit ReserveMetadata;
+    release_metadata_in release_metadata_out release_metadata_fentry release_metadata_fexit ReleaseMetadata;
+    release_extents_in release_extents_out release_extents_fentry release_extents_fexit ReleaseExtents;
+    shrink_extents_in shrink_extents_out shrink_extents_fentry shrink_extents_fexit ShrinkExtents;
+    inode_rsv_release_in inode_rsv_release_out inode_rsv_release_fentry inode_rsv_release_fexit InodeRsvRelease;
+    reserve_space_in reserve_space_out reserve_space_fentry reserve_space_fexit ReserveSpace;
+    release_space_in release_space_out release_space_fentry release_space_fexit ReleaseSpace;
+    check_data_free_space_in check_data_free_space_out check_data_free_space_fentry check_data_free_space_fexit CheckDataFreeSpace;
+    alloc_data_chunk_ondemand_in alloc_data_chunk_ondemand_out alloc_data_chunk_ondemand_fentry alloc_data_chunk_ondemand_fexit AllocDataChunkOndemand;
+    free_reserved_data_space_in free_reserved_data_space_out free_reserved_data_space_fentry free_reserved_data_space_fexit FreeReservedDataSpace;
+    free_reserved_noquota_in free_reserved_noquota_out free_reserved_noquota_fentry free_reserved_noquota_fexit FreeReservedDataSpaceNoquota;
+    block_rsv_add_in block_rsv_add_out block_rsv_add_fentry block_rsv_add_fexit BlockRsvAdd;
+    block_rsv_refill_in block_rsv_refill_out block_rsv_refill_fentry block_rsv_refill_fexit BlockRsvRefill;
+    block_rsv_add_bytes_in block_rsv_add_bytes_out block_rsv_add_bytes_fentry block_rsv_add_bytes_fexit BlockRsvAddBytes;
+    block_rsv_release_in block_rsv_release_out block_rsv_release_fentry block_rsv_release_fexit BlockRsvRelease;
+    block_rsv_migrate_in block_rsv_migrate_out block_rsv_migrate_fentry block_rsv_migrate_fexit BlockRsvMigrate;
+    use_block_rsv_in use_block_rsv_out use_block_rsv_fentry use_block_rsv_fexit UseBlockRsv;
+    clear_delalloc_extent_in clear_delalloc_extent_out clear_delalloc_extent_fentry clear_delalloc_extent_fexit ClearDelallocExtent;
+    remove_ordered_extent_in remove_ordered_extent_out remove_ordered_extent_fentry remove_ordered_extent_fexit RemoveOrderedExtent;
+    trans_release_metadata_in trans_release_metadata_out trans_release_metadata_fentry trans_release_metadata_fexit TransReleaseMetadata;
+    end_transaction_in end_transaction_out end_transaction_fentry end_transaction_fexit EndTransaction;
+    steal_from_global_in steal_from_global_out steal_from_global_fentry steal_from_global_fexit StealFromGlobal;
+    update_global_rsv_in update_global_rsv_out update_global_rsv_fentry update_global_rsv_fexit UpdateGlobalBlockRsv;
+    delayed_inode_release_in delayed_inode_release_out delayed_inode_release_fentry delayed_inode_release_fexit DelayedInodeRelease;
+    qgroup_reserve_data_in qgroup_reserve_data_out qgroup_reserve_data_fentry qgroup_reserve_data_fexit QgroupReserveData;
+    qgroup_release_data_in qgroup_release_data_out qgroup_release_data_fentry qgroup_release_data_fexit QgroupReleaseData;
+    qgroup_free_data_in qgroup_free_data_out qgroup_free_data_fentry qgroup_free_data_fexit QgroupFreeData;
 }
 
 /// A function whose entry says all: its record comes at once, without a return.
 macro_rules! instant {
-    ($($entry:ident $hook:ident;)*) => {$(
+    ($($entry:ident $fentry:ident $hook:ident;)*) => {$(
         #[doc = concat!("Entry, see [`HookId::", stringify!($hook), "`].")]
         #[kprobe]
         pub fn $entry(ctx: ProbeContext) -> u32 {
-            if enter(ctx.as_ptr(), HookId::$hook) {
-                leave::at_once(ctx.as_ptr(), HookId::$hook);
+            if enter::<ProbeContext>(ctx.as_ptr(), HookId::$hook) {
+                leave::at_once::<ProbeContext>(ctx.as_ptr(), HookId::$hook);
+            }
+            0
+        }
+        #[doc = concat!("Entry by fentry, see [`HookId::", stringify!($hook), "`].")]
+        #[fentry]
+        pub fn $fentry(ctx: FEntryContext) -> i32 {
+            if enter::<Traced>(ctx.as_ptr(), HookId::$hook) {
+                leave::at_once::<Traced>(ctx.as_ptr(), HookId::$hook);
             }
             0
         }
@@ -83,6 +111,6 @@ macro_rules! instant {
 }
 
 instant! {
-    destroy_inode_in DestroyInode;
-    release_global_rsv_in ReleaseGlobalBlockRsv;
+    destroy_inode_in destroy_inode_fentry DestroyInode;
+    release_global_rsv_in release_global_rsv_fentry ReleaseGlobalBlockRsv;
 }

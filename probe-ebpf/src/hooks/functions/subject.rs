@@ -1,5 +1,5 @@
 //! What a call is about, and its numbers.
-use core::{ffi::c_void, mem::offset_of};
+use core::mem::offset_of;
 
 use probe_common::{
     claim::RsvType,
@@ -10,6 +10,7 @@ use probe_common::{
     },
 };
 
+use super::context::Entry;
 use crate::{
     cells::frame::Frame,
     globals::{off, signature_byte},
@@ -28,32 +29,10 @@ pub struct Subject {
     pub rsv: u64,
 }
 
-/// The stack pointer: at an entry that of the return address, at a return one word above.
-#[inline(always)]
-pub fn stack_pointer(ctx: *mut c_void) -> u64 {
-    read::at(ctx as u64, off!(regs_sp))
-}
-
-/// An argument by position. Read as memory, since a context may not be read at an offset that is computed.
-#[inline(always)]
-fn argument(ctx: *mut c_void, position: u8) -> u64 {
-    match position {
-        0 => read::at(ctx as u64, off!(regs_arg0)),
-        1 => read::at(ctx as u64, off!(regs_arg1)),
-        2 => read::at(ctx as u64, off!(regs_arg2)),
-        3 => read::at(ctx as u64, off!(regs_arg3)),
-        4 => read::at(ctx as u64, off!(regs_arg4)),
-        5 => read::at(ctx as u64, off!(regs_arg5)),
-        NO_ARG => 0,
-        // Above the return address.
-        _ => read::at(stack_pointer(ctx), (position as usize - 5) * 8),
-    }
-}
-
 /// The object of a call.
 #[inline(always)]
-pub fn of(ctx: *mut c_void, hook: HookId) -> Subject {
-    let address = argument(ctx, signature_byte(hook, offset_of!(Signature, subject)));
+pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
+    let address = ctx.argument(signature_byte(hook, offset_of!(Signature, subject)));
     let kind = signature_byte(hook, offset_of!(Signature, kind));
     let (mut fs_info, mut inode, mut rsv) = (0, 0, 0);
     match kind {
@@ -123,9 +102,9 @@ pub const fn has_origin(hook: HookId) -> bool {
 /// # Safety
 /// `frame` is the current thread's, with its subject filled in.
 #[inline(always)]
-pub unsafe fn numbers(ctx: *mut c_void, hook: HookId, frame: *mut Frame) {
-    let second = argument(ctx, signature_byte(hook, offset_of!(Signature, second)));
-    let number = |at: usize| argument(ctx, signature_byte(hook, offset_of!(Signature, numbers) + at));
+pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
+    let second = ctx.argument(signature_byte(hook, offset_of!(Signature, second)));
+    let number = |at: usize| ctx.argument(signature_byte(hook, offset_of!(Signature, numbers) + at));
     // SAFETY: as promised.
     let (address, args) = unsafe { ((*frame).subject, &mut (*frame).args) };
     if is(hook, HookId::BlockRsvMigrate) {

@@ -334,7 +334,7 @@ impl Drain {
 }
 
 fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
-    let missed = misses.iter().find(|(of, _)| *of == hook).map_or(0, |(_, misses)| *misses);
+    let missed = misses.iter().filter(|(of, _)| *of == hook).map(|(_, misses)| *misses).sum();
     HookCount { id: hook.name().to_owned(), hits, missed }
 }
 

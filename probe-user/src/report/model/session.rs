@@ -42,7 +42,7 @@ pub enum BtrfsKind {
 pub enum Tier {
     /// Raw tracepoints only.
     Tracepoints,
-    /// In addition kprobes, or fentry and fexit, on the reserve and release functions.
+    /// In addition fentry and fexit, or kprobes, on the reserve and release functions.
     Functions,
 }
 
@@ -63,13 +63,13 @@ impl Tier {
 pub struct Hook {
     /// Stable id, also the key of `statistics.by_hook`.
     pub id: String,
-    /// How it attaches: `raw_tracepoint`, `tp_btf`, `kprobe`, `fentry`, ...
+    /// How it attaches: `raw_tracepoint`, `fentry+fexit`, `kprobe+kretprobe`, ...
     pub kind: String,
     /// What it attaches to on this kernel: a tracepoint or a function.
     pub target: String,
     /// What became of it.
     pub state: HookState,
-    /// Why it is not attached; null if it is.
+    /// Why it is not attached, or why by a kprobe and not by fentry; null if there is nothing to say.
     pub reason: Option<String>,
     /// How often it ran.
     pub hits: u64,

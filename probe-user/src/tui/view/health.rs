@@ -157,7 +157,8 @@ fn hooks(picture: &Picture, width: usize, look: Look) -> Vec<Vec<Piece>> {
     )]);
     for hook in &picture.health.hooks {
         lines.push(hook_line(hook, name, look));
-        if !hook.reason.is_empty() {
+        // Those that are on have one too: why by a kprobe.
+        if !hook.attached && !hook.reason.is_empty() {
             for part in wrap(&escape(&hook.reason), width.saturating_sub(4)) {
                 lines.push(vec![(format!("    {part}"), Role::Faint)]);
             }
