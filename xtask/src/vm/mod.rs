@@ -28,8 +28,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
-pub use self::release::Release;
-use self::{guest::Guest, initramfs::Item};
+pub use self::{guest::Guest, initramfs::Item, release::Release};
 use crate::{
     build::{self, Profile},
     workspace::Workspace,
