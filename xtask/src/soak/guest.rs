@@ -87,7 +87,10 @@ mod tests {
         let options = Options { minutes: 2, round: 30, seed: 7, kernel: None };
         let text = script(&options, Release::V6_12);
         assert!(text.starts_with("seed=7; tier=functions; end=$(($(date +%s) + 2 * 60))\n"), "{text}");
-        assert!(text.contains("--fill --seconds 30 --seed $seed --size 256 --pause 20 >"), "{text}");
+        assert!(
+            text.contains("--fill --cycles 3 --seconds 30 --seed $seed --size 256 --pause 20 >"),
+            "{text}"
+        );
         assert!(text.contains("case $status in 0) ;;"), "{text}");
         assert!(script(&options, Release::V7).contains("case $status in 0|4) ;;"));
     }

@@ -23,6 +23,9 @@ use crate::{
     workspace::Workspace,
 };
 
+/// How often the filesystems of a round are remounted, unmounted and mounted again in the middle of it.
+const CYCLES: u32 = 3;
+
 /// What can be chosen.
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -57,9 +60,22 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 fn load(options: &Options, seed: u64) -> Vec<String> {
     let round = options.round.to_string();
     let seed = seed.to_string();
-    ["--make", "3", "--quota", "--balance", "--fill", "--seconds", &round, "--seed", &seed]
-        .map(str::to_owned)
-        .into()
+    let cycles = CYCLES.to_string();
+    [
+        "--make",
+        "3",
+        "--quota",
+        "--balance",
+        "--fill",
+        "--cycles",
+        &cycles,
+        "--seconds",
+        &round,
+        "--seed",
+        &seed,
+    ]
+    .map(str::to_owned)
+    .into()
 }
 
 fn here(workspace: &Workspace, options: &Options) -> Result<Sums> {
