@@ -42,6 +42,10 @@ struct Args {
     /// Stop after this many operations on each filesystem instead.
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     ops: Option<u64>,
+    /// Work on the filesystems made in so many parts more: between two each is remounted read-only and back, unmounted and
+    /// mounted again, which nobody can do while the threads have files open.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "make")]
+    cycles: u32,
     /// Threads on each filesystem.
     #[arg(long, value_name = "T", default_value_t = 4)]
     threads: usize,
@@ -73,7 +77,9 @@ fn run(args: &Args) -> Result<()> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.subsec_nanos().into());
     let seed = args.seed.unwrap_or(clock);
     println!("seed {seed}");
-    let until = args.ops.map_or(Until::Elapsed(Duration::from_secs(args.seconds)), Until::Ops);
+    let parts = args.cycles + 1;
+    let elapsed = Until::Elapsed(Duration::from_secs(args.seconds) / parts);
+    let until = args.ops.map_or(elapsed, |ops| Until::Ops(ops / u64::from(parts)));
     let mut mix = Mix::new(args.threads, until, seed);
     if !args.only.is_empty() {
         let names: Vec<_> = args.only.iter().map(String::as_str).collect();
@@ -98,7 +104,11 @@ fn run(args: &Args) -> Result<()> {
         made.push(make(args, index, count)?);
     }
     let results: Vec<Result<MixReport>> = thread::scope(|scope| {
-        let runs: Vec<_> = made.iter().map(|(_, layout)| scope.spawn(|| mix.run(layout, &stop))).collect();
+        let (mix, stop) = (&mix, &stop);
+        let runs: Vec<_> = made
+            .iter()
+            .map(|(fs, abilities)| scope.spawn(move || parts_of(mix, fs, *abilities, parts, stop)))
+            .collect();
         runs.into_iter()
             .zip(&made)
             .map(|(run, (fs, _))| run.join().unwrap_or_else(|_| Err(Error::Worker(fs.path().into()))))
@@ -111,7 +121,32 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn make(args: &Args, index: u16, count: u16) -> Result<(LoopFs, Layout)> {
+/// The load in parts, with a remount and another mount between two.
+fn parts_of(
+    mix: &Mix,
+    fs: &LoopFs,
+    abilities: Abilities,
+    parts: u32,
+    stop: &AtomicBool,
+) -> Result<MixReport> {
+    let mut total = MixReport::new(mix.seed);
+    for part in 0..parts {
+        if part > 0 {
+            fs.remount(true)?;
+            fs.remount(false)?;
+            fs.umount()?;
+            fs.mount()?;
+        }
+        // It keeps folders open: made anew for each mount.
+        let layout = Layout::prepare(fs.path(), abilities)?;
+        let report = mix.run(&layout, stop)?;
+        total.add(&report);
+        total.elapsed += report.elapsed;
+    }
+    Ok(total)
+}
+
+fn make(args: &Args, index: u16, count: u16) -> Result<(LoopFs, Abilities)> {
     let mut options = LoopFsOptions::new(args.size << 20).single();
     options.label = Some(format!("mixload{index}"));
     options.mount_options.clone_from(&args.mount_options);
@@ -123,6 +158,7 @@ fn make(args: &Args, index: u16, count: u16) -> Result<(LoopFs, Layout)> {
         fill: true,
     };
     let fs = LoopFs::create_mounted(options)?;
-    let layout = Layout::prepare(fs.path(), abilities)?;
-    Ok((fs, layout))
+    // All are there before the load begins on any.
+    drop(Layout::prepare(fs.path(), abilities)?);
+    Ok((fs, abilities))
 }

@@ -1,19 +1,23 @@
 //! What test suites do to filesystems besides writing: failed mounts, replayed logs, seeds, replaced devices, relocation,
 //! quotas that go away under load, other identities. All of it is correct, so nothing may be found.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "a test says what the kernel has")]
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use probe_user::workload::loopfs::{LoopFs, LoopFsOptions};
 use probe_user::workload::ops::Abilities;
 use serde_json::Value;
 use support::load::{beside, filesystem, operate};
-use support::probe::{self, Done, RING, assert_clean, assert_silent, list};
+use support::probe::{self, Done, RING, assert_clean, assert_silent, list, number};
 
 /// Follows everything while `body` runs.
 fn watched<T>(body: impl FnOnce() -> T) -> (Done, T) {
@@ -30,6 +34,14 @@ fn progs(program: &str, arguments: &[&str]) {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The lives that were seen on the device of `fs`.
+fn lives_on<'a>(done: &'a Done, fs: &LoopFs) -> Vec<&'a Value> {
+    let device = text(fs.device()).rsplit('/').next().unwrap();
+    let own =
+        |life: &&Value| list(&life["devices"]).iter().any(|name| name.as_str().unwrap().ends_with(device));
+    list(&done.report()["filesystems"]).iter().filter(own).collect()
 }
 
 /// Some files of every kind of write.
@@ -55,6 +67,55 @@ fn a_mount_that_fails_is_no_life() {
         fs.umount().unwrap();
     });
     assert_clean(&done);
+}
+
+/// Hooks that go on while a filesystem is unmounted may see the last that it does, and not that this is its end: what the
+/// kernel then shows under its name is of the next mount.
+#[test]
+fn a_session_that_begins_during_an_unmount_is_silent() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(160);
+    let stop = AtomicBool::new(false);
+    let reports: Vec<Done> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                fs.umount().unwrap();
+                fs.mount().unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let sessions = (0..8).map(|_| probe::run(&["watch", "--duration", "300ms", "--ring-size", "64M"]));
+        let reports = sessions.collect();
+        stop.store(true, Ordering::Relaxed);
+        reports
+    });
+    for done in reports {
+        assert_silent(done.report());
+    }
+}
+
+/// Half of a mirror is gone: the mount fails after its threads are there, and works without it when told so.
+#[test]
+fn a_mount_that_lacks_a_device_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let (fs, other) = (unmounted(256), unmounted(256));
+    let (one, two) = (text(fs.device()), text(other.device()));
+    progs("mkfs.btrfs", &["-q", "-f", "-d", "raid1", "-m", "raid1", one, two]);
+    fs.mount().unwrap();
+    write(&fs);
+    fs.umount().unwrap();
+    progs("btrfs", &["device", "scan", "--forget", two]);
+    let (done, ()) = watched(|| {
+        fs.mount().unwrap_err();
+        fs.mount_with("degraded").unwrap();
+        write(&fs);
+        fs.umount().unwrap();
+    });
+    assert_clean(&done);
+    // The failed one came to threads, and never to reservations.
+    let lives = lives_on(&done, &fs);
+    assert_eq!(lives.iter().filter(|life| !list(&life["chains"]).is_empty()).count(), 1, "{lives:?}");
+    assert!(lives.iter().all(|life| life["ended"] == true), "{lives:?}");
 }
 
 /// The device as it was after an fsync: its log is replayed by the mount, which makes claims of its own.
@@ -157,6 +218,33 @@ fn a_scrub_and_a_send_are_clean() {
     assert_clean(&done);
 }
 
+/// What is reserved in qgroups stays while they are counted anew.
+#[test]
+fn a_quota_rescan_with_reservations_outstanding_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(384);
+    progs("btrfs", &["quota", "enable", text(fs.path())]);
+    progs("btrfs", &["quota", "rescan", "-w", text(fs.path())]);
+    let (done, rescans) = watched(|| {
+        let rescans = beside(&[fs.path()], || {
+            let end = Instant::now() + Duration::from_secs(2);
+            let mut rescans = 0;
+            while Instant::now() < end {
+                progs("btrfs", &["quota", "rescan", "-w", text(fs.path())]);
+                rescans += 1;
+            }
+            rescans
+        });
+        fs.umount().unwrap();
+        rescans
+    });
+    assert!(rescans > 2, "{rescans} rescans");
+    assert_clean(&done);
+    let life = lives_on(&done, &fs)[0];
+    let qgroups = list(&life["chains"]).iter().filter(|chain| chain["account"] == "inode.qgroup_data");
+    assert!(qgroups.map(|chain| number(&chain["links"])).sum::<i64>() > 100, "{life}");
+}
+
 /// The kernel forgets what is reserved in qgroups, and says so by no event: nothing is found, and it may be unsure.
 #[test]
 fn quotas_that_go_away_under_load_find_nothing() {
@@ -167,7 +255,7 @@ fn quotas_that_go_away_under_load_find_nothing() {
         beside(&[fs.path()], || {
             for _ in 0..3 {
                 progs("btrfs", &["quota", "enable", text(fs.path())]);
-                std::thread::sleep(std::time::Duration::from_millis(700));
+                std::thread::sleep(Duration::from_millis(700));
                 progs("btrfs", &["quota", "rescan", "-w", text(fs.path())]);
                 progs("btrfs", &["quota", "disable", text(fs.path())]);
             }
@@ -196,12 +284,89 @@ fn a_filesystem_that_changes_its_identity_is_clean() {
         }
     });
     assert_clean(&done);
-    let device = text(fs.device()).rsplit('/').next().unwrap();
-    let own =
-        |life: &&Value| list(&life["devices"]).iter().any(|name| name.as_str().unwrap().ends_with(device));
-    let lives = list(&done.report()["filesystems"]);
-    let uuids: BTreeSet<&str> = lives.iter().filter(own).map(|life| life["uuid"].as_str().unwrap()).collect();
+    let lives = lives_on(&done, &fs);
+    let uuids: BTreeSet<&str> = lives.iter().map(|life| life["uuid"].as_str().unwrap()).collect();
     assert_eq!(uuids.len(), 2, "{uuids:?}");
+}
+
+/// `FS_IOC_SHUTDOWN`, `_IOR('X', 125, __u32)`: by the number of XFS, which btrfs takes too where it has the call at all.
+const SHUTDOWN: u64 = nix::request_code_read!(b'X', 125, size_of::<u32>());
+
+/// Forced to stop with everything dirty. A kernel without the call refuses it, and goes on as before.
+#[test]
+fn a_forced_shutdown_finds_nothing() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let (done, stopped) = watched(|| {
+        write(&fs);
+        for number in 0..40 {
+            fs::write(fs.path().join(format!("dirty.{number}")), [5; 200_000]).unwrap();
+        }
+        let root = File::open(fs.path()).unwrap();
+        let how: u32 = 0;
+        // SAFETY: the kernel reads one u32 from the live variable.
+        let answer = unsafe { nix::libc::ioctl(root.as_raw_fd(), SHUTDOWN as _, &raw const how) };
+        let errno = nix::errno::Errno::last();
+        assert!(answer == 0 || errno == nix::errno::Errno::ENOTTY, "{errno}");
+        drop(root);
+        assert_eq!(fs::write(fs.path().join("after"), [6; 100_000]).is_err(), answer == 0);
+        fs.umount().unwrap();
+        answer == 0
+    });
+    println!("this kernel {} the call", if stopped { "has" } else { "does not have" });
+    assert_silent(done.report());
+    assert_eq!(lives_on(&done, &fs)[0]["ended"], true);
+    if !stopped {
+        assert_clean(&done);
+    }
+}
+
+/// Down to hardly more than what is in it, and back.
+#[test]
+fn a_filesystem_that_shrinks_and_grows_is_clean() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(1024);
+    write(&fs);
+    let resize = |size: &str| {
+        let arguments = ["filesystem", "resize", size, text(fs.path())];
+        Command::new("btrfs").args(arguments).output().unwrap().status.success()
+    };
+    let (done, (least, refused)) = watched(|| {
+        let result = beside(&[fs.path()], || {
+            let sizes = [768, 640, 512, 384, 320, 256, 192, 128, 64];
+            let taken: Vec<u32> = sizes.into_iter().take_while(|size| resize(&format!("{size}m"))).collect();
+            let refused = taken.len() < sizes.len();
+            assert!(resize("max"));
+            (taken.last().copied(), refused)
+        });
+        fs.umount().unwrap();
+        result
+    });
+    assert!(least.is_some_and(|least| least < 1024) && refused, "{least:?} MiB at last");
+    assert_clean(&done);
+}
+
+/// As small as mkfs makes them, in both layouts, and nearly nothing fits.
+#[test]
+fn the_smallest_filesystems_are_clean() {
+    let Some(_alone) = support::live() else { return };
+    let mut mixed = LoopFsOptions::new(16 << 20).single();
+    mixed.mixed = true;
+    let all = [mixed, LoopFsOptions::new(112 << 20).single()].map(|options| LoopFs::create(options).unwrap());
+    let (done, refused) = watched(|| {
+        let mut refused = 0;
+        for fs in &all {
+            fs.mount().unwrap();
+            for number in 0..300 {
+                refused += u32::from(fs::write(fs.path().join(number.to_string()), [2; 200_000]).is_err());
+            }
+            let _ = fs.sync();
+            fs.umount().unwrap();
+        }
+        refused
+    });
+    assert!(refused > 0, "all of it fitted");
+    assert_clean(&done);
 }
 
 /// Full to the last byte, and then read-only and back.

@@ -2,6 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use probe_user::workload::loopfs::{Fsid, LoopFs};
 use serde_json::Value;
 use support::load::filesystem;
 use support::probe::{self, Done, RING, assert_clean, list};
@@ -20,14 +32,26 @@ fn run(command: &[String], more: &[&str]) -> Done {
     probe::run(&arguments)
 }
 
-fn column<'a>(done: &'a Done, name: &str) -> Vec<&'a Value> {
-    list(&done.report()["tests"]).iter().map(|test| &test[name]).collect()
+/// The tests on `fs`: somebody else may run a suite on this machine too.
+fn tests<'a>(done: &'a Done, fs: &LoopFs) -> Vec<&'a Value> {
+    let device = fs.device().file_name().unwrap().to_str().unwrap();
+    let own = |test: &&Value| list(&test["devices"]).iter().any(|name| name == device);
+    list(&done.report()["tests"]).iter().filter(own).collect()
+}
+
+/// True if a filesystem was one of a test. There may be more: somebody may mount something beside it.
+fn lived(test: &Value, uuid: &str) -> bool {
+    list(&test["filesystems"]).iter().any(|own| own == uuid)
+}
+
+fn column<'a>(done: &'a Done, fs: &LoopFs, name: &str) -> Vec<&'a Value> {
+    tests(done, fs).into_iter().map(|test| &test[name]).collect()
 }
 
 /// As `assert_clean`, for a command that may have failed.
-fn assert_tests_clean(done: &Done) {
+fn assert_tests_clean(done: &Done, fs: &LoopFs) {
     probe::assert_silent(done.report());
-    for test in list(&done.report()["tests"]) {
+    for test in tests(done, fs) {
         let skipped = probe::skipped_by_the_kernel(done.report());
         assert!(test["verdict"] == "clean" || skipped, "{test}");
     }
@@ -48,23 +72,23 @@ fn each_test_has_its_window_its_result_and_its_verdict() {
     let junit = folder.path().join("junit.xml");
     let done = run(&suite.command(&fs, &[]), &["--format", &format!("junit={}", junit.display())]);
     assert_eq!(done.code, 1, "the status of the suite: {}", done.stderr);
-    assert_tests_clean(&done);
+    assert_tests_clean(&done, &fs);
     assert_eq!(
-        column(&done, "name"),
+        column(&done, &fs, "name"),
         ["generic/001", "generic/002", "generic/003", "btrfs/004", "btrfs/1005"]
     );
-    assert_eq!(column(&done, "result"), ["pass", "notrun", "fail", "fail", "fail"]);
-    let reasons = column(&done, "result_reason");
+    assert_eq!(column(&done, &fs, "result"), ["pass", "notrun", "fail", "fail", "fail"]);
+    let reasons = column(&done, &fs, "result_reason");
     assert_eq!(reasons[0], &Value::Null);
     assert_eq!(reasons[1..], ["needs a thing", "exit status 3", "output mismatch", "killed by signal 11"]);
     let device = fs.device().file_name().unwrap().to_str().unwrap();
-    for test in list(&done.report()["tests"]) {
+    for test in tests(&done, &fs) {
         assert_eq!(test["devices"], serde_json::json!([device]), "{test}");
         assert_eq!(test["ended"], true, "{test}");
         assert!(probe::number(&test["duration_ns"]) > 300_000_000, "{test}");
     }
-    let first = &list(&done.report()["tests"])[0];
-    assert_eq!(first["filesystems"], serde_json::json!([fs.fsid().to_string()]));
+    let first = tests(&done, &fs)[0];
+    assert!(lived(first, &fs.fsid().to_string()), "{first}");
     assert!(probe::number(&first["records"]) > 0, "{first}");
     let xml = std::fs::read_to_string(junit).unwrap();
     for name in ["generic/001", "btrfs/1005"] {
@@ -74,18 +98,57 @@ fn each_test_has_its_window_its_result_and_its_verdict() {
     assert!(!suite.results("generic/001.rsv").exists());
 }
 
-/// Where the log cannot be written, scripts show themselves.
+/// Nobody can write or read the log, `check` and the tool included: scripts show themselves. Sections are told apart, and
+/// named as in the suite's own `result.xml`.
 #[test]
-fn a_suite_that_is_silent_in_the_log_is_followed_all_the_same() {
+fn a_suite_without_a_log_is_followed_through_its_sections() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
     let mut suite = Suite::new();
-    suite.test("generic/001", WRITE).test("generic/002", WRITE);
-    let done = run(&suite.command(&fs, &[("QUIET", "1"), ("SECTION", "quota/")]), &[]);
+    suite
+        .test("generic/001", WRITE)
+        .test("generic/002", "[ -w /dev/kmsg ] && echo there is a log > $RESULT_DIR/002.notrun; sleep 0.3");
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let format = format!("junit={}", junit.display());
+    let mut arguments = vec!["run", "--fstests", "--ring-size", RING, "--format", &format, "--"];
+    let command = suite.command(&fs, &[("SECTIONS", "simple quota")]);
+    arguments.extend(command.iter().map(String::as_str));
+    let nothing = folder.path().join("nothing");
+    std::fs::write(&nothing, "").unwrap();
+    let done = probe::start_with(&arguments, |command| without_log(command, &nothing)).finish();
     assert_clean(&done);
-    assert_eq!(column(&done, "name"), ["generic/001", "generic/002"]);
-    assert_eq!(column(&done, "section"), ["quota", "quota"]);
-    assert_eq!(column(&done, "result"), ["pass", "pass"]);
+    assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/002", "generic/001", "generic/002"]);
+    assert_eq!(column(&done, &fs, "section"), ["simple", "simple", "quota", "quota"]);
+    assert_eq!(column(&done, &fs, "result"), ["pass", "pass", "pass", "pass"], "{}", done.report()["tests"]);
+    let xml = std::fs::read_to_string(junit).unwrap();
+    for section in ["simple", "quota"] {
+        for name in ["generic/001", "generic/002"] {
+            let case = format!("name=\"{name}\" classname=\"xfstests.{section}\"");
+            assert_eq!(xml.matches(&case).count(), 1, "{case}: {xml}");
+        }
+    }
+}
+
+/// An empty file that cannot be written instead of the log, for this process and its children.
+fn without_log(command: &mut Command, nothing: &Path) {
+    let nothing = nothing.to_owned();
+    let bind = move || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none = None::<&str>;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        mount(Some(&nothing), "/dev/kmsg", none, MsFlags::MS_BIND, none)?;
+        mount(
+            none,
+            "/dev/kmsg",
+            none,
+            MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | MsFlags::MS_NODEV,
+            none,
+        )?;
+        Ok(())
+    };
+    // SAFETY: system calls only, in the child before it executes the program.
+    unsafe { command.pre_exec(bind) };
 }
 
 /// The same test twice in a row is two windows.
@@ -97,8 +160,8 @@ fn a_test_that_is_repeated_has_a_window_each_time() {
     suite.test("generic/001", WRITE).test("generic/001", WRITE);
     let done = run(&suite.command(&fs, &[]), &[]);
     assert_clean(&done);
-    assert_eq!(column(&done, "name"), ["generic/001", "generic/001"]);
-    let starts = column(&done, "started_at");
+    assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/001"]);
+    let starts = column(&done, &fs, "started_at");
     assert_ne!(starts[0], starts[1]);
 }
 
@@ -111,34 +174,103 @@ fn a_suite_that_somebody_else_started_is_met_in_the_middle() {
     let go_on = suite.results("go-on");
     let wait = format!("while ! [ -e {} ]; do sleep 0.1; done", go_on.display());
     suite.test("generic/001", &wait).test("generic/002", WRITE).test("generic/003", "sleep 600");
-    let command = suite.command(&fs, &[]);
-    let (program, arguments) = command.split_first().unwrap();
-    let mut check = std::process::Command::new(program).args(arguments).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let check = start(&suite.command(&fs, &[]));
+    sleep(Duration::from_millis(500));
     let session = probe::attached(&["watch", "--fstests", "--ring-size", RING]);
     std::fs::write(&go_on, "").unwrap();
-    let third = suite.results("generic/003.full");
-    let begun = std::time::Instant::now();
-    while !third.exists() {
-        assert!(begun.elapsed() < support::deadline(60), "the third test never began");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    wait_for(&suite.results("generic/003.full"));
     let done = session.interrupt();
-    end_of(&mut check);
+    drop(check);
     assert_clean(&done);
-    assert_eq!(column(&done, "name"), ["generic/001", "generic/002", "generic/003"]);
-    assert_eq!(column(&done, "result"), [&Value::from("pass"), &Value::from("pass"), &Value::Null]);
+    assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/002", "generic/003"]);
+    assert_eq!(column(&done, &fs, "result"), [&Value::from("pass"), &Value::from("pass"), &Value::Null]);
+    assert_eq!(column(&done, &fs, "ended"), [true, true, false]);
 }
 
-/// Ends the script that hangs, and the suite after it.
-fn end_of(check: &mut std::process::Child) {
-    let children = format!("/proc/{0}/task/{0}/children", check.id());
-    for pid in std::fs::read_to_string(children).unwrap().split_whitespace() {
-        let pid = nix::unistd::Pid::from_raw(pid.parse().unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+/// A test hangs and is killed; the next one hangs too, `check` is killed, and its script lives on for a while.
+#[test]
+fn tests_that_hang_and_crash_have_their_windows_to_the_end() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let mut suite = Suite::new();
+    let hang = format!("{WRITE}; touch $RESULT_DIR/$(basename $0).hangs; exec sleep 600");
+    suite.test("generic/001", &hang).test("generic/002", &hang).test("generic/003", WRITE);
+    let session = probe::attached(&["watch", "--fstests", "--ring-size", RING]);
+    let mut check = start(&suite.command(&fs, &[]));
+    wait_for(&suite.results("generic/001.hangs"));
+    kill(script_of(&check), Signal::SIGKILL).unwrap();
+    wait_for(&suite.results("generic/002.hangs"));
+    let script = script_of(&check);
+    check.0.kill().unwrap();
+    check.0.wait().unwrap();
+    let alone = Instant::now();
+    sleep(Duration::from_millis(1500));
+    kill(script, Signal::SIGTERM).unwrap();
+    let alone = alone.elapsed();
+    sleep(Duration::from_millis(500));
+    let done = session.interrupt();
+    assert_clean(&done);
+    assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/002"]);
+    assert_eq!(column(&done, &fs, "result_reason"), ["killed by signal 9", "killed by signal 15"]);
+    assert_eq!(column(&done, &fs, "ended"), [true, true]);
+    let second = tests(&done, &fs)[1];
+    assert!(probe::number(&second["duration_ns"]) as u128 > alone.as_nanos(), "{second}");
+}
+
+/// The recorder dies with the machine: what it wrote shows the test that was running.
+#[test]
+fn a_recording_of_a_suite_that_was_cut_off_shows_the_test_that_ran() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let mut suite = Suite::new();
+    suite.test("generic/001", WRITE).test("generic/002", &format!("{WRITE}; exec sleep 600"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("suite.rsv").display().to_string();
+    let session = probe::attached(&["record", "--fstests", "--ring-size", RING, "-o", &file]);
+    let check = start(&suite.command(&fs, &[]));
+    wait_for(&suite.results("generic/002.full"));
+    // It writes out once a second.
+    sleep(Duration::from_millis(2500));
+    session.signal(Signal::SIGKILL);
+    drop(session.finish());
+    drop(check);
+    let done = probe::run(&["report", &format!("{file}.tmp")]);
+    probe::assert_silent(done.report());
+    assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/002"]);
+    assert_eq!(column(&done, &fs, "result"), [&Value::from("pass"), &Value::Null]);
+    assert_eq!(column(&done, &fs, "ended"), [true, false]);
+}
+
+/// A suite beside the tool; what still runs of it goes with it.
+struct Check(Child);
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.0.id() as i32), Signal::SIGKILL);
+        let _ = self.0.wait();
     }
-    check.wait().unwrap();
+}
+
+fn start(command: &[String]) -> Check {
+    let (program, arguments) = command.split_first().unwrap();
+    Check(Command::new(program).args(arguments).process_group(0).spawn().unwrap())
+}
+
+/// Waits until a test has come so far, and until the tool has had the time to see it.
+fn wait_for(file: &Path) {
+    let begun = Instant::now();
+    while !file.exists() {
+        assert!(begun.elapsed() < support::deadline(60), "{} never came", file.display());
+        sleep(Duration::from_millis(50));
+    }
+    sleep(Duration::from_millis(500));
+}
+
+/// The script that a suite runs now.
+fn script_of(check: &Check) -> Pid {
+    let children = format!("/proc/{0}/task/{0}/children", check.0.id());
+    let text = std::fs::read_to_string(children).unwrap();
+    Pid::from_raw(text.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// A ring that is too small spoils the test with the load.
@@ -159,30 +291,89 @@ fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
         probe::run(&arguments)
     };
     assert!(list(&done.report()["findings"]).is_empty(), "FALSE ALARM: {}", done.report()["findings"]);
-    assert_eq!(column(&done, "verdict"), ["clean", "inconclusive", "clean"], "{}", done.report()["tests"]);
-    let second = &list(&done.report()["tests"])[1];
+    assert_eq!(
+        column(&done, &fs, "verdict"),
+        ["clean", "inconclusive", "clean"],
+        "{}",
+        done.report()["tests"]
+    );
+    let second = tests(&done, &fs)[1];
     assert!(probe::number(&second["lost"]) > 0, "{second}");
 }
 
-/// Two runs on devices of their own.
+/// A test mounts a file: nobody named that loop device, and its filesystem is of the test all the same.
+#[test]
+fn a_filesystem_that_a_test_makes_for_itself_is_of_that_test() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let mut suite = Suite::new();
+    let uuid = Fsid::random().unwrap().to_string();
+    let inner = "cd $RESULT_DIR; truncate -s 128M image; mkfs.btrfs -q -U $INNER image; mkdir inner\n\
+        mount -o loop image inner && dd if=/dev/zero of=inner/file bs=64k count=40 conv=fsync; umount inner; rm image";
+    suite.test("generic/001", &format!("{WRITE}\n{inner}")).test("generic/002", WRITE);
+    let done = run(&suite.command(&fs, &[("INNER", &uuid)]), &[]);
+    assert_clean(&done);
+    let [first, second] = tests(&done, &fs)[..] else { panic!("{}", done.report()["tests"]) };
+    assert!(lived(first, &uuid) && !lived(second, &uuid), "{first} {second}");
+    assert!(lived(first, &fs.fsid().to_string()) && lived(second, &fs.fsid().to_string()));
+}
+
+/// cgroup2, wherever else it is mounted.
+struct Cgroups(tempfile::TempDir);
+
+impl Cgroups {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        mount(Some("scopes"), folder.path(), Some("cgroup2"), MsFlags::empty(), None::<&str>).unwrap();
+        Self(folder)
+    }
+
+    /// A folder for the scopes of one suite.
+    fn slice(&self, name: &str) -> std::path::PathBuf {
+        let path = self.0.path().join(format!("{name}-{}.slice", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(self.0.path()).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(&format!("-{}.slice", std::process::id())) {
+                let _ = std::fs::remove_dir(entry.path());
+            }
+        }
+        let _ = umount2(self.0.path(), MntFlags::MNT_DETACH);
+    }
+}
+
+/// Two runs on devices of their own, with tests of the same names, each in a scope of its own as under systemd.
 #[test]
 fn suites_side_by_side_are_told_apart() {
     let Some(_alone) = support::live() else { return };
+    let cgroups = Cgroups::mount();
     let (one, other) = (filesystem(256), filesystem(256));
     let (mut first, mut second) = (Suite::new(), Suite::new());
     first.test("generic/001", WRITE).test("generic/002", WRITE);
-    second.test("btrfs/001", &format!("{WRITE}; sleep 0.5")).test("btrfs/002", WRITE);
-    let (a, b) = (first.command(&one, &[]).join(" "), second.command(&other, &[]).join(" "));
+    second.test("generic/001", &format!("{WRITE}; sleep 0.5")).test("generic/002", WRITE);
+    let scoped = |suite: &Suite, fs, slice: &str| {
+        suite.command(fs, &[("SCOPES", cgroups.slice(slice).to_str().unwrap())]).join(" ")
+    };
+    let (a, b) = (scoped(&first, &one, "one"), scoped(&second, &other, "other"));
     let both = ["sh".to_owned(), "-c".to_owned(), format!("{a} & {b}; wait")];
     let done = run(&both, &[]);
     assert_clean(&done);
-    let tests = list(&done.report()["tests"]);
+    let tests = [tests(&done, &one), tests(&done, &other)].concat();
     assert_eq!(tests.len(), 4, "{tests:?}");
-    let mut runs = std::collections::BTreeSet::new();
+    let mut runs = BTreeSet::new();
     for test in tests {
-        let own = if test["name"].as_str().unwrap().starts_with("generic") { &one } else { &other };
-        assert_eq!(test["filesystems"], serde_json::json!([own.fsid().to_string()]), "{test}");
-        runs.insert(test["run"].as_u64().unwrap());
+        let uuids = [&one, &other].map(|fs| fs.fsid().to_string());
+        let [own] = &uuids.iter().filter(|uuid| lived(test, uuid)).collect::<Vec<_>>()[..] else {
+            panic!("{test}")
+        };
+        runs.insert((test["run"].as_u64().unwrap(), (*own).clone()));
+        let name = test["name"].as_str().unwrap();
+        assert_eq!(test["scope"], format!("fs{}.scope", name.replace('/', "-")), "{test}");
     }
-    assert_eq!(runs.len(), 2);
+    assert_eq!(runs.len(), 2, "each run has its own filesystem: {runs:?}");
 }

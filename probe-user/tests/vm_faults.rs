@@ -59,6 +59,14 @@ fn module_reload() {
     }
 }
 
+/// What a developer gets who runs a suite on a kernel with a bug.
+#[test]
+fn a_bug_beside_a_suite() {
+    if support::fault::guest() {
+        support::fault::suite::run();
+    }
+}
+
 /// The second process of a scenario.
 #[test]
 fn worker() {

@@ -167,6 +167,8 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         // The announcement came from the run itself; a script that is gone by now shows no parents.
         let run = match self.open.iter().find(|(_, open)| announced(open)) {
             Some((run, _)) if script.run == 0 || *run == script.run => *run,
+            // Nor can it be told apart from others, unless there is but one run.
+            _ if script.run == 0 && self.last.len() == 1 => *self.last.keys().next().unwrap_or(&0),
             _ => script.run,
         };
         if !self.open.get(&run).is_some_and(announced) {
@@ -226,8 +228,14 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
 
     /// What shows itself by no sign.
     fn look(&mut self) {
-        let over: Vec<u32> =
-            self.open.keys().copied().filter(|run| *run != 0 && !process::lives(self.root, *run)).collect();
+        // A script may outlive the run that started it.
+        let lives = |pid: u32| pid != 0 && process::lives(self.root, pid);
+        let over: Vec<u32> = self
+            .open
+            .iter()
+            .filter(|(run, open)| !lives(**run) && !lives(open.pid))
+            .map(|(run, _)| *run)
+            .collect();
         for run in over {
             self.end_of(run, now());
             self.last.remove(&run);
@@ -249,20 +257,25 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         if open.result.as_ref().is_none_or(|result| result.word == "pass") && open.pid != 0 {
             open.result = result_of(&open, true).or(open.result);
         }
+        self.tell_result(time, run, &open);
+        self.tell(time, run, &open, NoteKind::End, &open.name);
+    }
+
+    fn tell_result(&self, time: u64, run: u32, open: &Open) {
         if let Some(result) = &open.result {
             let text = match &result.reason {
                 Some(reason) => format!("{}\n{reason}", result.word),
                 None => result.word.to_owned(),
             };
-            self.tell(time, run, &open, NoteKind::Result, &text);
+            self.tell(time, run, open, NoteKind::Result, &text);
         }
-        self.tell(time, run, &open, NoteKind::End, &open.name);
     }
 
+    /// What still runs has no end.
     fn close(&mut self) {
         self.look();
-        for run in self.open.keys().copied().collect::<Vec<_>>() {
-            self.end_of(run, now());
+        for (run, open) in std::mem::take(&mut self.open) {
+            self.tell_result(now(), run, &open);
         }
     }
 

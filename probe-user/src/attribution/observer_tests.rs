@@ -39,6 +39,11 @@ impl Machine {
         self.process(pid, name.rsplit('/').next().unwrap(), CHECK, &environment);
     }
 
+    /// Nothing runs any more.
+    fn all_gone(&self) {
+        fs::remove_dir_all(self.root.path().join("proc")).unwrap();
+    }
+
     fn gone(&self, pid: u32) {
         fs::remove_dir_all(self.root.path().join("proc").join(pid.to_string())).unwrap();
     }
@@ -64,6 +69,7 @@ fn told(
     let note: &dyn Fn(TestNote) = &note;
     let mut book = Book::new(&note, machine.root.path());
     body(&mut book);
+    machine.all_gone();
     book.close();
     notes.into_inner()
 }
@@ -177,6 +183,47 @@ fn a_run_that_is_killed_ends_its_test() {
         assert!(book.open.is_empty());
     });
     assert_eq!(only(&notes, &FRAME).len(), 2, "a begin and an end, and no result: {notes:?}");
+}
+
+#[test]
+fn what_still_runs_when_we_go_has_no_end() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        book.close();
+    });
+    assert_eq!(only(&notes, &FRAME).len(), 1, "a begin and nothing else: {notes:?}");
+}
+
+/// It is too quick to be looked at and was not announced: the only run there is has it.
+#[test]
+fn a_script_that_shows_nothing_is_of_the_only_run() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        book.sign(&sign(SignKind::Exec, 21, 300, 0, "./tests/generic/002"));
+        assert_eq!(book.open.keys().copied().collect::<Vec<_>>(), [CHECK]);
+    });
+    assert!(notes.contains(&(NoteKind::Devices, 2, "loop30".to_owned())), "{notes:?}");
+    assert_eq!(only(&notes, &[NoteKind::End])[0].1, 1, "the first has ended: {notes:?}");
+}
+
+/// `check` was killed; its test hangs on, and what happens meanwhile is still of it.
+#[test]
+fn a_script_that_outlives_its_run_is_still_the_test() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    told(&machine, |book| {
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        machine.gone(CHECK);
+        book.look();
+        assert_eq!(book.open.len(), 1);
+        machine.gone(200);
+        book.look();
+        assert!(book.open.is_empty());
+    });
 }
 
 #[test]

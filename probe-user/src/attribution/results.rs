@@ -2,14 +2,27 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use nix::libc;
 
-/// Bytes at the end of `NNN.full` that are searched.
+/// Bytes at the end of `NNN.full` and `NNN.dmesg` that are searched.
 const TAIL: u64 = 256 << 10;
+/// What `_check_dmesg` of xfstests looks for. A log that is kept (`KEEP_DMESG`) has none of it if the test passed.
+const ALARMS: [&str; 10] = [
+    "kernel BUG at",
+    "WARNING:",
+    "BUG:",
+    "Oops:",
+    "possible recursive locking detected",
+    "suspicious RCU usage",
+    "possible circular locking dependency detected",
+    "general protection fault:",
+    "oom-kill",
+    "UBSAN:",
+];
 
 /// The suite's result of a test, as far as it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,29 +50,77 @@ pub fn look(
     began: SystemTime,
     over: bool,
 ) -> Option<TestResult> {
-    if let Some(folder) = folder {
-        let file = |suffix: &str| folder.join(format!("{number}.{suffix}"));
-        if let Ok(text) = fs::read_to_string(file("notrun")) {
-            let reason = text.lines().next().map(str::to_owned).filter(|line| !line.is_empty());
-            return Some(TestResult { word: "notrun", reason });
-        }
-        if file("out.bad").exists() {
-            return Some(TestResult::fail("output mismatch"));
-        }
-        let fresh = |path: &Path| {
-            fs::metadata(path).and_then(|meta| meta.modified()).is_ok_and(|modified| modified >= began)
-        };
-        // Made for every test, searched, and removed if it says nothing.
-        if over && fresh(&file("dmesg")) {
-            return Some(TestResult::fail("something found in dmesg"));
-        }
-        if fresh(&file("full")) && tail(&file("full")).contains("is inconsistent") {
-            return Some(TestResult::fail("a filesystem is inconsistent"));
-        }
+    let marks = folder.map(|folder| Marks { folder, number, began });
+    if let Some(reason) = marks.and_then(|marks| marks.notrun()) {
+        return Some(TestResult { word: "notrun", reason: Some(reason).filter(|line| !line.is_empty()) });
     }
-    match status? {
-        0 => Some(TestResult { word: "pass", reason: None }),
-        status => Some(TestResult::fail(ended(status))),
+    // How a script ended says more than that its output was not the one expected.
+    if let Some(status) = status.filter(|status| *status != 0) {
+        return Some(TestResult::fail(ended(status)));
+    }
+    match marks.and_then(|marks| marks.failure(over)) {
+        Some(reason) => Some(TestResult::fail(reason)),
+        None => status.map(|_| TestResult { word: "pass", reason: None }),
+    }
+}
+
+/// What a test and `check` leave in its folder.
+#[derive(Clone, Copy, Debug)]
+struct Marks<'a> {
+    folder: &'a Path,
+    number: &'a str,
+    began: SystemTime,
+}
+
+impl Marks<'_> {
+    fn file(self, suffix: &str) -> PathBuf {
+        self.folder.join(format!("{}.{suffix}", self.number))
+    }
+
+    /// Not of an earlier run.
+    fn fresh(self, path: &Path) -> bool {
+        fs::metadata(path).and_then(|meta| meta.modified()).is_ok_and(|modified| modified >= self.began)
+    }
+
+    /// The reason of a test that did not run.
+    fn notrun(self) -> Option<String> {
+        let text = fs::read_to_string(self.file("notrun")).ok()?;
+        Some(text.lines().next().unwrap_or_default().to_owned())
+    }
+
+    fn failure(self, over: bool) -> Option<&'static str> {
+        if self.file("out.bad").exists() {
+            return Some("output mismatch");
+        }
+        let full = self.file("full");
+        if self.fresh(&full) && tail(&full).contains("is inconsistent") {
+            return Some("a filesystem is inconsistent");
+        }
+        // Made for every test, searched, and removed if it says nothing.
+        let dmesg = self.file("dmesg");
+        if over && self.fresh(&dmesg) {
+            let alarm = |line: &str| {
+                ALARMS.iter().any(|alarm| line.contains(alarm))
+                    || line.split_once("BUG ").is_some_and(|(_, rest)| rest.contains(" remaining"))
+            };
+            if tail(&dmesg).lines().any(alarm) {
+                return Some("something found in dmesg");
+            }
+        }
+        self.kept()
+    }
+
+    /// Files whose names are longer: `NNN.core.HASH`, and `NNN.out.bad.rerunN`, the copy that `-L` makes of a mark that goes
+    /// at once, since the test is run again.
+    fn kept(self) -> Option<&'static str> {
+        let names = [("core.", "dumped core"), ("out.bad.rerun", "output mismatch")];
+        let names = names.map(|(name, reason)| (format!("{}.{name}", self.number), reason));
+        fs::read_dir(self.folder).ok()?.flatten().find_map(|entry| {
+            let name = entry.file_name();
+            let name = name.to_str()?;
+            let (_, reason) = names.iter().find(|(begin, _)| name.starts_with(begin.as_str()))?;
+            self.fresh(&entry.path()).then_some(*reason)
+        })
     }
 }
 
@@ -98,17 +159,44 @@ mod tests {
         look(Some(folder.path()), "269", status, SystemTime::UNIX_EPOCH, true)
     }
 
+    fn pass() -> Option<TestResult> {
+        Some(TestResult { word: "pass", reason: None })
+    }
+
     #[test]
     fn marks_in_the_folder_go_before_the_status() {
-        assert_eq!(result(&[], Some(0)), Some(TestResult { word: "pass", reason: None }));
+        assert_eq!(result(&[], Some(0)), pass());
         assert_eq!(result(&[], None), None);
         assert_eq!(result(&[("269.out.bad", "")], Some(0)), Some(TestResult::fail("output mismatch")));
-        assert_eq!(result(&[("269.dmesg", "")], Some(0)), Some(TestResult::fail("something found in dmesg")));
+        let dmesg = [("269.dmesg", "run fstests generic/269\nWARNING: CPU: 0\n")];
+        assert_eq!(result(&dmesg, Some(0)), Some(TestResult::fail("something found in dmesg")));
+        assert_eq!(result(&[("269.core.1f2e", "")], Some(0)), Some(TestResult::fail("dumped core")));
         let full = [("269.full", "_check_btrfs_filesystem: filesystem on /dev/loop31 is inconsistent\n")];
         assert_eq!(result(&full, Some(0)), Some(TestResult::fail("a filesystem is inconsistent")));
         let notrun = Some(TestResult { word: "notrun", reason: Some("needs dm".to_owned()) });
         assert_eq!(result(&[("269.notrun", "needs dm\n")], Some(0)), notrun);
-        assert_eq!(result(&[("270.out.bad", "")], Some(0)), Some(TestResult { word: "pass", reason: None }));
+        for other in ["270.out.bad", "2690.core.1f2e"] {
+            assert_eq!(result(&[(other, "")], Some(0)), pass(), "{other}");
+        }
+    }
+
+    /// `KEEP_DMESG=yes`
+    #[test]
+    fn a_log_that_is_kept_of_a_test_that_passed_is_no_failure() {
+        assert_eq!(result(&[("269.dmesg", "BTRFS info: first mount\n")], Some(0)), pass());
+    }
+
+    /// `check -L`: the next run begins within milliseconds.
+    #[test]
+    fn a_mark_that_went_at_once_is_found_by_its_copy() {
+        let mismatch = Some(TestResult::fail("output mismatch"));
+        assert_eq!(result(&[("269.out.bad.rerun0", "")], Some(0)), mismatch);
+    }
+
+    #[test]
+    fn how_a_script_was_killed_says_more_than_its_output() {
+        let killed = Some(TestResult::fail("killed by signal 9"));
+        assert_eq!(result(&[("269.out.bad", "")], Some(9)), killed);
     }
 
     #[test]
@@ -120,17 +208,19 @@ mod tests {
     #[test]
     fn the_log_of_a_test_is_there_for_a_moment_while_it_is_searched() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("269.dmesg"), "").unwrap();
+        fs::write(folder.path().join("269.dmesg"), "Oops: 0\n").unwrap();
         let result = look(Some(folder.path()), "269", Some(0), SystemTime::UNIX_EPOCH, false);
-        assert_eq!(result, Some(TestResult { word: "pass", reason: None }));
+        assert_eq!(result, pass());
     }
 
     #[test]
     fn what_an_earlier_run_left_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("269.dmesg"), "").unwrap();
+        for name in ["269.dmesg", "269.core.1", "269.out.bad.rerun0"] {
+            fs::write(folder.path().join(name), "Oops: 0\n").unwrap();
+        }
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
         let result = look(Some(folder.path()), "269", Some(0), later, true);
-        assert_eq!(result, Some(TestResult { word: "pass", reason: None }));
+        assert_eq!(result, pass());
     }
 }

@@ -2,6 +2,8 @@
 use probe_common::suite::{NoteKind, TestNote};
 
 use super::{observer::text_of, timeline::Timeline};
+use std::collections::BTreeSet;
+
 use crate::ledger::{Doubts, finding::Finding, summary::FsSummary};
 
 /// Most tests that are kept; the oldest go first.
@@ -35,28 +37,10 @@ pub struct TestWindow {
 }
 
 impl TestWindow {
-    /// True if a filesystem on `device` may belong to it. What is not known may.
-    #[must_use]
-    pub fn owns(&self, device: &str) -> bool {
-        self.devices.is_empty() || device.is_empty() || self.devices.iter().any(|own| own == device)
-    }
-
     /// True if its time and `from` to `to` touch.
     #[must_use]
     pub fn touches(&self, from: u64, to: u64) -> bool {
         to >= self.began && self.ended.is_none_or(|ended| from <= ended)
-    }
-
-    /// True if a finding on `device` is one of its own.
-    #[must_use]
-    pub fn has(&self, finding: &Finding, device: &str) -> bool {
-        let within = |time: u64| self.touches(time, time);
-        (within(finding.first_seen) || within(finding.last_seen)) && self.owns(device)
-    }
-
-    /// Filesystems that lived in it.
-    pub fn filesystems<'a>(&'a self, all: &'a [FsSummary]) -> impl Iterator<Item = &'a FsSummary> + 'a {
-        all.iter().filter(|fs| fs.span.1 > 0 && self.touches(fs.span.0, fs.span.1) && self.owns(&fs.device))
     }
 }
 
@@ -64,6 +48,8 @@ impl TestWindow {
 #[derive(Clone, Debug, Default)]
 pub struct Windows {
     list: Vec<TestWindow>,
+    /// Devices that any test has named.
+    named: BTreeSet<String>,
     timeline: Timeline,
     forgotten: u64,
 }
@@ -98,6 +84,7 @@ impl Windows {
             window.section = Some(text);
         } else if is(NoteKind::Devices) {
             window.devices = text.split_whitespace().map(str::to_owned).collect();
+            self.named.extend(window.devices.iter().cloned());
         } else if is(NoteKind::Results) {
             window.results = Some(text);
         } else if is(NoteKind::Scope) {
@@ -139,6 +126,32 @@ impl Windows {
         self.forgotten
     }
 
+    /// True if `fs` may belong to a test. What is not known may.
+    ///
+    /// Tests also make devices out of those that they were given: with the device mapper, or loop devices on files. Such a
+    /// one is named by no test, so it belongs to whoever was running when its filesystem was mounted.
+    #[must_use]
+    pub fn owns(&self, window: &TestWindow, fs: &FsSummary) -> bool {
+        let named = window.devices.is_empty() || fs.device.is_empty() || window.devices.contains(&fs.device);
+        named || (fs.born && window.touches(fs.span.0, fs.span.0) && !self.named.contains(&fs.device))
+    }
+
+    /// True if `finding`, on `fs` if that is known, is one of a test's own.
+    #[must_use]
+    pub fn has(&self, window: &TestWindow, finding: &Finding, fs: Option<&FsSummary>) -> bool {
+        let within = |time: u64| window.touches(time, time);
+        (within(finding.first_seen) || within(finding.last_seen)) && fs.is_none_or(|fs| self.owns(window, fs))
+    }
+
+    /// Filesystems that lived in a test.
+    pub fn filesystems<'a>(
+        &'a self,
+        window: &'a TestWindow,
+        all: &'a [FsSummary],
+    ) -> impl Iterator<Item = &'a FsSummary> + 'a {
+        all.iter().filter(|fs| fs.span.1 > 0 && window.touches(fs.span.0, fs.span.1) && self.owns(window, fs))
+    }
+
     /// What may have been missed in a test that ended, or runs until `now`.
     #[must_use]
     pub fn missed(&self, window: &TestWindow, now: u64) -> Doubts {
@@ -160,6 +173,11 @@ mod tests {
         note
     }
 
+    fn born_at(time: u64, device: &str) -> FsSummary {
+        let device = device.to_owned();
+        FsSummary { fs: 1, fsid: [1; 16], device, span: (time, time + 1), born: true, ..FsSummary::default() }
+    }
+
     #[test]
     fn notes_make_a_test() {
         let mut windows = Windows::default();
@@ -174,8 +192,27 @@ mod tests {
             ("generic/269", 10, Some(13), (100, 130))
         );
         assert_eq!(test.result, Some(("notrun".to_owned(), Some("needs dm".to_owned()))));
-        assert!(test.owns("loop31") && !test.owns("vda") && test.owns(""));
+        let owns = |device: &str| windows.owns(test, &born_at(5, device));
+        assert!(owns("loop31") && !owns("vda") && owns(""));
         assert!(test.touches(5, 10) && test.touches(13, 20) && !test.touches(14, 20) && !test.touches(1, 9));
+    }
+
+    /// Tests of crashes put the device mapper over their device; others mount files.
+    #[test]
+    fn a_filesystem_on_a_device_that_nobody_named_is_of_the_test_that_mounted_it() {
+        let mut windows = Windows::default();
+        for (test, time, devices) in [(1, 10, "loop30"), (2, 20, "loop30"), (3, 12, "loop40")] {
+            windows.note(&note(test, time, NoteKind::Begin, "generic/475"), 0);
+            windows.note(&note(test, time, NoteKind::Devices, devices), 0);
+            windows.note(&note(test, time + 5, NoteKind::End, ""), 0);
+        }
+        let [first, second, beside] = windows.list() else { panic!("{windows:?}") };
+        let mapped = born_at(11, "dm-0");
+        assert!(windows.owns(first, &mapped) && !windows.owns(second, &mapped));
+        assert!(!windows.owns(beside, &mapped), "it began later");
+        // The device of another run, and what was mounted before anybody looked.
+        assert!(!windows.owns(first, &born_at(13, "loop40")));
+        assert!(!windows.owns(first, &FsSummary { born: false, ..born_at(11, "vda") }));
     }
 
     #[test]

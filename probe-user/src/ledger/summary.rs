@@ -59,7 +59,7 @@ pub struct AuditSummary {
 }
 
 /// One filesystem.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FsSummary {
     /// Filesystem id of the stream.
     pub fs: u32,

@@ -38,7 +38,7 @@ fn test(
 ) -> Test {
     let now = ledger.now();
     let missed = windows.missed(window, now);
-    let own = |finding: &&Finding| window.has(finding, device_of(filesystems, finding.fs));
+    let own = |finding: &&Finding| windows.has(window, finding, of(filesystems, finding.fs));
     let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();
     let verdict = match (finding_ids.is_empty(), missed.none()) {
         (false, _) => Verdict::Findings,
@@ -46,7 +46,7 @@ fn test(
         (true, true) => Verdict::Clean,
     };
     let mut fsids: Vec<String> = Vec::new();
-    for fs in window.filesystems(filesystems) {
+    for fs in windows.filesystems(window, filesystems) {
         let uuid = format::uuid(&fs.fsid);
         if !fsids.contains(&uuid) {
             fsids.push(uuid);
@@ -121,8 +121,8 @@ impl TestLines {
     }
 }
 
-fn device_of(filesystems: &[FsSummary], fs: u32) -> &str {
-    filesystems.iter().find(|known| known.fs == fs).map_or("", |known| known.device.as_str())
+fn of(filesystems: &[FsSummary], fs: u32) -> Option<&FsSummary> {
+    filesystems.iter().find(|known| known.fs == fs)
 }
 
 /// Files of tests beside those of the suite: `<number>.rsv` in its folder of results, as `<number>.dmesg` is.
@@ -163,7 +163,7 @@ impl ResultFiles {
             let own: Vec<&Finding> = ledger
                 .findings()
                 .iter()
-                .filter(|finding| window.has(finding, device_of(&filesystems, finding.fs)))
+                .filter(|finding| windows.has(window, finding, of(&filesystems, finding.fs)))
                 .collect();
             let state: Vec<(u32, u64)> = own.iter().map(|finding| (finding.id, finding.count)).collect();
             if state.is_empty() || self.written.get(&window.number) == Some(&state) {

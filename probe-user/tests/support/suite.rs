@@ -13,18 +13,28 @@ pub struct Suite {
     tests: Vec<String>,
 }
 
-/// What `check` does around a test, as far as somebody beside it can see it. Arguments: names of tests.
+/// What `check` does around a test, as far as somebody beside it can see it. Arguments: names of tests. `SECTIONS`: those of
+/// its configuration. `SCOPES`: a mount of cgroup2, below which each test gets a scope as systemd makes it.
 const CHECK: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 status=0
+for section in ${SECTIONS:-.}; do
 for name in "$@"; do
-    export seqnum=$name RESULT_BASE=$PWD/results RESULT_DIR=$PWD/results/$SECTION${name%/*}
+    export seqnum=$name RESULT_BASE=$PWD/results
+    export RESULT_DIR=$RESULT_BASE/${name%/*}
+    [ "$section" = . ] || RESULT_DIR=$RESULT_BASE/$section/${name%/*}
     number=${name#*/}
     mkdir -p "$RESULT_DIR"
     rm -f "$RESULT_DIR/$number.notrun" "$RESULT_DIR/$number.out.bad"
-    [ -n "$QUIET" ] || echo "run fstests $name at $(date '+%F %T')" > /dev/kmsg
-    ( exec "./tests/$name" ) > "$RESULT_DIR/$number.full" 2>&1
+    [ -w /dev/kmsg ] && echo "run fstests $name at $(date '+%F %T')" > /dev/kmsg
+    scope=
+    if [ -n "$SCOPES" ]; then
+        scope=$SCOPES/fs$(echo "$name" | tr / -).scope
+        mkdir "$scope"
+    fi
+    sh -c '[ -z "$0" ] || echo $$ > "$0/cgroup.procs"; exec "$1"' "$scope" "./tests/$name" > "$RESULT_DIR/$number.full" 2>&1
     code=$?
+    [ -z "$scope" ] || rmdir "$scope"
     if [ $code != 0 ]; then
         status=1
     elif [ -e "$RESULT_DIR/$number.expect" ]; then
@@ -33,6 +43,7 @@ for name in "$@"; do
     fi
     # The suite looks at its filesystems after the test.
     sleep 0.3
+done
 done
 exit $status
 "#;

@@ -29,10 +29,10 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
-pub use self::release::Release;
-use self::{
+pub use self::{
     guest::{Guest, Source},
     initramfs::Item,
+    release::Release,
 };
 use crate::{
     build::{self, Profile},

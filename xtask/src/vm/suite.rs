@@ -47,6 +47,14 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 400,
     },
+    // The first of our kernels that has the call.
+    Entry {
+        test: "live_ends",
+        releases: &[Release::V7],
+        only: "forced_shutdown",
+        fault: false,
+        seconds: 400,
+    },
     Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 800 },
     Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 500 },
     Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 500 },

@@ -1,7 +1,10 @@
 //! Filesystems of the stream, as far as the capture layer needs them: whom to audit.
 use std::collections::BTreeMap;
 
-use probe_common::header::{Header, RecordKind};
+use probe_common::{
+    fs::FS_BORN,
+    header::{Header, RecordKind},
+};
 
 use crate::capture::record::Record;
 
@@ -37,6 +40,11 @@ impl Filesystems {
         match Record::decode(bytes) {
             Ok(Record::FsSeen(seen)) => {
                 let rounds = self.live.get(&seen.header.fs).map_or(0, |live| live.rounds);
+                // One that was met in its last breath, while the hooks went on, shows no end. Two lives of one identity do
+                // not overlap, and what stands in sysfs is of the later one.
+                if seen.flags & FS_BORN != 0 {
+                    self.live.retain(|_, live| live.fsid != seen.fsid);
+                }
                 self.live.insert(seen.header.fs, Live { fs_info: seen.fs_info, fsid: seen.fsid, rounds });
                 if !self.met.contains(&seen.fsid) {
                     self.met.push(seen.fsid);
@@ -64,5 +72,41 @@ impl Filesystems {
         let live = self.live.get_mut(&fs)?;
         live.rounds += 1;
         Some(*live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probe_common::fs::{FsEnd, FsSeen};
+
+    use super::*;
+
+    fn seen(fs: u32, fsid: u8, flags: u32) -> Record {
+        let header = Header { fs, ..Header::default() };
+        FsSeen { header, fsid: [fsid; 16], flags, ..FsSeen::default() }.into()
+    }
+
+    fn after(records: &[Record]) -> Vec<u32> {
+        let mut filesystems = Filesystems::default();
+        for record in records {
+            filesystems.see(record.header(), record.bytes());
+        }
+        filesystems.ids()
+    }
+
+    #[test]
+    fn a_filesystem_lives_from_its_first_sight_to_its_end() {
+        let end = FsEnd { header: Header { fs: 256, ..Header::default() }, ..FsEnd::default() };
+        assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN)]), [256, 257]);
+        assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN), end.into()]), [257]);
+    }
+
+    /// Its work queues were gone before their hook was on: it was met by the release of its global reserve, and mounted
+    /// again. The figures of the second life were held against the books of the first.
+    #[test]
+    fn one_that_was_met_in_its_last_breath_is_over_when_it_is_mounted_again() {
+        assert_eq!(after(&[seen(256, 7, 0), seen(512, 7, FS_BORN)]), [512]);
+        // Sent again with its name.
+        assert_eq!(after(&[seen(256, 7, FS_BORN), seen(256, 7, 0)]), [256]);
     }
 }

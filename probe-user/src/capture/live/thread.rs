@@ -288,8 +288,13 @@ impl Drain {
                     }
                     self.drain()?;
                 }
-                for levels in audit::sysfs_levels(&self.probe, &self.options.root, fs, live.fsid, now()) {
-                    self.push(&Record::from(levels));
+                let levels = audit::sysfs_levels(&self.probe, &self.options.root, fs, live.fsid, now());
+                // A filesystem is born before it is in sysfs: if the figures were those of a later life, it shows by now.
+                self.drain()?;
+                if self.filesystems.find(fs).is_some() {
+                    for level in levels {
+                        self.push(&Record::from(level));
+                    }
                 }
             }
             self.drain()?;

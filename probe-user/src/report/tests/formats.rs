@@ -103,6 +103,18 @@ fn colours_add_codes_and_nothing_else() {
 }
 
 #[test]
+fn text_shows_sections_and_tests_that_still_run() {
+    let mut report = clean();
+    let mut hangs = test("generic/475", Verdict::Clean, &[], 0);
+    (hangs.section, hangs.ended, hangs.result) = (Some("zstd".to_owned()), false, None);
+    report.tests = vec![test("generic/001", Verdict::Clean, &[], 0), hangs];
+    let text = text::render(&report, Look::PLAIN, Detail::Normal);
+    let row = text.lines().find(|line| line.contains("generic/475")).unwrap();
+    assert!(row.contains("zstd") && row.contains(" runs "), "{row}");
+    assert!(text.contains("  section  test") && !text.contains("generic/001"), "{text}");
+}
+
+#[test]
 fn text_fits_its_width_and_obeys_no_escape() {
     for report in [clean(), with_findings(), inconclusive()] {
         for look in [Look::PLAIN, WIDE, Look { width: 100, ..Look::PLAIN }] {

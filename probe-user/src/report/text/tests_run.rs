@@ -1,4 +1,4 @@
-//! Tests of a test suite, the ones that are not clean first.
+//! Tests of a test suite: those that are not clean, and those that still ran at the end.
 use super::{
     super::{
         escape::escape,
@@ -17,16 +17,18 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
         return;
     }
     paper.heading("Tests");
-    let (clean, other): (Vec<&Test>, Vec<&Test>) =
-        report.tests.iter().partition(|test| test.verdict.0 == Verdict::Clean);
-    if !clean.is_empty() {
-        paper.paragraph("  ", &format!("{} of {} tests are clean.", clean.len(), report.tests.len()));
+    let clean = |test: &&Test| test.verdict.0 == Verdict::Clean;
+    let count = report.tests.iter().filter(clean).count();
+    if count > 0 {
+        paper.paragraph("  ", &format!("{count} of {} tests are clean.", report.tests.len()));
     }
-    let rows = if detail == Detail::Full { report.tests.iter().collect() } else { other };
+    let rows: Vec<&Test> =
+        report.tests.iter().filter(|test| detail == Detail::Full || !clean(test) || !test.ended).collect();
     if rows.is_empty() {
         return;
     }
-    let columns = [
+    let sections = rows.iter().any(|test| test.section.is_some());
+    let mut columns = vec![
         left("test"),
         left("verdict"),
         left("result"),
@@ -35,19 +37,27 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
         right("lost"),
         left("findings"),
     ];
+    if sections {
+        columns.insert(0, left("section"));
+    }
     let rows: Vec<Vec<String>> = rows
         .into_iter()
         .map(|test| {
             let findings: Vec<String> = test.finding_ids.iter().map(|id| format!("#{id}")).collect();
-            vec![
+            let result = test.result.as_deref().unwrap_or(if test.ended { "-" } else { "runs" });
+            let mut row = vec![
                 escape(&test.name),
                 test.verdict.name().to_owned(),
-                escape(test.result.as_deref().unwrap_or("-")),
+                escape(result),
                 format::duration(test.duration_ns),
                 format::count(test.records),
                 format::count(test.lost),
                 findings.join(" "),
-            ]
+            ];
+            if sections {
+                row.insert(0, escape(test.section.as_deref().unwrap_or("-")));
+            }
+            row
         })
         .collect();
     table::render(paper, &columns, &rows);

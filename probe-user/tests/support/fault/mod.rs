@@ -13,6 +13,7 @@ pub mod module;
 pub mod reload;
 pub mod run;
 pub mod scenario;
+pub mod suite;
 pub mod table;
 pub mod work;
 

@@ -4,6 +4,7 @@ use std::process::Command;
 use super::module;
 use crate::support::load;
 use crate::support::probe::{self, assert_clean};
+use crate::support::suite::Suite;
 
 /// Where the guest keeps the modules it was started with.
 const MODULE: &str = "/modules/btrfs.ko";
@@ -13,6 +14,7 @@ pub fn run() {
     module::load();
     module::disarm();
     module::unload();
+    in_use();
     for _ in 0..repeat {
         once();
         for (program, argument) in [("rmmod", "btrfs"), ("insmod", MODULE)] {
@@ -21,6 +23,25 @@ pub fn run() {
         }
     }
     once();
+}
+
+/// A suite that reloads the module beside the tool is told that it is in use, and goes on with the one that is there.
+fn in_use() {
+    let fs = load::filesystem(256);
+    let mut suite = Suite::new();
+    suite.test(
+        "btrfs/001",
+        "umount $TEST_DIR || exit 2
+        rmmod btrfs && exit 3
+        mount -t btrfs $TEST_DEV $TEST_DIR || exit 4
+        dd if=/dev/zero of=$TEST_DIR/file bs=64k count=4 conv=fsync",
+    );
+    let command = suite.command(&fs, &[]);
+    let mut arguments = vec!["run", "--fstests", "--"];
+    arguments.extend(command.iter().map(String::as_str));
+    let done = probe::run(&arguments);
+    assert_eq!(done.report()["tests"][0]["result"], "pass", "{}", done.report()["tests"]);
+    assert_clean(&done);
 }
 
 /// A load under the tool, from mount to unmount.

@@ -2,7 +2,11 @@
 //! not clean.
 //!
 //! A round makes its own loop-backed filesystems: one with quotas and limits, one with balances, one with neither; each is
-//! filled to ENOSPC, remounted, snapshotted and unmounted at the end. Rounds take turns between the tiers that attach here.
+//! filled to ENOSPC, remounted, snapshotted and unmounted at the end. Rounds take turns between the tiers: those that attach
+//! here, or with `--kernel` both, in a guest.
+mod guest;
+mod round;
+
 use std::{
     fs,
     process::Command,
@@ -10,13 +14,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 
+use self::round::{Round, Sums};
 use crate::{
     build::{self, Profile},
     proc,
+    vm::Release,
     workspace::Workspace,
 };
+
+/// How often the filesystems of a round are remounted, unmounted and mounted again in the middle of it.
+const CYCLES: u32 = 3;
 
 /// What can be chosen.
 #[derive(Debug, clap::Args)]
@@ -30,6 +38,9 @@ pub struct Options {
     /// Seed of the first round; each round adds one
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// In a guest with this kernel, both tiers in turn, instead of on this machine
+    #[arg(long, value_enum)]
+    kernel: Option<Release>,
 }
 
 /// Runs the rounds, a line each.
@@ -37,48 +48,68 @@ pub struct Options {
 /// # Errors
 /// No root, something does not build, or a round is not clean; its report and a hint how to repeat it are left.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let sums = match options.kernel {
+        Some(release) => guest::run(workspace, release, options)?,
+        None => here(workspace, options)?,
+    };
+    println!("{sums}");
+    Ok(())
+}
+
+/// What one round makes and does.
+fn load(options: &Options, seed: u64) -> Vec<String> {
+    let round = options.round.to_string();
+    let seed = seed.to_string();
+    let cycles = CYCLES.to_string();
+    [
+        "--make",
+        "3",
+        "--quota",
+        "--balance",
+        "--fill",
+        "--cycles",
+        &cycles,
+        "--seconds",
+        &round,
+        "--seed",
+        &seed,
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+fn here(workspace: &Workspace, options: &Options) -> Result<Sums> {
     ensure!(proc::is_root(), "the soak makes filesystems and loads programs: run it as root");
     let program = build::run(workspace, Profile::Release)?;
-    let load = build::example(workspace, "mixload")?;
+    let mixload = build::example(workspace, "mixload")?;
     let folder = workspace.target.join("soak");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let begun = Instant::now();
-    let mut sums = (0u64, 0u64, 0u64);
-    for round in 0.. {
+    let mut sums = Sums::default();
+    for number in 0.. {
         if begun.elapsed() >= Duration::from_secs(options.minutes * 60) {
             break;
         }
-        let seed = options.seed + round;
+        let seed = options.seed + number;
         let json = folder.join(format!("{seed}.json"));
-        let tier = if round % 2 == 0 { "auto" } else { "tracepoints" };
+        let tier = if number % 2 == 0 { "auto" } else { "tracepoints" };
         let mut command = Command::new(&program);
         proc::forget_outer_package(&mut command);
         command
             .args(["run", "--quiet", "--tier", tier, "--ring-size", "64M", "--output", "/dev/null"])
             .arg(format!("--format=json={}", json.display()))
             .arg("--")
-            .arg(&load)
-            .args(["--make", "3", "--quota", "--balance", "--fill"])
-            .args(["--seconds", &options.round.to_string(), "--seed", &seed.to_string()]);
+            .arg(&mixload)
+            .args(load(options, seed));
         let output = command.output().with_context(|| format!("cannot start {}", program.display()))?;
-        let text = fs::read_to_string(&json).unwrap_or_default();
-        let report: Value = serde_json::from_str(&text).unwrap_or_default();
-        let number = |value: &Value| value.as_u64().unwrap_or(0);
-        let records = number(&report["statistics"]["records"]);
-        let links = number(&report["statistics"]["links"]);
-        let closed = number(&report["statistics"]["inodes_closed"]);
-        let verdict = report["verdict"].as_str().unwrap_or("none");
-        let took = report["tier"].as_str().unwrap_or("none");
-        println!(
-            "seed {seed:>4} {took:<11} {verdict:<12} {records:>11} records {links:>12} links {closed:>8} inodes {:>4} failed \
-             reservations",
-            number(&report["failed_reservations"]["total"])
-        );
-        if verdict != "clean" {
+        let round = Round::read(&json, seed);
+        println!("{round}");
+        if round.verdict != "clean" {
             eprintln!("{}", String::from_utf8_lossy(&output.stderr));
             bail!(
-                "seed {seed} ended with {verdict} ({}): the report is {}; repeat it with --seed {seed}",
-                report["verdict_reasons"],
+                "seed {seed} ended with {} ({}): the report is {}; repeat it with --seed {seed}",
+                round.verdict,
+                round.reasons,
                 json.display()
             );
         }
@@ -88,8 +119,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             "the load of seed {seed} failed: {}",
             String::from_utf8_lossy(&output.stderr)
         );
-        sums = (sums.0 + 1, sums.1 + records, sums.2 + links);
+        sums.add(&round);
     }
-    println!("{} rounds, all clean: {} records, {} links", sums.0, sums.1, sums.2);
-    Ok(())
+    Ok(sums)
 }
