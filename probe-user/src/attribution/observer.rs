@@ -176,7 +176,13 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
         let Some(mut open) = self.open.remove(&run) else { return };
         open.pid = pid;
-        let script = self.completed(run, name, script);
+        self.shown(time, run, &mut open, script);
+        self.open.insert(run, open);
+    }
+
+    /// What a script showed, completed.
+    fn shown(&mut self, time: u64, run: u32, open: &mut Open, script: process::Script) {
+        let script = self.completed(run, &open.name, script);
         let facts = [
             (NoteKind::Section, script.section),
             (NoteKind::Devices, Some(script.devices.join(" ")).filter(|list| !list.is_empty())),
@@ -185,11 +191,10 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         ];
         for (kind, text) in facts {
             if let Some(text) = text {
-                self.tell(time, run, &open, kind, &text);
+                self.tell(time, run, open, kind, &text);
             }
         }
         open.results = script.results;
-        self.open.insert(run, open);
     }
 
     /// A script that ended while it was looked at, or before, has the devices and the folder of the one before.
@@ -254,7 +259,12 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
 
     fn end_of(&mut self, run: u32, time: u64) {
         let Some(mut open) = self.open.remove(&run) else { return };
-        if open.result.as_ref().is_none_or(|result| result.word == "pass") && open.pid != 0 {
+        // A script without `#!` is refused by the kernel and read by the shell of `check`: nothing of it shows.
+        let unseen = open.pid == 0 && self.last.contains_key(&run);
+        if unseen {
+            self.shown(time, run, &mut open, process::Script::default());
+        }
+        if open.result.as_ref().is_none_or(|result| result.word == "pass") && (open.pid != 0 || unseen) {
             open.result = result_of(&open, true).or(open.result);
         }
         self.tell_result(time, run, &open);

@@ -210,6 +210,23 @@ fn a_script_that_shows_nothing_is_of_the_only_run() {
     assert_eq!(only(&notes, &[NoteKind::End])[0].1, 1, "the first has ended: {notes:?}");
 }
 
+/// generic/556 has no `#!`: it is announced, and no program is executed.
+#[test]
+fn a_script_that_is_never_executed_has_the_result_that_lies_in_its_folder() {
+    let machine = Machine::new();
+    machine.script(200, "generic/001");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Console, 10, CHECK, 0, "run fstests generic/001 at 2026-01-01 00:00:00"));
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
+        book.sign(&sign(SignKind::Exit, 12, 200, 0, ""));
+        book.sign(&sign(SignKind::Console, 20, CHECK, 0, "run fstests generic/556 at 2026-01-01 00:00:02"));
+        fs::write(machine.root.path().join("results/generic/556.notrun"), "no casefold here\n").unwrap();
+        book.sign(&sign(SignKind::Console, 30, CHECK, 0, "run fstests generic/557 at 2026-01-01 00:00:03"));
+    });
+    assert!(notes.contains(&(NoteKind::Devices, 2, "loop30".to_owned())), "{notes:?}");
+    assert!(notes.contains(&(NoteKind::Result, 2, "notrun\nno casefold here".to_owned())), "{notes:?}");
+}
+
 /// `check` was killed; its test hangs on, and what happens meanwhile is still of it.
 #[test]
 fn a_script_that_outlives_its_run_is_still_the_test() {
