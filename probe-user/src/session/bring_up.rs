@@ -178,11 +178,14 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     if let (Err(why), true) = (&kprobes, types.is_split()) {
         return Ok(without(why.clone()));
     }
-    if let (Err(why), true, TierChoice::Auto) = (&kprobes, preempted, tier) {
-        return Ok(without(format!(
-            "{why}; programs of the fentry kind can be preempted here, which leaves calls in doubt; --tier functions takes \
-             them all the same"
-        )));
+    // What such a kernel takes shows when it is tried, and that reads its types a second time: more memory than all else.
+    if let (Err(why), TierChoice::Auto) = (&kprobes, tier) {
+        let doubt = if preempted {
+            ", whose programs can be preempted here, which leaves calls in doubt"
+        } else {
+            ""
+        };
+        return Ok(without(format!("{why}; --tier functions tries fentry{doubt}")));
     }
     let symbols = match symbols.table() {
         Ok(symbols) => symbols,
@@ -266,7 +269,8 @@ fn fentry_types(
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
-    let resolved = resolve(root, &Machine::read(root), TierChoice::Functions, &Symbols::of(root))?;
+    let asked = if doctor::kprobes_of(root).available { TierChoice::Functions } else { TierChoice::Auto };
+    let resolved = resolve(root, &Machine::read(root), asked, &Symbols::of(root))?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
