@@ -65,7 +65,7 @@ const ENTRIES: &[Entry] = &[
         releases: &[Release::V6_1, Release::V6_12],
         only: "",
         fault: true,
-        seconds: 1800,
+        seconds: 3600,
     },
 ];
 
