@@ -256,7 +256,7 @@ pub(super) fn modification(desk: &mut Desk, fs: &mut Fs, record: &Mod) {
     if record.flags & (MOD_UNDERFLOW | MOD_CHAIN_BREAK) == 0 {
         return;
     }
-    let origins = book.origins();
+    let origins = book.origins_or_last();
     let explained = fs.explained.inode(InodeKey { root: record.root, ino: record.ino });
     let violation = |kind, amount, before, explanation| Violation {
         kind,

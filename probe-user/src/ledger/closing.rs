@@ -95,7 +95,12 @@ impl Closed<'_> {
             time: record.header.time,
             tid: record.header.tid,
             stack: StackRef { id: record.stack, representative: false },
-            origins: book.map(InodeBook::origins).unwrap_or_default(),
+            origins: match kind {
+                // Taken from what was empty: nobody's bytes, so there is no other to name.
+                FindingKind::Underflow => book.map(InodeBook::origins_or_last),
+                _ => book.map(InodeBook::origins),
+            }
+            .unwrap_or_default(),
             confidence: Confidence::Exact,
             explanation,
             query: Query::Inode { fs: record.header.fs, root: key.root, ino: key.ino },

@@ -115,6 +115,15 @@ impl InodeBook {
         (self.last_stack != 0).then_some(Origin { bytes: 0, count: 1, stack })
     }
 
+    /// [`Self::origins`]; if the inode was empty for a moment before more was taken from it, who reserved last.
+    pub(super) fn origins_or_last(&self) -> Vec<Origin> {
+        let mut origins = self.origins();
+        if origins.is_empty() {
+            origins.extend(self.last_origin());
+        }
+        origins
+    }
+
     /// Nothing is owed: the stacks so far reserved nothing that is still here.
     pub(super) fn forget_origins(&mut self) {
         self.origins = None;
@@ -165,5 +174,8 @@ mod tests {
         assert_eq!((origins[0].stack.id, origins[0].bytes, origins[0].count), (6, 1500, 3));
         book.forget_origins();
         assert!(book.origins().is_empty());
+        // Two ordered extents end at once, one of them twice: between its two ends nothing is left.
+        let last = book.origins_or_last();
+        assert_eq!((last.len(), last[0].stack.representative), (1, true));
     }
 }
