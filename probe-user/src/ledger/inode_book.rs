@@ -110,7 +110,7 @@ impl InodeBook {
     }
 
     /// Who reserved last: for a release of what was not reserved there is no other.
-    pub(super) fn last_origin(&self) -> Option<Origin> {
+    fn last_origin(&self) -> Option<Origin> {
         let stack = StackRef { id: self.last_stack, representative: true };
         (self.last_stack != 0).then_some(Origin { bytes: 0, count: 1, stack })
     }

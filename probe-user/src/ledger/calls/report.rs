@@ -50,10 +50,7 @@ impl Bench<'_> {
         let Fault { kind, account, off, amount, before, mut origins, confidence, text } = fault;
         if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
             // Which reservation it was is not known, but who reserved for the inode is.
-            origins = book.origins();
-            if origins.is_empty() && off < 0 {
-                origins.extend(book.last_origin());
-            }
+            origins = if off < 0 { book.origins_or_last() } else { book.origins() };
         }
         if origins.is_empty() {
             origins = self.fs.givers.origins(account);
