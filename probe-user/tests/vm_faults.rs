@@ -67,8 +67,8 @@ fn a_bug_beside_a_suite() {
     }
 }
 
-/// The second process of a scenario.
+/// The processes below the tool.
 #[test]
 fn worker() {
-    run::worker();
+    support::fault::worker::run();
 }

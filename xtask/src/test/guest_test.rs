@@ -39,10 +39,19 @@ pub fn fetch_ahead(workspace: Workspace, releases: Vec<Release>) -> thread::Join
     })
 }
 
-/// All tests of these kernels, by kernel in the order asked for.
-pub fn run(workspace: &Workspace, releases: &[Release]) -> Vec<GuestOutcome> {
+/// Builds what guests run, beside a step that waits more than it computes.
+pub fn prepare_ahead(workspace: Workspace, releases: Vec<Release>) -> thread::JoinHandle<Result<Suite>> {
+    thread::spawn(move || Suite::prepare(&workspace, &releases))
+}
+
+/// All tests of these kernels, by kernel in the order asked for. `prepared`: what [`prepare_ahead`] came to.
+pub fn run(
+    workspace: &Workspace,
+    releases: &[Release],
+    prepared: Option<Result<Suite>>,
+) -> Vec<GuestOutcome> {
     let begun = Instant::now();
-    let suite = match Suite::prepare(workspace, releases) {
+    let suite = match prepared.unwrap_or_else(|| Suite::prepare(workspace, releases)) {
         Ok(suite) => suite,
         Err(error) => {
             let why = format!("{error:#}");

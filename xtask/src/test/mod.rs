@@ -11,12 +11,18 @@ mod tally;
 
 use std::{
     env,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
+
 pub use self::step::Step;
 use self::{guest_test::GuestOutcome, tally::Tally};
-use crate::{vm::Release, workspace::Workspace};
+use crate::{
+    vm::{Release, suite::Suite},
+    workspace::Workspace,
+};
 
 /// How one step ended.
 struct Outcome {
@@ -38,8 +44,15 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
         step::plan(only, ci).into_iter().partition(|step| step.release().is_some());
     // What guests need comes through the net: it can come while others compute.
     let ahead: Vec<Release> = guests.iter().filter_map(|step| step.release()).collect();
-    let fetcher = (!ahead.is_empty()).then(|| guest_test::fetch_ahead(workspace.clone(), ahead));
+    let mut fetcher = (!ahead.is_empty()).then(|| guest_test::fetch_ahead(workspace.clone(), ahead.clone()));
+    let mut preparing = None;
     for step in steps {
+        // Live tests wait a lot: what guests run can be built meanwhile.
+        let needed = guests.iter().any(|guest| blocked(*guest, &outcomes).is_none());
+        if step == Step::Live && needed {
+            wait(fetcher.take());
+            preparing = Some(guest_test::prepare_ahead(workspace.clone(), ahead.clone()));
+        }
         println!("── {} ──", step.name());
         let begun = Instant::now();
         let mut tally = Tally::default();
@@ -52,16 +65,28 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
         }
         outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
     }
-    if let Some(fetcher) = fetcher {
-        // What it could not fetch is fetched again, and said, where it is needed.
-        let _ = fetcher.join();
-    }
-    in_guests(workspace, &guests, ci, &mut outcomes);
+    wait(fetcher);
+    // A thread that panicked prepared nothing: it is tried again, and said, where it is needed.
+    let prepared = preparing.and_then(|thread| thread.join().ok());
+    in_guests(workspace, &guests, prepared, ci, &mut outcomes);
     close(&outcomes)
 }
 
+/// What it could not fetch is fetched again, and said, where it is needed.
+fn wait(fetcher: Option<JoinHandle<()>>) {
+    if let Some(fetcher) = fetcher {
+        let _ = fetcher.join();
+    }
+}
+
 /// The steps that run in guests, side by side.
-fn in_guests(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut Vec<Outcome>) {
+fn in_guests(
+    workspace: &Workspace,
+    steps: &[Step],
+    prepared: Option<Result<Suite>>,
+    ci: bool,
+    outcomes: &mut Vec<Outcome>,
+) {
     let mut releases = Vec::new();
     for step in steps {
         match (blocked(*step, outcomes), step.release()) {
@@ -75,7 +100,7 @@ fn in_guests(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut Vec
         return;
     }
     println!("── guests ──");
-    for GuestOutcome { release, tally, took, result } in guest_test::run(workspace, &releases) {
+    for GuestOutcome { release, tally, took, result } in guest_test::run(workspace, &releases, prepared) {
         let Some(step) = steps.iter().find(|step| step.release() == Some(release)) else { continue };
         let error = result.and_then(|()| step::no_skip(ci, &tally)).err().map(|error| format!("{error:#}"));
         if let Some(error) = &error {

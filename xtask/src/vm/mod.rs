@@ -99,7 +99,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         silence: Duration::from_secs(options.timeout),
         items,
         collect: options.collect.clone(),
-        script: options.command.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+        script: script(&options.command),
     };
     let here = std::env::current_dir().context("there is no current folder")?;
     let mut show = |line: &[u8]| {
@@ -110,7 +110,15 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     guest.run(workspace, Some(&here), &mut show)
 }
 
-/// A word for the shell. A single word may be a whole shell command.
+/// What the guest's shell runs. A single word is a shell command of the caller's, as with ssh.
+fn script(command: &[String]) -> String {
+    match command {
+        [whole] => whole.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A word for the shell.
 fn quoted(word: &str) -> String {
     if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c)) {
         return word.to_owned();
@@ -120,7 +128,14 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{quoted, script};
+
+    #[test]
+    fn a_single_word_is_a_shell_command() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(script(&words(&["mount; ls"])), "mount; ls");
+        assert_eq!(script(&words(&["sh", "-c", "mount; ls"])), "sh -c 'mount; ls'");
+    }
 
     #[test]
     fn words_reach_the_guests_shell_whole() {

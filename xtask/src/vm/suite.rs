@@ -69,8 +69,8 @@ const ENTRIES: &[Entry] = &[
     },
 ];
 
-/// A guest that says nothing for so long hangs: each test says its name.
-const SILENCE: Duration = Duration::from_secs(400);
+/// A guest that says nothing for so long hangs: each test says its name, and gives up and says why before that.
+const SILENCE: Duration = Duration::from_secs(800);
 /// How much slower than the machine a guest may be, under emulation.
 const SLOWNESS: u32 = 8;
 
@@ -171,7 +171,8 @@ impl Suite {
             Duration::from_secs(60 + entries(release, part).map(|entry| entry.seconds).sum::<u64>());
         let guest = Guest {
             kernel: Source::Debian(release),
-            memory: "2G".to_owned(),
+            // Half of it is for images of filesystems, and tests fill a gibibyte of them.
+            memory: "3G".to_owned(),
             timeout,
             silence: SILENCE,
             items,

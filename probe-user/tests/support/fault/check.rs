@@ -9,42 +9,40 @@ use crate::support::probe::{Done, list, number};
 /// The root of the filesystem tree: all scenarios work there.
 const FS_TREE: i64 = 5;
 
-/// Holds a run to what a tier must see.
-pub fn check(sight: &Sight, done: &Done, notes: &BTreeMap<String, u64>) {
+/// Holds a session to what a tier must see of the filesystem `uuid`.
+pub fn check(sight: &Sight, done: &Done, uuid: &str, notes: &BTreeMap<String, u64>) {
     assert!(!notes.is_empty(), "the work failed: {}\n{}", done.stdout, done.stderr);
     match sight {
         Sight::Exact(bug) => {
-            let finding = found(bug, done, notes);
+            let finding = found(bug, done, uuid, notes);
             assert_eq!(finding["confidence"], "exact", "{finding}");
         }
-        Sight::Bounded { bug, .. } => drop(found(bug, done, notes)),
+        Sight::Bounded { bug, .. } => drop(found(bug, done, uuid, notes)),
         Sight::NotVisible(_) => {
             acted(notes);
-            silent(done);
+            silent(done, uuid);
         }
         Sight::Silent(allowed) => {
-            silent(done);
+            silent(done, uuid);
             assert!(done.code == 0 || done.code == 4 && allowed.is_some(), "{}", reasons(done));
         }
     }
 }
 
 /// The finding, when everything else that was found is allowed beside it.
-fn found<'a>(bug: &Bug, done: &'a Done, notes: &BTreeMap<String, u64>) -> &'a Value {
+fn found<'a>(bug: &Bug, done: &'a Done, uuid: &str, notes: &BTreeMap<String, u64>) -> &'a Value {
     acted(notes);
-    let report = done.report();
-    let all = list(&report["findings"]);
+    let all = of(done.report(), uuid);
     let is =
         |finding: &Value, kind: &str, account: &str| finding["kind"] == kind && finding["account"] == account;
     let finding = all
         .iter()
+        .copied()
         .find(|finding| {
             is(finding, bug.kind, bug.account)
                 && (bug.inode.is_none() || finding["inode"] == bug.inode.unwrap_or(0))
         })
-        .unwrap_or_else(|| {
-            panic!("no {} of {}: {}\n{}", bug.kind, bug.account, brief(report), reasons(done))
-        });
+        .unwrap_or_else(|| panic!("no {} of {}: {}\n{}", bug.kind, bug.account, brief(&all), reasons(done)));
     if bug.inode.is_some() {
         assert_eq!(finding["root"], FS_TREE, "{finding}");
     }
@@ -59,7 +57,7 @@ fn found<'a>(bug: &Bug, done: &'a Done, notes: &BTreeMap<String, u64>) -> &'a Va
     };
     let stack = names(&finding["stack"]);
     assert!(
-        bug.stack.is_empty() || stack.iter().any(|name| name == bug.stack),
+        bug.stack.is_empty() || bug.stack.split('|').any(|wanted| stack.iter().any(|name| name == wanted)),
         "no {} in {stack:?}",
         bug.stack
     );
@@ -70,10 +68,10 @@ fn found<'a>(bug: &Bug, done: &'a Done, notes: &BTreeMap<String, u64>) -> &'a Va
             "nobody reserved: {finding}"
         );
     }
-    for other in all {
+    for other in &all {
         let known = is(other, bug.kind, bug.account)
             || bug.also.iter().any(|(kind, account)| is(other, kind, account));
-        assert!(known, "not of this bug: {}", brief(report));
+        assert!(known, "not of this bug: {}", brief(&all));
     }
     assert_eq!(done.code, 3, "{}", done.stderr);
     finding
@@ -83,19 +81,24 @@ fn acted(notes: &BTreeMap<String, u64>) {
     assert!(notes.get("acted").is_some_and(|times| *times > 0), "no fault acted: {notes:?}");
 }
 
-fn silent(done: &Done) {
-    let report = done.report();
-    assert!(list(&report["findings"]).is_empty(), "{}\n{}", brief(report), reasons(done));
+fn silent(done: &Done, uuid: &str) {
+    let all = of(done.report(), uuid);
+    assert!(all.is_empty(), "{}\n{}", brief(&all), reasons(done));
 }
 
 fn reasons(done: &Done) -> String {
     format!("status {}, {}", done.code, done.report()["verdict_reasons"])
 }
 
+/// Findings on one filesystem.
+fn of<'a>(report: &'a Value, uuid: &str) -> Vec<&'a Value> {
+    list(&report["findings"]).iter().filter(|finding| finding["filesystem"] == uuid).collect()
+}
+
 /// A line for each finding.
-fn brief(report: &Value) -> String {
+fn brief(findings: &[&Value]) -> String {
     let mut text = String::new();
-    for finding in list(&report["findings"]) {
+    for finding in findings {
         let names = |stack: &Value| {
             let names: Vec<_> =
                 list(stack).iter().filter_map(|frame| frame["symbol"].as_str()).take(9).collect();
@@ -121,7 +124,7 @@ fn brief(report: &Value) -> String {
 }
 
 /// Prints all of it instead of judging.
-pub fn show(name: &str, done: &Done, notes: &BTreeMap<String, u64>) {
+pub fn show(name: &str, done: &Done, uuid: &str, notes: &BTreeMap<String, u64>) {
     if notes.is_empty() {
         println!("## {name}: THE WORK FAILED {} {}", done.stdout, done.stderr);
     }
@@ -134,6 +137,6 @@ pub fn show(name: &str, done: &Done, notes: &BTreeMap<String, u64>) {
         done.code,
         report["failed_reservations"],
         report["verdict_reasons"],
-        brief(report)
+        brief(&of(report, uuid))
     );
 }

@@ -1,10 +1,9 @@
 //! Bugs made on purpose: a scenario arms faults in a filesystem of its own, works on it under the watch of the tool, and
-//! says what the tool must have found, tier by tier.
+//! says what the tool must have found, tier by tier. Scenarios share an attachment (`session.rs`).
 //!
 //! The fault module (`tests/fault/`) spoils the kernel it is loaded into, so these tests run in guests of `cargo xtask
-//! vm` and nowhere else; `cargo xtask test` leaves them out elsewhere. The part of a scenario that works runs in a
-//! process of its own, the test binary started again as the command of `btrfs-probe run`: faults are armed there, after
-//! the tool has attached, or its probes would see the fault from outside (`tests/fault/act.c`).
+//! vm` and nowhere else; `cargo xtask test` leaves them out elsewhere. The work of a scenario runs in
+//! a process of its own, below the command of `btrfs-probe run` (`worker.rs`).
 //!
 //! Refuses: to say that a scenario held when no fault acted.
 pub mod check;
@@ -13,9 +12,11 @@ pub mod module;
 pub mod reload;
 pub mod run;
 pub mod scenario;
+pub mod session;
 pub mod suite;
 pub mod table;
 pub mod work;
+pub mod worker;
 
 /// Whether this machine is a guest that may be spoilt. `cargo xtask vm` says so.
 pub fn guest() -> bool {

@@ -10,7 +10,7 @@ use crate::support::suite::Suite;
 const MODULE: &str = "/modules/btrfs.ko";
 
 pub fn run() {
-    let repeat = std::env::var("REPEAT").map_or(2, |text| text.parse().expect("REPEAT"));
+    let repeat = std::env::var("REPEAT").map_or(1, |text| text.parse().expect("REPEAT"));
     module::load();
     module::disarm();
     module::unload();

@@ -44,7 +44,8 @@ pub struct Bug {
     pub inode: Option<u64>,
     /// `amount`
     pub amount: Amount,
-    /// A function of btrfs that its stack has to name; empty: it need not have a stack.
+    /// A function of btrfs that its stack has to name, or several with `|` between of which it has to name one; empty: it
+    /// need not have a stack.
     pub stack: &'static str,
     /// Whether it has to say who reserved.
     pub origins: bool,
