@@ -18,6 +18,7 @@ use super::{
     loss::Phase,
     statistics::total,
     summary::ChainSummary,
+    words,
 };
 
 /// `BTRFS_BLOCK_GROUP_DATA`
@@ -283,8 +284,8 @@ pub(super) fn modification(desk: &mut Desk, fs: &mut Fs, record: &Mod) {
         let explained = explained.map_or(0, |wrong| wrong.extents);
         if amount > 0 && explained > after {
             let text = format!(
-                "{} extents were taken from an inode that had {before}: outstanding_extents wrapped.",
-                record.modification.unsigned_abs()
+                "An inode that had {before} outstanding extents lost {}: the counter wrapped.",
+                words::extents(i64::from(record.modification).abs())
             );
             let mut violation = violation(FindingKind::Underflow, amount as u64, before, text);
             violation.confidence = Confidence::Exact;

@@ -143,7 +143,7 @@ fn kernel_counters(
     let extents = i64::from(counters.outstanding_extents as i32).wrapping_sub(explained.extents);
     if counters.outstanding_extents != 0 && extents != 0 {
         let extents = extents as u64;
-        let text = format!("The inode was destroyed with {} outstanding extents.", extents as i64);
+        let text = format!("The inode was destroyed with outstanding_extents at {}.", extents as i64);
         wrong.push((Account::InodeOutstandingExtents, extents, text));
     }
     if regular {

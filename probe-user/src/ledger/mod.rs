@@ -34,6 +34,7 @@ pub mod summary;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod words;
 
 use std::cmp::Reverse;
 

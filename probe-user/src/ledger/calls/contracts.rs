@@ -9,7 +9,10 @@ use probe_common::{
 };
 
 use super::{
-    super::finding::{Account, FindingKind},
+    super::{
+        finding::{Account, FindingKind},
+        words,
+    },
     Bench, count, failed, owner,
     report::{DATA, Fault},
     tree::{Node, Thread},
@@ -289,9 +292,12 @@ fn between(bench: &mut Bench<'_>, node: &Node) -> bool {
     }
     let extents = i64::from(node.extents);
     let text = format!(
-        "Extents for {} bytes were published outside of their reservation, which returned {}; {extents} extents and {} \
+        "Extents for {} bytes were published outside of their reservation, which returned {}; {} and {} \
          bytes of csum_bytes stayed.",
-        node.args[1], node.ret, node.csum_bytes
+        node.args[1],
+        node.ret,
+        words::extents(extents),
+        node.csum_bytes
     );
     let mut fault = Fault::new(FindingKind::PublishBeforeReserve, EXTENTS, extents, text);
     fault.amount = Some(count::extents(node.args[1]).unsigned_abs());

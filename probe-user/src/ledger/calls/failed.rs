@@ -11,6 +11,7 @@ use super::{
         filesystem::InodeKey,
         finding::{Account, FindingKind, StackRef},
         summary::FailedReservations,
+        words,
     },
     Bench, count, published,
     report::{DATA, Fault},
@@ -214,8 +215,9 @@ pub(super) fn contract(
             Account::InodeMetaRsv,
             added as i64,
             format!(
-                "{story} It had been granted {added} bytes of metadata, added them to the inode with {extents} \
-                 extents, and gave back {released}; a failure must leave nothing."
+                "{story} It had been granted {added} bytes of metadata, added them to the inode with {}, and \
+                 gave back {released}; a failure must leave nothing.",
+                words::extents(extents)
             ),
         )
     } else if extents < 0 || csums < 0 || (untouched && released > 0) {
@@ -231,9 +233,9 @@ pub(super) fn contract(
             account,
             off,
             format!(
-                "{story} It had published nothing, and released {} extents, {} bytes of csum_bytes and {released} bytes \
+                "{story} It had published nothing, and released {}, {} bytes of csum_bytes and {released} bytes \
                  of the block_rsv; it should have released nothing.",
-                extents.saturating_neg(),
+                words::extents(extents.saturating_neg()),
                 csums.saturating_neg()
             ),
         )
@@ -251,7 +253,7 @@ pub(super) fn contract(
         let undone = if extents == 0 && csums == 0 {
             format!("undid it and released {released} bytes")
         } else {
-            format!("left {extents} extents and {} bytes of csum_bytes behind", csums)
+            format!("left {} and {csums} bytes of csum_bytes behind", words::extents(extents))
         };
         let mut fault = Fault::new(
             FindingKind::PublishBeforeReserve,

@@ -14,6 +14,7 @@ use super::{
     super::{
         filesystem::InodeKey,
         finding::{Account, Confidence, FindingKind, Origin, StackRef},
+        words,
     },
     Bench, count, owner,
     report::Fault,
@@ -133,7 +134,7 @@ pub(super) fn release(bench: &mut Bench<'_>, thread: &mut Thread, node: &Node, s
     let mut fault = Fault::of(
         account,
         -rest,
-        format!("The task released {} extents of the inode and held {held} of it.", rest + held),
+        format!("The task released {} of the inode and held {held} of it.", words::extents(rest + held)),
     );
     // Without the operation nothing of what follows can be told either.
     thread.known &= held != 0;
@@ -244,8 +245,9 @@ pub(super) fn destroyed(
         (FindingKind::Leak, text)
     } else {
         let text = format!(
-            "A task reserved {held} extents and no call released them, but the inode was destroyed with {kernel}: they \
-             were released by nobody that we saw."
+            "A task reserved {} that no call released, but the inode was destroyed with {kernel}: released by nobody \
+             that we saw.",
+            words::extents(held)
         );
         (FindingKind::CounterMismatch, text)
     };

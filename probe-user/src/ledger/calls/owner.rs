@@ -19,15 +19,19 @@ pub(super) fn wrong(
     amount: i64,
     origins: Vec<Origin>,
 ) {
-    let unit = if account == Account::InodeOutstandingExtents { "extents" } else { "bytes" };
+    let amounts = match (account, amount) {
+        (Account::InodeOutstandingExtents, 1) => "1 extent that was".to_owned(),
+        (Account::InodeOutstandingExtents, _) => format!("{amount} extents that were"),
+        _ => format!("{amount} bytes that were"),
+    };
     let text = if right.root == freed.root {
         format!(
-            "{amount} {unit} that were reserved for inode {} of the same subvolume were released from inode {}.",
+            "{amounts} reserved for inode {} of the same subvolume were released from inode {}.",
             right.ino, freed.ino
         )
     } else {
         format!(
-            "{amount} {unit} that were reserved for inode {} of subvolume {} were released from inode {} of subvolume {}.",
+            "{amounts} reserved for inode {} of subvolume {} were released from inode {} of subvolume {}.",
             right.ino, right.root, freed.ino, freed.root
         )
     };

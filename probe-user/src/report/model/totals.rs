@@ -24,7 +24,8 @@ pub struct Loss {
 pub struct FailedReservationTotals {
     /// All.
     pub total: u64,
-    /// A release on the same inode raced in between.
+    /// A release on the same inode raced in between. What raced is seen on the functions tier only: elsewhere this and
+    /// `not_raced` are 0, whatever the total is.
     pub raced: u64,
     /// Nobody raced.
     pub not_raced: u64,

@@ -22,17 +22,18 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
 
 fn failed(paper: &mut Paper, report: &Report) {
     let failed = &report.failed_reservations;
-    let text = if failed.total == 0 {
-        "none".to_owned()
-    } else {
-        format!(
-            "{}: {} raced, {} not raced; {} balanced, {} undecided",
-            format::count(failed.total),
+    let ends =
+        format!("{} balanced, {} undecided", format::count(failed.balanced), format::count(failed.undecided));
+    let text = match (failed.total, failed.raced + failed.not_raced) {
+        (0, _) => "none".to_owned(),
+        // The tracepoints tier does not see who raced.
+        (total, 0) => format!("{}: {ends}", format::count(total)),
+        (total, _) => format!(
+            "{}: {} raced, {} not raced; {ends}",
+            format::count(total),
             format::count(failed.raced),
-            format::count(failed.not_raced),
-            format::count(failed.balanced),
-            format::count(failed.undecided)
-        )
+            format::count(failed.not_raced)
+        ),
     };
     paper.field("failed", &text);
 }
