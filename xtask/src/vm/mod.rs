@@ -63,7 +63,7 @@ pub struct Options {
     /// Use this btrfs-probe instead of building one
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
-    /// The command, run by the guest's shell
+    /// The command, run by the guest's shell; a single word may be a whole line for it, as with ssh
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     command: Vec<String>,
 }
