@@ -38,7 +38,7 @@ const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 /// Rights are the same on every kernel: `live_rights` runs on the machine itself. In the order of running. All of a part
 /// share one boot, so that what one leaves behind in the kernel is met by the next.
 const ENTRIES: &[Entry] = &[
-    Entry { test: "live_filesystems", releases: EVERY, only: "", fault: false, seconds: 900 },
+    Entry { test: "live_filesystems", releases: EVERY, only: "", fault: false, seconds: 1800 },
     // What kernels do differently shows in these.
     Entry {
         test: "live_fstests",
@@ -55,9 +55,9 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 400,
     },
-    Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 800 },
-    Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 500 },
-    Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 500 },
+    Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 1200 },
+    Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 900 },
+    Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 900 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {
