@@ -34,7 +34,7 @@ fn a_mixed_load_met_in_the_middle_is_clean_and_the_books_are_those_of_sysfs() {
 #[test]
 fn a_ring_that_is_too_small_makes_it_inconclusive_and_says_what_to_do() {
     let Some(_alone) = support::live() else { return };
-    // Without what takes long to stop: an emulated machine is minutes at the balance of a filesystem.
+    // Without a balance: one under way has to end before the load stops, and an emulated machine is slow at it.
     let _load = MixLoad::start(2, &["--size", "512"]);
     let stopped = Duration::from_secs(4) * support::patience().min(4);
     let duration = format!("{}s", stopped.as_secs() + 8);

@@ -35,8 +35,7 @@ pub fn operate_in(layout: &Layout, threads: usize, ops: u64, names: &[&str]) -> 
     mix.run(layout, &AtomicBool::new(false)).expect("a correct kernel")
 }
 
-/// What the threads of a load wait between two operations. An emulated machine is about as long at one of them, and the
-/// tool would else hardly get a turn.
+/// What the threads of a load wait between two operations: on an emulated machine the tool would else hardly get a turn.
 fn pause() -> Duration {
     Duration::from_millis(if super::patience() > 1 { 100 } else { 0 })
 }
