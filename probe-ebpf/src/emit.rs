@@ -22,8 +22,8 @@ const NO_WAKEUP: u64 = 1;
 /// What every program needs to know about this run of itself.
 #[derive(Clone, Copy)]
 pub struct Run {
-    /// The hook.
-    pub hook: HookId,
+    /// [`HookId`] as a number.
+    pub hook: u32,
     /// What this program alone uses of what there is per hook: counters, scratch.
     pub slot: u32,
     /// This CPU's cell.
@@ -47,14 +47,31 @@ impl Run {
         let cpu = CPU.get_ptr_mut(0)?;
         // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
         unsafe { (*cpu).hits[slot as usize] += 1 };
-        Some(Self { hook, slot, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
+        Some(Self { hook: hook as u32, slot, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
     }
 
     /// A run that counts nowhere, to look whether there is anything to do.
     #[inline(always)]
     pub fn unseen(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
         let cpu = CPU.get_ptr_mut(0)?;
-        Some(Self { hook, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
+        Some(Self { hook: hook as u32, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
+    }
+
+    /// What tells a global function whose run this is; see [`Run::numbered`].
+    ///
+    /// Global functions are what C linkage makes: numbers in, a number out. The verifier looks at such a function once a
+    /// program, knowing nothing of its arguments, and not again on each way that leads to it. Verification takes most of
+    /// the time that attaching takes, so what many ways lead to is made so where it can be.
+    #[inline(always)]
+    pub const fn number(&self) -> u32 {
+        self.hook | self.slot << 8
+    }
+
+    /// The run of [`Run::number`], without its context.
+    #[inline(always)]
+    pub fn numbered(number: u32) -> Option<Self> {
+        let cpu = CPU.get_ptr_mut(0)?;
+        Some(Self { hook: number & 0xff, slot: number >> 8, cpu, ctx: core::ptr::null_mut(), pid_tgid: 0 })
     }
 
     /// Asks who runs, once for the whole run. Programs that drop most of their events do it after that.

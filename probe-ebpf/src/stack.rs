@@ -140,8 +140,19 @@ fn walk(run: &Run, innermost: u64) -> u64 {
         run.lost(LossClass::Stack);
         return 0;
     }
-    let frames = (bytes as u64 / 8).min(MAX_FRAMES as u64);
-    // SAFETY: as above.
+    stack_walked(run.number(), bytes as u64, innermost)
+}
+
+/// Makes an id of the stack in the scratch of this program, and sends the frames if they were not sent before.
+///
+/// A global function for the verifier: it looks at it once per program, and not again on each way that leads here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn stack_walked(run: u32, bytes: u64, innermost: u64) -> u64 {
+    let Some(run) = Run::numbered(run) else { return 0 };
+    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
+    let frames = (bytes / 8).min(MAX_FRAMES as u64);
+    // SAFETY: this program's scratch on this CPU.
     unsafe {
         (*scratch).frames = frames;
         if innermost != 0 {
@@ -149,7 +160,7 @@ fn walk(run: &Run, innermost: u64) -> u64 {
         }
     }
     // All of them, also those that the helper filled with zeros: with no decision in it the verifier goes through this
-    // once for each place that takes a stack, and not once for each depth that a stack may have.
+    // once, and not once for each depth that a stack may have.
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for frame in 0..MAX_FRAMES {
         // SAFETY: below the array's length.

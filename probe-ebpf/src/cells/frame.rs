@@ -6,7 +6,9 @@
 //!
 //! Equal heights need care, since compilers end a function by jumping to another: between kprobes the second begins where
 //! the first began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
-use probe_common::{call::CALL_TREE_TORN, call::MAX_DEPTH, hook::HookId, inode::Counters, loss::LossClass};
+//!
+//! What walks over the calls is global functions for the verifier: see [`Run::number`].
+use probe_common::{call::CALL_TREE_TORN, call::MAX_DEPTH, inode::Counters, loss::LossClass};
 
 use super::TaskCell;
 use crate::{emit::Run, globals::config, maps::FRAMES, stack::Origin};
@@ -18,7 +20,7 @@ use crate::{emit::Run, globals::config, maps::FRAMES, stack::Origin};
 pub struct Frame {
     pub serial: u32,
     pub parent: u32,
-    /// [`HookId`] as a number.
+    /// [`HookId`](probe_common::hook::HookId) as a number.
     pub hook: u32,
     pub flags: u32,
     pub rsv_type: u32,
@@ -86,11 +88,17 @@ pub struct Frames {
     pub origins: [Origin; ORIGINS],
 }
 
+/// Where the current thread's frames are.
+#[inline(always)]
+pub fn slot(task: *mut TaskCell) -> u32 {
+    // SAFETY: the cell is this thread's.
+    unsafe { (*task).slot }
+}
+
 /// The frames of the current thread.
 #[inline(always)]
 pub fn of(task: *mut TaskCell) -> Option<*mut Frames> {
-    // SAFETY: the cell is this thread's.
-    FRAMES.get_ptr_mut(unsafe { (*task).slot })
+    FRAMES.get_ptr_mut(slot(task))
 }
 
 /// A thread begins with no open call, whatever the one before it in this slot left.
@@ -160,39 +168,56 @@ fn give_away(run: &Run, frames: *mut Frames) {
 }
 
 /// Gives away what must have returned, since a call begins at this height.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn settle_entry(run: &Run, frames: *mut Frames, begun: u64, jumped: bool) {
+extern "C" fn calls_settle_entry(run: u32, slot: u32, begun: u64, jumped: u32) -> u64 {
+    let (Some(run), Some(frames)) = (Run::numbered(run), FRAMES.get_ptr_mut(slot)) else { return 0 };
     steps!(|| {
         let Some(last) = top(frames) else { return true };
         // SAFETY: the frames are this thread's.
         let height = unsafe { (*last).height };
         // The stack grows down: a call that is still open lies higher, or has jumped to this one.
-        if height > begun || (height == begun && jumped) {
+        if height > begun || (height == begun && jumped != 0) {
             return true;
         }
-        give_away(run, frames);
+        give_away(&run, frames);
         false
     });
+    0
 }
 
-/// Gives away what must have returned, since a call that began at this height returns.
+/// Gives away what must have returned, since the call of this hook that began at this height returns.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn settle_return(run: &Run, frames: *mut Frames, entered: u64) {
+extern "C" fn calls_settle_return(run: u32, slot: u32, entered: u64) -> u64 {
+    let (Some(run), Some(frames)) = (Run::numbered(run), FRAMES.get_ptr_mut(slot)) else { return 0 };
     steps!(|| {
         let Some(last) = top(frames) else { return true };
         // SAFETY: the frames are this thread's.
         if unsafe { (*last).height } >= entered {
             return true;
         }
-        give_away(run, frames);
+        give_away(&run, frames);
         false
     });
+    // Of calls at the same height, each jumped to the next. If the one that returns is among them, those that it jumped
+    // to have returned before.
+    if is_at(frames, 0, run.hook, entered) {
+        return 0;
+    }
+    if is_at(frames, 1, run.hook, entered) {
+        give_away(&run, frames);
+    } else if is_at(frames, 2, run.hook, entered) {
+        give_away(&run, frames);
+        give_away(&run, frames);
+    }
+    0
 }
 
 /// Room for a call that begins at this place, its serial and parent filled in; it counts once [`commit`] was called.
 #[inline(always)]
-pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, place: Place) -> Option<*mut Frame> {
-    settle_entry(run, frames, place.height, place.jumped);
+pub fn begin(run: &Run, task: *mut TaskCell, frames: *mut Frames, place: Place) -> Option<*mut Frame> {
+    calls_settle_entry(run.number(), slot(task), place.height, u32::from(place.jumped));
     let depth = depth(frames);
     // SAFETY: the frames are this thread's.
     unsafe {
@@ -217,7 +242,7 @@ pub fn begin(run: &Run, frames: *mut Frames, hook: HookId, place: Place) -> Opti
         }
         (*frame).serial = serial;
         (*frame).parent = parent;
-        (*frame).hook = hook as u32;
+        (*frame).hook = run.hook;
         (*frame).height = place.height;
         (*frame).caller = caller;
         Some(frame)
@@ -240,51 +265,37 @@ pub fn commit(frames: *mut Frames) {
 /// The open call of this hook that began at this height and returns. Calls inside it whose return was missed are given
 /// away.
 #[inline(always)]
-pub fn returning(run: &Run, frames: *mut Frames, hook: HookId, entered: u64) -> Option<*mut Frame> {
-    settle_return(run, frames, entered);
-    if !is_at(frames, 0, hook, entered) {
-        jumped(run, frames, hook, entered);
-    }
-    if is_at(frames, 0, hook, entered) { top(frames) } else { None }
+pub fn returning(run: &Run, task: *mut TaskCell, frames: *mut Frames, entered: u64) -> Option<*mut Frame> {
+    calls_settle_return(run.number(), slot(task), entered);
+    if is_at(frames, 0, run.hook, entered) { top(frames) } else { None }
 }
 
 /// Whether the `inner`th call from the innermost one is this.
 #[inline(always)]
-fn is_at(frames: *mut Frames, inner: u32, hook: HookId, entered: u64) -> bool {
+fn is_at(frames: *mut Frames, inner: u32, hook: u32, entered: u64) -> bool {
     // SAFETY: the frames are this thread's.
-    from_top(frames, inner)
-        .is_some_and(|call| unsafe { (*call).height == entered && (*call).hook == hook as u32 })
-}
-
-/// Of calls at the same height, each jumped to the next. If the one that returns is among them, those that it jumped
-/// to have returned before.
-#[inline(never)]
-fn jumped(run: &Run, frames: *mut Frames, hook: HookId, entered: u64) {
-    if is_at(frames, 1, hook, entered) {
-        give_away(run, frames);
-    } else if is_at(frames, 2, hook, entered) {
-        give_away(run, frames);
-        give_away(run, frames);
-    }
+    from_top(frames, inner).is_some_and(|call| unsafe { (*call).height == entered && (*call).hook == hook })
 }
 
 /// Ends the innermost call; what it changed of the inode counts for the next one around it on the same inode.
 #[inline(always)]
-pub fn end(frames: *mut Frames) {
+pub fn end(task: *mut TaskCell, frames: *mut Frames) {
     // SAFETY: the frames are this thread's.
     unsafe {
         let Some(inner) = top(frames) else { return };
         let (inode, changes, releases) = ((*inner).inode, (*inner).own_changes, (*inner).own_releases);
         (*frames).depth = depth(frames).saturating_sub(1);
         if changes != 0 {
-            pass_on(frames, inode, changes, releases);
+            calls_pass_on(slot(task), inode, changes, releases);
         }
     }
 }
 
 /// The innermost open call on this inode has these changes by its own thread.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn pass_on(frames: *mut Frames, inode: u64, changes: u32, releases: u32) {
+pub extern "C" fn calls_pass_on(slot: u32, inode: u64, changes: u32, releases: u32) -> u64 {
+    let Some(frames) = FRAMES.get_ptr_mut(slot) else { return 0 };
     let mut inner = 0;
     steps!(|| {
         let Some(call) = from_top(frames, inner) else { return true };
@@ -299,11 +310,14 @@ pub fn pass_on(frames: *mut Frames, inode: u64, changes: u32, releases: u32) {
         }
         true
     });
+    0
 }
 
 /// The inode of the innermost open call on this root and number; 0 if there is none.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub fn inode_of(frames: *mut Frames, root: u64, ino: u64) -> u64 {
+pub extern "C" fn calls_inode_of(slot: u32, root: u64, ino: u64) -> u64 {
+    let Some(frames) = FRAMES.get_ptr_mut(slot) else { return 0 };
     let (mut inner, mut inode) = (0, 0);
     steps!(|| {
         let Some(call) = from_top(frames, inner) else { return true };

@@ -107,19 +107,31 @@ fn decide(fs_info: u64) -> u32 {
     STATE_LEFT_OUT
 }
 
-#[inline(never)]
+/// The cell of a filesystem that may have none yet.
+#[inline(always)]
 fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
+    let slot = fs_meet(run.number(), fs_info, born).checked_sub(1)? as u32 & (FS_CELLS - 1);
+    Some((slot, FILESYSTEMS.get_ptr_mut(slot)?))
+}
+
+/// Its slot and one; 0 if there is no room.
+///
+/// A global function for the verifier: see [`Run::number`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
+    let Some(run) = Run::numbered(run) else { return 0 };
     // A free slot first, then one whose filesystem is dying.
     for pass in 0..2u32 {
         for probe in 0..PROBES {
             let slot = slot_of(fs_info, probe);
-            let cell = FILESYSTEMS.get_ptr_mut(slot)?;
+            let Some(cell) = FILESYSTEMS.get_ptr_mut(slot) else { return 0 };
             // SAFETY: array entries stay; the compare-and-swap decides who initialises.
             unsafe {
                 let there = (*cell).fs_info;
                 // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
                 if there == fs_info {
-                    return Some((slot, cell));
+                    return u64::from(slot) + 1;
                 }
                 let takeable = if pass == 0 { there == 0 } else { (*cell).flags & FLAG_DYING != 0 };
                 if takeable && claim(&raw mut (*cell).fs_info, there, fs_info) {
@@ -129,18 +141,18 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
                     (*cell).flags = 0;
                     (*cell).state = decide(fs_info);
                     if (*cell).state == STATE_FOLLOWED {
-                        announce(run, fs_info, id(slot, cell), born);
+                        announce(&run, fs_info, id(slot, cell), born);
                     }
-                    return Some((slot, cell));
+                    return u64::from(slot) + 1;
                 }
                 if takeable && (*cell).fs_info == fs_info {
-                    return Some((slot, cell));
+                    return u64::from(slot) + 1;
                 }
             }
         }
     }
     run.lost(LossClass::FsCell);
-    None
+    0
 }
 
 #[inline(never)]

@@ -10,8 +10,12 @@ use super::{artifacts, elf};
 use crate::{proc, setup::Tools, workspace::Workspace};
 
 const TARGET: &str = "bpfel-unknown-none";
-/// BTF in the object is what map definitions and the verifier's messages live on.
-const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf";
+/// BTF in the object is what map definitions and the verifier's messages live on. And LLVM writes copies and fillings of
+/// memory out, word by word: the linker would have it keep most as calls of [`LOOPS`].
+const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf -C link-arg=--disable-expand-memcpy-in-order";
+/// These go byte by byte, on every run of the program that calls them, and the verifier goes with them. What LLVM does
+/// not write out by itself is to be copied by words.
+const LOOPS: [&str; 5] = ["bcmp", "memcmp", "memcpy", "memmove", "memset"];
 /// The bin target with the hooks; its object is called `probe`. Others keep their names.
 const MAIN_BIN: &str = "probe-ebpf";
 /// Settings of the outer build that must not reach this one: another target, another compiler.
@@ -57,8 +61,13 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
     for program in &programs {
         let bytes =
             fs::read(&program.path).with_context(|| format!("cannot read {}", program.path.display()))?;
-        if elf::machine(&bytes) != Some(elf::MACHINE_BPF) {
+        if !elf::is_bpf(&bytes) {
             bail!("{} is not an eBPF object", program.path.display());
+        }
+        if let Some((section, function)) = elf::callers(&bytes, &LOOPS)?.first() {
+            bail!(
+                "a function in section {section} of the kernel side calls {function}: copy or fill by words"
+            );
         }
         put(&bytes, &workspace.object(object_name(&program.name)))?;
     }

@@ -1,69 +1,96 @@
-//! The two questions we have about an ELF file: what machine it is for, and whether it needs a dynamic linker.
+//! What we ask of an ELF file.
+use anyhow::{Context as _, Result};
+use object::{
+    Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget,
+    elf::{FileHeader64, PT_INTERP},
+    read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _},
+};
 
-/// `EM_BPF`
-pub const MACHINE_BPF: u16 = 247;
-/// `PT_INTERP`
-const SEGMENT_INTERPRETER: u32 = 3;
-
-fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
-    file.get(at..at.checked_add(N)?)?.try_into().ok()
+/// Whether the file is an eBPF object.
+pub fn is_bpf(file: &[u8]) -> bool {
+    object::File::parse(file).is_ok_and(|file| file.architecture() == object::Architecture::Bpf)
 }
 
-/// Machine of a 64-bit little-endian ELF file; none for anything else.
-pub fn machine(file: &[u8]) -> Option<u16> {
-    if !file.starts_with(b"\x7fELF\x02\x01") {
-        return None;
-    }
-    bytes(file, 18).map(u16::from_le_bytes)
+/// Whether the program asks for a dynamic linker.
+///
+/// # Errors
+/// It is not a 64-bit little-endian ELF file.
+pub fn has_interpreter(file: &[u8]) -> Result<bool> {
+    let header = FileHeader64::<object::LittleEndian>::parse(file)?;
+    let endian = header.endian()?;
+    Ok(header.program_headers(endian, file)?.iter().any(|segment| segment.p_type(endian) == PT_INTERP))
 }
 
-/// Whether the file asks for a dynamic linker; none if it is not a 64-bit little-endian ELF file.
-pub fn has_interpreter(file: &[u8]) -> Option<bool> {
-    machine(file)?;
-    let table = usize::try_from(u64::from_le_bytes(bytes(file, 32)?)).ok()?;
-    let size = usize::from(u16::from_le_bytes(bytes(file, 54)?));
-    let count = usize::from(u16::from_le_bytes(bytes(file, 56)?));
-    for index in 0..count {
-        let kind = bytes(file, table.checked_add(index * size)?).map(u32::from_le_bytes)?;
-        if kind == SEGMENT_INTERPRETER {
-            return Some(true);
+/// Sections with code that calls one of these functions, each with the function.
+///
+/// # Errors
+/// It is not a 64-bit little-endian ELF file.
+pub fn callers<'a>(file: &'a [u8], functions: &[&str]) -> Result<Vec<(&'a str, &'a str)>> {
+    let file = ElfFile64::<object::LittleEndian>::parse(file)?;
+    let mut found = Vec::new();
+    for section in file.sections() {
+        for (_, relocation) in section.relocations() {
+            let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+            let name = file.symbol_by_index(index)?.name()?;
+            if functions.contains(&name) {
+                found.push((section.name().context("a section has no name")?, name));
+            }
         }
     }
-    Some(false)
+    found.dedup();
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use object::{
+        Architecture, BinaryFormat, Endianness, SymbolFlags, SymbolKind, SymbolScope,
+        write::{Object, Relocation, Symbol, SymbolSection},
+    };
+
     use super::*;
 
-    /// A file header and program headers of the given kinds.
-    fn file(machine: u16, kinds: &[u32]) -> Vec<u8> {
-        let mut file = vec![0u8; 64];
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        file[18..20].copy_from_slice(&machine.to_le_bytes());
-        file[32..40].copy_from_slice(&64u64.to_le_bytes());
-        file[54..56].copy_from_slice(&56u16.to_le_bytes());
-        file[56..58].copy_from_slice(&u16::try_from(kinds.len()).unwrap().to_le_bytes());
-        for kind in kinds {
-            let mut header = [0u8; 56];
-            header[..4].copy_from_slice(&kind.to_le_bytes());
-            file.extend(header);
-        }
-        file
+    /// An eBPF object whose program `one` calls `called`.
+    fn program_that_calls(called: &str) -> Vec<u8> {
+        let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+        let section = object.add_section(Vec::new(), b"one".to_vec(), object::SectionKind::Text);
+        object.append_section_data(section, &[0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff], 8);
+        let symbol = object.add_symbol(Symbol {
+            name: called.as_bytes().to_vec(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Text,
+            scope: SymbolScope::Linkage,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        });
+        // R_BPF_64_32
+        let flags = object::RelocationFlags::Elf { r_type: 10 };
+        object.add_relocation(section, Relocation { offset: 0, symbol, addend: 0, flags }).unwrap();
+        object.write().unwrap()
     }
 
     #[test]
-    fn an_interpreter_is_found_wherever_it_stands() {
-        assert_eq!(has_interpreter(&file(62, &[1, 6, SEGMENT_INTERPRETER])), Some(true));
-        assert_eq!(has_interpreter(&file(62, &[1, 6, 2])), Some(false));
+    fn a_call_is_found_with_its_section() {
+        let object = program_that_calls("memset");
+        assert_eq!(callers(&object, &["memcpy", "memset"]).unwrap(), [("one", "memset")]);
+        assert_eq!(callers(&object, &["memcpy"]).unwrap(), []);
+        assert!(is_bpf(&object));
+        assert!(!has_interpreter(&object).unwrap());
+    }
+
+    #[test]
+    fn what_cargo_runs_here_is_no_ebpf_object() {
+        let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_bpf(&this));
+        assert_eq!(has_interpreter(&this).unwrap(), cfg!(not(target_feature = "crt-static")));
     }
 
     #[test]
     fn a_cut_or_foreign_file_has_no_answer() {
-        let whole = file(MACHINE_BPF, &[1, 2]);
-        assert_eq!(machine(&whole), Some(MACHINE_BPF));
-        assert_eq!(has_interpreter(&whole[..66]), None);
-        assert_eq!(machine(b"#!/bin/sh\n"), None);
+        assert!(has_interpreter(&program_that_calls("memset")[..20]).is_err());
+        assert!(!is_bpf(b"#!/bin/sh\n"));
     }
 }

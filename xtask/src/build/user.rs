@@ -33,14 +33,14 @@ pub fn build(workspace: &Workspace, object: &Path, profile: Profile) -> Result<P
     let programs = artifacts::build(&mut command, "btrfs-probe")?;
     let program = programs.into_iter().next().context("cargo built no btrfs-probe")?.path;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
-    match elf::has_interpreter(&bytes) {
-        Some(false) => Ok(program),
-        Some(true) => bail!(
+    let foreign = || format!("{} is not a 64-bit ELF program", program.display());
+    if elf::has_interpreter(&bytes).with_context(foreign)? {
+        bail!(
             "{} needs a dynamic linker: install the static libc (package libc6-dev or glibc-static)",
             program.display()
-        ),
-        None => bail!("{} is not a 64-bit ELF program", program.display()),
+        );
     }
+    Ok(program)
 }
 
 /// A cargo command for `probe-user` whose programs have their libc inside and the kernel side `object` in the tool.

@@ -32,9 +32,9 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
             (*call).flags |= CALL_FOREIGN;
         }
         // Not another thread's change for a call of this inode further out.
-        let inode = frame::inode_of(frames, root, ino);
+        let inode = frame::calls_inode_of(frame::slot(task), root, ino);
         if inode != 0 {
-            frame::pass_on(frames, inode, 1, u32::from(modification < 0));
+            frame::calls_pass_on(frame::slot(task), inode, 1, u32::from(modification < 0));
         }
     }
 }

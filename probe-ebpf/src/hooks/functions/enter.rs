@@ -47,7 +47,7 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else { return NOTHING };
     let Some(frames) = frame::of(task) else { return NOTHING };
-    let Some(frame) = frame::begin(&run, frames, hook, context.place()) else { return NOTHING };
+    let Some(frame) = frame::begin(&run, task, frames, context.place()) else { return NOTHING };
     // SAFETY: the frame is this thread's.
     unsafe {
         (*frame).fs = fs;

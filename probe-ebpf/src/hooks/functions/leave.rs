@@ -29,11 +29,12 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     let Some(run) = Run::unseen(hook, &context) else { return };
     let Some(task) = cells::task_cell(&run) else { return };
     let Some(frames) = frame::of(task) else { return };
-    let Some(frame) = frame::returning(&run, frames, hook, context.height()) else { return };
+    let Some(frame) = frame::returning(&run, task, frames, context.height()) else { return };
     let raw = context.value() as i64;
     // SAFETY: the frame is this thread's.
+    let ret = unsafe { subject::returned(hook, raw, frame) };
+    // SAFETY: as above.
     unsafe {
-        let ret = subject::returned(hook, raw, frame);
         if hook as u32 == HookId::UseBlockRsv as u32 && !(-MAX_ERRNO..=0).contains(&ret) {
             payer(frame, ret as u64);
         }
@@ -46,9 +47,9 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
                 (*frame).stack_representative = 0;
             }
         }
-        send::call(&run, frame, CALL_RETURNED, ret);
     }
-    frame::end(frames);
+    send::call_send(run.number(), frame::slot(task), CALL_RETURNED, ret);
+    frame::end(task, frames);
 }
 
 /// `btrfs_use_block_rsv()` says at its end who pays. What the payer had before is known if it is the handle's rsv.
@@ -89,8 +90,8 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
             if enter::left(&(*frame).before) {
                 (*frame).stack = stack::exact(&run);
             }
-            send::call(&run, frame, 0, 0);
         }
+        send::call_send(run.number(), frame::slot(task), 0, 0);
     }
-    frame::end(frames);
+    frame::end(task, frames);
 }

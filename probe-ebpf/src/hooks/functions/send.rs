@@ -9,19 +9,22 @@ use probe_common::{
 use super::{super::levels, enter::rsv_counters};
 use crate::{
     cells,
-    cells::frame::Frame,
+    cells::frame,
     emit::Run,
     globals::{ABSENT, off},
+    maps::FRAMES,
     read,
 };
 
-/// Sends a call. `more` are further flags.
+/// Sends the innermost call of the thread with this slot. `more` are further flags.
 ///
-/// # Safety
-/// `frame` is an open frame of the current thread.
+/// A global function for the verifier: see [`Run::number`].
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub unsafe fn call(run: &Run, frame: *mut Frame, more: u32, ret: i64) {
-    // SAFETY: as promised.
+pub extern "C" fn call_send(run: u32, slot: u32, more: u32, ret: i64) -> u64 {
+    let (Some(run), Some(frames)) = (Run::numbered(run), FRAMES.get_ptr_mut(slot)) else { return 0 };
+    let Some(frame) = frame::top(frames) else { return 0 };
+    // SAFETY: the slot is the current thread's, and so are the frames.
     unsafe {
         let mut flags = (*frame).flags | more;
         let inode = (*frame).inode;
@@ -83,4 +86,5 @@ pub unsafe fn call(run: &Run, frame: *mut Frame, more: u32, ret: i64) {
             (*record).stack_representative = (*frame).stack_representative;
         });
     }
+    0
 }

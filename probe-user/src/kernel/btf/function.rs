@@ -19,11 +19,12 @@ impl KernelTypes {
     /// # Errors
     /// A sentence: BTF has no function of that name, or several that differ.
     pub fn function(&self, name: &str) -> Result<FunctionProto, String> {
+        let btf = self.named.btf();
         let mut agreed: Option<FunctionProto> = None;
-        for ty in self.btf.resolve_types_by_name(name).unwrap_or_default() {
+        for ty in self.named.types(name) {
             let Type::Func(function) = ty else { continue };
-            let Ok(Type::FuncProto(proto)) = self.btf.resolve_chained_type(&function) else { continue };
-            let args = proto.parameters.iter().map(|arg| type_name(&self.btf, arg, DEPTH)).collect();
+            let Ok(Type::FuncProto(proto)) = btf.resolve_chained_type(&function) else { continue };
+            let args = proto.parameters.iter().map(|arg| type_name(btf, arg, DEPTH)).collect();
             let proto = FunctionProto { args };
             match &agreed {
                 None => agreed = Some(proto),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use btf_rs::{Btf, BtfType, Type};
 
+use super::named::Named;
+
 /// Members looked at for one path; the largest kernel struct with all its anonymous members has some hundreds.
 const STEPS: u32 = 20_000;
 /// Anonymous structs and unions within one another, and typedefs and qualifiers of one another.
@@ -24,14 +26,13 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// A sentence: no such struct, no such member, or several structs that disagree.
-pub(super) fn member(btf: &Btf, name: &str, path: &[&str]) -> Result<Place, String> {
-    let types = btf.resolve_types_by_name(name).map_err(|error| error.to_string())?;
+pub(super) fn member(named: &Named, name: &str, path: &[&str]) -> Result<Place, String> {
     let mut copies = 0u32;
     let mut agreed: Option<Result<Place, String>> = None;
-    for ty in types {
+    for ty in named.types(name) {
         let Type::Struct(_) = ty else { continue };
         copies += 1;
-        let place = place_in(btf, &ty, name, path);
+        let place = place_in(named.btf(), &ty, name, path);
         match &agreed {
             None => agreed = Some(place),
             Some(first) if *first == place => {}
@@ -142,28 +143,21 @@ fn size_of(btf: &Btf, ty: &Type) -> Option<u32> {
 pub(super) struct Enumerators(BTreeMap<String, Result<u64, String>>);
 
 impl Enumerators {
-    /// Collects the enumerators that `wanted` accepts.
-    pub(super) fn of(btf: &Btf, wanted: impl Fn(&str) -> bool) -> Self {
-        let mut all = Self::default();
-        for section in std::iter::once(btf.base()).chain(btf.split()) {
-            let (first, last) = section.type_id_range();
-            for id in first..=last {
-                match section.resolve_type_by_id(id) {
-                    Ok(Type::Enum(kind)) => {
-                        for member in &kind.members {
-                            all.add(btf, member, u64::from(member.val()), &wanted);
-                        }
-                    }
-                    Ok(Type::Enum64(kind)) => {
-                        for member in &kind.members {
-                            all.add(btf, member, member.val(), &wanted);
-                        }
-                    }
-                    _ => {}
+    /// Takes those of a type that `wanted` accepts.
+    pub(super) fn see(&mut self, btf: &Btf, ty: &Type, wanted: impl Fn(&str) -> bool) {
+        match ty {
+            Type::Enum(kind) => {
+                for member in &kind.members {
+                    self.add(btf, member, u64::from(member.val()), &wanted);
                 }
             }
+            Type::Enum64(kind) => {
+                for member in &kind.members {
+                    self.add(btf, member, member.val(), &wanted);
+                }
+            }
+            _ => {}
         }
-        all
     }
 
     fn add(&mut self, btf: &Btf, member: &dyn BtfType, value: u64, wanted: &impl Fn(&str) -> bool) {

@@ -6,6 +6,7 @@
 mod fields;
 mod function;
 mod lookup;
+mod named;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use resolve::{MissingField, ResolvedOffsets};
 pub use tracepoint::TracepointProto;
 
 use lookup::Enumerators;
+use named::Named;
 
 /// No BTF of a kernel comes near; a larger file is not BTF.
 const MAX_BTF_BYTES: u64 = 512 << 20;
@@ -51,15 +53,15 @@ pub enum TypesError {
 
 /// The types of one kernel: vmlinux, joined with the btrfs module where there is one.
 ///
-/// Holds all types of the kernel in memory (tens of MB): resolve what is needed and drop it.
+/// Holds all types of the kernel in memory (several MB): resolve what is needed and drop it.
 pub struct KernelTypes {
-    btf: Btf,
+    named: Named,
     enumerators: Enumerators,
 }
 
 impl std::fmt::Debug for KernelTypes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KernelTypes").field("split", &self.btf.split().is_some()).finish_non_exhaustive()
+        f.debug_struct("KernelTypes").field("split", &self.is_split()).finish_non_exhaustive()
     }
 }
 
@@ -90,15 +92,15 @@ impl KernelTypes {
     /// # Errors
     /// Bytes that are not BTF.
     pub fn from_bytes(vmlinux: &[u8], module: Option<&[u8]>) -> Result<Self, TypesError> {
-        let base =
-            Btf::from_bytes(vmlinux).map_err(|source| TypesError::Parse { what: "vmlinux", source })?;
+        let base = named::parse(vmlinux).map_err(|source| TypesError::Parse { what: "vmlinux", source })?;
         let btf = match module {
             None => base,
             Some(bytes) => Btf::from_split_bytes(bytes, &base)
                 .map_err(|source| TypesError::Parse { what: "btrfs", source })?,
         };
-        let enumerators = Enumerators::of(&btf, fields::enumerator_wanted);
-        Ok(Self { btf, enumerators })
+        let mut enumerators = Enumerators::default();
+        let named = Named::of(btf, |btf, ty| enumerators.see(btf, ty, fields::enumerator_wanted));
+        Ok(Self { named, enumerators })
     }
 
     /// Offset in bytes of a member of a struct, through embedded structs one name a step.
@@ -106,13 +108,13 @@ impl KernelTypes {
     /// # Errors
     /// A sentence: no such struct, no such member, or several structs of that name that disagree.
     pub fn offset(&self, of: &str, path: &[&str]) -> Result<u32, String> {
-        lookup::member(&self.btf, of, path).map(|place| place.offset)
+        lookup::member(&self.named, of, path).map(|place| place.offset)
     }
 
     /// Whether the btrfs types come from the split BTF of a module.
     #[must_use]
     pub fn is_split(&self) -> bool {
-        self.btf.split().is_some()
+        self.named.btf().split().is_some()
     }
 }
 

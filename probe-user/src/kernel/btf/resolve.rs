@@ -72,7 +72,7 @@ impl KernelTypes {
         let number = match source {
             Source::Offset(of, paths) => {
                 let mut first_failure = None;
-                let place = paths.iter().find_map(|path| match member(&self.btf, of, path) {
+                let place = paths.iter().find_map(|path| match member(&self.named, of, path) {
                     Ok(place) => Some(place),
                     Err(reason) => {
                         first_failure.get_or_insert(reason);
@@ -81,7 +81,7 @@ impl KernelTypes {
                 });
                 place.map(|place| place.offset).ok_or_else(|| first_failure.unwrap_or_default())?
             }
-            Source::Size(of, path) => match member(&self.btf, of, path)?.size {
+            Source::Size(of, path) => match member(&self.named, of, path)?.size {
                 0 => return Err(format!("the size of {} in struct {of} is not known", path.join("."))),
                 size => size,
             },

@@ -162,7 +162,7 @@ fn arguments_are_written_as_in_c() {
 #[test]
 fn copies_of_a_struct_count_once_if_they_agree() {
     let types = types_of(KERNELS[3]);
-    let copies = types.btf.resolve_types_by_name("btrfs_fs_info").unwrap();
+    let copies = types.named.btf().resolve_types_by_name("btrfs_fs_info").unwrap();
     assert!(copies.iter().filter(|ty| matches!(ty, btf_rs::Type::Struct(_))).count() > 1);
     assert_eq!(field(&types.resolve().offsets, "fs_fs_devices"), 1800);
 }

@@ -19,17 +19,14 @@ impl KernelTypes {
     /// Looks at the types alone: where btrfs is a module, its BTF must have been loaded.
     #[must_use]
     pub fn tracepoint(&self, name: &str) -> Option<TracepointProto> {
+        let btf = self.named.btf();
         let mut agreed = None;
-        for ty in self.btf.resolve_types_by_name(&format!("btf_trace_{name}")).ok()? {
+        for ty in self.named.types(&format!("btf_trace_{name}")) {
             let Type::Typedef(typedef) = ty else { continue };
-            let Ok(Type::Ptr(pointer)) = self.btf.resolve_chained_type(&typedef) else { continue };
-            let Ok(Type::FuncProto(function)) = self.btf.resolve_chained_type(&pointer) else { continue };
-            let args = function
-                .parameters
-                .iter()
-                .skip(1)
-                .map(|arg| type_name(&self.btf, arg, DEPTH))
-                .collect::<Vec<_>>();
+            let Ok(Type::Ptr(pointer)) = btf.resolve_chained_type(&typedef) else { continue };
+            let Ok(Type::FuncProto(function)) = btf.resolve_chained_type(&pointer) else { continue };
+            let args =
+                function.parameters.iter().skip(1).map(|arg| type_name(btf, arg, DEPTH)).collect::<Vec<_>>();
             let proto = TracepointProto { args };
             match &agreed {
                 None => agreed = Some(proto),
