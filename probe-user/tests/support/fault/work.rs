@@ -142,11 +142,19 @@ impl Work {
 
 /// Dirties bytes of a file; nothing is written out.
 pub fn dirty(file: &File, at: u64) {
-    file.write_all_at(&vec![7; LENGTH as usize], at).expect("a write");
+    write(file, at).expect("a write");
 }
 
 /// The same where it must fail.
 pub fn dirty_fails(file: &File, at: u64, errno: i32) {
-    let error = file.write_all_at(&vec![7; LENGTH as usize], at).expect_err("a write that fails");
+    let error = write(file, at).expect_err("a write that fails");
     assert_eq!(error.raw_os_error(), Some(errno), "{error}");
+}
+
+/// Writes in a thread of its own: kernels take no more pages at once than the thread may still dirty before it is
+/// throttled (`btrfs_buffered_write()`, `fs/btrfs/file.c`, 6.1), and all that it dirtied before counts, so that a bug
+/// would be made with less than [`LENGTH`].
+fn write(file: &File, at: u64) -> std::io::Result<()> {
+    let bytes = vec![7; LENGTH as usize];
+    std::thread::scope(|scope| scope.spawn(|| file.write_all_at(&bytes, at)).join()).expect("a thread")
 }

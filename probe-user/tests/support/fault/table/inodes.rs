@@ -125,7 +125,7 @@ pub const ALL: &[Scenario] = &[
             account: "inode.meta_rsv",
             inode: Some(257),
             amount: Amount::Noted("metadata"),
-            stack: "btrfs_delalloc_release_extents",
+            stack: "btrfs_delalloc_release_metadata",
             origins: true,
             also: LEFT,
         }),
