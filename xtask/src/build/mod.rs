@@ -4,7 +4,7 @@
 mod artifacts;
 mod ebpf;
 mod elf;
-mod guests;
+mod tested;
 mod user;
 
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use self::{
-    guests::{GuestPrograms, build as for_guests, example},
-    user::Profile,
+    tested::{TestedPrograms, build as for_tests, example},
+    user::{Profile, cargo},
 };
 use crate::{setup, workspace::Workspace};
 
@@ -22,7 +22,8 @@ use crate::{setup, workspace::Workspace};
 /// # Errors
 /// If a part cannot be set up or built, or if the result would need a shared library.
 pub fn run(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    user::build(workspace, &kernel_side(workspace)?, profile)
+    kernel_side(workspace)?;
+    user::build(workspace, profile)
 }
 
 /// Sets up, builds the kernel side alone, and returns the path of its object.

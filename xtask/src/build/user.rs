@@ -1,16 +1,11 @@
 //! The tool itself, static, with the kernel side inside.
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{artifacts, elf};
 use crate::workspace::Workspace;
 
-/// Tells `probe-user/build.rs` which object to put in.
-const OBJECT_VARIABLE: &str = "BTRFS_PROBE_EBPF";
 /// libc inside: the binary must run in a machine that holds nothing but a kernel.
 const STATIC: &str = "-C target-feature=+crt-static";
 
@@ -21,15 +16,34 @@ pub enum Profile {
     Release,
     /// Quick to build.
     Debug,
+    /// What tests run: our own crates optimised, since emulated processors run them too, and with the checks of a debug
+    /// build. All other crates are those of the debug build, which are there by then.
+    Tests,
 }
 
-/// Builds `btrfs-probe` around `object` and returns its path.
+impl Profile {
+    /// What it is to cargo.
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &["--release"],
+            Self::Debug => &[],
+            Self::Tests => &[
+                "--config",
+                "profile.dev.package.probe-common.opt-level=2",
+                "--config",
+                "profile.dev.package.probe-user.opt-level=2",
+            ],
+        }
+    }
+}
+
+/// Builds `btrfs-probe` around the kernel side that was built last, and returns its path.
 ///
 /// # Errors
 /// If it does not build, or if the result would need a shared library.
-pub fn build(workspace: &Workspace, object: &Path, profile: Profile) -> Result<PathBuf> {
-    let mut command = static_cargo(workspace, object, profile, "build")?;
-    command.args(["--bin", "btrfs-probe"]);
+pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
+    let mut command = cargo(workspace, profile, "build")?;
+    command.args(["--package", "probe-user", "--bin", "btrfs-probe"]);
     let programs = artifacts::build(&mut command, "btrfs-probe")?;
     let program = programs.into_iter().next().context("cargo built no btrfs-probe")?.path;
     let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
@@ -43,32 +57,25 @@ pub fn build(workspace: &Workspace, object: &Path, profile: Profile) -> Result<P
     Ok(program)
 }
 
-/// A cargo command for `probe-user` whose programs have their libc inside and the kernel side `object` in the tool.
+/// A cargo command whose programs have their libc inside. All of ours are of this kind, so that they share what they can.
 ///
 /// # Errors
 /// The tool is not built on this architecture.
-pub fn static_cargo(
-    workspace: &Workspace,
-    object: &Path,
-    profile: Profile,
-    what: &str,
-) -> Result<std::process::Command> {
+pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Command> {
     let mut command = workspace.cargo();
-    let flags = match env::var("RUSTFLAGS") {
+    let flags = |name| match env::var(name) {
         Ok(outer) => format!("{outer} {STATIC}"),
         Err(_) => STATIC.to_owned(),
     };
     command
-        .args([what, "--package", "probe-user"])
+        .arg(what)
         // Named even though it is the host: else the flags would reach build scripts and macros, which must be
         // loadable.
         .args(["--target", &host()?])
-        .env(OBJECT_VARIABLE, object)
+        .args(profile.words())
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", flags);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+        .env("RUSTFLAGS", flags("RUSTFLAGS"))
+        .env("RUSTDOCFLAGS", flags("RUSTDOCFLAGS"));
     Ok(command)
 }
 

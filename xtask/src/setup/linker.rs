@@ -61,6 +61,13 @@ fn build(workspace: &Workspace, root: &Path, llvm_major: u32) -> Result<()> {
         "--no-default-features",
     ]);
     command.args(["--features", &format!("rust-llvm-{llvm_major}"), "--root"]).arg(root);
+    // It calls LLVM and does little else: not optimised it links as fast, and is built in half the time.
+    command.envs([
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+        ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+    ]);
     proc::quietly(&mut command).with_context(|| {
         format!("cannot build bpf-linker {VERSION}: it needs crates.io and a C compiler (package gcc)")
     })

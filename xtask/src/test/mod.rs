@@ -1,28 +1,25 @@
 //! `cargo xtask test`: everything that has to hold before a change lands, with one number at the end.
 //!
-//! Steps run in the order in which they are likely to fail fast, and a failed step does not hide the next one.
+//! Steps run in the order in which they are likely to fail fast, and a failed step does not hide the next one. What runs
+//! tests on kernels comes last, side by side.
 //! The last line is `N passed, N failed, N skipped` over all test binaries. A live test that could not run
 //! prints `SKIPPED: <why>` and counts as skipped; with `CI=true` that is a failure, so a machine without rights
 //! cannot look green. A run in which no test ran has failed as well.
+mod along;
 mod cargo_test;
-mod guest_test;
+mod jobs;
+mod live_test;
 mod step;
 mod tally;
 
 use std::{
     env,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
-
 pub use self::step::Step;
-use self::{guest_test::GuestOutcome, tally::Tally};
-use crate::{
-    vm::{Release, suite::Suite},
-    workspace::Workspace,
-};
+use self::{jobs::JobOutcome, tally::Tally};
+use crate::{build, vm::Release, workspace::Workspace};
 
 /// How one step ended.
 struct Outcome {
@@ -40,81 +37,77 @@ struct Outcome {
 pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
     let ci = env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
     let mut outcomes = Vec::new();
-    let (guests, steps): (Vec<Step>, Vec<Step>) =
-        step::plan(only, ci).into_iter().partition(|step| step.release().is_some());
-    // What guests need comes through the net: it can come while others compute.
-    let ahead: Vec<Release> = guests.iter().filter_map(|step| step.release()).collect();
-    let mut fetcher = (!ahead.is_empty()).then(|| guest_test::fetch_ahead(workspace.clone(), ahead.clone()));
-    let mut preparing = None;
+    let (jobs, steps): (Vec<Step>, Vec<Step>) =
+        step::plan(only, ci).into_iter().partition(|step| step.is_job());
+    // What guests need comes through the net: it can come while others compute. What cannot be fetched is fetched again,
+    // and said, where it is needed.
+    let releases: Vec<Release> = jobs.iter().filter_map(|step| step.release()).collect();
+    let fetcher = (!releases.is_empty()).then(|| jobs::fetch_ahead(workspace.clone(), releases));
     for step in steps {
-        // Live tests wait a lot: what guests run can be built meanwhile.
-        let needed = guests.iter().any(|guest| blocked(*guest, &outcomes).is_none());
-        if step == Step::Live && needed {
-            wait(fetcher.take());
-            preparing = Some(guest_test::prepare_ahead(workspace.clone(), ahead.clone()));
-        }
         println!("── {} ──", step.name());
         let begun = Instant::now();
         let mut tally = Tally::default();
-        let error = blocked(step, &outcomes).map_or_else(
-            || step.run(workspace, ci, &mut tally).err().map(|error| format!("{error:#}")),
-            Some,
-        );
-        if let Some(error) = &error {
-            eprintln!("{} failed: {error}", step.name());
-        }
+        let error = blocked(step, &outcomes)
+            .map_or_else(|| step.run(workspace, &mut tally).err().map(|error| format!("{error:#}")), Some);
+        say(step, error.as_deref());
         outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
     }
-    wait(fetcher);
-    // A thread that panicked prepared nothing: it is tried again, and said, where it is needed.
-    let prepared = preparing.and_then(|thread| thread.join().ok());
-    in_guests(workspace, &guests, prepared, ci, &mut outcomes);
-    close(&outcomes)
-}
-
-/// What it could not fetch is fetched again, and said, where it is needed.
-fn wait(fetcher: Option<JoinHandle<()>>) {
     if let Some(fetcher) = fetcher {
         let _ = fetcher.join();
     }
+    side_by_side(workspace, &jobs, ci, &mut outcomes);
+    close(&outcomes)
 }
 
-/// The steps that run in guests, side by side.
-fn in_guests(
-    workspace: &Workspace,
-    steps: &[Step],
-    prepared: Option<Result<Suite>>,
-    ci: bool,
-    outcomes: &mut Vec<Outcome>,
-) {
-    let mut releases = Vec::new();
-    for step in steps {
-        match (blocked(*step, outcomes), step.release()) {
-            (None, Some(release)) => releases.push(release),
-            (error, _) => {
-                outcomes.push(Outcome { step: *step, took: Duration::ZERO, tally: Tally::default(), error });
-            }
-        }
-    }
-    if releases.is_empty() {
+/// The steps that run tests on kernels.
+fn side_by_side(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut Vec<Outcome>) {
+    let (blocked, open): (Vec<_>, Vec<_>) =
+        steps.iter().map(|step| (*step, blocked(*step, outcomes))).partition(|(_, why)| why.is_some());
+    outcomes.extend(blocked.into_iter().map(|(step, error)| Outcome {
+        step,
+        took: Duration::ZERO,
+        tally: Tally::default(),
+        error,
+    }));
+    let open: Vec<Step> = open.into_iter().map(|(step, _)| step).collect();
+    if open.is_empty() {
         return;
     }
-    println!("── guests ──");
-    for GuestOutcome { release, tally, took, result } in guest_test::run(workspace, &releases, prepared) {
-        let Some(step) = steps.iter().find(|step| step.release() == Some(release)) else { continue };
-        let error = result.and_then(|()| step::no_skip(ci, &tally)).err().map(|error| format!("{error:#}"));
-        if let Some(error) = &error {
-            eprintln!("{} failed: {error}", step.name());
+    println!("── {} ──", open.iter().map(|step| step.name()).collect::<Vec<_>>().join(", "));
+    // Built by the step before: cargo only says where they lie.
+    let programs = match build::for_tests(workspace) {
+        Ok(programs) => programs,
+        Err(error) => {
+            let error = format!("{error:#}");
+            outcomes.extend(open.into_iter().map(|step| Outcome {
+                step,
+                took: Duration::ZERO,
+                tally: Tally::of_nothing_run(),
+                error: Some(error.clone()),
+            }));
+            return;
         }
-        match outcomes.iter_mut().find(|outcome| outcome.step == *step) {
+    };
+    let mut jobs = jobs::run(workspace, &programs, &open);
+    jobs.sort_by_key(|job| job.step);
+    for JobOutcome { step, tally, took, result } in jobs {
+        let error = result.and_then(|()| step::no_skip(ci, &tally)).err().map(|error| format!("{error:#}"));
+        say(step, error.as_deref());
+        match outcomes.iter_mut().find(|outcome| outcome.step == step) {
             // The kernel's other boot.
             Some(outcome) => {
                 outcome.took += took;
                 outcome.tally.add(&tally);
                 outcome.error = outcome.error.take().or(error);
             }
-            None => outcomes.push(Outcome { step: *step, took, tally, error }),
+            None => outcomes.push(Outcome { step, took, tally, error }),
         }
+    }
+}
+
+fn say(step: Step, error: Option<&str>) {
+    if let Some(error) = error {
+        eprintln!("{} failed: {error}", step.name());
     }
 }
 

@@ -25,10 +25,10 @@ pub enum Step {
     Clippy,
     /// Unit, property, snapshot and command-line tests: no rights needed
     Fast,
+    /// The static tool and the tests that live tests and guests run
+    Programs,
     /// Tests on the running kernel, as root
     Live,
-    /// The static binary (only in CI unless asked for)
-    Static,
     /// The same tests and more in a guest with Debian's Linux 6.1 (only in CI unless asked for)
     #[value(name = "vm-6.1")]
     Vm61,
@@ -50,8 +50,8 @@ impl Step {
             Self::Kernel => "kernel",
             Self::Clippy => "clippy",
             Self::Fast => "fast",
+            Self::Programs => "programs",
             Self::Live => "live",
-            Self::Static => "static",
             Self::Vm61 => "vm-6.1",
             Self::Vm612 => "vm-6.12",
             Self::Vm7 => "vm-7.x",
@@ -61,6 +61,20 @@ impl Step {
     /// Whether test binaries run in it.
     pub const fn runs_tests(self) -> bool {
         matches!(self, Self::Fast | Self::Live) || self.release().is_some()
+    }
+
+    /// Whether it is one of those that run side by side.
+    pub const fn is_job(self) -> bool {
+        matches!(self, Self::Live) || self.release().is_some()
+    }
+
+    /// The step of a kernel that runs in a guest.
+    pub const fn of_release(release: Release) -> Self {
+        match release {
+            Release::V6_1 => Self::Vm61,
+            Release::V6_12 => Self::Vm612,
+            Release::V7 => Self::Vm7,
+        }
     }
 
     /// The kernel of a step that runs in a guest.
@@ -77,18 +91,19 @@ impl Step {
     pub const fn needs(self, other: Self) -> bool {
         match self {
             Self::Kernel => matches!(other, Self::Setup),
-            Self::Live | Self::Static | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
-                matches!(other, Self::Setup | Self::Kernel)
+            Self::Programs => matches!(other, Self::Setup | Self::Kernel),
+            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
+                matches!(other, Self::Setup | Self::Kernel | Self::Programs)
             }
             _ => false,
         }
     }
 
-    /// Runs it; tests are counted in `tally`.
+    /// Runs it, if it is no job; tests are counted in `tally`.
     ///
     /// # Errors
     /// If it failed.
-    pub fn run(self, workspace: &Workspace, ci: bool, tally: &mut Tally) -> Result<()> {
+    pub fn run(self, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         match self {
             Self::Fmt => fmt(workspace),
             Self::Tidy => tidy::run(workspace),
@@ -96,13 +111,8 @@ impl Step {
             Self::Kernel => build::kernel_side(workspace).map(drop),
             Self::Clippy => clippy(workspace),
             Self::Fast => cargo_test::fast(workspace, tally),
-            Self::Live => {
-                cargo_test::live(workspace, tally)?;
-                no_skip(ci, tally)
-            }
-            // Run side by side by the caller.
-            Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a guest is no step of its own"),
-            Self::Static => build::run(workspace, Profile::Release).map(drop),
+            Self::Programs => build::for_tests(workspace).map(drop),
+            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a job is run with the others"),
         }
     }
 }
@@ -112,7 +122,7 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
     let all = Step::value_variants();
     let wanted = |step: &Step| {
         if only.is_empty() {
-            !matches!(step, Step::Static | Step::Vm61 | Step::Vm612 | Step::Vm7) || ci
+            step.release().is_none() || ci
         } else {
             only.contains(step) || only.iter().any(|asked| asked.needs(*step))
         }
@@ -144,8 +154,8 @@ fn fmt(workspace: &Workspace) -> Result<()> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
-    let mut command = workspace.cargo();
-    command.args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    let mut command = build::cargo(workspace, Profile::Debug, "clippy")?;
+    command.args(["--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     if !proc::aloud(&mut command)?.success() {
         bail!("mend the lints above");
     }
@@ -158,13 +168,13 @@ mod tests {
 
     #[test]
     fn a_step_asked_for_brings_what_it_needs_in_order() {
-        assert_eq!(plan(&[Step::Live], false), [Step::Setup, Step::Kernel, Step::Live]);
+        assert_eq!(plan(&[Step::Live], false), [Step::Setup, Step::Kernel, Step::Programs, Step::Live]);
         assert_eq!(plan(&[Step::Fast, Step::Fmt], true), [Step::Fmt, Step::Fast]);
     }
 
     #[test]
-    fn a_whole_run_leaves_out_the_static_binary_only_outside_ci() {
-        assert!(!plan(&[], false).contains(&Step::Static));
+    fn a_whole_run_leaves_out_guests_only_outside_ci() {
+        assert!(!plan(&[], false).contains(&Step::Vm7));
         assert_eq!(plan(&[], true), Step::value_variants());
     }
 }

@@ -14,10 +14,7 @@ use super::{
     kernel::Kernel,
     qemu::{self, Accelerator},
 };
-use crate::{
-    build::{self, GuestPrograms},
-    workspace::Workspace,
-};
+use crate::{build::TestedPrograms, workspace::Workspace};
 
 /// One test binary.
 struct Entry {
@@ -94,25 +91,19 @@ pub fn boots(releases: &[Release]) -> Vec<(Release, Part)> {
 
 /// What all guests need, made once: afterwards they can run side by side.
 pub struct Suite {
-    programs: GuestPrograms,
+    programs: TestedPrograms,
     accelerator: Accelerator,
     /// The fault module by kernel.
     faults: BTreeMap<&'static str, Item>,
 }
 
 impl Suite {
-    /// Builds the programs, and fetches the kernels and what else is missing.
+    /// Fetches the kernels and what else is missing, and builds the fault module. `programs`: what the guests run.
     ///
     /// # Errors
     /// Something does not build or cannot be fetched.
-    pub fn prepare(workspace: &Workspace, releases: &[Release]) -> Result<Self> {
-        let mut wanted: Vec<&str> = ENTRIES
-            .iter()
-            .filter(|entry| entry.releases.iter().any(|on| releases.contains(on)))
-            .map(|entry| entry.test)
-            .collect();
-        wanted.dedup();
-        let programs = build::for_guests(workspace, &wanted)?;
+    pub fn prepare(workspace: &Workspace, programs: &TestedPrograms, releases: &[Release]) -> Result<Self> {
+        let programs = programs.stripped(&workspace.target.join("vm/programs"))?;
         let emulator = Emulator::ensure(workspace)?;
         let mut faults = BTreeMap::new();
         let mut accelerator = Accelerator::Tcg;
@@ -187,7 +178,7 @@ impl Suite {
 
     /// The tool, the examples and the tests, where the tests look for them.
     fn items(&self, release: Release, part: Part) -> Result<Vec<Item>> {
-        let GuestPrograms { tool, tests, examples } = &self.programs;
+        let TestedPrograms { tool, tests, examples } = &self.programs;
         // Not where cargo built it, which may lie below what the guest mounts over.
         let mut items = vec![Item::program(tool.clone(), "/bin/btrfs-probe")];
         // Examples are looked for beside the folder of the test.
