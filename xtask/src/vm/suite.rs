@@ -82,7 +82,8 @@ pub enum Part {
 
 /// The boots that the tests of these kernels need, longest first: so that the last ones end at about the same time.
 pub fn boots(releases: &[Release]) -> Vec<(Release, Part)> {
-    let of = |part| releases.iter().map(move |release| (*release, part));
+    // The newest takes longest.
+    let of = |part| releases.iter().rev().map(move |release| (*release, part));
     of(Part::Live)
         .chain(of(Part::Faults))
         .filter(|(release, part)| entries(*release, *part).next().is_some())
@@ -208,7 +209,7 @@ mod tests {
     fn a_kernel_without_a_fault_module_has_one_boot() {
         assert_eq!(
             boots(&[Release::V6_12, Release::V7]),
-            [(Release::V6_12, Part::Live), (Release::V7, Part::Live), (Release::V6_12, Part::Faults)]
+            [(Release::V7, Part::Live), (Release::V6_12, Part::Live), (Release::V6_12, Part::Faults)]
         );
     }
 }
