@@ -138,7 +138,8 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
             format!("{n} reservations had a type that is not known: please report the kernel's version.")
         }
         LossClass::MissedReturn => format!(
-            "{n} returns of hooked functions were missed: run again with less load, or with --tier tracepoints."
+            "{n} returns of hooked functions were missed, as when more tasks are in one than kretprobes have room for, \
+             twice the possible processors: run again with less load, or with --tier tracepoints."
         ),
         LossClass::CallFrame => {
             format!(
