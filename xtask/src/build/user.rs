@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use super::{artifacts, elf};
 use crate::workspace::Workspace;
 
+/// Tells `probe-user/build.rs` which object to put in.
+const OBJECT_VARIABLE: &str = "BTRFS_PROBE_EBPF";
 /// libc inside: the binary must run in a machine that holds nothing but a kernel.
 const STATIC: &str = "-C target-feature=+crt-static";
 
@@ -76,6 +78,11 @@ pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Comm
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("RUSTFLAGS", flags("RUSTFLAGS"))
         .env("RUSTDOCFLAGS", flags("RUSTDOCFLAGS"));
+    // Not left to be found: a target folder that cargo did not make itself has no mark to find it by.
+    let object = workspace.object("probe");
+    if object.is_file() {
+        command.env(OBJECT_VARIABLE, object);
+    }
     Ok(command)
 }
 
