@@ -53,7 +53,8 @@ pub fn fetch_ahead(workspace: Workspace, releases: Vec<Release>) -> thread::Join
 /// have several.
 pub fn run(workspace: &Workspace, programs: &TestedPrograms, steps: &[Step]) -> Vec<JobOutcome> {
     let releases: Vec<Release> = steps.iter().filter_map(|step| step.release()).collect();
-    let suite = Suite::prepare(workspace, programs, &releases);
+    // Without a guest nothing of it is needed, not even QEMU.
+    let suite = (!releases.is_empty()).then(|| Suite::prepare(workspace, programs, &releases));
     // The machine's own first: a mistake shows there soonest.
     let live = steps.contains(&Step::Live).then_some(Job::Live);
     let boots = suite::boots(&releases).into_iter().map(|(release, part)| Job::Guest(release, part));
@@ -68,7 +69,7 @@ pub fn run(workspace: &Workspace, programs: &TestedPrograms, steps: &[Step]) -> 
                 loop {
                     let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = next else { break };
-                    let outcome = one(workspace, programs, suite.as_ref(), job, several);
+                    let outcome = one(workspace, programs, suite.as_ref().map(Result::as_ref), job, several);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
                 }
             });
@@ -80,7 +81,7 @@ pub fn run(workspace: &Workspace, programs: &TestedPrograms, steps: &[Step]) -> 
 fn one(
     workspace: &Workspace,
     programs: &TestedPrograms,
-    suite: Result<&Suite, &Error>,
+    suite: Option<Result<&Suite, &Error>>,
     job: Job,
     several: bool,
 ) -> JobOutcome {
@@ -90,8 +91,11 @@ fn one(
         Job::Live => (Step::Live, live_test::run(workspace, programs, &mut tally)),
         Job::Guest(release, part) => {
             let result = match suite {
-                Ok(suite) => guest(workspace, suite, (release, part), several, &mut tally),
-                Err(error) => Err(Error::msg(format!("{error:#}"))).context("guests cannot be prepared"),
+                Some(Ok(suite)) => guest(workspace, suite, (release, part), several, &mut tally),
+                None => Err(Error::msg("guests were not prepared")),
+                Some(Err(error)) => {
+                    Err(Error::msg(format!("{error:#}"))).context("guests cannot be prepared")
+                }
             };
             (Step::of_release(release), result)
         }

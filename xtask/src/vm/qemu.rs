@@ -131,17 +131,8 @@ impl Boot<'_> {
             line.push_str(EMULATED);
         }
         command
-            .args([
-                "-smp",
-                &self.possible_cpus.max(2).to_string(),
-                "-m",
-                self.memory,
-                "-no-reboot",
-                "-nic",
-                "none",
-                "-display",
-                "none",
-            ])
+            .args(["-smp", &self.possible_cpus.to_string(), "-m", self.memory])
+            .args(["-no-reboot", "-nic", "none", "-display", "none"])
             .args(["-monitor", "none"])
             .arg("-kernel")
             .arg(self.image)
