@@ -53,9 +53,11 @@ const _: () = assert!(size_of::<LoopConfig>() == 304);
 mod raw {
     use super::LoopConfig;
     pub(super) const LOOP_CLR_FD: u64 = 0x4c01;
+    pub(super) const LOOP_SET_CAPACITY: u64 = 0x4c07;
     pub(super) const LOOP_CONFIGURE: u64 = 0x4c0a;
     pub(super) const LOOP_CTL_GET_FREE: u64 = 0x4c82;
     nix::ioctl_none_bad!(loop_clr_fd, LOOP_CLR_FD);
+    nix::ioctl_none_bad!(loop_set_capacity, LOOP_SET_CAPACITY);
     nix::ioctl_write_ptr_bad!(loop_configure, LOOP_CONFIGURE, LoopConfig);
     nix::ioctl_none_bad!(loop_ctl_get_free, LOOP_CTL_GET_FREE);
 }
@@ -109,6 +111,13 @@ impl LoopDevice {
     /// N of `/dev/loopN`.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Takes over the size that the attached file has by now, even while the device is mounted.
+    pub fn follow_size(&self) -> io::Result<()> {
+        // SAFETY: LOOP_SET_CAPACITY takes no argument; the fd is an open loop device attached by us.
+        unsafe { raw::loop_set_capacity(self.file.as_raw_fd()) }?;
+        Ok(())
     }
 }
 

@@ -184,6 +184,19 @@ impl LoopFs {
         btrfs::sync(&root).at("syncing", self.path())
     }
 
+    /// Makes the device end after `size` bytes, mounted or not, and loses the rest: the kernel answers with EIO to each
+    /// read and write behind.
+    ///
+    /// # Errors
+    /// No device any more, or a failed system call.
+    pub fn cut_device(&self, size: u64) -> Result<()> {
+        let image = self.inner.image();
+        File::options().write(true).open(&image).and_then(|file| file.set_len(size)).at("cutting", &image)?;
+        let state = self.inner.lock()?;
+        let device = state.device.as_ref().ok_or(Errno::ENXIO).at("cutting", &self.device)?;
+        device.follow_size().at("cutting", &self.device)
+    }
+
     /// Undoes everything, and says so if that failed; dropping does the same but only logs.
     ///
     /// # Errors
