@@ -19,6 +19,8 @@ use support::load::filesystem;
 use support::probe::{self, Done, RING, assert_clean, list};
 use support::suite::Suite;
 
+/// Longer than a sign takes from the kernel into the books.
+const SEEN: Duration = Duration::from_millis(500);
 /// Writes something, waits for it, and lasts about as long as the shortest test of xfstests.
 const WRITE: &str =
     "dd if=/dev/zero of=$TEST_DIR/file.$$ bs=64k count=40 conv=fsync; rm -f $TEST_DIR/file.$$; sleep 0.3";
@@ -175,7 +177,7 @@ fn a_suite_that_somebody_else_started_is_met_in_the_middle() {
     let wait = format!("while ! [ -e {} ]; do sleep 0.1; done", go_on.display());
     suite.test("generic/001", &wait).test("generic/002", WRITE).test("generic/003", "sleep 600");
     let check = start(&suite.command(&fs, &[]));
-    sleep(Duration::from_millis(500));
+    sleep(SEEN * support::patience());
     let session = probe::attached(&["watch", "--fstests", "--ring-size", RING]);
     std::fs::write(&go_on, "").unwrap();
     wait_for(&suite.results("generic/003.full"));
@@ -207,7 +209,7 @@ fn tests_that_hang_and_crash_have_their_windows_to_the_end() {
     sleep(Duration::from_millis(1500));
     kill(script, Signal::SIGTERM).unwrap();
     let alone = alone.elapsed();
-    sleep(Duration::from_millis(500));
+    sleep(SEEN * support::patience());
     let done = session.interrupt();
     assert_clean(&done);
     assert_eq!(column(&done, &fs, "name"), ["generic/001", "generic/002"]);
@@ -263,7 +265,7 @@ fn wait_for(file: &Path) {
         assert!(begun.elapsed() < support::deadline(60), "{} never came", file.display());
         sleep(Duration::from_millis(50));
     }
-    sleep(Duration::from_millis(500));
+    sleep(SEEN * support::patience());
 }
 
 /// The script that a suite runs now.
@@ -282,7 +284,7 @@ fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
     let mixload = support::example("mixload").display().to_string();
     suite
         .test("generic/001", "echo x > $TEST_DIR/one; sleep 2")
-        .test("generic/002", &format!("sleep 1; {mixload} --threads 4 --seconds 5 --dir $TEST_DIR"))
+        .test("generic/002", &format!("sleep 2; {mixload} --threads 4 --seconds 5 --dir $TEST_DIR"))
         .test("generic/003", "sleep 2; echo x > $TEST_DIR/three; sleep 1");
     let done = {
         let command = suite.command(&fs, &[]);

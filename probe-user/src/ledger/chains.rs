@@ -49,7 +49,8 @@ struct ChainBook {
     breaks: u64,
     value: u64,
     peak: u64,
-    /// Another object with the same qgroup id was followed before: quotas were switched.
+    /// Another object with the same qgroup id was followed before, or this one's value changed without its event: quotas
+    /// were switched.
     replaced: bool,
 }
 
@@ -143,8 +144,12 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     let underflow = record.diff < 0 && record.old < record.diff.unsigned_abs();
     chain.value = if underflow { 0 } else { record.old.wrapping_add_signed(record.diff) };
     chain.peak = chain.peak.max(record.peak).max(chain.value);
+    // A value that is both another than was left and too small is shown as the latter.
+    let other = record.event == CHAIN_UNDERFLOW && is_qgroup(counter) && record.old != record.expected;
+    let broke = (record.event == CHAIN_BREAK || other) && !opening;
+    // A qgroup made anew can lie where the one before lay.
+    chain.replaced |= broke && is_qgroup(counter);
     let replaced = chain.replaced;
-    let broke = record.event == CHAIN_BREAK && !opening;
     chain.breaks += u64::from(broke);
     if record.event == CHAIN_OVERFLOW {
         fs.chains.unexplained += 1;
@@ -163,10 +168,18 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     }
 }
 
+const fn is_qgroup(counter: ChainCounter) -> bool {
+    match counter {
+        ChainCounter::BytesMayUse | ChainCounter::BytesPinned => false,
+        ChainCounter::QgroupData | ChainCounter::QgroupMetaPertrans | ChainCounter::QgroupMetaPrealloc => {
+            true
+        }
+    }
+}
+
 fn broken(desk: &mut Desk, fs: &mut Fs, record: &Chain, counter: ChainCounter) {
-    let qgroup = !matches!(counter, ChainCounter::BytesMayUse | ChainCounter::BytesPinned);
     let Some(account) = account(counter, record.object_flags) else { return };
-    if qgroup {
+    if is_qgroup(counter) {
         // Switching quotas off and on, and deleting a qgroup, change the values without an event.
         fs.chains.unexplained += 1;
         return;

@@ -262,7 +262,9 @@ pub fn skipped_by_the_kernel(report: &Value) -> bool {
     let reasons = list(&report["verdict_reasons"]);
     let skipped = |reason: &Value| {
         let text = reason.as_str().unwrap_or_default();
-        text.contains("were skipped because") || text.contains("breaks of chains are explained by loss")
+        ["were skipped because", "breaks of chains are explained by loss", "were dropped because a loss"]
+            .iter()
+            .any(|consequence| text.contains(consequence))
     };
     preempts_programs(report)
         && report["verdict"] == "inconclusive"

@@ -392,6 +392,12 @@ fn qgroup_data_is_exact_and_metadata_is_clamped() {
         -4096,
     ));
     s.assert_clean();
+    // The same, and the new one lies where the old one lay.
+    let mut s = Stream::born();
+    s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 4096));
+    s.chain(Chain { expected: 4096, ..qgroup(ChainCounter::QgroupData, CHAIN_UNDERFLOW, 0, -4096) });
+    s.chain(qgroup(ChainCounter::QgroupData, CHAIN_UNDERFLOW, 0, -4096));
+    assert_eq!(s.assert_silent().summary(0).verdict, Verdict::Inconclusive);
     // A value that changed without its event is no finding, but a doubt.
     let mut s = Stream::born();
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 4096));

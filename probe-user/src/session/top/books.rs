@@ -105,7 +105,7 @@ fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Com
         }
         scene.look_into(wish.focus);
         let tick = drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh);
-        if !tick && !asked {
+        if !tick && !asked && !scene.owes(&wish) {
             continue;
         }
         let mut extras = Extras { messages: messages::last(MESSAGES), ..Extras::default() };
@@ -155,7 +155,11 @@ pub fn replay(mut player: Player, inbox: &Receiver<Command>, pictures: &Pictures
             next = Duration::ZERO;
         }
         let arrived = player.take_arrival();
-        if asked || arrived || drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh) {
+        if asked
+            || arrived
+            || player.scene().owes(&wish)
+            || drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh)
+        {
             drawn = Some(Instant::now());
             let picture = player.picture(&wish, messages::last(MESSAGES));
             if pictures.send(Some(Arc::new(picture))).is_err() {

@@ -342,6 +342,11 @@ impl Player {
         })
     }
 
+    /// Books and names at the moment where it stands.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
     /// The moment where it stands.
     pub fn picture(&mut self, wish: &Wish, messages: Vec<String>) -> Picture {
         let last = self.last.as_ref().filter(|_| self.paused && self.goal.is_none());

@@ -145,6 +145,18 @@ impl Scene {
         self.ledger.span().1.saturating_sub(self.started())
     }
 
+    /// Whether the last picture could not show yet what the wish asks for.
+    #[must_use]
+    pub fn stale(&self, wish: &Wish) -> bool {
+        self.walked.stale(wish)
+    }
+
+    /// Whether the next one can: nobody waits for a filter's answer longer than it takes.
+    #[must_use]
+    pub fn owes(&self, wish: &Wish) -> bool {
+        self.stale(wish) && self.walked.due(wish)
+    }
+
     /// One moment as the wish asks for it.
     pub fn picture(&mut self, wish: &Wish, extras: Extras) -> Picture {
         let started = self.started();

@@ -46,11 +46,15 @@ pub type FsNames = FxHashMap<u32, Arc<str>>;
 impl Walked {
     /// Whether it is time for another one.
     pub fn due(&self, wish: &Wish) -> bool {
-        let Some((done, sort, filter)) = &self.done else { return true };
-        let same = (*sort, filter) == (wish.sort, &wish.filter);
+        let Some((done, _, _)) = &self.done else { return true };
         // What somebody waits for comes sooner; but typing must not become a walk per key.
-        let pause = if same { (self.cost * SHARE).max(wish.refresh) } else { self.cost * 2 };
+        let pause = if self.stale(wish) { self.cost * 2 } else { (self.cost * SHARE).max(wish.refresh) };
         done.elapsed() >= pause.saturating_sub(Duration::from_millis(5))
+    }
+
+    /// Whether the last one answered something else than is asked now.
+    pub fn stale(&self, wish: &Wish) -> bool {
+        self.done.as_ref().is_none_or(|(_, sort, filter)| (*sort, filter) != (wish.sort, &wish.filter))
     }
 
     /// Walks.

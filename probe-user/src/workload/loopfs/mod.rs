@@ -35,7 +35,7 @@ pub const FOLDER_PREFIX: &str = "btrfs-probe-demo.";
 /// How long an unmount waits for the last user before it fails, or detaches lazily when cleaning up.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a loop device may take to become free after its last user went.
-const DETACH_PATIENCE: Duration = Duration::from_secs(5);
+const DETACH_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A loop-backed btrfs that is removed when this is dropped.
 #[derive(Debug)]

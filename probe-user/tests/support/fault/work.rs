@@ -61,7 +61,7 @@ impl Work {
     pub fn umount(&self) {
         let start = Instant::now();
         while let Err(error) = umount2(&self.path, MntFlags::empty()) {
-            assert!(start.elapsed() < Duration::from_secs(20), "umount: {error}");
+            assert!(start.elapsed() < crate::support::deadline(20), "umount: {error}");
             sleep(Duration::from_millis(20));
         }
     }

@@ -67,7 +67,11 @@ impl Stage {
     fn look(&mut self) {
         let wish = self.app.wish();
         self.player.look_into(wish.focus);
-        let picture = self.player.picture(&wish, Vec::new());
+        let mut picture = self.player.picture(&wish, Vec::new());
+        // On a slow machine the walk of the key before puts the next one off.
+        while self.player.scene().stale(&wish) {
+            picture = self.player.picture(&wish, Vec::new());
+        }
         self.app.take(Arc::new(picture));
     }
 

@@ -245,7 +245,7 @@ fn raced(work: &Work, undo: &str) {
     dirty(&file, 0);
     module::go(false);
     work.arm_for(&file, REMEMBER);
-    work.arm(&format!("{PUBLISH} undo={undo} hold sleep us=20000000"));
+    work.arm(&format!("{PUBLISH} undo={undo} hold sleep us=200000000"));
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| dirty_fails(&file, APART, Errno::ENOSPC as i32));
         until("the reservation is visible", || module::counts("holding").iter().any(|(_, held)| *held > 0));
@@ -280,7 +280,7 @@ fn write_out(file: &File) {
 fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let start = Instant::now();
     while !reached() {
-        assert!(start.elapsed() < Duration::from_secs(15), "{what}: never");
+        assert!(start.elapsed() < crate::support::deadline(15), "{what}: never");
         sleep(Duration::from_millis(5));
     }
 }
