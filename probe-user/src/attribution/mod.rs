@@ -15,4 +15,5 @@ pub mod timeline;
 pub mod windows;
 
 pub use observer::Observer;
+pub use timeline::SETTLE_NS;
 pub use windows::{TestWindow, Windows};

@@ -128,7 +128,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         let (time, pid) = (sign.header.time, sign.pid);
         let text = text_of(&sign.text);
         if sign.what == SignKind::Console as u32 {
-            if let Some(name) = sign::announced(&text) {
+            if let Some(name) = sign::announced(&text).filter(|_| !self.is_stale(time, pid)) {
                 self.begin(time, pid, name);
             }
         } else if sign.what == SignKind::Exec as u32 {
@@ -140,6 +140,11 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         } else if sign.what == SignKind::Exit as u32 {
             self.exited(time, pid, Some(sign.status));
         }
+    }
+
+    /// A sign from before its run's test was met: the hooks were on when we looked at what runs, and signs had waited.
+    fn is_stale(&self, time: u64, run: u32) -> bool {
+        self.open.get(&run).is_some_and(|open| time <= open.began_ns)
     }
 
     /// A run begins a test: the one before has ended.
@@ -172,6 +177,9 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
             _ => script.run,
         };
         if !self.open.get(&run).is_some_and(announced) {
+            if self.is_stale(time, run) {
+                return;
+            }
             self.begin(time, run, name);
         }
         let Some(mut open) = self.open.remove(&run) else { return };

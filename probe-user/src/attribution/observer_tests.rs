@@ -262,3 +262,33 @@ fn other_programs_called_by_numbers_are_no_tests() {
     let notes = told(&machine, |book| book.sign(&sign(SignKind::Exec, 11, 200, 0, "/usr/bin/100")));
     assert!(notes.is_empty(), "{notes:?}");
 }
+
+/// Hooks go on before anybody looks at what runs, and in the functions tier seconds before.
+#[test]
+fn signs_that_waited_for_the_first_look_begin_nothing_again() {
+    let machine = Machine::new();
+    machine.script(201, "generic/002");
+    let notes = told(&machine, |book| {
+        book.begun_before(&|_| {});
+        // The test before, and the one that runs.
+        for (pid, name) in [(200, "generic/001"), (201, "generic/002")] {
+            let announced = format!("run fstests {name} at 2026-11-22 06:16:57");
+            book.sign(&sign(SignKind::Console, 10, CHECK, 0, &announced));
+            book.sign(&sign(SignKind::Exec, 11, pid, 0, &format!("./tests/{name}")));
+        }
+        machine.gone(201);
+        machine.script(202, "generic/003");
+        book.sign(&sign(SignKind::Exit, now(), 201, 0, ""));
+        book.sign(&sign(SignKind::Exec, now(), 202, 0, "./tests/generic/003"));
+    });
+    let expected = [
+        (NoteKind::Begin, 1, "generic/002"),
+        (NoteKind::Result, 1, "pass"),
+        (NoteKind::End, 1, "generic/002"),
+        (NoteKind::Begin, 2, "generic/003"),
+        (NoteKind::End, 2, "generic/003"),
+    ];
+    let expected: Vec<_> =
+        expected.iter().map(|(kind, test, text)| (*kind, *test, (*text).to_owned())).collect();
+    assert_eq!(only(&notes, &FRAME), expected);
+}

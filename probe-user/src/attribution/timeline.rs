@@ -6,7 +6,7 @@ const MOST: usize = 20_000;
 /// A loss shows up at the next reading of the counters, which come ten times a second.
 const READING_NS: u64 = 250_000_000;
 /// A suspicion waits so long, and is dropped if a loss turns up meanwhile that could explain it.
-const SETTLE_NS: u64 = 10_000_000_000;
+pub const SETTLE_NS: u64 = 10_000_000_000;
 
 /// What was missed between two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,12 @@ impl Timeline {
             }
         }
         self.looked = self.looked.max(time);
+    }
+
+    /// Time of the last look.
+    #[must_use]
+    pub const fn looked(&self) -> u64 {
+        self.looked
     }
 
     /// What may have been missed between two moments.

@@ -8,6 +8,8 @@ use crate::ledger::{Doubts, finding::Finding, summary::FsSummary};
 
 /// Most tests that are kept; the oldest go first.
 const MOST: usize = 100_000;
+/// How often, in time of the stream, is looked at what is missed while there is no test.
+const IDLE_LOOK_NS: u64 = 100_000_000;
 
 /// One run of one test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,11 +54,13 @@ pub struct Windows {
     named: BTreeSet<String>,
     timeline: Timeline,
     forgotten: u64,
+    notes: u64,
 }
 
 impl Windows {
     /// A note of the stream; `records` came before it.
     pub fn note(&mut self, note: &TestNote, records: u64) {
+        self.notes += 1;
         let text = text_of(&note.text);
         let is = |kind: NoteKind| note.what == kind as u32;
         if is(NoteKind::Begin) {
@@ -100,12 +104,24 @@ impl Windows {
         }
     }
 
+    /// True if what is missed should be looked at by `time`: what was missed before the first test is not the first test's.
+    #[must_use]
+    pub fn wants_look(&self, time: u64) -> bool {
+        !self.list.is_empty() || time.saturating_sub(self.timeline.looked()) >= IDLE_LOOK_NS
+    }
+
     /// What is missed in all as of `time`, after `records` records.
     pub fn look(&mut self, time: u64, records: u64, doubts: Doubts) {
         self.timeline.look(time, doubts);
         for window in self.list.iter_mut().rev().take(64).filter(|window| window.ended.is_none()) {
             window.records.1 = records;
         }
+    }
+
+    /// Notes taken so far: nothing about the tests is new while it stays.
+    #[must_use]
+    pub const fn notes(&self) -> u64 {
+        self.notes
     }
 
     /// True if the stream has no test.
@@ -138,9 +154,29 @@ impl Windows {
 
     /// True if `finding`, on `fs` if that is known, is one of a test's own.
     #[must_use]
-    pub fn has(&self, window: &TestWindow, finding: &Finding, fs: Option<&FsSummary>) -> bool {
+    pub fn has<'a>(
+        &self,
+        window: &TestWindow,
+        finding: &Finding,
+        fs: impl FnOnce() -> Option<&'a FsSummary>,
+    ) -> bool {
         let within = |time: u64| window.touches(time, time);
-        (within(finding.first_seen) || within(finding.last_seen)) && fs.is_none_or(|fs| self.owns(window, fs))
+        (within(finding.first_seen) || within(finding.last_seen))
+            && fs().is_none_or(|fs| self.owns(window, fs))
+    }
+
+    /// The test with a number.
+    #[must_use]
+    pub fn find(&self, number: u32) -> Option<&TestWindow> {
+        let at = self.list.binary_search_by_key(&number, |window| window.number).ok()?;
+        self.list.get(at)
+    }
+
+    /// The tests that began after the one with a number.
+    #[must_use]
+    pub fn after(&self, number: u32) -> &[TestWindow] {
+        let at = self.list.partition_point(|window| window.number <= number);
+        self.list.get(at..).unwrap_or_default()
     }
 
     /// Filesystems that lived in a test.
@@ -224,6 +260,19 @@ mod tests {
         }
         let spans: Vec<_> = windows.list().iter().map(|test| (test.began, test.ended)).collect();
         assert_eq!(spans, [(10, Some(15)), (20, Some(25))]);
+    }
+
+    #[test]
+    fn what_was_missed_before_the_first_test_is_not_its_own() {
+        let mut windows = Windows::default();
+        let second = 1_000_000_000;
+        assert!(windows.wants_look(5 * second));
+        windows.look(5 * second, 10, Doubts { lost: 7, ..Doubts::default() });
+        assert!(!windows.wants_look(5 * second + IDLE_LOOK_NS - 1));
+        windows.note(&note(1, 6 * second, NoteKind::Begin, "generic/001"), 20);
+        assert!(windows.wants_look(6 * second));
+        windows.look(6 * second, 20, Doubts { lost: 7, ..Doubts::default() });
+        assert_eq!(windows.missed(&windows.list()[0], 9 * second).lost, 0);
     }
 
     #[test]

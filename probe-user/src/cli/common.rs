@@ -133,7 +133,7 @@ pub(super) struct ReportOpts {
     /// Known findings that do not count: a file of fingerprints, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
-    /// End the session when so many findings count; a command is ended with SIGTERM
+    /// End the session when so many findings count; a command is asked to end with SIGTERM, and waited for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
 }

@@ -1,4 +1,6 @@
 //! Putting the function tier on and off.
+use std::{cell::LazyCell, os::fd::AsFd};
+
 use aya::{
     Btf,
     programs::{
@@ -14,6 +16,7 @@ use super::{
     attach::{Probe, chain, first_line},
     functions::{Function, PlannedFunction},
     means::{Means, Offers},
+    returns::{Kretprobe, Tracefs},
 };
 use crate::capture::session::{HookRow, HookState};
 
@@ -29,6 +32,7 @@ pub(super) struct CallLink {
 
 enum LinkId {
     Kprobe(KProbeLinkId),
+    Kretprobe(Kretprobe),
     Fentry(FEntryLinkId),
     Fexit(FExitLinkId),
 }
@@ -36,6 +40,7 @@ enum LinkId {
 /// A link that its program has given up. Goes off when it is dropped.
 enum Taken {
     Kprobe { _link: KProbeLink },
+    Kretprobe { _probe: Kretprobe },
     Fentry { _link: FEntryLink },
     Fexit { _link: FExitLink },
 }
@@ -44,9 +49,21 @@ enum Taken {
 struct Loaded<'a> {
     planned: &'a PlannedFunction,
     means: Means,
-    /// Why not by fentry; empty if it is.
+    /// Why not by fentry, and what the kprobe lacks; empty if nothing is to be said.
     reason: String,
 }
+
+impl Loaded<'_> {
+    fn add_reason(&mut self, more: &str) {
+        if !self.reason.is_empty() {
+            self.reason.push_str("; ");
+        }
+        self.reason.push_str(more);
+    }
+}
+
+/// Where kretprobes get their room from, or why they have to do with what the kernel gives by itself.
+type Room = Result<Tracefs, String>;
 
 impl Probe {
     /// Tries whether this kernel takes programs of the fentry kind on a function, with one that does nothing.
@@ -80,8 +97,10 @@ impl Probe {
         for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
             all.push(self.load_function(planned, offers, types)?);
         }
+        // Looked for when the first one needs it.
+        let room = LazyCell::new(Tracefs::find as fn() -> Room);
         for loaded in &mut all {
-            if let Err(why) = self.attach_function(loaded, offers) {
+            if let Err(why) = self.attach_function(loaded, offers, &room) {
                 self.detach_functions();
                 return Err(why);
             }
@@ -149,9 +168,14 @@ impl Probe {
     }
 
     /// Puts a function on, by kprobes if fentry is refused only now.
-    fn attach_function(&mut self, loaded: &mut Loaded<'_>, offers: &Offers) -> Result<(), String> {
+    fn attach_function(
+        &mut self,
+        loaded: &mut Loaded<'_>,
+        offers: &Offers,
+        room: &LazyCell<Room>,
+    ) -> Result<(), String> {
         let before = self.calls.len();
-        let why = match self.attach_programs(loaded) {
+        let why = match self.attach_programs(loaded, room) {
             Ok(()) => return Ok(()),
             Err(why) => why,
         };
@@ -164,10 +188,10 @@ impl Probe {
         let half = self.calls.split_off(before);
         self.detach_calls(half);
         self.fall_back(loaded, &why, offers)?;
-        self.attach_programs(loaded).map_err(|why| cannot(&why))
+        self.attach_programs(loaded, room).map_err(|why| cannot(&why))
     }
 
-    fn attach_programs(&mut self, loaded: &Loaded<'_>) -> Result<(), String> {
+    fn attach_programs(&mut self, loaded: &mut Loaded<'_>, room: &LazyCell<Room>) -> Result<(), String> {
         let function = loaded.planned.function;
         let hook = function.hook;
         let exit = function.exit(loaded.means);
@@ -175,8 +199,20 @@ impl Probe {
             exit.map(|exit| (exit, true)).into_iter().chain([(function.entry(loaded.means), false)])
         {
             let id = match (loaded.means, is_exit) {
-                (Means::Kprobe, _) => {
+                (Means::Kprobe, false) => {
                     typed::<&mut KProbe>(&mut self.ebpf, &program)?.attach(hook.name(), 0).map(LinkId::Kprobe)
+                }
+                (Means::Kprobe, true) => {
+                    let probe = typed::<&mut KProbe>(&mut self.ebpf, &program)?;
+                    match with_room(probe, hook.name(), room) {
+                        Ok(kretprobe) => Ok(LinkId::Kretprobe(kretprobe)),
+                        Err(why) => {
+                            let narrow = format!("follows few calls at a time: {why}");
+                            log::info!("{}: {narrow}", hook.name());
+                            loaded.add_reason(&narrow);
+                            probe.attach(hook.name(), 0).map(LinkId::Kprobe)
+                        }
+                    }
                 }
                 (Means::Fentry, false) => {
                     typed::<&mut FEntry>(&mut self.ebpf, &program)?.attach().map(LinkId::Fentry)
@@ -219,6 +255,7 @@ impl Probe {
 
     fn take(&mut self, program: &str, id: LinkId) -> Result<Taken, String> {
         let link = match id {
+            LinkId::Kretprobe(probe) => Ok(Taken::Kretprobe { _probe: probe }),
             LinkId::Kprobe(id) => typed::<&mut KProbe>(&mut self.ebpf, program)?
                 .take_link(id)
                 .map(|link| Taken::Kprobe { _link: link }),
@@ -231,6 +268,13 @@ impl Probe {
         };
         link.map_err(|error| chain(&error))
     }
+}
+
+/// A kprobe program on the return of a function, with room for many calls.
+fn with_room(program: &KProbe, function: &str, room: &LazyCell<Room>) -> Result<Kretprobe, String> {
+    let tracefs = LazyCell::force(room).as_ref().map_err(Clone::clone)?;
+    let loaded = program.fd().map_err(|error| chain(&error))?;
+    tracefs.attach(function, loaded.as_fd())
 }
 
 /// What the kernel said to a program, without an empty log of its verifier.

@@ -3,7 +3,8 @@
 //! Policy: a hook whose offsets cannot be resolved or whose tracepoint this kernel does not have is left out with
 //! the reason; a hook that the books need and that is missing makes the verdict inconclusive, never wrong.
 //! Hooks that open accounts go on after those that close them. Nothing is pinned: when the process ends, however
-//! it ends, the kernel takes everything away.
+//! it ends, the kernel takes every hook away. What a killed process leaves is names of events in tracefs (`returns`);
+//! they do nothing, and the next session that hooks functions removes them.
 mod attach;
 mod audit;
 mod calls;
@@ -12,6 +13,7 @@ pub mod functions;
 mod maps;
 pub mod means;
 pub mod plan;
+mod returns;
 mod run_time;
 
 pub use attach::{AttachError, Probe, ProbeOptions};

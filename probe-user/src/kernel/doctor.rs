@@ -40,7 +40,7 @@ pub struct Doctor {
     pub btf: BtfStatus,
     /// Names for addresses.
     pub symbols: Access,
-    /// tracefs; no part of us needs it.
+    /// tracefs; kretprobes have room for more calls at a time with it.
     pub tracefs: Access,
     /// `/dev/kmsg`: test marks and kernel warnings.
     pub kmsg: Access,
@@ -213,7 +213,9 @@ fn tracefs(root: &Path) -> Access {
             let place = format!("mounted on {}", shown(mount.mount_point.as_os_str()));
             Access { available: true, note: Some(place) }
         }
-        None => Access::no("not mounted, and not needed: raw tracepoints are attached without it"),
+        None => Access::no(
+            "not mounted: raw tracepoints are attached without it, but kretprobes follow few calls at a time",
+        ),
     }
 }
 

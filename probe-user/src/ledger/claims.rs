@@ -61,11 +61,6 @@ impl Claims {
         self.delayed_since = epoch;
     }
 
-    /// True if it is known that no thread has a handle with a claim open.
-    pub(super) fn none_open(&self, born: u32, loss: &Loss) -> bool {
-        loss.exact(self.handles_since.max(born)) && self.handles.values().all(|handle| handle.trans == 0)
-    }
-
     pub(super) fn end(&mut self) {
         self.handles = FxHashMap::default();
     }

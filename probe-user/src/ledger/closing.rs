@@ -215,14 +215,19 @@ fn books(desk: &mut Desk, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBook) {
 
 /// A tree block that was charged and then could not be allocated is put back without a record.
 fn explained_by_unuse(fs: &mut Fs, book: &InodeBook, over: u64) -> bool {
+    let explained = is_unuse(fs, book, over);
+    fs.not_judged.unuse += u64::from(explained);
+    explained
+}
+
+/// True if `over` bytes can be tree blocks that were put back.
+pub(super) fn is_unuse(fs: &Fs, book: &InodeBook, over: u64) -> bool {
     if fs.nodesize == 0 || book.blocks == 0 || !(fs.aborted || fs.enospc > 0) {
         return false;
     }
     let most =
         if fs.aborted { u64::from(book.blocks) } else { u64::from(book.blocks).min(MAX_UNUSED_BLOCKS) };
-    let explained = over <= most * fs.nodesize && (over.is_multiple_of(fs.nodesize) || over < fs.nodesize);
-    fs.not_judged.unuse += u64::from(explained);
-    explained
+    over <= most * fs.nodesize && (over.is_multiple_of(fs.nodesize) || over < fs.nodesize)
 }
 
 /// Levels of the pools.

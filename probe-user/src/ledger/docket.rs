@@ -1,8 +1,8 @@
 //! Findings: filed at once where one record proves them, else held until nothing can explain them any more.
 //!
 //! A skipped program (`recursion_misses`) shows only at the next reading of the loss counters. So whatever is
-//! concluded from several records waits [`SETTLE_NS`] of stream time, or for the end of the stream, and is
-//! withdrawn if such a loss turns up meanwhile.
+//! concluded from several records waits for a reading [`SETTLE_NS`] of stream time later, or for the end of the stream,
+//! and is withdrawn if such a loss turns up by then.
 use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -85,6 +85,12 @@ impl Docket {
         &self.findings
     }
 
+    /// Filesystems that findings, or conclusions that wait, name.
+    pub(super) fn filesystems(&self) -> FxHashSet<u32> {
+        let waiting = self.waiting.values().map(|waiting| waiting.violation.fs);
+        self.findings.iter().map(|finding| finding.fs).chain(waiting).collect()
+    }
+
     /// Conclusions that wait to be settled.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -153,7 +159,7 @@ impl Docket {
         ring.search(violation.query)
     }
 
-    /// Settles what has waited long enough at `now`.
+    /// Settles what has waited long enough at `now`, the time of a reading of the loss counters.
     pub(super) fn settle(&mut self, now: u64, names: &Names) {
         while self.queue.front().is_some_and(|(due, _)| *due <= now) {
             self.settle_first(names);

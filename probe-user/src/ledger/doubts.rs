@@ -83,15 +83,16 @@ impl Ledger {
         let Self { setup, desk, filesystems, calls, .. } = self;
         let touching = LossClass::ALL.into_iter().filter(|class| class.touches_books());
         let lost = total(touching.map(|class| desk.loss.count(class)));
+        let sums = filesystems.sums();
         let whole = setup.required.iter().all(|hook| setup.attached.contains(hook));
         Doubts {
             lost,
             // Before all hooks are attached a break has that for a reason, and without a loss there is no other.
-            explained: if lost > 0 { filesystems.iter().map(|fs| fs.chains.explained).sum() } else { 0 },
+            explained: if lost > 0 { sums.explained } else { 0 },
             withdrawn: desk.docket.withdrawn(),
             orphans: calls.checked.orphans,
-            unreadable: filesystems.iter().map(|fs| fs.not_judged.unreadable).sum(),
-            unexplained: filesystems.iter().map(|fs| fs.chains.unexplained).sum(),
+            unreadable: sums.not_judged.unreadable,
+            unexplained: sums.unexplained,
             blind: !whole || desk.loss.phase() == Phase::Before,
         }
     }

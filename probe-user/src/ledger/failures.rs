@@ -23,6 +23,9 @@ use super::{
 
 /// Most failures followed at a time.
 const MAX_PENDING: usize = 1 << 16;
+/// `BTRFS_RESERVE_FLUSH_EVICT` (`fs/btrfs/space-info.h`, 6.1 to 7.3): `evict_refill_and_join` asks for an odd multiple
+/// of `M` too, and its task holds no data of its own.
+const FLUSH_EVICT: i32 = 2;
 
 /// A failed reservation whose undo is awaited.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,8 @@ pub(super) struct Failures {
     /// The function tier judges failures by their calls.
     pub off: bool,
     pending: FxHashMap<u32, Pending>,
+    /// Bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.
+    evicting: FxHashMap<u32, u64>,
     pub totals: FailedReservations,
 }
 
@@ -78,6 +83,9 @@ impl Failures {
     pub(super) fn enospc(&mut self, desk: &mut Desk, fs: &mut Fs, record: &Enospc) {
         desk.ring.enospc(record);
         fs.enospc += 1;
+        if self.evicting.remove(&record.header.tid) == Some(record.bytes) {
+            return;
+        }
         self.failed(
             desk,
             fs,
@@ -99,6 +107,7 @@ impl Failures {
     /// The outcome of a ticket.
     pub(super) fn ticket(&mut self, desk: &mut Desk, fs: &mut Fs, record: &Ticket) {
         desk.ring.ticket(record);
+        self.evicting.remove(&record.header.tid);
         if record.error >= 0 {
             fs.tickets.0 += 1;
             if is_data(record.space_flags) {
@@ -109,6 +118,12 @@ impl Failures {
             return;
         }
         fs.tickets.1 += 1;
+        if record.flush == FLUSH_EVICT {
+            if !self.off && self.evicting.len() < MAX_PENDING {
+                self.evicting.insert(record.header.tid, record.bytes);
+            }
+            return;
+        }
         self.failed(
             desk,
             fs,

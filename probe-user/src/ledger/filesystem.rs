@@ -4,11 +4,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     audit::Audits, calls::Explained, chains::Chains, claims::Claims, finding::StackRef, givers::Givers,
-    inode_book::InodeBook, loss::Loss, names::text, statistics::total,
+    inode_book::InodeBook, loss::Loss, names::text, statistics::total, sums::Sums,
 };
 
-/// Most filesystems that have ended are kept for the summary; the oldest go first.
-const MAX_ENDED: usize = 4096;
+/// Filesystems that have ended are kept for the summary; beyond so many the oldest go, but none that a finding names.
+pub(super) const MAX_ENDED: usize = 4096;
 
 /// An inode of a filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,34 +166,44 @@ pub(super) struct Filesystems {
     last: (u32, usize),
     /// Live inodes with a book, of all filesystems.
     pub inodes: usize,
-    ended: usize,
+    /// What was counted on those that were forgotten.
+    gone: Sums,
 }
 
 impl Filesystems {
-    /// The filesystem with this id; met here if it was not known.
-    pub(super) fn get(&mut self, id: u32, loss: &Loss) -> &mut Fs {
+    /// The filesystem with this id; met here if it was not known. `named`: those that have to be kept.
+    pub(super) fn get(&mut self, id: u32, loss: &Loss, named: impl FnOnce() -> FxHashSet<u32>) -> &mut Fs {
         if self.last.0 != id || self.list.is_empty() {
             let position = match self.index.get(&id) {
                 Some(position) => *position,
-                None => self.meet(id, loss),
+                None => self.meet(id, loss, named),
             };
             self.last = (id, position);
         }
         &mut self.list[self.last.1]
     }
 
-    fn meet(&mut self, id: u32, loss: &Loss) -> usize {
-        self.ended = self.list.iter().filter(|fs| fs.ended).count();
-        if self.ended > MAX_ENDED
-            && let Some(oldest) = self.list.iter().position(|fs| fs.ended)
-        {
-            self.list.remove(oldest);
-            self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
+    fn meet(&mut self, id: u32, loss: &Loss, named: impl FnOnce() -> FxHashSet<u32>) -> usize {
+        if self.list.iter().filter(|fs| fs.ended).count() >= MAX_ENDED {
+            self.forget_oldest(&named());
         }
         let position = self.list.len();
         self.list.push(Fs::new(id, loss));
         self.index.insert(id, position);
         position
+    }
+
+    fn forget_oldest(&mut self, named: &FxHashSet<u32>) {
+        if let Some(oldest) = self.list.iter().position(|fs| fs.ended && !named.contains(&fs.id)) {
+            let fs = self.list.remove(oldest);
+            self.gone.add(&fs);
+            self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
+        }
+    }
+
+    /// What was counted on filesystems that were forgotten to bound memory.
+    pub(super) const fn gone(&self) -> Sums {
+        self.gone
     }
 
     /// Makes room: first books whose loss loses nothing (they hold nothing, or are not right anyway); if that is

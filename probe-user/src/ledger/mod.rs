@@ -31,6 +31,7 @@ pub mod peek;
 mod statistics;
 mod summarise;
 pub mod summary;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -161,9 +162,6 @@ impl Ledger {
         if header.kind < 128 {
             desk.loss.on_header(header.lost);
         }
-        if desk.docket.waiting() > 0 {
-            desk.docket.settle(desk.statistics.now(), &desk.names);
-        }
         match record {
             Record::LossSample(body) => return loss_sample(desk, body),
             Record::Marker(body) => return marker(setup, desk, body),
@@ -185,7 +183,7 @@ impl Ledger {
             return;
         }
         let before = filesystems.inodes;
-        let fs = filesystems.get(header.fs, &desk.loss);
+        let fs = filesystems.get(header.fs, &desk.loss, || desk.docket.filesystems());
         fs.met(header.time);
         let held = fs.inodes.len();
         match record {
@@ -315,6 +313,8 @@ fn loss_sample(desk: &mut Desk, sample: &LossSample) {
     if desk.loss.on_sample(&sample.counts) {
         desk.docket.withdraw_waiting();
     }
+    // Only here: records of a backlog may be far ahead of the sample that tells what was missed among them.
+    desk.docket.settle(sample.header.time, &desk.names);
 }
 
 fn marker(setup: &Setup, desk: &mut Desk, marker: &Marker) {

@@ -106,7 +106,8 @@ impl Ledger {
     /// The verdict so far and why. Walks all inodes if it is clean.
     #[must_use]
     pub fn verdict(&self) -> (Verdict, Vec<String>) {
-        verdict(&self.setup, &self.desk, &self.filesystems, &self.calls)
+        let judged = verdict(&self.setup, &self.desk, &self.filesystems, &self.calls);
+        (judged.verdict, judged.reasons)
     }
 
     /// Failed reservations so far.

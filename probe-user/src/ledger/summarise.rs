@@ -5,12 +5,12 @@ use probe_common::inode::COUNTERS_VALID;
 
 use super::{
     Ledger,
-    filesystem::{Fs, InodeKey},
+    filesystem::{Filesystems, Fs, InodeKey},
     finding::Account,
     inode_book::InodeBook,
     statistics::total,
     summary::{FsSummary, InodeSummary, Summary},
-    verdict::verdict,
+    verdict::{Judged, verdict},
 };
 
 /// Chain links of a filesystem, its inodes' included.
@@ -19,11 +19,15 @@ pub(super) fn links(fs: &Fs) -> u64 {
     total([fs.chains.links(), fs.closed_links].into_iter().chain(open))
 }
 
+/// Chain links of all filesystems so far.
+pub(super) fn all_links(filesystems: &Filesystems) -> u64 {
+    total(filesystems.iter().map(links).chain([filesystems.gone().links]))
+}
+
 pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
     let Ledger { setup, desk, filesystems, failures, calls } = ledger;
-    let (verdict, verdict_reasons) = verdict(setup, desk, filesystems, calls);
-    let total_links = total(filesystems.iter().map(links));
-    let closed = filesystems.iter().map(|fs| fs.inodes_closed).sum();
+    let Judged { verdict, reasons, doubts } = verdict(setup, desk, filesystems, calls);
+    let closed = filesystems.sums().inodes_closed;
     let mut failed = failures.totals;
     failed.undecided += failures.open() as u64;
     if calls.active {
@@ -31,13 +35,14 @@ pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
     }
     Summary {
         verdict,
-        verdict_reasons,
+        verdict_reasons: reasons,
+        doubts,
         loss: desk.loss.by_class(),
         filesystems: filesystems.iter().map(|fs| filesystem(ledger, fs)).collect(),
         failed,
         inodes: top(ledger, top_inodes),
         warnings: desk.statistics.warnings(),
-        statistics: desk.statistics.summary(total_links, closed),
+        statistics: desk.statistics.summary(all_links(filesystems), closed),
         span: desk.statistics.span(),
     }
 }

@@ -165,6 +165,8 @@ pub struct Summary {
     pub verdict: Verdict,
     /// Why, one sentence each; for `clean` what was checked.
     pub verdict_reasons: Vec<String>,
+    /// What could hide a finding, one sentence each: the reasons that are left if no finding counts.
+    pub doubts: Vec<String>,
     /// Loss by class, absolute.
     pub loss: BTreeMap<LossClass, u64>,
     /// Filesystems in the order met.

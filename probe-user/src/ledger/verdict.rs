@@ -6,18 +6,21 @@ use super::{
     calls::{Calls, NEEDED},
     filesystem::Filesystems,
     loss::Phase,
-    statistics::total,
     summary::Verdict,
 };
 
-/// The verdict so far and its reasons, one sentence each.
-pub(super) fn verdict(
-    setup: &Setup,
-    desk: &Desk,
-    filesystems: &Filesystems,
-    calls: &Calls,
-) -> (Verdict, Vec<String>) {
-    let doubts = doubts(setup, desk, filesystems, calls);
+/// The verdict so far.
+pub(super) struct Judged {
+    pub verdict: Verdict,
+    /// One sentence each.
+    pub reasons: Vec<String>,
+    /// Those of the reasons that are left if no finding counts.
+    pub doubts: Vec<String>,
+}
+
+/// The verdict so far and its reasons.
+pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Judged {
+    let mut doubts = doubts(setup, desk, filesystems, calls);
     let findings = desk.docket.findings().len();
     if findings > 0 {
         let mut reasons = vec![match findings {
@@ -26,15 +29,15 @@ pub(super) fn verdict(
         }];
         let beyond = desk.docket.beyond_bound();
         if beyond > 0 {
-            reasons.push(format!("{beyond} more findings were only counted."));
+            doubts.insert(0, format!("{beyond} more findings were only counted."));
         }
-        reasons.extend(doubts);
-        return (Verdict::Findings, reasons);
+        reasons.extend(doubts.iter().cloned());
+        return Judged { verdict: Verdict::Findings, reasons, doubts };
     }
     if !doubts.is_empty() {
-        return (Verdict::Inconclusive, doubts);
+        return Judged { verdict: Verdict::Inconclusive, reasons: doubts.clone(), doubts };
     }
-    (Verdict::Clean, checked(desk, filesystems, calls))
+    Judged { verdict: Verdict::Clean, reasons: checked(desk, filesystems, calls), doubts }
 }
 
 /// What could hide a finding.
@@ -80,14 +83,15 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) 
             grouped(calls.checked.orphans)
         ));
     }
-    let unreadable: u64 = filesystems.iter().map(|fs| fs.not_judged.unreadable).sum();
+    let sums = filesystems.sums();
+    let unreadable = sums.not_judged.unreadable;
     if unreadable > 0 {
         doubts.push(format!(
             "The counters of {} inodes could not be read at the end of their life: please report the kernel's version.",
             grouped(unreadable)
         ));
     }
-    let unexplained: u64 = filesystems.iter().map(|fs| fs.chains.unexplained).sum();
+    let unexplained = sums.unexplained;
     if unexplained > 0 {
         doubts.push(format!(
             "{} changes of qgroup counters came without their event, as when quotas are switched: their balances were \
@@ -95,7 +99,7 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) 
             grouped(unexplained)
         ));
     }
-    let explained: u64 = filesystems.iter().map(|fs| fs.chains.explained).sum();
+    let explained = sums.explained;
     if explained > 0 && loss.phase() != Phase::Before && !loss.trusts_all() {
         doubts.push(format!("{} breaks of chains are explained by loss.", grouped(explained)));
     }
@@ -138,8 +142,8 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
             format!("{n} reservations had a type that is not known: please report the kernel's version.")
         }
         LossClass::MissedReturn => format!(
-            "{n} returns of hooked functions were missed, as when more tasks are in one than kretprobes have room for, \
-             twice the possible processors: run again with less load, or with --tier tracepoints."
+            "{n} returns of hooked functions were missed, as when more tasks are in one than its kretprobe has room for: \
+             mount tracefs on /sys/kernel/tracing, which gives it more, or run again with --tier tracepoints."
         ),
         LossClass::CallFrame => {
             format!(
@@ -152,11 +156,11 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
 
 /// What a clean run has checked, and what it could not judge without that being a doubt.
 fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
-    let links: u64 = total(filesystems.iter().map(super::summarise::links));
-    let closed: u64 = filesystems.iter().map(|fs| fs.inodes_closed).sum();
+    let links = super::summarise::all_links(filesystems);
+    let sums = filesystems.sums();
     let mut reasons = vec![
         format!("{} links of counters were checked without a break.", grouped(links)),
-        format!("{} inodes were empty at the end of their life.", grouped(closed)),
+        format!("{} inodes were empty at the end of their life.", grouped(sums.inodes_closed)),
         format!("{} reservations were made in the right order.", grouped(desk.statistics.order_checked)),
     ];
     if calls.active {
@@ -194,20 +198,15 @@ fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String>
             ));
         }
     }
-    let sum = |of: fn(&super::filesystem::NotJudged) -> u64| {
-        filesystems.iter().map(|fs| of(&fs.not_judged)).sum::<u64>()
-    };
+    let n = sums.not_judged;
     let notes = [
-        (sum(|n| n.aborted), "final levels of aborted filesystems were not judged."),
-        (sum(|n| n.unknown_root), "releases without a known subvolume were left out of their inodes' books."),
-        (
-            sum(|n| n.unuse),
-            "inodes of a full filesystem fell short by tree blocks that could not be allocated.",
-        ),
-        (sum(|n| n.doubtful_blocks), "inodes had tree blocks of which it is not known who paid for them."),
-        (sum(|n| n.not_destroyed), "inodes with a balance were still open when their filesystem ended."),
-        (sum(|n| n.qgroup_clamps), "frees of qgroup reservations were clamped by the kernel."),
-        (sum(|n| n.log_replay), "claims of log replay were not judged."),
+        (n.aborted, "final levels of aborted filesystems were not judged."),
+        (n.unknown_root, "releases without a known subvolume were left out of their inodes' books."),
+        (n.unuse, "inodes of a full filesystem fell short by tree blocks that could not be allocated."),
+        (n.doubtful_blocks, "inodes had tree blocks of which it is not known who paid for them."),
+        (n.not_destroyed, "inodes with a balance were still open when their filesystem ended."),
+        (n.qgroup_clamps, "frees of qgroup reservations were clamped by the kernel."),
+        (n.log_replay, "claims of log replay were not judged."),
     ];
     for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
         reasons.push(format!("{} {what}", grouped(count)));

@@ -19,7 +19,7 @@ pub enum StreamLine {
     Loss(LossLine),
     /// A test began.
     TestStart(TestStart),
-    /// A test ended.
+    /// A test ended, and nothing that fell into it is still to be settled: ten seconds of the stream later, or at its end.
     TestEnd(Box<Test>),
     /// The session ended.
     Report(Box<Report>),

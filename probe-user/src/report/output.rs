@@ -257,18 +257,32 @@ fn aside(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".btrfs-probe-").suffix(".tmp").tempfile_in(folder)
 }
 
-/// Writes a file as reports are written: aside, with mode 0600, and renamed.
+/// Writes a file as reports are written: aside, with mode 0600, and renamed when it is on the disk.
 ///
 /// # Errors
 /// Those of the filesystem; what was there before stays.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(path, bytes, true)
+}
+
+/// Like [`write_file`], and does not wait for the disk: for who has no time to.
+///
+/// # Errors
+/// Those of the filesystem that show at once; what was there before stays.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(path, bytes, false)
+}
+
+fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
     match place_of(path)? {
         Place::Direct(path) => fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
         Place::Aside { folder, file } => {
             let mut temporary = aside(&folder)?;
             temporary.write_all(bytes)?;
-            // Before the rename, since a full disk may show only here.
-            temporary.as_file().sync_all()?;
+            if durable {
+                // Before the rename, since a full disk may show only here.
+                temporary.as_file().sync_all()?;
+            }
             temporary.persist(file).map(drop).map_err(|failed| failed.error)
         }
     }

@@ -139,10 +139,24 @@ fn start(command: &[OsString]) -> anyhow::Result<Child> {
 }
 
 async fn wait_for(mut child: Child, mut signals: Signals, enough: &Notify) -> anyhow::Result<Ended> {
-    tokio::select! {
+    let patient = tokio::select! {
         status = child.wait() => return Ok(Ended { command: Some(status?), interrupted: false }),
-        got = signals.any() => pass_on(&child, got),
-        () = enough.notified() => pass_on(&child, Signal::SIGTERM),
+        got = signals.any() => {
+            pass_on(&child, got);
+            false
+        }
+        () = enough.notified() => {
+            pass_on(&child, Signal::SIGTERM);
+            true
+        }
+    };
+    // A shell ends on a signal when the command that it waits for has ended: `check` finishes its test, and what it does
+    // to the filesystems meanwhile is to be seen.
+    if patient {
+        tokio::select! {
+            status = child.wait() => return Ok(Ended { command: Some(status?), interrupted: true }),
+            got = signals.any() => pass_on(&child, got),
+        }
     }
     let command = tokio::select! {
         status = child.wait() => Some(status?),

@@ -7,7 +7,8 @@ use std::{
 use super::{
     facts,
     names::{Stacks, StreamNames},
-    suite::{ResultFiles, TestLines},
+    result_files::ResultFiles,
+    suite::{self, TestLines},
 };
 use crate::{
     attribution::Windows,
@@ -20,6 +21,7 @@ use crate::{
     ledger::Ledger,
     report::{
         build::{self, Policy, ReportInput},
+        model::Test,
         ndjson::{LineWriter, LossLine, StreamLine},
         output::PatientStdout,
         text,
@@ -41,6 +43,8 @@ pub struct Books {
     pub windows: Windows,
     /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
     pub undecodable: u64,
+    /// The stream has ended, and nothing waits any more.
+    over: bool,
 }
 
 impl Books {
@@ -52,6 +56,7 @@ impl Books {
             names: StreamNames::default(),
             windows: Windows::default(),
             undecodable: 0,
+            over: false,
         }
     }
 
@@ -60,11 +65,13 @@ impl Books {
         &self,
         source: &impl Source,
         policy: &Policy,
+        tests: Vec<Test>,
         make: impl FnOnce(&ReportInput<'_>) -> T,
     ) -> T {
         let summary = self.ledger.summary(0);
         let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
         facts.paths = facts::paths(&self.ledger);
+        facts.tests = tests;
         let stacks = Stacks { ledger: &self.ledger, names: &self.names };
         let findings = self.ledger.findings();
         make(&ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy })
@@ -72,7 +79,7 @@ impl Books {
 
     /// What was missed until now belongs to the tests until now.
     fn look(&mut self) {
-        if !self.windows.is_empty() {
+        if self.over || self.windows.wants_look(self.ledger.now()) {
             self.windows.look(self.ledger.now(), self.ledger.record_count(), self.ledger.doubts());
         }
     }
@@ -101,12 +108,14 @@ pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -
             SourceState::End => break,
         }
         if looked.elapsed() >= LOOK_EVERY {
-            looked = Instant::now();
             look(&books, source);
+            // Of its end, so that looks that take long leave time for the stream.
+            looked = Instant::now();
         }
     }
     books.names.add(source.take_symbols());
     books.ledger.finish();
+    books.over = true;
     books.look();
     look(&books, source);
     books
@@ -137,7 +146,8 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
 /// Shows findings and losses the moment they are known.
 #[derive(Debug)]
 pub struct Announcer {
-    shown: usize,
+    /// How often each finding was seen when it was shown.
+    shown: Vec<u64>,
     counted: usize,
     tests: TestLines,
     files: ResultFiles,
@@ -149,12 +159,12 @@ pub struct Announcer {
 impl Announcer {
     /// `lines`: as NDJSON on standard output. `words`: as text on standard error.
     #[must_use]
-    pub const fn new(lines: bool, words: bool) -> Self {
+    pub fn new(lines: bool, words: bool) -> Self {
         Self {
-            shown: 0,
+            shown: Vec::new(),
             counted: 0,
             tests: TestLines::new(),
-            files: ResultFiles::new(),
+            files: ResultFiles::default(),
             lost: 0,
             lines,
             words,
@@ -166,22 +176,44 @@ impl Announcer {
         self.tests(books, source, policy);
         // A summary walks all inodes: only when there is something new.
         let lost = books.ledger.touching_loss();
-        if books.ledger.findings().len() == self.shown && lost == self.lost {
+        let fresh = self.shown.len();
+        let grown = self.grown(books);
+        if books.ledger.findings().len() == fresh && grown.is_empty() && lost == self.lost {
             return;
         }
-        books.as_of_now(source, policy, |input| {
-            for finding in input.findings.iter().skip(self.shown) {
+        let wall = source.header().wall_offset_ns;
+        let tests = if books.ledger.findings().len() > fresh || !grown.is_empty() {
+            suite::tests(&books.windows, &books.ledger, wall)
+        } else {
+            Vec::new()
+        };
+        books.as_of_now(source, policy, tests, |input| {
+            for (at, finding) in input.findings.iter().enumerate() {
+                if at < fresh && !grown.contains(&at) {
+                    continue;
+                }
                 let built = build::build_finding(input, finding);
-                self.counted += usize::from(built.ignored.is_none());
+                if at >= fresh {
+                    self.shown.push(finding.count);
+                    self.counted += usize::from(built.ignored.is_none());
+                }
                 self.show(StreamLine::Finding(Box::new(built)));
             }
-            self.shown = input.findings.len();
             if lost != self.lost {
                 self.lost = lost;
                 let time_ns = input.since_start(input.summary.span.1);
                 self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&input.summary.loss) }));
             }
         });
+    }
+
+    /// Findings that were seen more often by the end than when their lines were written.
+    fn grown(&self, books: &Books) -> Vec<usize> {
+        if !books.over || !self.lines {
+            return Vec::new();
+        }
+        let counts = books.ledger.findings().iter().zip(&self.shown).enumerate();
+        counts.filter(|(_, (finding, shown))| finding.count > **shown).map(|(at, _)| at).collect()
     }
 
     /// Findings so far that count for the verdict.
@@ -195,11 +227,14 @@ impl Announcer {
         if books.windows.is_empty() {
             return;
         }
-        self.files.look(&books.windows, &books.ledger, |finding| {
-            books.as_of_now(source, policy, |input| build::build_finding(input, finding))
+        self.files.look(&books.windows, &books.ledger, |findings| {
+            books.as_of_now(source, policy, Vec::new(), |input| {
+                findings.iter().map(|finding| build::build_finding(input, finding)).collect()
+            })
         });
         if self.lines {
-            for line in self.tests.news(&books.windows, &books.ledger, source.header().wall_offset_ns) {
+            let wall = source.header().wall_offset_ns;
+            for line in self.tests.news(&books.windows, &books.ledger, wall, books.over) {
                 self.show(line);
             }
         }

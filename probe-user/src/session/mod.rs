@@ -12,6 +12,7 @@ mod facts;
 mod live;
 mod names;
 mod replay;
+mod result_files;
 mod suite;
 mod top;
 

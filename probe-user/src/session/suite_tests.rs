@@ -7,11 +7,17 @@ use probe_common::{
     suite::{NOTE_TEXT, NoteKind, TestNote},
 };
 
+use std::path::Path;
+
 use super::*;
 use crate::{
     capture::record::Record,
     ledger::Setup,
-    report::build::{self, Policy, ReportInput, Unresolved},
+    report::{
+        build::{self, Policy, ReportInput, Unresolved},
+        model,
+    },
+    session::result_files::ResultFiles,
 };
 
 const FS: u32 = 256;
@@ -46,15 +52,29 @@ fn stream(folder: &Path) -> (Ledger, Windows) {
     (ledger, windows)
 }
 
-fn row(ledger: &Ledger, finding: &Finding, policy: &Policy) -> model::Finding {
+fn with_input<T>(
+    ledger: &Ledger,
+    tests: Vec<Test>,
+    policy: &Policy,
+    make: impl FnOnce(&ReportInput<'_>) -> T,
+) -> T {
     let summary = ledger.summary(0);
     let header = crate::capture::session::SessionHeader::default();
-    let facts = super::super::facts::facts(&header, None, summary.span, Vec::new());
+    let mut facts = super::super::facts::facts(&header, None, summary.span, Vec::new());
+    facts.tests = tests;
     let findings = ledger.findings();
-    build::build_finding(
-        &ReportInput { summary: &summary, findings, stacks: &Unresolved, facts: &facts, policy },
-        finding,
-    )
+    make(&ReportInput { summary: &summary, findings, stacks: &Unresolved, facts: &facts, policy })
+}
+
+fn rows(ledger: &Ledger, findings: &[&Finding], policy: &Policy) -> Vec<model::Finding> {
+    with_input(ledger, Vec::new(), policy, |input| {
+        findings.iter().map(|finding| build::build_finding(input, finding)).collect()
+    })
+}
+
+fn ignoring_leaks() -> Policy {
+    let fail_on = [crate::ledger::finding::FindingKind::Underflow].into_iter().collect();
+    Policy { fail_on, ..Policy::default() }
 }
 
 #[test]
@@ -75,14 +95,14 @@ fn a_test_with_a_finding_has_a_file_beside_its_results_and_no_other_has() {
     let (ledger, windows) = stream(folder.path());
     // Of an earlier session.
     std::fs::write(folder.path().join("001.rsv"), "old").unwrap();
-    let mut files = ResultFiles::new();
-    files.look(&windows, &ledger, |finding| row(&ledger, finding, &Policy::default()));
+    let mut files = ResultFiles::default();
+    files.look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("001.rsv").exists());
     let text = std::fs::read_to_string(folder.path().join("002.rsv")).unwrap();
     assert!(text.contains("leak of inode.meta_rsv"), "{text}");
     // It is not written again while nothing changes.
     std::fs::remove_file(folder.path().join("002.rsv")).unwrap();
-    files.look(&windows, &ledger, |finding| row(&ledger, finding, &Policy::default()));
+    files.look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("002.rsv").exists());
 }
 
@@ -90,10 +110,64 @@ fn a_test_with_a_finding_has_a_file_beside_its_results_and_no_other_has() {
 fn a_finding_that_is_ignored_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
-    let fail_on = [crate::ledger::finding::FindingKind::Underflow].into_iter().collect();
-    let policy = Policy { fail_on, ..Policy::default() };
-    ResultFiles::new().look(&windows, &ledger, |finding| row(&ledger, finding, &policy));
+    let policy = ignoring_leaks();
+    ResultFiles::default().look(&windows, &ledger, |findings| rows(&ledger, findings, &policy));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// `check -i 2` gives both runs of a test one folder.
+#[test]
+fn a_test_that_runs_again_keeps_the_file_of_its_first_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, mut windows) = stream(folder.path());
+    let file = folder.path().join("002.rsv");
+    std::fs::write(&file, "old").unwrap();
+    let mut files = ResultFiles::default();
+    let mut look = |windows: &Windows| {
+        files.look(windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()))
+    };
+    look(&windows);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("leak"), "that of this session");
+    windows.note(&note(3, 40_000_000_000, NoteKind::Begin, "generic/002"), 0);
+    windows.note(&note(3, 40_000_000_000, NoteKind::Results, folder.path().to_str().unwrap()), 0);
+    look(&windows);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("leak"));
+}
+
+/// One of two suites side by side may never show its folder.
+#[test]
+fn a_test_without_a_folder_does_not_keep_the_files_of_others_from_their_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, mut windows) = (Ledger::new(Setup::default()), Windows::default());
+    std::fs::write(folder.path().join("002.rsv"), "old").unwrap();
+    windows.note(&note(1, 10, NoteKind::Begin, "generic/001"), 0);
+    windows.note(&note(2, 20, NoteKind::Begin, "generic/002"), 0);
+    windows.note(&note(2, 20, NoteKind::Results, folder.path().to_str().unwrap()), 0);
+    ResultFiles::default().look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
+    assert!(!folder.path().join("002.rsv").exists());
+}
+
+/// The stream does not say that all hooks were attached: that hides others, whatever is ignored.
+#[test]
+fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, windows) = stream(folder.path());
+    let rows = tests(&windows, &ledger, 0);
+    assert_eq!(rows[1].verdict.0, Verdict::Findings);
+    let report = with_input(&ledger, rows, &ignoring_leaks(), build::build);
+    assert_eq!(report.verdict.0, Verdict::Inconclusive);
+    assert!(report.verdict_reasons[0].contains("all hooks were attached"), "{:?}", report.verdict_reasons);
+    assert_eq!(report.tests[1].verdict.0, Verdict::Inconclusive);
+}
+
+fn told(lines: &mut TestLines, windows: &Windows, ledger: &Ledger, over: bool) -> Vec<String> {
+    let news = lines.news(windows, ledger, 0, over).into_iter();
+    news.map(|line| match line {
+        StreamLine::TestStart(start) => format!("start {}", start.name),
+        StreamLine::TestEnd(test) => format!("end {} {}", test.name, test.verdict.name()),
+        _ => String::new(),
+    })
+    .collect()
 }
 
 #[test]
@@ -101,15 +175,31 @@ fn begins_and_ends_are_told_once() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
     let mut lines = TestLines::new();
-    let news: Vec<_> = lines
-        .news(&windows, &ledger, 0)
-        .into_iter()
-        .map(|line| match line {
-            StreamLine::TestStart(start) => format!("start {}", start.name),
-            StreamLine::TestEnd(test) => format!("end {}", test.name),
-            _ => String::new(),
-        })
-        .collect();
-    assert_eq!(news, ["start generic/001", "start generic/002", "end generic/001", "end generic/002"]);
-    assert!(lines.news(&windows, &ledger, 0).is_empty());
+    assert_eq!(
+        told(&mut lines, &windows, &ledger, true),
+        [
+            "start generic/001",
+            "start generic/002",
+            "end generic/001 inconclusive",
+            "end generic/002 findings"
+        ]
+    );
+    assert!(told(&mut lines, &windows, &ledger, true).is_empty());
+}
+
+/// What looks broken is settled ten seconds later: until then an end would say `clean`.
+#[test]
+fn an_end_is_told_when_its_verdict_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    // The stream is at 25 s, the first test ended at 19 s.
+    let (mut ledger, windows) = stream(folder.path());
+    let mut lines = TestLines::new();
+    assert_eq!(told(&mut lines, &windows, &ledger, false), ["start generic/001", "start generic/002"]);
+    let at = |time| FsSeen { header: Header { fs: FS, time, ..Header::default() }, ..FsSeen::default() };
+    ledger.apply(&Record::from(at(29_000_000_000)));
+    assert!(told(&mut lines, &windows, &ledger, false).is_empty());
+    ledger.apply(&Record::from(at(29_000_000_001)));
+    assert_eq!(told(&mut lines, &windows, &ledger, false), ["end generic/001 inconclusive"]);
+    assert_eq!(told(&mut lines, &windows, &ledger, true), ["end generic/002 findings"]);
+    assert!(told(&mut lines, &windows, &ledger, true).is_empty());
 }

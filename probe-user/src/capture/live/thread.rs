@@ -31,9 +31,9 @@ use crate::{
 const BATCH_BYTES: usize = 256 << 10;
 /// How often losses are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
-/// While nothing happens they are put into the stream so often, changed or not: conclusions wait for time of the stream to
-/// pass, and the clock on a screen is that of the stream.
-const SILENCE: Duration = Duration::from_secs(1);
+/// They are put into the stream so often, changed or not: conclusions wait until nothing that was missed can explain them,
+/// and the clock on a screen is that of the stream.
+const SAY_EVERY: Duration = Duration::from_secs(1);
 /// Looks that must agree on a skipped event before it is a loss.
 const CONFIRMING_LOOKS: u32 = 4;
 /// Between them: far longer than from the first program of an event to the second.
@@ -61,8 +61,8 @@ pub struct Drain {
     /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
     detaching: bool,
     records: u64,
-    /// Records at the last look at the losses, and since when there were no more.
-    silent: (u64, Instant),
+    /// When the losses were last put into the stream.
+    said: Instant,
     timing: Timing,
     ring_peak: u64,
 }
@@ -83,7 +83,7 @@ impl Drain {
             misses: 0,
             detaching: false,
             records: 0,
-            silent: (0, Instant::now()),
+            said: Instant::now(),
             timing: Timing::default(),
             ring_peak: 0,
         }
@@ -242,14 +242,10 @@ impl Drain {
     /// Puts the loss counters into the stream if they changed, or if nothing else tells the time.
     fn sample(&mut self) {
         let counts = self.losses();
-        let (records, since) = self.silent;
-        let silent = records == self.records && since.elapsed() >= SILENCE;
-        if records != self.records || silent {
-            self.silent = (self.records + u64::from(silent), Instant::now());
-        }
-        if counts == self.last_counts && !silent {
+        if counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
             return;
         }
+        self.said = Instant::now();
         self.last_counts = counts;
         let mut sample = LossSample { header: Header { time: now(), ..Header::default() }, counts: [0; 16] };
         for (to, from) in sample.counts.iter_mut().zip(counts) {

@@ -1,8 +1,12 @@
 //! Memory stays bounded, and folding never makes a finding.
-use probe_common::{loss::LossClass, task::MarkerKind};
+use probe_common::{
+    inode::{Counters, MOMENT_DESTROY},
+    loss::LossClass,
+    task::MarkerKind,
+};
 
-use super::stream::{FS, M, Stream};
-use crate::ledger::{Ledger, Setup, summary::Verdict};
+use super::stream::{FS, I, M, Stream};
+use crate::ledger::{Ledger, Setup, filesystem::MAX_ENDED, summary::Verdict};
 
 #[test]
 fn inodes_are_bounded_and_folding_is_silent() {
@@ -43,7 +47,7 @@ fn inodes_are_bounded_and_folding_is_silent() {
 fn findings_are_bounded() {
     let mut s = Stream::born();
     for ino in 0..10_100 {
-        s.destroy_with(ino, probe_common::inode::Counters { reserved: M, ..Default::default() });
+        s.destroy_with(ino, Counters { reserved: M, ..Default::default() });
     }
     let ledger = s.ledger();
     assert_eq!(ledger.findings().len(), 10_000);
@@ -61,6 +65,11 @@ fn what_waits_settles_by_the_time_of_the_stream() {
     let position = s.records.len();
     s.wait(11_000_000_000).evict(300);
     s.records[position..].iter().for_each(|record| ledger.apply(record));
+    // Not before it is known that nothing was missed until then.
+    assert_eq!(ledger.findings().len(), 0);
+    let position = s.records.len();
+    s.sample();
+    s.records[position..].iter().for_each(|record| ledger.apply(record));
     assert_eq!(ledger.findings().len(), 1);
 }
 
@@ -68,7 +77,7 @@ fn what_waits_settles_by_the_time_of_the_stream() {
 fn after_detaching_only_single_records_are_judged() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).marker(MarkerKind::Detaching).destroy(257).assert_clean();
-    s.destroy_with(258, probe_common::inode::Counters { reserved: M, ..Default::default() });
+    s.destroy_with(258, Counters { reserved: M, ..Default::default() });
     s.assert_one("leak", "inode.meta_rsv", M);
     assert_eq!(s.ledger().summary(0).filesystems[0].fs, FS);
 }
@@ -92,8 +101,7 @@ fn many_filesystems_come_and_go() {
 #[test]
 fn names_and_stacks_are_found_again() {
     let mut s = Stream::born();
-    s.task_seen(100, 99, "fsstress")
-        .destroy_with(257, probe_common::inode::Counters { reserved: M, ..Default::default() });
+    s.task_seen(100, 99, "fsstress").destroy_with(257, Counters { reserved: M, ..Default::default() });
     let header = s.header(0);
     let mut stack = probe_common::task::Stack { header, id: 9, frames: 2, addresses: [0; 40] };
     (stack.addresses[0], stack.addresses[1]) = (11, 12);
@@ -109,4 +117,36 @@ fn names_and_stacks_are_found_again() {
     assert_eq!(ledger.task(100).unwrap().comm, "fsstress");
     assert_eq!(ledger.path(FS, 5, 257), Some("dir/f"));
     assert_eq!(ledger.findings()[0].task.as_ref().unwrap().pid, 99);
+}
+
+/// A suite mounts a few filesystems a test, and thousands in a night.
+#[test]
+fn filesystems_that_are_forgotten_leave_what_was_counted_on_them() {
+    let mut s = Stream::born();
+    // An inode that could not be read, and one that was right.
+    let mut unreadable = s.state(300, MOMENT_DESTROY, Counters::default());
+    unreadable.counters.flags = 0;
+    s.push(unreadable).reserve(257, 3 * M).release(257, 3 * M).destroy(257).unmount();
+    let before = s.ledger();
+    assert_eq!(before.doubts().unreadable, 1);
+    s.birth(FS + 1);
+    let mut leaked = s.state(258, MOMENT_DESTROY, Counters { reserved: I, ..Counters::default() });
+    leaked.header.fs = FS + 1;
+    s.push(leaked).end(FS + 1);
+    for fs in FS + 2..FS + MAX_ENDED as u32 + 200 {
+        s.birth(fs).end(fs);
+    }
+    let after = s.ledger();
+    let summary = after.summary(0);
+    assert!(summary.filesystems.len() <= MAX_ENDED + 2, "{}", summary.filesystems.len());
+    assert!(!summary.filesystems.iter().any(|fs| fs.fs == FS), "it was the first to end");
+    assert_eq!(after.doubts().unreadable, 1);
+    assert!(summary.doubts.iter().any(|doubt| doubt.contains("could not be read")), "{:?}", summary.doubts);
+    let counted = |ledger: &Ledger| {
+        let statistics = ledger.summary(0).statistics;
+        (statistics.links, statistics.inodes_closed)
+    };
+    assert!(counted(&after) >= counted(&before), "{:?} {:?}", counted(&after), counted(&before));
+    let [finding] = after.findings() else { panic!("{:?}", after.findings()) };
+    assert!(summary.filesystems.iter().any(|fs| fs.fs == finding.fs));
 }

@@ -44,6 +44,19 @@ fn a_ticket_and_its_enospc_are_one_failure() {
     assert_eq!(failed(&s), totals(2, 2, 0));
 }
 
+/// Eviction asks for as much as a write would, and what its task seems to hold of data was granted to somebody else when
+/// it freed the dirty pages of the inode.
+#[test]
+fn an_eviction_that_finds_no_room_is_no_write_that_failed() {
+    let mut s = Stream::born();
+    s.evict_ticket(5 * M, LEN).enospc(5 * M, LEN).bmu(DATA, -(3 * LEN as i64)).assert_clean();
+    assert_eq!(failed(&s), totals(0, 0, 0));
+    // The task goes on: its next failure is its own, also if it asks for as much.
+    s.ticket(METADATA, 5 * M, -28, LEN).enospc(5 * M, LEN).bmu(DATA, -(3 * LEN as i64));
+    s.assert_one("error-path-over-release", "space.data.bytes_may_use", 2 * LEN);
+    assert_eq!(failed(&s), totals(1, 0, 0));
+}
+
 #[test]
 fn returning_in_parts_adds_up() {
     let mut s = Stream::born();

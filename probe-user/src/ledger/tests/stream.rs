@@ -194,6 +194,14 @@ impl Stream {
         self.push(Ticket { header, space_flags, bytes, error, data_held, flags, ..Ticket::default() })
     }
 
+    /// A ticket of `evict_refill_and_join` that failed.
+    pub fn evict_ticket(&mut self, bytes: u64, data_held: u64) -> &mut Self {
+        let (header, flags) = (self.header(FS), ENOSPC_WINDOW_KNOWN);
+        let ticket =
+            Ticket { header, space_flags: METADATA, bytes, error: -28, flush: 2, ..Ticket::default() };
+        self.push(Ticket { data_held, flags, ..ticket })
+    }
+
     pub fn bmu(&mut self, object_flags: u64, diff: i64) -> &mut Self {
         let header = self.header(FS);
         self.push(Bmu { header, object: 0x1000 + object_flags, object_flags, old: 1 << 30, diff })
@@ -241,6 +249,11 @@ impl Stream {
         }
         alter(&mut levels);
         self.push(levels)
+    }
+
+    pub fn end(&mut self, fs: u32) -> &mut Self {
+        let header = self.header(fs);
+        self.push(FsEnd { header, why: 1, fs_state: 0 })
     }
 
     pub fn unmount(&mut self) -> &mut Self {

@@ -248,6 +248,23 @@ fn trap_16_recursion_shows_after_the_break() {
     assert_eq!(ledger.summary(0).verdict, Verdict::Inconclusive);
 }
 
+/// A reader that was stopped finds more than ten seconds of records before the sample that tells what was missed.
+#[test]
+fn trap_16_recursion_shows_long_after_the_break() {
+    let mut s = Stream::born();
+    s.chain(may_use(CHAIN_OPEN, 0, 100)).chain(Chain { expected: 100, ..may_use(CHAIN_BREAK, 300, 100) });
+    let ledger = s
+        .wait(11_000_000_000)
+        .reserve(257, 3 * M)
+        .release(257, 3 * M)
+        .destroy(257)
+        .lose(LossClass::Recursion, 1)
+        .sample()
+        .unmount()
+        .assert_silent();
+    assert_eq!(ledger.summary(0).verdict, Verdict::Inconclusive);
+}
+
 #[test]
 fn trap_17_reserve_and_release_in_different_threads() {
     let mut s = Stream::born();

@@ -48,15 +48,9 @@ pub(super) fn decide(
         reasons.extend(summary.verdict_reasons.iter().cloned());
         summary.verdict
     } else {
-        // The ledger said `findings`, and none of them counts: its reasons speak of what is now ignored.
-        let touching = summary.loss.iter().filter(|(class, _)| class.touches_books());
-        match touching.map(|(_, count)| *count).sum::<u64>() {
-            0 => Verdict::Clean,
-            lost => {
-                reasons.push(format!("{lost} losses could have touched the books."));
-                Verdict::Inconclusive
-            }
-        }
+        // The ledger said `findings`, and none of them counts: what else it said is left.
+        reasons.extend(summary.doubts.iter().cloned());
+        if reasons.is_empty() { Verdict::Clean } else { Verdict::Inconclusive }
     };
     for doubt in doubts {
         if !reasons.contains(doubt) {
@@ -72,12 +66,12 @@ pub(super) fn decide(
     (verdict, reasons)
 }
 
-/// A test whose findings are all ignored is judged by what was lost in its window.
+/// A test whose findings are all ignored is judged by what was missed in its window.
 pub(super) fn of_test(test: &Test, findings: &[Finding]) -> Test {
     let counts = |finding: &Finding| finding.ignored.is_none() && test.finding_ids.contains(&finding.id);
     let verdict = match test.verdict.0 {
         Verdict::Findings if findings.iter().any(counts) => Verdict::Findings,
-        Verdict::Findings if test.lost > 0 => Verdict::Inconclusive,
+        Verdict::Findings if !test.verdict_reasons.is_empty() => Verdict::Inconclusive,
         Verdict::Findings => Verdict::Clean,
         other => other,
     };

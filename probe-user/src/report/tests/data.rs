@@ -129,6 +129,7 @@ pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
     Summary {
         verdict,
         verdict_reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+        doubts: Vec::new(),
         loss: BTreeMap::new(),
         filesystems: vec![filesystem()],
         failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 317, undecided: 0 },

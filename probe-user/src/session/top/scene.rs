@@ -373,6 +373,7 @@ fn build_findings(
     let summary = Summary {
         verdict: Verdict::Findings,
         verdict_reasons: Vec::new(),
+        doubts: Vec::new(),
         loss: ledger.loss(),
         filesystems: pools.to_vec(),
         failed: FailedReservations::default(),

@@ -10,6 +10,7 @@ pub mod check;
 pub mod doc;
 pub mod module;
 pub mod reload;
+pub mod returns;
 pub mod run;
 pub mod scenario;
 pub mod session;

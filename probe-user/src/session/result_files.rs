@@ -1,0 +1,117 @@
+//! A file for each test with a finding beside the suite's own results: `<number>.rsv`, as `<number>.dmesg` is.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use super::suite::Pools;
+use crate::{
+    attribution::{TestWindow, Windows},
+    ledger::{Ledger, finding::Finding},
+    report::{model, output, text},
+};
+
+/// Tests whose begin, devices or end may be news that comes after a finding in them.
+const RECENT: usize = 64;
+
+/// Files of this session. The runs of one test share one, with the findings of all.
+#[derive(Debug, Default)]
+pub struct ResultFiles {
+    /// Notes, findings and their counts at the last look: while they stay there is nothing to do.
+    seen: (u64, usize, u64),
+    /// Number of the last test that was met.
+    met: u32,
+    /// Tests whose folder is not known yet: it comes a moment after the begin.
+    nowhere: Vec<u32>,
+    /// Tests by the file that they would have. What an earlier session left there is gone.
+    tests: BTreeMap<PathBuf, Vec<u32>>,
+    /// Counts of findings, by their ids, at the last look.
+    counts: BTreeMap<u32, u64>,
+    /// Findings and their counts in a file, as written.
+    written: BTreeMap<PathBuf, Vec<(u32, u64)>>,
+}
+
+impl ResultFiles {
+    /// Writes what is new. `show` makes the rows of findings. A file that cannot be written is said once, and no reason to
+    /// stop.
+    pub fn look(
+        &mut self,
+        windows: &Windows,
+        ledger: &Ledger,
+        show: impl Fn(&[&Finding]) -> Vec<model::Finding>,
+    ) {
+        let findings = ledger.findings();
+        let seen = (windows.notes(), findings.len(), findings.iter().map(|finding| finding.count).sum());
+        if seen == self.seen {
+            return;
+        }
+        let noted = std::mem::replace(&mut self.seen, seen).0 != seen.0;
+        if noted {
+            self.place(windows);
+        }
+        if findings.is_empty() {
+            return;
+        }
+        let pools = Pools::of(ledger);
+        let has =
+            |window: &TestWindow, finding: &Finding| windows.has(window, finding, || pools.find(finding.fs));
+        let list = windows.list();
+        let mut touched: BTreeSet<PathBuf> = BTreeSet::new();
+        if noted {
+            let recent = list.iter().rev().take(RECENT);
+            let touches = recent.filter(|window| findings.iter().any(|finding| has(window, finding)));
+            touched.extend(touches.filter_map(path_of));
+        }
+        for finding in findings {
+            if self.counts.insert(finding.id, finding.count) != Some(finding.count) {
+                touched.extend(list.iter().filter(|window| has(window, finding)).filter_map(path_of));
+            }
+        }
+        for path in touched {
+            let numbers = self.tests.get(&path).map(Vec::as_slice).unwrap_or_default();
+            let tests: Vec<&TestWindow> = numbers.iter().filter_map(|number| windows.find(*number)).collect();
+            let own: Vec<&Finding> =
+                findings.iter().filter(|finding| tests.iter().any(|window| has(window, finding))).collect();
+            let state: Vec<(u32, u64)> = own.iter().map(|finding| (finding.id, finding.count)).collect();
+            if self.written.get(&path) == Some(&state) {
+                continue;
+            }
+            let shown = show(&own);
+            // A finding that is ignored is none.
+            if shown.iter().any(|finding| finding.ignored.is_none()) {
+                let look = text::look_for(text::ColorChoice::Never, true);
+                let text: String = shown.iter().map(|finding| text::render_finding(finding, look)).collect();
+                write(&path, &text);
+            }
+            self.written.insert(path, state);
+        }
+    }
+
+    /// Tests that are new, and those whose folder became known.
+    fn place(&mut self, windows: &Windows) {
+        let fresh = windows.after(self.met);
+        self.met = fresh.last().map_or(self.met, |window| window.number);
+        self.nowhere.extend(fresh.iter().map(|window| window.number));
+        self.nowhere.retain(|number| {
+            let Some(window) = windows.find(*number) else { return false };
+            let Some(path) = path_of(window) else { return window.ended.is_none() };
+            let tests = self.tests.entry(path.clone()).or_default();
+            if tests.is_empty() {
+                let _ = std::fs::remove_file(path);
+            }
+            tests.push(*number);
+            false
+        });
+    }
+}
+
+fn path_of(window: &TestWindow) -> Option<PathBuf> {
+    let number = window.name.rsplit('/').next()?;
+    Some(Path::new(window.results.as_deref()?).join(format!("{number}.rsv")))
+}
+
+fn write(path: &Path, text: &str) {
+    if let Err(error) = output::replace_file(path, text.as_bytes()) {
+        log::warn!("cannot write {}: {error}", path.display());
+    }
+}
