@@ -11,13 +11,13 @@ use crate::support::load;
 use crate::support::probe::{self, assert_clean, list, number};
 
 /// Guests have two processors that could be, so a kernel follows ten calls of a function by itself.
-const TASKS: usize = 48;
+const TASKS: usize = 32;
 const EVENTS: &str = "/sys/kernel/tracing/kprobe_events";
 
 pub fn run() {
     module::load();
     module::disarm();
-    let fs = load::filesystem(256);
+    let fs = load::filesystem(160);
     let mut arguments = vec!["watch"];
     arguments.extend(Tier::Functions.arguments());
     let killed = probe::attached(&arguments);
