@@ -30,8 +30,6 @@ pub(super) fn run(workspace: &Workspace, release: Release, options: &Options) ->
         kernel: Source::Debian(release),
         // Three filesystems that are filled lie in its memory.
         memory: "4G".to_owned(),
-        // Writers that wait for space do so in hooked functions, all at once.
-        possible_cpus: 128,
         timeout: Duration::from_secs(options.minutes * 60 + options.round + SLACK),
         silence: Duration::from_secs(options.round + SLACK),
         items,

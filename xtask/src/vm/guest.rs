@@ -74,9 +74,6 @@ pub struct Guest {
     pub kernel: Source,
     /// Memory, as QEMU takes it.
     pub memory: String,
-    /// Processors that the kernel could have; two of them run. For each function whose return is hooked by a kretprobe it
-    /// keeps room for twice as many calls (and for ten at least): returns of more calls at once are missed.
-    pub possible_cpus: u32,
     /// When to give up.
     pub timeout: Duration,
     /// When to give up a guest that says nothing.
@@ -119,7 +116,6 @@ impl Guest {
             image: &image,
             initrd: &initrd,
             memory: &self.memory,
-            possible_cpus: self.possible_cpus,
             console: &log,
             files: &files,
             timeout: self.timeout,

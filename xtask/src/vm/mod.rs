@@ -51,9 +51,6 @@ pub struct Options {
     /// Memory of the guest, as QEMU takes it
     #[arg(long, default_value = "2G")]
     memory: String,
-    /// Processors that the kernel could have, of which two run: kretprobes follow twice as many calls of a function at once
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=255))]
-    possible_cpus: u32,
     /// Seconds after which the guest is given up
     #[arg(long, default_value_t = 600)]
     timeout: u64,
@@ -97,7 +94,6 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     let guest = Guest {
         kernel,
         memory: options.memory.clone(),
-        possible_cpus: options.possible_cpus,
         timeout: Duration::from_secs(options.timeout),
         // A command may well say nothing until its end.
         silence: Duration::from_secs(options.timeout),

@@ -39,8 +39,6 @@ pub struct Boot<'a> {
     pub initrd: &'a Path,
     /// As QEMU takes it.
     pub memory: &'a str,
-    /// Processors that the kernel could have; it has two.
-    pub possible_cpus: u32,
     /// File for the kernel's console.
     pub console: &'a Path,
     /// File for what the guest writes to its third serial line.
@@ -66,8 +64,8 @@ pub enum End {
 /// string instructions uses them to copy and to clear, and QEMU does these byte by byte. Without
 /// them, and with [`EMULATED`], programs take about half the time to verify.
 const PROCESSOR: &str = "max,erms=off,fsrm=off,fsrs=off,fzrm=off,la57=off,smap=off,smep=off";
-/// For every guest's kernel, which starts two processors of those that it is told of.
-const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off maxcpus=2";
+/// For every guest's kernel.
+const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off";
 /// For an emulated one: no hardening that costs as much as what it hardens, and nothing that btrfs could notice.
 const EMULATED: &str = "init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off hardened_usercopy=off kfence.sample_interval=0";
 
@@ -131,8 +129,7 @@ impl Boot<'_> {
             line.push_str(EMULATED);
         }
         command
-            .args(["-smp", &self.possible_cpus.to_string(), "-m", self.memory])
-            .args(["-no-reboot", "-nic", "none", "-display", "none"])
+            .args(["-smp", "2", "-m", self.memory, "-no-reboot", "-nic", "none", "-display", "none"])
             .args(["-monitor", "none"])
             .arg("-kernel")
             .arg(self.image)
@@ -187,7 +184,6 @@ pub fn accelerator(workspace: &Workspace, emulator: &Emulator, image: &Path) -> 
         image,
         initrd: &initrd,
         memory: "512M",
-        possible_cpus: 2,
         console: &scratch.path().join("console"),
         files: &scratch.path().join("files"),
         timeout: KVM_PATIENCE,

@@ -165,8 +165,6 @@ impl Suite {
             kernel: Source::Debian(release),
             // Half of it is for images of filesystems, and tests fill a gibibyte of them.
             memory: "3G".to_owned(),
-            // The least room for kretprobes that there is.
-            possible_cpus: 2,
             timeout,
             silence: SILENCE,
             items,
