@@ -106,29 +106,34 @@ struct Book<'a, F> {
     /// What the last script of a run showed that could be looked at: the next one may be gone too soon.
     last: BTreeMap<u32, process::Script>,
     tests: u32,
+    /// When the first look at what runs was over: signs until then may be of what it found, or of what was over by then.
+    looked: u64,
 }
 
 impl<'a, F: Fn(TestNote)> Book<'a, F> {
     const fn new(note: &'a F, root: &'a Path) -> Self {
-        Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0 }
+        Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0, looked: 0 }
     }
 
     /// Tests that were running before anybody looked.
     fn begun_before(&mut self, follow: &impl Fn(u32)) {
+        // Before the look: what begins during it shows itself by signs.
+        let since = now();
         for pid in process::scripts(self.root) {
             let script = process::look(self.root, pid);
             if let Some(name) = script.seqnum.clone() {
                 follow(pid);
-                self.executed(now(), pid, &name, script);
+                self.executed(since, pid, &name, script);
             }
         }
+        self.looked = now();
     }
 
     fn sign(&mut self, sign: &TestSign) {
         let (time, pid) = (sign.header.time, sign.pid);
         let text = text_of(&sign.text);
         if sign.what == SignKind::Console as u32 {
-            if let Some(name) = sign::announced(&text).filter(|_| !self.is_stale(time, pid)) {
+            if let Some(name) = sign::announced(&text).filter(|name| !self.is_known(time, pid, name)) {
                 self.begin(time, pid, name);
             }
         } else if sign.what == SignKind::Exec as u32 {
@@ -142,9 +147,11 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
     }
 
-    /// A sign from before its run's test was met: the hooks were on when we looked at what runs, and signs had waited.
-    fn is_stale(&self, time: u64, run: u32) -> bool {
-        self.open.get(&run).is_some_and(|open| time <= open.began_ns)
+    /// A sign that waited while we looked at what runs: of the test that was found, or of one before it.
+    fn is_known(&self, time: u64, run: u32, name: &str) -> bool {
+        self.open.get(&run).is_some_and(|open| {
+            time <= open.began_ns || (time <= self.looked && open.pid != 0 && open.name == name)
+        })
     }
 
     /// A run begins a test: the one before has ended.
@@ -177,7 +184,8 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
             _ => script.run,
         };
         if !self.open.get(&run).is_some_and(announced) {
-            if self.is_stale(time, run) {
+            let gone = script.run == 0 && time <= self.looked;
+            if gone || self.is_known(time, run, name) {
                 return;
             }
             self.begin(time, run, name);

@@ -270,12 +270,17 @@ fn signs_that_waited_for_the_first_look_begin_nothing_again() {
     machine.script(201, "generic/002");
     let notes = told(&machine, |book| {
         book.begun_before(&|_| {});
-        // The test before, and the one that runs.
-        for (pid, name) in [(200, "generic/001"), (201, "generic/002")] {
+        // The test before, and the one that runs, which may have begun during the look.
+        let looked = book.looked;
+        for (time, pid, name) in
+            [(10, 200, "generic/001"), (10, 201, "generic/002"), (looked, 201, "generic/002")]
+        {
             let announced = format!("run fstests {name} at 2026-11-22 06:16:57");
-            book.sign(&sign(SignKind::Console, 10, CHECK, 0, &announced));
-            book.sign(&sign(SignKind::Exec, 11, pid, 0, &format!("./tests/{name}")));
+            book.sign(&sign(SignKind::Console, time, CHECK, 0, &announced));
+            book.sign(&sign(SignKind::Exec, time, pid, 0, &format!("./tests/{name}")));
         }
+        // Of another suite, whose script is gone.
+        book.sign(&sign(SignKind::Exec, 10, 300, 0, "./tests/btrfs/001"));
         machine.gone(201);
         machine.script(202, "generic/003");
         book.sign(&sign(SignKind::Exit, now(), 201, 0, ""));

@@ -5,7 +5,7 @@ use crate::ledger::Doubts;
 const MOST: usize = 20_000;
 /// A loss shows up at the next reading of the counters, which come ten times a second.
 const READING_NS: u64 = 250_000_000;
-/// A suspicion waits so long, and is dropped if a loss turns up meanwhile that could explain it.
+/// A suspicion waits for a reading so much later, and is dropped if a loss turns up by then that could explain it.
 pub const SETTLE_NS: u64 = 10_000_000_000;
 
 /// What was missed between two looks.
@@ -22,20 +22,24 @@ pub struct Timeline {
     spans: Vec<Span>,
     last: Doubts,
     looked: u64,
+    /// Time of the last reading of the losses at that look.
+    read: u64,
 }
 
 impl Timeline {
-    /// What is missed in all as of `time`, which is that of the stream.
-    pub fn look(&mut self, time: u64, doubts: Doubts) {
+    /// What is missed in all as of `time`, which is that of the stream, with its losses as they were read at `read`.
+    pub fn look(&mut self, time: u64, read: u64, doubts: Doubts) {
         if doubts != self.last {
             let missed = doubts.since(&self.last);
             self.last = doubts;
-            self.spans.push(Span { from: self.looked.min(time), to: time, missed });
+            // A reading tells of all that was missed since the one before, however far the stream is ahead of it.
+            self.spans.push(Span { from: self.looked.min(self.read).min(time), to: time, missed });
             if self.spans.len() > MOST {
                 self.fold();
             }
         }
         self.looked = self.looked.max(time);
+        self.read = self.read.max(read);
     }
 
     /// Time of the last look.
@@ -85,27 +89,39 @@ mod tests {
     #[test]
     fn a_loss_falls_into_the_windows_around_it() {
         let mut timeline = Timeline::default();
-        timeline.look(10 * SECOND, Doubts::default());
-        timeline.look(11 * SECOND, lost(5));
-        timeline.look(20 * SECOND, lost(5));
+        timeline.look(10 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.look(11 * SECOND, 11 * SECOND, lost(5));
+        timeline.look(20 * SECOND, 20 * SECOND, lost(5));
         assert_eq!(timeline.between(9 * SECOND, 10 * SECOND).lost, 5);
         assert_eq!(timeline.between(11 * SECOND, 12 * SECOND).lost, 5);
         assert_eq!(timeline.between(12 * SECOND, 30 * SECOND), Doubts::default());
         assert_eq!(timeline.between(0, 9 * SECOND), Doubts::default());
     }
 
+    /// As when the tool was stopped: the stream is ahead of what is known to be missed.
+    #[test]
+    fn a_loss_falls_into_all_windows_since_the_reading_before() {
+        let mut timeline = Timeline::default();
+        timeline.look(10 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.look(30 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.look(31 * SECOND, 31 * SECOND, Doubts { withdrawn: 1, ..lost(5) });
+        let missed = timeline.between(12 * SECOND, 13 * SECOND);
+        assert_eq!((missed.lost, missed.withdrawn), (5, 1));
+        assert_eq!(timeline.between(0, 9 * SECOND).lost, 0);
+    }
+
     #[test]
     fn a_dropped_suspicion_may_come_from_a_window_before() {
         let mut timeline = Timeline::default();
-        timeline.look(20 * SECOND, Doubts::default());
-        timeline.look(21 * SECOND, Doubts { withdrawn: 1, lost: 1, ..Doubts::default() });
+        timeline.look(20 * SECOND, 20 * SECOND, Doubts::default());
+        timeline.look(21 * SECOND, 21 * SECOND, Doubts { withdrawn: 1, lost: 1, ..Doubts::default() });
         assert_eq!(timeline.between(5 * SECOND, 12 * SECOND), Doubts { withdrawn: 1, ..Doubts::default() });
     }
 
     #[test]
     fn what_is_never_seen_is_missed_in_every_window() {
         let mut timeline = Timeline::default();
-        timeline.look(SECOND, Doubts { blind: true, ..Doubts::default() });
+        timeline.look(SECOND, SECOND, Doubts { blind: true, ..Doubts::default() });
         assert!(timeline.between(5 * SECOND, 6 * SECOND).blind);
     }
 
@@ -114,7 +130,7 @@ mod tests {
         let mut timeline = Timeline::default();
         let most = 3 * MOST as u64;
         for at in 1..=most {
-            timeline.look(at * SECOND, lost(at));
+            timeline.look(at * SECOND, at * SECOND, lost(at));
         }
         assert!(timeline.spans.len() <= MOST);
         assert_eq!(timeline.between(0, u64::MAX).lost, most);

@@ -4,7 +4,7 @@ use probe_common::suite::{NoteKind, TestNote};
 use super::{observer::text_of, timeline::Timeline};
 use std::collections::BTreeSet;
 
-use crate::ledger::{Doubts, finding::Finding, summary::FsSummary};
+use crate::ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
 
 /// Most tests that are kept; the oldest go first.
 const MOST: usize = 100_000;
@@ -110,9 +110,13 @@ impl Windows {
         !self.list.is_empty() || time.saturating_sub(self.timeline.looked()) >= IDLE_LOOK_NS
     }
 
-    /// What is missed in all as of `time`, after `records` records.
-    pub fn look(&mut self, time: u64, records: u64, doubts: Doubts) {
-        self.timeline.look(time, doubts);
+    /// What is missed in all by now.
+    pub fn look(&mut self, ledger: &Ledger) {
+        self.look_at(ledger.now(), ledger.read_at(), ledger.record_count(), ledger.doubts());
+    }
+
+    fn look_at(&mut self, time: u64, read: u64, records: u64, doubts: Doubts) {
+        self.timeline.look(time, read, doubts);
         for window in self.list.iter_mut().rev().take(64).filter(|window| window.ended.is_none()) {
             window.records.1 = records;
         }
@@ -221,7 +225,7 @@ mod tests {
         windows.note(&note(1, 11, NoteKind::Devices, "loop30 loop31"), 110);
         windows.note(&note(1, 12, NoteKind::Result, "notrun\nneeds dm"), 120);
         windows.note(&note(1, 13, NoteKind::End, "generic/269"), 130);
-        windows.look(20, 500, Doubts::default());
+        windows.look_at(20, 20, 500, Doubts::default());
         let [test] = windows.list() else { panic!("{windows:?}") };
         assert_eq!(
             (test.name.as_str(), test.began, test.ended, test.records),
@@ -267,11 +271,11 @@ mod tests {
         let mut windows = Windows::default();
         let second = 1_000_000_000;
         assert!(windows.wants_look(5 * second));
-        windows.look(5 * second, 10, Doubts { lost: 7, ..Doubts::default() });
+        windows.look_at(5 * second, 5 * second, 10, Doubts { lost: 7, ..Doubts::default() });
         assert!(!windows.wants_look(5 * second + IDLE_LOOK_NS - 1));
         windows.note(&note(1, 6 * second, NoteKind::Begin, "generic/001"), 20);
         assert!(windows.wants_look(6 * second));
-        windows.look(6 * second, 20, Doubts { lost: 7, ..Doubts::default() });
+        windows.look_at(6 * second, 6 * second, 20, Doubts { lost: 7, ..Doubts::default() });
         assert_eq!(windows.missed(&windows.list()[0], 9 * second).lost, 0);
     }
 

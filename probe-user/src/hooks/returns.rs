@@ -58,7 +58,8 @@ impl Tracefs {
     /// # Errors
     /// One sentence: it is not there, or may not be written.
     pub(super) fn find() -> Result<Self, String> {
-        let group = format!("{GROUP}{}_{}", std::process::id(), GROUPS.fetch_add(1, Ordering::Relaxed));
+        let (own, number) = (std::process::id(), GROUPS.fetch_add(1, Ordering::Relaxed));
+        let group = format!("{GROUP}{own}_{number}");
         let tracefs = PLACES
             .into_iter()
             .map(|root| Self { root: root.into(), group: group.clone() })
@@ -66,7 +67,11 @@ impl Tracefs {
             .ok_or_else(|| format!("tracefs is not mounted on {}", PLACES[0]))?;
         let listed = fs::read_to_string(tracefs.events())
             .map_err(|error| format!("{} cannot be read: {error}", tracefs.events().display()))?;
-        for name in stale(&listed, |process| Path::new("/proc").join(process.to_string()).exists()) {
+        // In a container a process may well have the number of the one before, which was killed.
+        let lives = |process: u32| {
+            (process != own || number > 0) && Path::new("/proc").join(process.to_string()).exists()
+        };
+        for name in stale(&listed, lives) {
             match tracefs.tell(&format!("-:{name}")) {
                 Ok(()) => log::info!("{name}: an event of a process that is gone was removed"),
                 Err(error) => log::info!("{name}: of a process that is gone, and stays: {error}"),

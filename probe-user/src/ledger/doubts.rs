@@ -103,6 +103,13 @@ impl Ledger {
         self.desk.statistics.now()
     }
 
+    /// Time of the stream at which its losses were last read: what is older than [`SETTLE_NS`](crate::attribution::SETTLE_NS)
+    /// then is settled. `CLOCK_MONOTONIC` ns.
+    #[must_use]
+    pub const fn read_at(&self) -> u64 {
+        self.desk.loss.read_at()
+    }
+
     /// Records so far.
     #[must_use]
     pub const fn record_count(&self) -> u64 {

@@ -26,6 +26,8 @@ const MAX_PENDING: usize = 1 << 16;
 /// `BTRFS_RESERVE_FLUSH_EVICT` (`fs/btrfs/space-info.h`, 6.1 to 7.3): `evict_refill_and_join` asks for an odd multiple
 /// of `M` too, and its task holds no data of its own.
 const FLUSH_EVICT: i32 = 2;
+/// `-ENOSPC`; other errors come without the event `space_info:enospc`.
+const ENOSPC: i32 = -28;
 
 /// A failed reservation whose undo is awaited.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +57,8 @@ pub(super) struct Failures {
     /// The function tier judges failures by their calls.
     pub off: bool,
     pending: FxHashMap<u32, Pending>,
-    /// Bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.
-    evicting: FxHashMap<u32, u64>,
+    /// Filesystem and bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.
+    evicting: FxHashMap<u32, (u32, u64)>,
     pub totals: FailedReservations,
 }
 
@@ -83,7 +85,7 @@ impl Failures {
     pub(super) fn enospc(&mut self, desk: &mut Desk, fs: &mut Fs, record: &Enospc) {
         desk.ring.enospc(record);
         fs.enospc += 1;
-        if self.evicting.remove(&record.header.tid) == Some(record.bytes) {
+        if self.evicting.remove(&record.header.tid) == Some((fs.id, record.bytes)) {
             return;
         }
         self.failed(
@@ -119,8 +121,8 @@ impl Failures {
         }
         fs.tickets.1 += 1;
         if record.flush == FLUSH_EVICT {
-            if !self.off && self.evicting.len() < MAX_PENDING {
-                self.evicting.insert(record.header.tid, record.bytes);
+            if !self.off && record.error == ENOSPC && self.evicting.len() < MAX_PENDING {
+                self.evicting.insert(record.header.tid, (fs.id, record.bytes));
             }
             return;
         }
@@ -343,6 +345,9 @@ impl Failures {
 
     /// The thread is gone, or its next failure came before its undo was seen.
     pub(super) fn resolve_undecided(&mut self, tid: u32) {
+        if !self.evicting.is_empty() {
+            self.evicting.remove(&tid);
+        }
         if self.pending.is_empty() {
             return;
         }

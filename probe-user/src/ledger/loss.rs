@@ -25,6 +25,7 @@ pub(super) struct Loss {
     counts: [u64; 16],
     header: u16,
     announced: u64,
+    read_at: u64,
     epoch: u32,
     trusted: u32,
     confirmed: u32,
@@ -41,6 +42,7 @@ impl Loss {
             counts: [0; 16],
             header: 0,
             announced: 0,
+            read_at: 0,
             epoch: 0,
             trusted: 0,
             confirmed: 0,
@@ -69,8 +71,14 @@ impl Loss {
         true
     }
 
-    /// Absolute counters. True if a class rose that touches the books.
-    pub(super) fn on_sample(&mut self, counts: &[u64; 16]) -> bool {
+    /// Time of the last reading of the counters, `CLOCK_MONOTONIC` ns; 0 before the first.
+    pub(super) const fn read_at(&self) -> u64 {
+        self.read_at
+    }
+
+    /// The absolute counters were read at `time`. True if a class rose that touches the books.
+    pub(super) fn on_sample(&mut self, time: u64, counts: &[u64; 16]) -> bool {
+        self.read_at = time;
         let touched = LossClass::ALL.into_iter().any(|class| {
             let index = class as usize;
             class.touches_books() && counts[index] > self.counts[index]
@@ -201,7 +209,7 @@ mod tests {
         let epoch = loss.epoch();
         assert!(loss.on_header(2));
         assert!(!loss.exact(epoch));
-        assert!(!loss.on_sample(&sample(LossClass::Stack, 2)));
+        assert!(!loss.on_sample(0, &sample(LossClass::Stack, 2)));
         assert!(loss.exact(epoch));
     }
 
@@ -211,7 +219,7 @@ mod tests {
         loss.attached(true);
         let epoch = loss.epoch();
         loss.on_header(1);
-        assert!(loss.on_sample(&sample(LossClass::BooksRecord, 1)));
+        assert!(loss.on_sample(0, &sample(LossClass::BooksRecord, 1)));
         assert!(!loss.exact(epoch));
         assert!(loss.exact(loss.epoch()));
     }

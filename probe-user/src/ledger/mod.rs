@@ -310,7 +310,7 @@ impl Ledger {
 }
 
 fn loss_sample(desk: &mut Desk, sample: &LossSample) {
-    if desk.loss.on_sample(&sample.counts) {
+    if desk.loss.on_sample(sample.header.time, &sample.counts) {
         desk.docket.withdraw_waiting();
     }
     // Only here: records of a backlog may be far ahead of the sample that tells what was missed among them.

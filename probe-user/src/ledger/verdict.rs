@@ -143,7 +143,8 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
         }
         LossClass::MissedReturn => format!(
             "{n} returns of hooked functions were missed, as when more tasks are in one than its kretprobe has room for: \
-             mount tracefs on /sys/kernel/tracing, which gives it more, or run again with --tier tracepoints."
+             if tracefs is not mounted, mount it on /sys/kernel/tracing, which gives it more; or run again with --tier \
+             tracepoints."
         ),
         LossClass::CallFrame => {
             format!(

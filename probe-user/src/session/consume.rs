@@ -80,7 +80,7 @@ impl Books {
     /// What was missed until now belongs to the tests until now.
     fn look(&mut self) {
         if self.over || self.windows.wants_look(self.ledger.now()) {
-            self.windows.look(self.ledger.now(), self.ledger.record_count(), self.ledger.doubts());
+            self.windows.look(&self.ledger);
         }
     }
 

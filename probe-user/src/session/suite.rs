@@ -113,7 +113,7 @@ impl TestLines {
         over: bool,
     ) -> Vec<StreamLine> {
         let settled = |window: &TestWindow| {
-            window.ended.is_some_and(|ended| over || ended.saturating_add(SETTLE_NS) < ledger.now())
+            window.ended.is_some_and(|ended| over || ended.saturating_add(SETTLE_NS) <= ledger.read_at())
         };
         let fresh = windows.after(self.begun);
         let ended: Vec<&TestWindow> = self

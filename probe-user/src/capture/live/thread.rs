@@ -108,7 +108,7 @@ impl Drain {
             wait = if drained == 0 { (wait * 2).min(IDLE) } else { BUSY };
             if sampled.elapsed() >= SAMPLE_EVERY {
                 sampled = Instant::now();
-                self.sample();
+                self.sample(false);
             }
             let result = match request {
                 None => self.flush(),
@@ -118,7 +118,7 @@ impl Drain {
                 }
                 Some(Request::Note(note)) => {
                     // With the losses until now, so that they fall into the window that they belong to.
-                    self.sample();
+                    self.sample(true);
                     self.push(&Record::from(*note));
                     self.flush()
                 }
@@ -239,10 +239,10 @@ impl Drain {
         self.misses = self.misses.max(misses);
     }
 
-    /// Puts the loss counters into the stream if they changed, or if nothing else tells the time.
-    fn sample(&mut self) {
+    /// Puts the loss counters into the stream if they changed, if they were not for a while, or `always`.
+    fn sample(&mut self, always: bool) {
         let counts = self.losses();
-        if counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
+        if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
             return;
         }
         self.said = Instant::now();
@@ -317,7 +317,7 @@ impl Drain {
         self.probe.detach();
         // Nobody writes any more.
         while self.drain()? > 0 {}
-        self.sample();
+        self.sample(false);
         self.flush()?;
         let counts = self.probe.counts().unwrap_or_default();
         for class in LossClass::ALL {
