@@ -61,7 +61,7 @@ fn module_reload() {
 
 /// generic/269 has more tasks wait for space than kretprobes have room for by themselves.
 #[test]
-fn many_tasks_in_one_function_lose_no_return() {
+fn kretprobes_have_room_and_leave_nothing_behind() {
     if support::fault::guest() {
         support::fault::returns::run();
     }
