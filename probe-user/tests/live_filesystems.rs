@@ -201,6 +201,10 @@ fn equal_inode_numbers_in_two_subvolumes_are_two_inodes() {
         }
     });
     assert_clean(&done);
+    if probe::skipped_by_the_kernel(done.report()) {
+        // The reservation of one of them may be what was skipped.
+        return;
+    }
     let holders: BTreeSet<(i64, i64)> = list(&done.report()["inodes"])
         .iter()
         .filter(|inode| inode["filesystem"] == uuid.as_str() && number(&inode["meta_rsv"]) > 0)
