@@ -4,7 +4,7 @@
 //! the reason; a hook that the books need and that is missing makes the verdict inconclusive, never wrong.
 //! Hooks that open accounts go on after those that close them. Nothing is pinned: when the process ends, however
 //! it ends, the kernel takes every hook away. What a killed process leaves is names of events in tracefs (`returns`);
-//! they do nothing, and the next session that hooks functions removes them.
+//! they do nothing, and the next session with kprobes removes them.
 mod attach;
 mod audit;
 mod calls;

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     audit::Audits, calls::Explained, chains::Chains, claims::Claims, finding::StackRef, givers::Givers,
-    inode_book::InodeBook, loss::Loss, names::text, statistics::total, sums::Sums,
+    inode_book::InodeBook, loss::Loss, names::text, statistics::total, summarise::links, sums::Sums,
 };
 
 /// Filesystems that have ended are kept for the summary; beyond so many the oldest go, but none that a finding names.
@@ -167,7 +167,9 @@ pub(super) struct Filesystems {
     /// Live inodes with a book, of all filesystems.
     pub inodes: usize,
     /// What was counted on those that were forgotten.
-    gone: Sums,
+    pub gone: Sums,
+    /// Chain links of those. Apart, since to count them costs a walk over the chains.
+    pub gone_links: u64,
 }
 
 impl Filesystems {
@@ -197,13 +199,9 @@ impl Filesystems {
         if let Some(oldest) = self.list.iter().position(|fs| fs.ended && !named.contains(&fs.id)) {
             let fs = self.list.remove(oldest);
             self.gone.add(&fs);
+            self.gone_links = self.gone_links.saturating_add(links(&fs));
             self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
         }
-    }
-
-    /// What was counted on filesystems that were forgotten to bound memory.
-    pub(super) const fn gone(&self) -> Sums {
-        self.gone
     }
 
     /// Makes room: first books whose loss loses nothing (they hold nothing, or are not right anyway); if that is

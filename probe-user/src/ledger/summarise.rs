@@ -21,7 +21,7 @@ pub(super) fn links(fs: &Fs) -> u64 {
 
 /// Chain links of all filesystems so far.
 pub(super) fn all_links(filesystems: &Filesystems) -> u64 {
-    total(filesystems.iter().map(links).chain([filesystems.gone().links]))
+    total(filesystems.iter().map(links).chain([filesystems.gone_links]))
 }
 
 pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {

@@ -10,19 +10,16 @@ pub(super) struct Sums {
     /// Changes of qgroup counters without their event.
     pub unexplained: u64,
     pub inodes_closed: u64,
-    /// Chain links, those of inodes that live not among them.
-    pub links: u64,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, fs: &Fs) {
-        let Self { not_judged, explained, unexplained, inodes_closed, links } = self;
+        let Self { not_judged, explained, unexplained, inodes_closed } = self;
         not_judged.add(&fs.not_judged);
         for (sum, of) in [
             (explained, fs.chains.explained),
             (unexplained, fs.chains.unexplained),
             (inodes_closed, fs.inodes_closed),
-            (links, fs.closed_links.saturating_add(fs.chains.links())),
         ] {
             *sum = sum.saturating_add(of);
         }
@@ -55,7 +52,7 @@ impl NotJudged {
 impl Filesystems {
     /// Of all filesystems so far. A walk over them, not over their inodes.
     pub(super) fn sums(&self) -> Sums {
-        let mut sums = self.gone();
+        let mut sums = self.gone;
         self.iter().for_each(|fs| sums.add(fs));
         sums
     }
