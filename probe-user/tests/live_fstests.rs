@@ -100,6 +100,26 @@ fn each_test_has_its_window_its_result_and_its_verdict() {
     assert!(!suite.results("generic/001.rsv").exists());
 }
 
+/// As xfstests-bld starts it, with what isolates a test between it and the script.
+#[test]
+fn a_check_that_a_shell_reads_has_one_window_a_test() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(256);
+    let mut suite = Suite::new();
+    suite.test("generic/871", WRITE).test("generic/872", WRITE);
+    let mut command = suite.command(&fs, &[("BETWEEN", "1")]);
+    let check = command.iter().position(|word| word.ends_with("/check")).unwrap();
+    command.insert(check, "sh".to_owned());
+    let done = run(&command, &[]);
+    assert_clean(&done);
+    // Windows without devices too, which are nobody's.
+    let names: Vec<_> =
+        list(&done.report()["tests"]).iter().filter_map(|test| test["name"].as_str()).collect();
+    let ours: Vec<_> = names.into_iter().filter(|name| name.starts_with("generic/87")).collect();
+    assert_eq!(ours, ["generic/871", "generic/872"]);
+    assert_eq!(column(&done, &fs, "result"), ["pass", "pass"]);
+}
+
 /// Nobody can write or read the log, `check` and the tool included: scripts show themselves. Sections are told apart, and
 /// named as in the suite's own `result.xml`.
 #[test]

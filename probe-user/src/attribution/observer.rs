@@ -178,10 +178,14 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         };
         // The announcement came from the run itself; a script that is gone by now shows no parents.
         let run = match self.open.iter().find(|(_, open)| announced(open)) {
-            Some((run, _)) if script.run == 0 || *run == script.run => *run,
+            Some((run, _)) if script.run == 0 || *run == script.run || script.ancestors.contains(run) => *run,
             // Nor can it be told apart from others, unless there is but one run.
             _ if script.run == 0 && self.last.len() == 1 => *self.last.keys().next().unwrap_or(&0),
-            _ => script.run,
+            // A run that was announced keeps its process, whatever the one is called that it was started by.
+            _ => {
+                let known = script.ancestors.iter().find(|pid| self.last.contains_key(pid));
+                known.copied().unwrap_or(script.run)
+            }
         };
         if !self.open.get(&run).is_some_and(announced) {
             let gone = script.run == 0 && time <= self.looked;

@@ -30,13 +30,17 @@ impl Machine {
     }
 
     fn script(&self, pid: u32, name: &str) {
+        self.script_below(CHECK, pid, name);
+    }
+
+    fn script_below(&self, parent: u32, pid: u32, name: &str) {
         let results = self.root.path().join("results");
         let environment = format!(
             "seqnum={name} TEST_DEV=/dev/loop30 RESULT_BASE={0} RESULT_DIR={0}/generic",
             results.display()
         );
         fs::create_dir_all(results.join("generic")).unwrap();
-        self.process(pid, name.rsplit('/').next().unwrap(), CHECK, &environment);
+        self.process(pid, name.rsplit('/').next().unwrap(), parent, &environment);
     }
 
     /// Nothing runs any more.
@@ -97,6 +101,59 @@ fn an_announcement_and_its_script_are_one_test() {
     assert!(text(NoteKind::Results).ends_with("/results/generic"));
     assert_eq!(text(NoteKind::Result), "pass");
     assert_eq!(notes.last().unwrap().0, NoteKind::End);
+}
+
+/// As by xfstests-bld (`bash ./check`), and with what isolates each test between the two.
+#[test]
+fn a_check_that_a_shell_reads_is_the_run() {
+    let begun = |announced: bool| {
+        let machine = Machine::new();
+        machine.process(CHECK, "bash", 1, "");
+        fs::write(
+            machine.root.path().join(format!("proc/{CHECK}/cmdline")),
+            "bash\0-x\0./check\0-g\0quick\0",
+        )
+        .unwrap();
+        let notes = told(&machine, |book| {
+            for (number, name) in ["generic/001", "generic/002"].iter().enumerate() {
+                let (time, pid) = (100 * (number as u64 + 1), 200 + 10 * number as u32);
+                machine.process(pid + 1, "nsexec", CHECK, "");
+                machine.script_below(pid + 1, pid, name);
+                if announced {
+                    let text = format!("run fstests {name} at 2026-11-22 06:16:57");
+                    book.sign(&sign(SignKind::Console, time, CHECK, 0, &text));
+                }
+                book.sign(&sign(SignKind::Exec, time + 1, pid, 0, &format!("./tests/{name}")));
+            }
+        });
+        only(&notes, &[NoteKind::Begin, NoteKind::End])
+            .into_iter()
+            .map(|(_, test, text)| (test, text))
+            .collect()
+    };
+    let both: Vec<(u32, String)> =
+        [(1, "generic/001"), (1, "generic/001"), (2, "generic/002"), (2, "generic/002")]
+            .map(|(test, name)| (test, name.to_owned()))
+            .to_vec();
+    for announced in [true, false] {
+        let begun: Vec<(u32, String)> = begun(announced);
+        assert_eq!(begun, both, "announced: {announced}");
+    }
+}
+
+/// Whatever the program is called that runs `check`'s text.
+#[test]
+fn an_announcement_by_an_ancestor_is_that_of_the_script() {
+    let machine = Machine::new();
+    machine.process(CHECK, "busybox", 1, "");
+    machine.process(150, "nsexec", CHECK, "");
+    machine.script_below(150, 200, "generic/269");
+    let notes = told(&machine, |book| {
+        book.sign(&sign(SignKind::Console, 10, CHECK, 0, "run fstests generic/269 at 2026-11-22 06:16:57"));
+        book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/269"));
+    });
+    assert_eq!(notes.iter().filter(|note| note.0 == NoteKind::Begin).count(), 1, "{notes:?}");
+    assert!(notes.iter().any(|note| note.0 == NoteKind::Devices), "{notes:?}");
 }
 
 #[test]

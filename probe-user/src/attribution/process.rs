@@ -24,6 +24,8 @@ pub struct Script {
     pub scope: Option<String>,
     /// Process id of the `check` that runs it, else of its parent.
     pub run: u32,
+    /// Process ids of its ancestors, nearest first.
+    pub ancestors: Vec<u32>,
 }
 
 /// Looks at a process. What it does not show any more stays empty.
@@ -32,7 +34,7 @@ pub fn look(root: &Path, pid: u32) -> Script {
     let environment = std::fs::read(of.join("environ")).unwrap_or_default();
     let mut script = from_environment(&environment, |device| real_name(root, device));
     script.scope = std::fs::read_to_string(of.join("cgroup")).ok().and_then(|text| scope(&text));
-    script.run = run_of(root, pid);
+    (script.run, script.ancestors) = run_of(root, pid);
     script
 }
 
@@ -90,7 +92,7 @@ fn from_environment(environment: &[u8], real_name: impl Fn(&Path) -> Option<Stri
     });
     let seqnum =
         values.get("seqnum").and_then(|name| name.to_str()).filter(|name| super::sign::is_name(name));
-    Script { seqnum: seqnum.map(str::to_owned), devices, results, section, scope: None, run: 0 }
+    Script { seqnum: seqnum.map(str::to_owned), devices, results, section, ..Script::default() }
 }
 
 /// The kernel's name of a device, which is what a filesystem calls it: links are followed.
@@ -110,14 +112,17 @@ fn scope(cgroup: &str) -> Option<String> {
     last.ends_with(".scope").then(|| last.to_owned())
 }
 
-fn run_of(root: &Path, pid: u32) -> u32 {
+/// The `check` that runs a process, and all its ancestors.
+fn run_of(root: &Path, pid: u32) -> (u32, Vec<u32>) {
     let mut parent = stat(root, pid).map_or(0, |(_, _, parent)| parent);
     let first = parent;
     let mut found = 0;
+    let mut ancestors = Vec::new();
     for _ in 0..GENERATIONS {
         let Some((comm, _, next)) = stat(root, parent) else { break };
+        ancestors.push(parent);
         // Sub-shells of it have its name too: the outermost is the run.
-        if comm == "check" {
+        if comm == "check" || is_shell_on_check(root, parent, &comm) {
             found = parent;
         }
         if next <= 1 {
@@ -125,7 +130,18 @@ fn run_of(root: &Path, pid: u32) -> u32 {
         }
         parent = next;
     }
-    if found == 0 { first } else { found }
+    (if found == 0 { first } else { found }, ancestors)
+}
+
+/// True for `bash ./check`, and not for `sh -c './check ...'`, whose child it is.
+fn is_shell_on_check(root: &Path, pid: u32, comm: &str) -> bool {
+    if !["bash", "sh", "dash"].contains(&comm) {
+        return false;
+    }
+    let line = std::fs::read(root.join("proc").join(pid.to_string()).join("cmdline")).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0).skip(1);
+    let script = words.find(|word| !word.starts_with(b"-") || *word == b"-c");
+    script.is_some_and(|word| Path::new(OsStr::from_bytes(word)).file_name() == Some(OsStr::new("check")))
 }
 
 /// Name, state and parent of a process.

@@ -11,10 +11,9 @@ use nix::libc;
 /// Bytes at the end of `NNN.full` and `NNN.dmesg` that are searched.
 const TAIL: u64 = 256 << 10;
 /// What `_check_dmesg` of xfstests looks for. A log that is kept (`KEEP_DMESG`) has none of it if the test passed.
-const ALARMS: [&str; 10] = [
+const ALARMS: [&str; 9] = [
     "kernel BUG at",
     "WARNING:",
-    "BUG:",
     "Oops:",
     "possible recursive locking detected",
     "suspicious RCU usage",
@@ -101,6 +100,7 @@ impl Marks<'_> {
         if over && self.fresh(&dmesg) {
             let alarm = |line: &str| {
                 ALARMS.iter().any(|alarm| line.contains(alarm))
+                    || is_bug(line)
                     || line.split_once("BUG ").is_some_and(|(_, rest)| rest.contains(" remaining"))
             };
             if tail(&dmesg).lines().any(alarm) {
@@ -122,6 +122,12 @@ impl Marks<'_> {
             self.fresh(&entry.path()).then_some(*reason)
         })
     }
+}
+
+/// `\bBUG:`, and not `DEBUG:`.
+fn is_bug(line: &str) -> bool {
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    line.match_indices("BUG:").any(|(at, _)| !line[..at].ends_with(word))
 }
 
 /// How a status of wait(2) reads.
@@ -183,7 +189,9 @@ mod tests {
     /// `KEEP_DMESG=yes`
     #[test]
     fn a_log_that_is_kept_of_a_test_that_passed_is_no_failure() {
-        assert_eq!(result(&[("269.dmesg", "BTRFS info: first mount\n")], Some(0)), pass());
+        assert_eq!(result(&[("269.dmesg", "BTRFS info: first mount\nDEBUG: nothing\n")], Some(0)), pass());
+        let bug = result(&[("269.dmesg", "BTRFS info: first mount\nBUG: sleeping function\n")], Some(0));
+        assert_eq!(bug, Some(TestResult::fail("something found in dmesg")));
     }
 
     /// `check -L`: the next run begins within milliseconds.

@@ -3,9 +3,11 @@ use crate::ledger::Doubts;
 
 /// Most spans that are kept apart; neighbours are put together beyond it.
 const MOST: usize = 20_000;
-/// A loss shows up at the next reading of the counters, which come ten times a second.
+/// A loss shows up at the next look for one, which come ten times a second; one that takes a whole reading to show lies
+/// between that and the reading before.
 const READING_NS: u64 = 250_000_000;
-/// A suspicion waits for a reading so much later, and is dropped if a loss turns up by then that could explain it.
+/// A suspicion waits for a reading so much later, and is dropped if a loss turns up by then that could explain it; else it
+/// is a finding, or counted as one more.
 pub const SETTLE_NS: u64 = 10_000_000_000;
 
 /// What was missed between two looks.
@@ -57,7 +59,8 @@ impl Timeline {
             if near {
                 sum.add(&span.missed);
             } else if span.to >= from && span.from <= to.saturating_add(SETTLE_NS) {
-                sum.withdrawn += span.missed.withdrawn;
+                sum.withdrawn = sum.withdrawn.saturating_add(span.missed.withdrawn);
+                sum.beyond = sum.beyond.saturating_add(span.missed.beyond);
             }
         }
         sum

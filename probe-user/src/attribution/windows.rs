@@ -1,7 +1,10 @@
 //! Notes to tests. Pure: a replay finds the same tests.
 use probe_common::suite::{NoteKind, TestNote};
 
-use super::{observer::text_of, timeline::Timeline};
+use super::{
+    observer::text_of,
+    timeline::{SETTLE_NS, Timeline},
+};
 use std::collections::BTreeSet;
 
 use crate::ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
@@ -36,6 +39,9 @@ pub struct TestWindow {
     pub result: Option<(String, Option<String>)>,
     /// Records of the stream at its begin and its end.
     pub records: (u64, u64),
+    /// `fs_devices->fsid` of the filesystems that lived in it, each once; `None` until the test is settled. The ledger
+    /// forgets them in time.
+    pub filesystems: Option<Vec<[u8; 16]>>,
 }
 
 impl TestWindow {
@@ -55,6 +61,8 @@ pub struct Windows {
     timeline: Timeline,
     forgotten: u64,
     notes: u64,
+    /// Numbers of tests that have ended and are not settled.
+    ending: Vec<u32>,
 }
 
 impl Windows {
@@ -101,6 +109,7 @@ impl Windows {
             window.result = Some((word, reason));
         } else if is(NoteKind::End) {
             window.ended = Some(note.header.time);
+            self.ending.push(note.test);
         }
     }
 
@@ -113,6 +122,27 @@ impl Windows {
     /// What is missed in all by now.
     pub fn look(&mut self, ledger: &Ledger) {
         self.look_at(ledger.now(), ledger.read_at(), ledger.record_count(), ledger.doubts());
+        let settled = |window: &TestWindow| {
+            window.ended.is_some_and(|ended| ended.saturating_add(SETTLE_NS) <= ledger.read_at())
+        };
+        if self.ending.iter().any(|number| self.find(*number).is_none_or(settled)) {
+            self.settle(&ledger.pools(), settled);
+        }
+    }
+
+    /// Keeps what the ledger will forget of tests that are settled.
+    fn settle(&mut self, all: &[FsSummary], settled: impl Fn(&TestWindow) -> bool) {
+        for number in std::mem::take(&mut self.ending) {
+            let Some(window) = self.find(number) else { continue };
+            if !settled(window) {
+                self.ending.push(number);
+                continue;
+            }
+            let fsids = self.fsids(window, all);
+            if let Some(window) = self.list.iter_mut().rev().find(|window| window.number == number) {
+                window.filesystems = Some(fsids);
+            }
+        }
     }
 
     fn look_at(&mut self, time: u64, read: u64, records: u64, doubts: Doubts) {
@@ -164,8 +194,7 @@ impl Windows {
         finding: &Finding,
         fs: impl FnOnce() -> Option<&'a FsSummary>,
     ) -> bool {
-        let within = |time: u64| window.touches(time, time);
-        (within(finding.first_seen) || within(finding.last_seen))
+        finding.seen.touch(window.began, window.ended.unwrap_or(u64::MAX))
             && fs().is_none_or(|fs| self.owns(window, fs))
     }
 
@@ -183,13 +212,20 @@ impl Windows {
         self.list.get(at..).unwrap_or_default()
     }
 
-    /// Filesystems that lived in a test.
-    pub fn filesystems<'a>(
-        &'a self,
-        window: &'a TestWindow,
-        all: &'a [FsSummary],
-    ) -> impl Iterator<Item = &'a FsSummary> + 'a {
-        all.iter().filter(|fs| fs.span.1 > 0 && window.touches(fs.span.0, fs.span.1) && self.owns(window, fs))
+    /// `fs_devices->fsid` of the filesystems that lived in a test, each once. `all` is what the ledger knows now.
+    #[must_use]
+    pub fn fsids(&self, window: &TestWindow, all: &[FsSummary]) -> Vec<[u8; 16]> {
+        if let Some(kept) = &window.filesystems {
+            return kept.clone();
+        }
+        let mut fsids = Vec::new();
+        for fs in all {
+            let lived = fs.span.1 > 0 && window.touches(fs.span.0, fs.span.1) && self.owns(window, fs);
+            if lived && !fsids.contains(&fs.fsid) {
+                fsids.push(fs.fsid);
+            }
+        }
+        fsids
     }
 
     /// What may have been missed in a test that ended, or runs until `now`.
@@ -235,6 +271,24 @@ mod tests {
         let owns = |device: &str| windows.owns(test, &born_at(5, device));
         assert!(owns("loop31") && !owns("vda") && owns(""));
         assert!(test.touches(5, 10) && test.touches(13, 20) && !test.touches(14, 20) && !test.touches(1, 9));
+    }
+
+    /// The ledger keeps some thousands of filesystems, a long run of a suite mounts more.
+    #[test]
+    fn filesystems_of_a_settled_test_are_kept() {
+        let mut windows = Windows::default();
+        windows.note(&note(1, 10, NoteKind::Begin, "generic/001"), 0);
+        windows.note(&note(1, 20, NoteKind::End, ""), 0);
+        let all = [
+            born_at(11, "loop30"),
+            born_at(12, "loop31"),
+            FsSummary { fsid: [2; 16], ..born_at(30, "loop30") },
+        ];
+        windows.settle(&all, |_| false);
+        assert_eq!(windows.fsids(&windows.list()[0], &[]), Vec::<[u8; 16]>::new());
+        windows.settle(&all, |_| true);
+        assert_eq!(windows.fsids(&windows.list()[0], &[]), [[1; 16]]);
+        assert!(windows.ending.is_empty());
     }
 
     /// Tests of crashes put the device mapper over their device; others mount files.

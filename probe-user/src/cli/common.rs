@@ -104,6 +104,21 @@ pub(super) struct FilterOpts {
 }
 
 impl FilterOpts {
+    /// Says which options were typed that a recording cannot follow.
+    pub(super) fn warn_of_recording(&self, capture: &CaptureOpts) {
+        if !capture.is_default() {
+            log::warn!(
+                "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
+            );
+        }
+        let Self { filesystems, inode, subvol } = self;
+        if !filesystems.is_empty() || inode.is_some() || subvol.is_some() {
+            log::warn!(
+                "--fs, --inode and --subvol have no effect on a recording: all that is in it is judged"
+            );
+        }
+    }
+
     pub(super) fn plan(&self) -> Result<FilterPlan, UsageError> {
         let most = probe_common::config::MAX_FILTER_FS;
         if self.filesystems.len() > most {

@@ -8,8 +8,8 @@ use super::{
 
 /// Analyse a recording
 ///
-/// The options of a capture are accepted, so that one set of options serves all subcommands, and have no effect: tier,
-/// ring and stacks are those of the recording.
+/// The options of a capture and the filter are accepted, so that one set of options serves all subcommands, and have no
+/// effect: tier, ring, stacks and what was followed are those of the recording.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,11 +25,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
-        if !self.capture.is_default() {
-            log::warn!(
-                "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
-            );
-        }
+        self.filter.warn_of_recording(&self.capture);
         Ok(SessionPlan {
             source: Source::Recording(self.file.clone()),
             filter: self.filter.plan()?,

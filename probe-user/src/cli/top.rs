@@ -53,11 +53,7 @@ impl Args {
         let filter = self.filter.plan()?;
         let source = match &self.replay {
             Some(file) => {
-                if !self.capture.is_default() {
-                    log::warn!(
-                        "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
-                    );
-                }
+                self.filter.warn_of_recording(&self.capture);
                 TopSource::Recording(file.clone())
             }
             None => TopSource::Live { capture: self.capture.plan(), filter },

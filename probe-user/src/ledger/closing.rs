@@ -237,7 +237,10 @@ pub(super) fn levels(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
         fs.aborted = true;
     }
     match record.why {
-        LEVELS_UNMOUNT => unmount(desk, fs, record),
+        LEVELS_UNMOUNT => {
+            fs.final_levels = true;
+            unmount(desk, fs, record);
+        }
         LEVELS_AUDIT => fs.audits.levels(record),
         _ => {}
     }

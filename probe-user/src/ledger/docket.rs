@@ -11,6 +11,7 @@ use super::{
     evidence::{Query, Ring},
     finding::{Account, Confidence, Evidence, Finding, FindingKind, Origin, StackRef},
     names::Names,
+    spans::Spans,
 };
 
 /// Stream time that a conclusion waits, in ns. The capture layer reads the loss counters more often than that.
@@ -54,7 +55,7 @@ struct Waiting {
     violation: Violation,
     evidence: Vec<Evidence>,
     count: u64,
-    last_seen: u64,
+    seen: Spans,
     /// One record proves it; it waits only for a rule that can say more about the same bytes.
     certain: bool,
     /// Drawn from a call: nothing says more about the same bytes.
@@ -113,11 +114,8 @@ impl Docket {
             return;
         }
         let evidence = self.search(&violation, ring);
-        let last_seen = violation.time;
-        self.enter(
-            Waiting { violation, evidence, count: 1, last_seen, certain: true, by_call: false },
-            names,
-        );
+        let seen = Spans::at(violation.time);
+        self.enter(Waiting { violation, evidence, count: 1, seen, certain: true, by_call: false }, names);
     }
 
     /// A rule looks broken; a loss that is not known yet could still explain it.
@@ -134,7 +132,7 @@ impl Docket {
         let key = violation.key();
         if let Some(waiting) = self.waiting.get_mut(&key) {
             waiting.count += 1;
-            waiting.last_seen = waiting.last_seen.max(violation.time);
+            waiting.seen.add(violation.time);
             waiting.certain |= certain;
             waiting.by_call |= by_call;
             waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
@@ -146,9 +144,9 @@ impl Docket {
         }
         let evidence = self.search(&violation, ring);
         self.remember_inode(&violation);
-        let last_seen = violation.time;
+        let seen = Spans::at(violation.time);
         self.queue.push_back((violation.time.saturating_add(SETTLE_NS), key));
-        self.waiting.insert(key, Waiting { violation, evidence, count: 1, last_seen, certain, by_call });
+        self.waiting.insert(key, Waiting { violation, evidence, count: 1, seen, certain, by_call });
     }
 
     /// Evidence is shown once per finding; looking for it costs a walk over the ring.
@@ -217,12 +215,14 @@ impl Docket {
     }
 
     fn enter(&mut self, waiting: Waiting, names: &Names) {
-        let Waiting { violation, evidence, count, last_seen, certain: _, by_call: _ } = waiting;
+        let Waiting { violation, evidence, count, seen, certain: _, by_call: _ } = waiting;
+        let last_seen = seen.list().iter().fold(violation.time, |last, span| last.max(span.to));
         let key = violation.key();
         if let Some(finding) = self.index.get(&key).and_then(|position| self.findings.get_mut(*position)) {
             finding.count += count;
             finding.amount = finding.amount.saturating_add(violation.amount);
             finding.last_seen = finding.last_seen.max(last_seen);
+            finding.seen.join(&seen);
             finding.confidence = finding.confidence.min(violation.confidence);
             return;
         }
@@ -263,6 +263,7 @@ impl Docket {
             first_seen: time,
             last_seen,
             count,
+            seen,
             task: names.task_or_tid(tid),
             stack,
             origins,

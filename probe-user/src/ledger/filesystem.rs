@@ -46,6 +46,8 @@ pub(super) struct Fs {
     pub chains: Chains,
     pub audits: Audits,
     pub levels: Option<Box<Levels>>,
+    /// The levels at its unmount were seen.
+    pub final_levels: bool,
     pub tickets: (u64, u64),
     pub enospc: u64,
     pub inodes_closed: u64,
@@ -83,6 +85,9 @@ pub(super) struct NotJudged {
     pub doubtful_blocks: u64,
     /// Claims during log replay.
     pub log_replay: u64,
+    /// Filesystems that reserved something and went without final levels: those come with the release of the global
+    /// reserve, and there was none left.
+    pub no_final_levels: u64,
 }
 
 impl Fs {
@@ -168,6 +173,8 @@ pub(super) struct Filesystems {
     pub inodes: usize,
     /// What was counted on those that were forgotten.
     pub gone: Sums,
+    /// How many those are.
+    pub gone_count: u64,
     /// Chain links of those. Apart, since to count them costs a walk over the chains.
     pub gone_links: u64,
 }
@@ -199,6 +206,7 @@ impl Filesystems {
         if let Some(oldest) = self.list.iter().position(|fs| fs.ended && !named.contains(&fs.id)) {
             let fs = self.list.remove(oldest);
             self.gone.add(&fs);
+            self.gone_count += 1;
             self.gone_links = self.gone_links.saturating_add(links(&fs));
             self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
         }

@@ -1,4 +1,5 @@
 //! What the ledger reports: one finding per broken rule, account and owner.
+use super::spans::Spans;
 
 /// Kinds of findings. Each has a page under `docs/findings/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -230,6 +231,8 @@ pub struct Finding {
     pub last_seen: u64,
     /// How often the same rule was broken on the same account.
     pub count: u64,
+    /// When.
+    pub seen: Spans,
     /// The thread that broke the rule, or in whose context it showed.
     pub task: Option<TaskRef>,
     /// The stack that freed (or in which the violation showed).

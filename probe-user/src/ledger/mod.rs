@@ -28,6 +28,7 @@ mod inode_book;
 mod loss;
 mod names;
 pub mod peek;
+pub mod spans;
 mod statistics;
 mod summarise;
 pub mod summary;
@@ -35,6 +36,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod warnings;
 mod words;
 
 use std::cmp::Reverse;
@@ -60,6 +62,7 @@ use self::{
     names::Names,
     statistics::Counts,
     summary::Summary,
+    warnings::Warnings,
 };
 use crate::capture::record::Record;
 
@@ -108,6 +111,7 @@ struct Desk {
     ring: Ring,
     docket: Docket,
     statistics: Counts,
+    warnings: Warnings,
 }
 
 impl Desk {
@@ -148,6 +152,7 @@ impl Ledger {
             ring: Ring::new(setup.evidence_window),
             docket: Docket::new(calls.active),
             statistics: Counts::new(),
+            warnings: Warnings::default(),
         };
         let failures = Failures::new(calls.active);
         Self { setup, desk, filesystems: Filesystems::default(), failures, calls }
@@ -166,7 +171,7 @@ impl Ledger {
             Record::LossSample(body) => return loss_sample(desk, body),
             Record::Marker(body) => return marker(setup, desk, body),
             Record::Stack(body) => return desk.names.stack(body),
-            Record::Warn(body) => return desk.statistics.warning(body.address, body.stack),
+            Record::Warn(body) => return desk.warnings.warned(body),
             Record::TaskSeen(body) => {
                 if desk.names.task_seen(body) {
                     failures.resolve_undecided(body.header.tid);

@@ -1,6 +1,5 @@
 //! Numbers of the run that no rule needs.
 use probe_common::hook::{HOOK_SLOTS, HookId};
-use rustc_hash::FxHashMap;
 
 use super::summary::Statistics;
 
@@ -23,8 +22,6 @@ pub(super) struct Counts {
     pub order_checked: u64,
     pub order_unknown: u64,
     pub overlapping: u64,
-    /// Kernel WARNs: address to count and stack.
-    warnings: FxHashMap<u64, (u64, u64)>,
 }
 
 impl Counts {
@@ -39,7 +36,6 @@ impl Counts {
             order_checked: 0,
             order_unknown: 0,
             overlapping: 0,
-            warnings: FxHashMap::default(),
         }
     }
 
@@ -64,18 +60,6 @@ impl Counts {
                 None => self.span = Some((time, time)),
             }
         }
-    }
-
-    pub(super) fn warning(&mut self, address: u64, stack: u64) {
-        let entry = self.warnings.entry(address).or_insert((0, stack));
-        entry.0 += 1;
-    }
-
-    pub(super) fn warnings(&self) -> Vec<(u64, u64, u64)> {
-        let mut list: Vec<_> =
-            self.warnings.iter().map(|(address, (count, stack))| (*address, *count, *stack)).collect();
-        list.sort_unstable();
-        list
     }
 
     pub(super) fn span(&self) -> (u64, u64) {

@@ -41,7 +41,7 @@ pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
         filesystems: filesystems.iter().map(|fs| filesystem(ledger, fs)).collect(),
         failed,
         inodes: top(ledger, top_inodes),
-        warnings: desk.statistics.warnings(),
+        warnings: desk.warnings.list(),
         statistics: desk.statistics.summary(all_links(filesystems), closed),
         span: desk.statistics.span(),
     }

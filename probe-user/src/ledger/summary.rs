@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use probe_common::{fs::Levels, hook::HookId, loss::LossClass};
 
-use super::finding::Account;
+use super::{finding::Account, spans::Spans};
 
 /// The verdict of a run, or of a window of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,6 +137,21 @@ pub struct InodeSummary {
     pub last_comm: String,
 }
 
+/// One place of the kernel that warned (`trace_error_report_end`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelWarn {
+    /// Address of the WARN.
+    pub address: u64,
+    /// `enum error_detector`: who reported.
+    pub detector: u64,
+    /// How often.
+    pub count: u64,
+    /// Stack id of the first; 0 if none was taken.
+    pub stack: u64,
+    /// When.
+    pub seen: Spans,
+}
+
 /// Numbers of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -175,8 +190,8 @@ pub struct Summary {
     pub failed: FailedReservations,
     /// Top holders, most bytes first.
     pub inodes: Vec<InodeSummary>,
-    /// Kernel WARNs: address, count, stack id.
-    pub warnings: Vec<(u64, u64, u64)>,
+    /// The kernel's own WARNs, by address.
+    pub warnings: Vec<KernelWarn>,
     /// Numbers.
     pub statistics: Statistics,
     /// First and last time in the stream, `CLOCK_MONOTONIC` ns.

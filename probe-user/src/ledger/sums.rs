@@ -16,6 +16,9 @@ impl Sums {
     pub(super) fn add(&mut self, fs: &Fs) {
         let Self { not_judged, explained, unexplained, inodes_closed } = self;
         not_judged.add(&fs.not_judged);
+        // Not counted at its end, after which its levels come.
+        let unseen = fs.ended && !fs.final_levels && fs.activity > 0;
+        not_judged.no_final_levels = not_judged.no_final_levels.saturating_add(unseen.into());
         for (sum, of) in [
             (explained, fs.chains.explained),
             (unexplained, fs.chains.unexplained),
@@ -37,6 +40,7 @@ impl NotJudged {
             unreadable,
             doubtful_blocks,
             log_replay,
+            no_final_levels,
         } = other;
         self.unknown_root = self.unknown_root.saturating_add(*unknown_root);
         self.unuse = self.unuse.saturating_add(*unuse);
@@ -46,6 +50,7 @@ impl NotJudged {
         self.unreadable = self.unreadable.saturating_add(*unreadable);
         self.doubtful_blocks = self.doubtful_blocks.saturating_add(*doubtful_blocks);
         self.log_replay = self.log_replay.saturating_add(*log_replay);
+        self.no_final_levels = self.no_final_levels.saturating_add(*no_final_levels);
     }
 }
 

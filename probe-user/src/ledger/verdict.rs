@@ -208,8 +208,16 @@ fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String>
         (n.not_destroyed, "inodes with a balance were still open when their filesystem ended."),
         (n.qgroup_clamps, "frees of qgroup reservations were clamped by the kernel."),
         (n.log_replay, "claims of log replay were not judged."),
+        (
+            n.no_final_levels,
+            "filesystems went without their final levels, as when no global reserve is left.",
+        ),
     ];
-    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
+    let notes = notes.into_iter().chain([(
+        filesystems.gone_count,
+        "filesystems that ended are counted and not listed, to bound memory.",
+    )]);
+    for (count, what) in notes.filter(|(count, _)| *count > 0) {
         reasons.push(format!("{} {what}", grouped(count)));
     }
     reasons

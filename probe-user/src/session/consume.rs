@@ -60,6 +60,10 @@ impl Books {
         }
     }
 
+    const fn stacks(&self) -> Stacks<'_> {
+        Stacks { ledger: &self.ledger, names: &self.names }
+    }
+
     /// What a report of this moment is made of. Walks all inodes.
     fn as_of_now<T>(
         &self,
@@ -72,7 +76,7 @@ impl Books {
         let mut facts = facts::facts(source.header(), None, summary.span, Vec::new());
         facts.paths = facts::paths(&self.ledger);
         facts.tests = tests;
-        let stacks = Stacks { ledger: &self.ledger, names: &self.names };
+        let stacks = self.stacks();
         let findings = self.ledger.findings();
         make(&ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy })
     }
@@ -183,7 +187,7 @@ impl Announcer {
         }
         let wall = source.header().wall_offset_ns;
         let tests = if books.ledger.findings().len() > fresh || !grown.is_empty() {
-            suite::tests(&books.windows, &books.ledger, wall)
+            suite::tests(&books.windows, &books.ledger, &books.stacks(), wall)
         } else {
             Vec::new()
         };
@@ -234,7 +238,7 @@ impl Announcer {
         });
         if self.lines {
             let wall = source.header().wall_offset_ns;
-            for line in self.tests.news(&books.windows, &books.ledger, wall, books.over) {
+            for line in self.tests.news(&books.windows, &books.ledger, &books.stacks(), wall, books.over) {
                 self.show(line);
             }
         }

@@ -156,11 +156,11 @@ pub fn report(
     }
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
-    facts.tests = suite::tests(windows, ledger, header.wall_offset_ns);
+    let stacks = Stacks { ledger, names };
+    facts.tests = suite::tests(windows, ledger, &stacks, header.wall_offset_ns);
     if windows.forgotten() > 0 {
         facts.doubts.push(format!("{} tests were forgotten to bound memory.", windows.forgotten()));
     }
-    let stacks = Stacks { ledger, names };
     build(&ReportInput {
         summary: &summary,
         findings: ledger.findings(),

@@ -132,6 +132,10 @@ fn without_trampolines(frames: Vec<Frame>) -> Vec<Frame> {
 }
 
 impl StackResolver for Stacks<'_> {
+    fn knows_names(&self) -> bool {
+        self.names.rows.values().any(|row| !row.symbol.is_empty())
+    }
+
     fn frames(&self, id: u64) -> Vec<Frame> {
         let addresses = self.ledger.stack(id).unwrap_or_default();
         let frames: Vec<Frame> = addresses.iter().map(|address| self.names.frame(*address)).collect();

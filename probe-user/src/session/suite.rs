@@ -7,9 +7,10 @@ use crate::{
     ledger::{
         Ledger,
         finding::Finding,
-        summary::{FsSummary, Verdict},
+        summary::{FsSummary, KernelWarn, Verdict},
     },
     report::{
+        build::{Explanations, StackResolver, end_of, unexplained_warnings},
         format,
         model::Test,
         ndjson::{StreamLine, TestStart},
@@ -37,31 +38,50 @@ impl Pools {
 
 /// The tests of a stream as rows of a report. `wall_offset_ns`: `CLOCK_REALTIME - CLOCK_MONOTONIC`.
 #[must_use]
-pub fn tests(windows: &Windows, ledger: &Ledger, wall_offset_ns: i64) -> Vec<Test> {
+pub fn tests(
+    windows: &Windows,
+    ledger: &Ledger,
+    stacks: &dyn StackResolver,
+    wall_offset_ns: i64,
+) -> Vec<Test> {
     if windows.is_empty() {
         return Vec::new();
     }
-    let pools = Pools::of(ledger);
-    windows.list().iter().map(|window| test(window, windows, ledger, &pools, wall_offset_ns)).collect()
+    let seen = Seen::of(ledger, stacks);
+    windows.list().iter().map(|window| test(window, windows, &seen, wall_offset_ns)).collect()
 }
 
-fn test(window: &TestWindow, windows: &Windows, ledger: &Ledger, pools: &Pools, wall_offset_ns: i64) -> Test {
+/// What rows of tests are made of besides their windows.
+struct Seen<'a> {
+    ledger: &'a Ledger,
+    stacks: &'a dyn StackResolver,
+    pools: Pools,
+    warnings: Vec<KernelWarn>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(ledger: &'a Ledger, stacks: &'a dyn StackResolver) -> Self {
+        Self { ledger, stacks, pools: Pools::of(ledger), warnings: ledger.warnings() }
+    }
+}
+
+fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns: i64) -> Test {
+    let Seen { ledger, stacks, pools, warnings } = seen;
     let now = ledger.now();
     let missed = windows.missed(window, now);
+    let span = (window.began, window.ended.unwrap_or(now));
+    let mut reasons = missed.reasons();
+    let ended = |fs: u32| pools.find(fs).and_then(end_of);
+    let explanations = Explanations { findings: ledger.findings(), stacks: *stacks, ended: &ended };
+    reasons.extend(unexplained_warnings(warnings, &explanations, span));
     let own = |finding: &&Finding| windows.has(window, finding, || pools.find(finding.fs));
     let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();
-    let verdict = match (finding_ids.is_empty(), missed.none()) {
+    let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {
         (false, _) => Verdict::Findings,
         (true, false) => Verdict::Inconclusive,
         (true, true) => Verdict::Clean,
     };
-    let mut fsids: Vec<String> = Vec::new();
-    for fs in windows.filesystems(window, &pools.list) {
-        let uuid = format::uuid(&fs.fsid);
-        if !fsids.contains(&uuid) {
-            fsids.push(uuid);
-        }
-    }
+    let fsids = windows.fsids(window, &pools.list).iter().map(format::uuid).collect();
     let began = i64::try_from(window.began).unwrap_or(0).saturating_add(wall_offset_ns);
     let (result, result_reason) = match window.result.clone() {
         Some((word, reason)) => (Some(word), reason),
@@ -78,7 +98,7 @@ fn test(window: &TestWindow, windows: &Windows, ledger: &Ledger, pools: &Pools, 
         result,
         result_reason,
         verdict: verdict.into(),
-        verdict_reasons: missed.reasons(),
+        verdict_reasons: reasons,
         finding_ids,
         devices: window.devices.clone(),
         filesystems: fsids,
@@ -109,6 +129,7 @@ impl TestLines {
         &mut self,
         windows: &Windows,
         ledger: &Ledger,
+        stacks: &dyn StackResolver,
         wall_offset_ns: i64,
         over: bool,
     ) -> Vec<StreamLine> {
@@ -125,8 +146,8 @@ impl TestLines {
         if fresh.is_empty() && ended.is_empty() {
             return Vec::new();
         }
-        let pools = Pools::of(ledger);
-        let row = |window: &TestWindow| test(window, windows, ledger, &pools, wall_offset_ns);
+        let seen = Seen::of(ledger, stacks);
+        let row = |window: &TestWindow| test(window, windows, &seen, wall_offset_ns);
         let mut lines = Vec::new();
         for window in fresh {
             let Test { name, started_at, .. } = row(window);

@@ -1,6 +1,7 @@
 //! A stream with tests and a finding: rows, lines and files.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use probe_common::{
+    failure::Warn,
     fs::FsSeen,
     header::Header,
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
@@ -43,14 +44,33 @@ fn stream(folder: &Path) -> (Ledger, Windows) {
     s_id[..6].copy_from_slice(b"loop31");
     let header = Header { fs: FS, tid: 7, time: 25_000_000_000, ..Header::default() };
     ledger.apply(&Record::from(FsSeen { header, fsid: [7; 16], s_id, ..FsSeen::default() }));
-    let counters = Counters { reserved: 131_072, flags: COUNTERS_VALID, ..Counters::default() };
-    let state =
-        InodeState { header, root: 5, ino: 257, counters, moment: MOMENT_DESTROY, ..InodeState::default() };
-    ledger.apply(&Record::from(state));
+    leak(&mut ledger, header.time, 257);
     ledger.finish();
     assert_eq!(ledger.findings().len(), 1);
     windows.look(&ledger);
     (ledger, windows)
+}
+
+/// One more test, and a leak of an inode in it.
+fn another(ledger: &mut Ledger, windows: &mut Windows, test: u32, ino: u64) {
+    let began = u64::from(test) * 10_000_000_000;
+    windows.note(&note(test, began, NoteKind::Begin, "generic/003"), 0);
+    leak(ledger, began + 5_000_000_000, ino);
+    windows.note(&note(test, began + 9_000_000_000, NoteKind::End, ""), 0);
+    windows.look(ledger);
+}
+
+fn leak(ledger: &mut Ledger, time: u64, ino: u64) {
+    let header = Header { fs: FS, tid: 7, time, ..Header::default() };
+    let counters = Counters { reserved: 131_072, flags: COUNTERS_VALID, ..Counters::default() };
+    ledger.apply(&Record::from(InodeState {
+        header,
+        root: 5,
+        ino,
+        counters,
+        moment: MOMENT_DESTROY,
+        ..InodeState::default()
+    }));
 }
 
 fn with_input<T>(
@@ -82,12 +102,51 @@ fn ignoring_leaks() -> Policy {
 fn a_finding_belongs_to_the_test_in_whose_window_it_fell() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
-    let rows = tests(&windows, &ledger, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, 0);
     let verdicts: Vec<_> = rows.iter().map(|test| (test.verdict.name(), test.finding_ids.clone())).collect();
     // Nothing says that the hooks were ever attached.
     assert_eq!(verdicts, [("inconclusive", vec![]), ("findings", vec![0])]);
     assert_eq!(rows[1].filesystems, ["07070707-0707-0707-0707-070707070707"]);
     assert!(rows[0].filesystems.is_empty());
+}
+
+#[test]
+fn a_finding_that_comes_again_is_of_each_test_in_which_it_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ledger, mut windows) = stream(folder.path());
+    for test in [3, 5] {
+        another(&mut ledger, &mut windows, test, 257);
+    }
+    let found: Vec<_> =
+        tests(&windows, &ledger, &Unresolved, 0).into_iter().map(|test| test.finding_ids).collect();
+    assert_eq!(found, [vec![], vec![0], vec![0], vec![0]]);
+}
+
+/// A kernel that leaks every inode has more findings than are kept.
+#[test]
+fn findings_that_are_only_counted_are_a_doubt_of_their_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ledger, mut windows) = stream(folder.path());
+    (0..10_000).for_each(|ino| leak(&mut ledger, 26_000_000_000, 1_000 + ino));
+    windows.look(&ledger);
+    // A test of long after.
+    another(&mut ledger, &mut windows, 10, 20_000);
+    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let said = |at: usize| rows[at].verdict_reasons.iter().any(|reason| reason.contains("only counted"));
+    assert!(rows[2].finding_ids.is_empty() && rows[2].verdict.0 == Verdict::Inconclusive);
+    assert!(said(1) && said(2), "{:?}", rows[2].verdict_reasons);
+}
+
+#[test]
+fn a_warn_is_a_doubt_of_the_test_that_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ledger, windows) = stream(folder.path());
+    let header = Header { time: 12_000_000_000, ..Header::default() };
+    ledger.apply(&Record::from(Warn { header, address: 0x1000, detector: 2, stack: 0 }));
+    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let warned = |test: &Test| test.verdict_reasons.iter().any(|reason| reason.contains("warned in 0x1000"));
+    assert!(warned(&rows[0]), "{:?}", rows[0].verdict_reasons);
+    assert!(!warned(&rows[1]), "{:?}", rows[1].verdict_reasons);
 }
 
 #[test]
@@ -153,7 +212,7 @@ fn a_test_without_a_folder_does_not_keep_the_files_of_others_from_their_turn() {
 fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
-    let rows = tests(&windows, &ledger, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, 0);
     assert_eq!(rows[1].verdict.0, Verdict::Findings);
     let report = with_input(&ledger, rows, &ignoring_leaks(), build::build);
     assert_eq!(report.verdict.0, Verdict::Inconclusive);
@@ -162,7 +221,7 @@ fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
 }
 
 fn told(lines: &mut TestLines, windows: &Windows, ledger: &Ledger, over: bool) -> Vec<String> {
-    let news = lines.news(windows, ledger, 0, over).into_iter();
+    let news = lines.news(windows, ledger, &Unresolved, 0, over).into_iter();
     news.map(|line| match line {
         StreamLine::TestStart(start) => format!("start {}", start.name),
         StreamLine::TestEnd(test) => format!("end {} {}", test.name, test.verdict.name()),

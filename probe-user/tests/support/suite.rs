@@ -14,10 +14,14 @@ pub struct Suite {
 }
 
 /// What `check` does around a test, as far as somebody beside it can see it. Arguments: names of tests. `SECTIONS`: those of
-/// its configuration. `SCOPES`: a mount of cgroup2, below which each test gets a scope as systemd makes it.
+/// its configuration. `SCOPES`: a mount of cgroup2, below which each test gets a scope as systemd makes it. `BETWEEN`: a process
+/// stands between it and each script.
 const CHECK: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 status=0
+between() {
+    if [ -n "$BETWEEN" ]; then sh -c '"$@"; exit $?' between "$@"; else "$@"; fi
+}
 for section in ${SECTIONS:-.}; do
 for name in "$@"; do
     export seqnum=$name RESULT_BASE=$PWD/results
@@ -32,7 +36,7 @@ for name in "$@"; do
         scope=$SCOPES/fs$(echo "$name" | tr / -).scope
         mkdir "$scope"
     fi
-    sh -c '[ -z "$0" ] || echo $$ > "$0/cgroup.procs"; exec "$1"' "$scope" "./tests/$name" > "$RESULT_DIR/$number.full" 2>&1
+    between sh -c '[ -z "$0" ] || echo $$ > "$0/cgroup.procs"; exec "$1"' "$scope" "./tests/$name" > "$RESULT_DIR/$number.full" 2>&1
     code=$?
     [ -z "$scope" ] || rmdir "$scope"
     if [ $code != 0 ]; then

@@ -1,7 +1,7 @@
 //! The rounds in a guest, where the functions tier can be had: one boot, and a shell that counts.
 use std::{fs, io::Write as _, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{
     Options, load,
@@ -49,11 +49,23 @@ pub(super) fn run(workspace: &Workspace, release: Release, options: &Options) ->
         }
         let round = Round::read(&json, seed);
         println!("{round}");
+        ensure!(
+            status != 0 || round.passed(release),
+            "seed {seed} ended with {} ({}): the report is {}",
+            round.verdict,
+            round.reasons,
+            json.display()
+        );
         sums.add(&round);
     }
     if status != 0 {
         bail!("the last round ended with status {status}: the reports are in {}", folder.display());
     }
+    ensure!(
+        sums.clean > 0,
+        "no round was clean, so none has shown anything: the reports are in {}",
+        folder.display()
+    );
     Ok(sums)
 }
 

@@ -1,11 +1,14 @@
 //! The thread that owns the probe: ring to batches, requests to records.
 use std::{
+    mem::offset_of,
+    ops::Range,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, RingBuf};
 use probe_common::{
+    failure::Warn,
     header::{Header, RecordKind},
     hook::HookId,
     loss::{LOSS_CLASSES, LossClass, LossSample},
@@ -29,10 +32,10 @@ use crate::{
 
 /// Batches are handed over at this size at the latest.
 const BATCH_BYTES: usize = 256 << 10;
-/// How often losses are looked at.
+/// How often is looked for a new loss.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
-/// They are put into the stream so often, changed or not: conclusions wait until nothing that was missed can explain them,
-/// and the clock on a screen is that of the stream.
+/// All losses are read and put into the stream so often, changed or not: conclusions wait until nothing that was missed can
+/// explain them, and the clock on a screen is that of the stream.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 /// Looks that must agree on a skipped event before it is a loss.
 const CONFIRMING_LOOKS: u32 = 4;
@@ -42,6 +45,8 @@ const CONFIRMING_PAUSE: Duration = Duration::from_millis(2);
 const AUDIT_PAUSE: Duration = Duration::from_millis(120);
 /// Audits at the end, so that the last two can be compared.
 const FINAL_AUDITS: u32 = 3;
+/// Where a [`Warn`] has its address.
+const WARN_ADDRESS: Range<usize> = offset_of!(Warn, address)..offset_of!(Warn, detector);
 /// Addresses that are named; a bound for a stream gone wrong.
 const MAX_NAMED: usize = 1 << 20;
 
@@ -55,7 +60,9 @@ pub struct Drain {
     filesystems: Filesystems,
     named: FxHashSet<u64>,
     fresh: Vec<u64>,
+    /// As the programs counted them at the last look, and all as they were told last.
     last_counts: [u64; LOSS_CLASSES],
+    losses: [u64; LOSS_CLASSES],
     /// Events that were skipped and not rescued, confirmed by several looks.
     misses: u64,
     /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
@@ -80,6 +87,7 @@ impl Drain {
             named: FxHashSet::default(),
             fresh: Vec::new(),
             last_counts: [0; LOSS_CLASSES],
+            losses: [0; LOSS_CLASSES],
             misses: 0,
             detaching: false,
             records: 0,
@@ -167,7 +175,11 @@ impl Drain {
                         pass_on(whole, self.options.signs.as_ref());
                     }
                     if header.kind == RecordKind::Stack as u8 {
-                        note_addresses(whole, &mut self.named, &mut self.fresh);
+                        note_addresses(whole.get(STACK_FIXED_LEN..), &mut self.named, &mut self.fresh);
+                    }
+                    if header.kind == RecordKind::Warn as u8 {
+                        // It need not be a frame of the stack.
+                        note_addresses(whole.get(WARN_ADDRESS), &mut self.named, &mut self.fresh);
                     }
                     if self.batch.push(whole).is_ok() {
                         self.records += 1;
@@ -215,16 +227,6 @@ impl Drain {
         self.push(&Record::from(marker));
     }
 
-    /// Losses by class, recursion misses included.
-    fn losses(&mut self) -> [u64; LOSS_CLASSES] {
-        let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
-        if !self.detaching {
-            self.look_for_misses();
-        }
-        counts[LossClass::Recursion as usize] += self.misses;
-        counts
-    }
-
     /// What was skipped counts when further looks still show it: by then its twin would have rescued it.
     fn look_for_misses(&mut self) {
         let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
@@ -240,13 +242,21 @@ impl Drain {
     }
 
     /// Puts the loss counters into the stream if they changed, if they were not for a while, or `always`.
+    ///
+    /// What the kernel skipped is read with them and not in between: that is a file to read for each program, which costs
+    /// more than all else that is done so often.
     fn sample(&mut self, always: bool) {
-        let counts = self.losses();
+        let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
         if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
             return;
         }
-        self.said = Instant::now();
         self.last_counts = counts;
+        if !self.detaching {
+            self.look_for_misses();
+        }
+        counts[LossClass::Recursion as usize] += self.misses;
+        self.losses = counts;
+        self.said = Instant::now();
         let mut sample = LossSample { header: Header { time: now(), ..Header::default() }, counts: [0; 16] };
         for (to, from) in sample.counts.iter_mut().zip(counts) {
             *to = from;
@@ -317,11 +327,11 @@ impl Drain {
         self.probe.detach();
         // Nobody writes any more.
         while self.drain()? > 0 {}
-        self.sample(false);
+        self.sample(true);
         self.flush()?;
         let counts = self.probe.counts().unwrap_or_default();
         for class in LossClass::ALL {
-            end.add_loss(class, self.last_counts[class as usize]);
+            end.add_loss(class, self.losses[class as usize]);
         }
         end.hooks = counts.hits.iter().map(|(hook, hits)| hook_count(*hook, *hits, &misses)).collect();
         end.records = self.records;
@@ -347,9 +357,9 @@ fn pass_on(record: &[u8], signs: Option<&std::sync::mpsc::Sender<TestSign>>) {
     }
 }
 
-/// Notes the addresses of a stack that have no name yet.
-fn note_addresses(record: &[u8], named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
-    for word in record.get(STACK_FIXED_LEN..).unwrap_or_default().chunks_exact(8) {
+/// Notes the addresses of a part of a record that have no name yet.
+fn note_addresses(part: Option<&[u8]>, named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
+    for word in part.unwrap_or_default().chunks_exact(8) {
         let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
         let address = u64::from_le_bytes(word);
         if named.len() < MAX_NAMED && named.insert(address) {

@@ -8,7 +8,7 @@ use probe_common::{
     },
 };
 
-use super::stream::{I, M, N, Stream};
+use super::stream::{FS, I, M, N, Stream};
 use crate::{
     capture::record::Record,
     ledger::{finding::Confidence, summary::Verdict},
@@ -208,6 +208,25 @@ fn aborted_filesystems_are_not_judged_as_a_whole_but_their_inodes_are() {
     s.assert_one("leak", "inode.meta_rsv", M);
 }
 
+/// They come with the release of the global reserve, and it may be empty.
+#[test]
+fn filesystems_that_go_without_final_levels_are_counted() {
+    let said = |s: &mut Stream| {
+        let summary = s.assert_clean().summary(0);
+        summary.verdict_reasons.iter().any(|reason| reason.starts_with("1 filesystems went without"))
+    };
+    let used = || {
+        let mut s = Stream::born();
+        s.claim(ClaimType::DelayedItem, I, CLAIM_RESERVE, RsvType::Trans);
+        s.claim(ClaimType::DelayedItem, I, 0, RsvType::DelayedOps);
+        s
+    };
+    assert!(said(used().end(FS)));
+    assert!(!said(used().unmount()));
+    // As of a mount that failed: it has reserved nothing.
+    assert!(!said(Stream::born().end(FS)));
+}
+
 #[test]
 fn log_cleanup_error_excuses_reserved_metadata_only() {
     let alter = |l: &mut probe_common::fs::Levels| {
@@ -310,7 +329,7 @@ fn books_keep_subvolumes_apart() {
         record.root = root;
         s.push(record);
     }
-    let candidates = s.ledger().audit_candidates(super::stream::FS, 8);
+    let candidates = s.ledger().audit_candidates(FS, 8);
     assert_eq!(candidates.iter().map(|c| (c.root, c.ino)).collect::<Vec<_>>(), [(256, 300), (257, 300)]);
     assert!(matches!(s.records.last(), Some(Record::Delalloc(d)) if d.root == 257));
 }

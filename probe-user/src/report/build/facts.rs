@@ -13,6 +13,11 @@ pub trait StackResolver {
     /// Frames of a stack, innermost first; empty if the stack is not known.
     fn frames(&self, id: u64) -> Vec<Frame>;
 
+    /// False if there are no names at all, as where the kernel hides its symbols.
+    fn knows_names(&self) -> bool {
+        false
+    }
+
     /// One address, for the place of a WARN.
     fn symbolize(&self, address: u64) -> Frame {
         Frame { address: format!("{address:#x}"), symbol: None, offset: None, module: None }

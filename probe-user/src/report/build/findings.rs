@@ -30,6 +30,8 @@ pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
         first_seen,
         last_seen,
         count,
+        // Which tests it fell into.
+        seen: _,
         task,
         stack,
         origins,

@@ -7,6 +7,7 @@ mod filesystems;
 mod findings;
 mod inodes;
 mod verdict;
+mod warnings;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use probe_common::loss::LossClass;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::one as build_finding;
 pub use verdict::Policy;
+pub use warnings::{Explanations, end_of, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
     FailedReservationTotals, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION, StatisticTotals, Tool,
@@ -25,8 +27,12 @@ use crate::ledger::summary::{FailedReservations, Statistics};
 #[must_use]
 pub fn build(input: &ReportInput<'_>) -> Report {
     let ReportInput { summary, findings, stacks, facts, policy } = input;
+    let mut doubts = facts.doubts.clone();
+    let ended = |id: u32| summary.filesystems.iter().find(|fs| fs.fs == id).and_then(end_of);
+    let explanations = Explanations { findings, stacks: *stacks, ended: &ended };
+    doubts.extend(failed_checks(&summary.warnings, &explanations));
     let findings = findings::build(input, findings);
-    let (verdict, verdict_reasons) = verdict::decide(summary, &findings, &facts.doubts, policy);
+    let (verdict, verdict_reasons) = verdict::decide(summary, &findings, &doubts, policy);
     Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -50,10 +56,10 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         kernel_warnings: summary
             .warnings
             .iter()
-            .map(|&(address, count, stack)| KernelWarning {
-                at: stacks.symbolize(address),
-                count,
-                stack: findings::frames(*stacks, stack),
+            .map(|warning| KernelWarning {
+                at: stacks.symbolize(warning.address),
+                count: warning.count,
+                stack: findings::frames(*stacks, warning.stack),
             })
             .collect(),
         statistics: statistics(&summary.statistics),

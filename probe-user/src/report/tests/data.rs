@@ -12,9 +12,10 @@ use crate::{
         finding::{
             Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
         },
+        spans::Spans,
         summary::{
-            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, Statistics, Summary,
-            Verdict,
+            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelWarn, Statistics,
+            Summary, Verdict,
         },
     },
     report::{
@@ -25,7 +26,7 @@ use crate::{
 
 pub(super) const FSID: [u8; 16] = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];
 /// `CLOCK_MONOTONIC` at the start: beyond 2^53, as after 105 days of uptime.
-const START: u64 = (1 << 53) + 12_345;
+pub(super) const START: u64 = (1 << 53) + 12_345;
 
 /// Stack 1 frees, stack 2 reserves, stack 3 lies in a module and has a frame without a symbol.
 pub(super) struct Stacks;
@@ -76,6 +77,7 @@ pub(super) fn over_release() -> Finding {
         balance_before: Some(0),
         first_seen: START + 1_203_004_567,
         last_seen: START + 1_203_004_567,
+        seen: Spans::at(START + 1_203_004_567),
         count: 1,
         task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio\x1b[2J".to_owned() }),
         stack: StackRef { id: 1, representative: false },
@@ -114,6 +116,7 @@ pub(super) fn leak() -> Finding {
         balance_before: None,
         first_seen: START + 2_000_000_000,
         last_seen: START + 9_500_000_000,
+        seen: Spans::at(START + 9_500_000_000),
         count: 3,
         task: None,
         stack: StackRef { id: 3, representative: false },
@@ -319,7 +322,9 @@ pub(super) fn inconclusive() -> Report {
         &["12 records of the books were lost, and 3 accounts not repaired since."],
     );
     summary.loss = BTreeMap::from([(LossClass::BooksRecord, 12), (LossClass::Stack, 4)]);
-    summary.warnings = vec![(0xffff_ffff_8151_2345, 2, 3)];
+    let (address, mut seen) = (0xffff_ffff_8151_2345, Spans::at(START + 5));
+    seen.add(START + 6);
+    summary.warnings = vec![KernelWarn { address, detector: 2, count: 2, stack: 3, seen }];
     let fs = &mut summary.filesystems[0];
     fs.aborted = true;
     fs.chains[1].breaks = 1;

@@ -6,6 +6,7 @@ use crate::{
         finding::{
             Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
         },
+        spans::Spans,
         summary::Verdict,
     },
     report::{
@@ -97,6 +98,7 @@ fn base(kind: FindingKind, amount: u64, stack: u64, explanation: &str) -> Findin
         balance_before: None,
         first_seen: start + 1_203_004_000,
         last_seen: start + 1_203_004_000,
+        seen: Spans::at(start + 1_203_004_000),
         count: 1,
         task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio".to_owned() }),
         stack: StackRef { id: stack, representative: false },

@@ -4,4 +4,5 @@ mod data;
 mod examples;
 mod formats;
 mod policy;
+mod warnings;
 mod write;

@@ -168,6 +168,8 @@ impl Scene {
         let names: FsNames = pools.iter().map(|fs| (fs.fs, short_name(fs))).collect();
         if self.walked.due(wish) {
             self.walked = Walked::walk(&self.ledger, &self.watch, &names, wish, now_ns);
+            let doubts = self.failed_checks(&pools);
+            self.walked.doubt(doubts);
             for (fs, held) in &self.walked.held {
                 if let Some(pools) = self.watch.pools.get_mut(fs) {
                     pools.inodes(u64::try_from(*held).unwrap_or(0));
@@ -194,6 +196,15 @@ impl Scene {
             health: Arc::clone(&self.health),
             replay: extras.replay,
         }
+    }
+
+    /// What the kernel's own checks say, see [`build::failed_checks`].
+    fn failed_checks(&self, pools: &[FsSummary]) -> Vec<String> {
+        let stacks = Stacks { ledger: &self.ledger, names: &self.names };
+        let ended = |id: u32| pools.iter().find(|fs| fs.fs == id).and_then(build::end_of);
+        let findings = self.ledger.findings();
+        let explanations = build::Explanations { findings, stacks: &stacks, ended: &ended };
+        build::failed_checks(&self.ledger.warnings(), &explanations)
     }
 
     fn windows(&self, started: u64) -> Vec<crate::tui::picture::WindowView> {

@@ -103,6 +103,22 @@ impl Walked {
     }
 }
 
+impl Walked {
+    /// What stands against `clean` besides what the books know; once after a walk.
+    pub fn doubt(&mut self, doubts: Vec<String>) {
+        if doubts.is_empty() {
+            return;
+        }
+        let clean = self.verdict == Some(Verdict::Clean);
+        let mut reasons = if clean { Vec::new() } else { self.reasons.to_vec() };
+        reasons.extend(doubts);
+        self.reasons = Arc::new(reasons);
+        if clean {
+            self.verdict = Some(Verdict::Inconclusive);
+        }
+    }
+}
+
 const fn id(inode: &InodeView) -> InodeId {
     InodeId { fs: inode.fs, root: inode.root, ino: inode.ino }
 }

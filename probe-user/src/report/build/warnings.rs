@@ -1,0 +1,157 @@
+//! What the kernel's own checks of its accounting say.
+//!
+//! A WARN has no filesystem, no inode and no bytes, so it is no finding. But where btrfs' own check of what we follow
+//! fails and no finding of that kind stands beside it, something was missed, and `clean` would be wrong.
+use super::StackResolver;
+use crate::{
+    ledger::{
+        finding::{Account, Finding},
+        spans::Span,
+        summary::{FsSummary, KernelWarn},
+    },
+    report::model::Frame,
+};
+
+/// From the first WARN of a check to the record of what it has found, and from the last record of a filesystem to the WARNs of
+/// its end, a kernel may have a slow console to write to, ns.
+const REACH_NS: u64 = 10_000_000_000;
+/// `ERROR_DETECTOR_WARN` (`include/trace/events/error_report.h`).
+const DETECTOR_WARN: u64 = 2;
+
+/// What a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checks {
+    /// Counters of an inode that goes.
+    Inode,
+    /// What its qgroups still hold for an inode that goes.
+    InodeQgroups,
+    /// What is left in space_infos, block_rsvs and qgroups when a filesystem goes: also what its inodes have lost.
+    Unmount,
+}
+
+/// Functions of btrfs that warn where reservations are not as they should be, 6.1 to 7.x. Those of an underflow of
+/// `bytes_may_use` are not among them: they are inlined everywhere, and the event of the same change shows it.
+const CHECKS: [(&str, Checks); 8] = [
+    // inode.c
+    ("btrfs_destroy_inode", Checks::Inode),
+    // qgroup.c
+    ("btrfs_qgroup_check_reserved_leak", Checks::InodeQgroups),
+    ("btrfs_check_quota_leak", Checks::Unmount),
+    // disk-io.c; warns of the answer of the one before, in debug builds.
+    ("close_ctree", Checks::Unmount),
+    // block-group.c; the second, since 6.15, is a part of the first before.
+    ("btrfs_free_block_groups", Checks::Unmount),
+    ("check_removing_space_info", Checks::Unmount),
+    ("btrfs_put_block_group", Checks::Unmount),
+    // block-rsv.c
+    ("btrfs_release_global_block_rsv", Checks::Unmount),
+];
+
+impl Checks {
+    /// True if a finding on `account` can be what such a check warns of.
+    const fn means(self, account: Account) -> bool {
+        match account {
+            Account::InodeMetaRsv
+            | Account::InodeOutstandingExtents
+            | Account::InodeCsumBytes
+            | Account::InodeDelallocBytes => !matches!(self, Self::InodeQgroups),
+            Account::InodeQgroupData | Account::RootQgroupMetaPrealloc | Account::RootQgroupMetaPertrans => {
+                !matches!(self, Self::Inode)
+            }
+            Account::TransRsv
+            | Account::TransDelayedRefsRsv
+            | Account::FsDelayedRsv
+            | Account::FsDelayedRefsRsv
+            | Account::FsGlobalRsv
+            | Account::FsChunkRsv
+            | Account::TempRsv
+            | Account::SpaceData(_)
+            | Account::SpaceMetadata(_)
+            | Account::SpaceSystem(_) => matches!(self, Self::Unmount),
+        }
+    }
+}
+
+/// What WARNs are held against.
+#[derive(Clone, Copy)]
+pub struct Explanations<'a> {
+    /// What was found.
+    pub findings: &'a [Finding],
+    /// Names of addresses.
+    pub stacks: &'a dyn StackResolver,
+    /// Time of the end of a filesystem's life, if it has ended (`CLOCK_MONOTONIC` ns).
+    pub ended: &'a dyn Fn(u32) -> Option<u64>,
+}
+
+impl Explanations<'_> {
+    /// True if a finding says why a check has failed: one of its accounts, before that or out of the same call of the
+    /// kernel, and on a filesystem that was not gone yet. What was lost is warned of when an inode or a filesystem goes,
+    /// which may be long after.
+    fn explain(&self, checks: Option<Checks>, span: &Span) -> bool {
+        self.findings.iter().filter(|finding| checks.is_none_or(|checks| checks.means(finding.account))).any(
+            |finding| {
+                let end = match finding.fs {
+                    0 => Some(finding.last_seen),
+                    fs => (self.ended)(fs),
+                };
+                finding.first_seen <= span.to.saturating_add(REACH_NS)
+                    && end.is_none_or(|end| span.from <= end.saturating_add(REACH_NS))
+            },
+        )
+    }
+}
+
+/// Failed checks from one time to another (`CLOCK_MONOTONIC` ns, both included) that no finding explains, one clause each.
+#[must_use]
+pub fn unexplained(
+    warnings: &[KernelWarn],
+    explanations: &Explanations<'_>,
+    (from, to): (u64, u64),
+) -> Vec<String> {
+    let mut clauses = Vec::new();
+    for warning in warnings {
+        let Frame { address, symbol, .. } = explanations.stacks.symbolize(warning.address);
+        let (place, checks) = match symbol.as_deref().map(function) {
+            Some(name) => match CHECKS.iter().find(|(check, _)| *check == name) {
+                Some((_, checks)) => (name.to_owned(), Some(*checks)),
+                None => continue,
+            },
+            // btrfs was there when the symbols were read: with symbols a place without a name is of a module that came later.
+            None if warning.detector == DETECTOR_WARN && !explanations.stacks.knows_names() => {
+                (address, None)
+            }
+            None => continue,
+        };
+        let left = warning.seen.list().iter().filter(|span| span.touches(from, to));
+        let left = left.filter(|span| !explanations.explain(checks, span));
+        match left.fold(0_u64, |sum, span| sum.saturating_add(span.count)) {
+            0 => {}
+            1 => clauses.push(format!("the kernel warned in {place}, and no finding says why")),
+            n => clauses.push(format!("the kernel warned {n} times in {place}, and no finding says why")),
+        }
+    }
+    clauses
+}
+
+/// The end of a filesystem's life.
+#[must_use]
+pub fn end_of(fs: &FsSummary) -> Option<u64> {
+    fs.ended.then_some(fs.span.1)
+}
+
+/// A function without what the compiler put behind its name (`.cold`, `.isra.0`).
+fn function(symbol: &str) -> &str {
+    symbol.split('.').next().unwrap_or(symbol)
+}
+
+/// Failed checks of the whole stream that no finding explains, one sentence each.
+#[must_use]
+pub fn failed_checks(warnings: &[KernelWarn], explanations: &Explanations<'_>) -> Vec<String> {
+    unexplained(warnings, explanations, (0, u64::MAX)).iter().map(|clause| sentence(clause)).collect()
+}
+
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let capital: String = letters.next().map(char::to_uppercase).into_iter().flatten().collect();
+    format!("{capital}{}: read the kernel's log.", letters.as_str())
+}
