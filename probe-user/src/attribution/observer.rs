@@ -177,8 +177,9 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
             open.pid == 0 && open.name == name && time.saturating_sub(open.began_ns) < ANNOUNCED_NS
         };
         // The announcement came from the run itself; a script that is gone by now shows no parents.
-        let run = match self.open.iter().find(|(_, open)| announced(open)) {
-            Some((run, _)) if script.run == 0 || *run == script.run || script.ancestors.contains(run) => *run,
+        let own = |run: &u32| script.run == 0 || *run == script.run || script.ancestors.contains(run);
+        let run = match self.open.iter().find(|(run, open)| announced(open) && own(run)) {
+            Some((run, _)) => *run,
             // Nor can it be told apart from others, unless there is but one run.
             _ if script.run == 0 && self.last.len() == 1 => *self.last.keys().next().unwrap_or(&0),
             // A run that was announced keeps its process, whatever the one is called that it was started by.

@@ -141,6 +141,61 @@ fn a_check_that_a_shell_reads_is_the_run() {
     }
 }
 
+/// Both announced, and neither is known by its name.
+#[test]
+fn two_runs_of_the_same_test_keep_their_own_scripts() {
+    let machine = Machine::new();
+    for run in [CHECK, CHECK + 1] {
+        machine.process(run, "busybox", 1, "");
+        machine.process(run + 50, "nsexec", run, "");
+        machine.script_below(run + 50, run + 100, "generic/001");
+    }
+    let notes = told(&machine, |book| {
+        for run in [CHECK, CHECK + 1] {
+            let text = "run fstests generic/001 at 2026-11-22 06:16:57";
+            book.sign(&sign(SignKind::Console, 10, run, 0, text));
+        }
+        for run in [CHECK + 1, CHECK] {
+            book.sign(&sign(SignKind::Exec, 11, run + 100, 0, "./tests/generic/001"));
+        }
+    });
+    assert_eq!(notes.iter().filter(|note| note.0 == NoteKind::Begin).count(), 2, "{notes:?}");
+    let devices: Vec<u32> =
+        notes.iter().filter(|note| note.0 == NoteKind::Devices).map(|note| note.1).collect();
+    assert_eq!(devices, [2, 1], "{notes:?}");
+}
+
+/// A script of its own with the name around the suite's, and a shell that was told what to do in one word.
+#[test]
+fn a_wrapper_called_check_is_not_the_run() {
+    let begun = |comm: &str, line: &str| {
+        let machine = Machine::new();
+        machine.process(50, comm, 1, "");
+        machine.process(CHECK, "check", 50, "");
+        let words = |pid: u32, line: &str| {
+            fs::write(machine.root.path().join(format!("proc/{pid}/cmdline")), line).unwrap();
+        };
+        words(50, line);
+        words(CHECK, "/bin/bash\0./check\0-g\0quick\0");
+        machine.script(200, "generic/269");
+        let notes = told(&machine, |book| {
+            book.sign(&sign(SignKind::Exec, 9, 200, 0, "./tests/generic/269"));
+            book.sign(&sign(
+                SignKind::Console,
+                100,
+                CHECK,
+                0,
+                "run fstests generic/270 at 2026-11-22 06:16:57",
+            ));
+        });
+        only(&notes, &[NoteKind::Begin, NoteKind::End]).into_iter().map(|note| note.0).collect::<Vec<_>>()
+    };
+    for (comm, line) in [("check", "/bin/sh\0/root/check\0"), ("bash", "bash\0-lc\0cd /x; ./check\0")] {
+        let frame = [NoteKind::Begin, NoteKind::End, NoteKind::Begin, NoteKind::End];
+        assert_eq!(begun(comm, line), frame, "{line}");
+    }
+}
+
 /// Whatever the program is called that runs `check`'s text.
 #[test]
 fn an_announcement_by_an_ancestor_is_that_of_the_script() {

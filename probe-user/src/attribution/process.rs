@@ -116,32 +116,47 @@ fn scope(cgroup: &str) -> Option<String> {
 fn run_of(root: &Path, pid: u32) -> (u32, Vec<u32>) {
     let mut parent = stat(root, pid).map_or(0, |(_, _, parent)| parent);
     let first = parent;
-    let mut found = 0;
+    let mut found: Option<(u32, Vec<u8>)> = None;
     let mut ancestors = Vec::new();
     for _ in 0..GENERATIONS {
         let Some((comm, _, next)) = stat(root, parent) else { break };
         ancestors.push(parent);
-        // Sub-shells of it have its name too: the outermost is the run.
-        if comm == "check" || is_shell_on_check(root, parent, &comm) {
-            found = parent;
+        let line = command_line(root, parent);
+        let sub_shell = found.as_ref().is_none_or(|(_, inner)| *inner == line);
+        // Sub-shells of it have its name and words too: the outermost is the run. A wrapper with the name is none.
+        if sub_shell && (comm == "check" || is_shell_on_check(&comm, &line)) {
+            found = Some((parent, line));
         }
         if next <= 1 {
             break;
         }
         parent = next;
     }
-    (if found == 0 { first } else { found }, ancestors)
+    (found.map_or(first, |(pid, _)| pid), ancestors)
+}
+
+/// The words of a process, with a NUL behind each.
+fn command_line(root: &Path, pid: u32) -> Vec<u8> {
+    std::fs::read(root.join("proc").join(pid.to_string()).join("cmdline")).unwrap_or_default()
 }
 
 /// True for `bash ./check`, and not for `sh -c './check ...'`, whose child it is.
-fn is_shell_on_check(root: &Path, pid: u32, comm: &str) -> bool {
-    if !["bash", "sh", "dash"].contains(&comm) {
-        return false;
-    }
-    let line = std::fs::read(root.join("proc").join(pid.to_string()).join("cmdline")).unwrap_or_default();
+fn is_shell_on_check(comm: &str, line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == 0).skip(1);
-    let script = words.find(|word| !word.starts_with(b"-") || *word == b"-c");
-    script.is_some_and(|word| Path::new(OsStr::from_bytes(word)).file_name() == Some(OsStr::new("check")))
+    let option = |word: &&[u8]| word.starts_with(b"-") || word.starts_with(b"+");
+    let command = |word: &[u8]| word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'c');
+    let mut read = None;
+    for word in words.by_ref() {
+        if command(word) {
+            return false;
+        }
+        if !option(&word) {
+            read = Some(word);
+            break;
+        }
+    }
+    let is_check = |word: &[u8]| Path::new(OsStr::from_bytes(word)).file_name() == Some(OsStr::new("check"));
+    ["bash", "sh", "dash", "ksh", "zsh"].contains(&comm) && read.is_some_and(is_check)
 }
 
 /// Name, state and parent of a process.

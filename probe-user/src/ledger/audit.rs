@@ -69,6 +69,8 @@ struct Suspicion {
     activity: u64,
     records: u32,
     time: u64,
+    /// Of the last look.
+    epoch: u32,
 }
 
 impl Audits {
@@ -149,6 +151,7 @@ fn look(desk: &Desk, fs: &Fs, previous: &Round, round: &Round, time: u64) -> FxH
         activity: fs.activity,
         records,
         time,
+        epoch: desk.loss.epoch(),
     };
     for (key, counters) in &round.inodes {
         let reported = fs.explained.inode(*key).is_some();
@@ -236,7 +239,11 @@ pub(super) fn finish(desk: &mut Desk, fs: &mut Fs) {
     };
     let due = fs.audits.suspicions.iter();
     let due = due.filter(|(subject, suspicion)| !suspicion.reported && untouched(subject, suspicion));
-    let due: Vec<_> = due.map(|(subject, suspicion)| (*subject, *suspicion)).collect();
+    // What was skipped during the last audits is read after them.
+    let (due, spoiled): (Vec<_>, Vec<_>) = due
+        .map(|(subject, suspicion)| (*subject, *suspicion))
+        .partition(|(_, suspicion)| desk.loss.trusted(suspicion.epoch));
+    desk.docket.withdrew(spoiled.len());
     for (subject, _) in &due {
         if let Some(suspicion) = fs.audits.suspicions.get_mut(subject) {
             suspicion.reported = true;

@@ -179,6 +179,11 @@ impl Docket {
         }
     }
 
+    /// So many suspicions were dropped before they came here.
+    pub(super) const fn withdrew(&mut self, count: usize) {
+        self.withdrawn = self.withdrawn.saturating_add(count as u64);
+    }
+
     /// A loss turned up that can explain everything that waits.
     pub(super) fn withdraw_waiting(&mut self) {
         let before = self.waiting.len();

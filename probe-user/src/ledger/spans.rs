@@ -2,8 +2,8 @@
 
 /// Times closer than this are one span, ns.
 const TOGETHER_NS: u64 = 1_000_000_000;
-/// Most spans; neighbours are put together beyond it.
-const MOST: usize = 32;
+/// Most spans; beyond it those are put together that are nearest.
+const MOST: usize = 64;
 
 /// One of [`Spans`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,10 +68,18 @@ impl Spans {
         }
         self.list.push(new);
         if self.list.len() > MOST {
-            self.list.sort_unstable_by_key(|span| span.from);
-            let pairs = self.list.chunks(2);
-            self.list =
-                pairs.map(|pair| pair.iter().skip(1).fold(pair[0], |sum, span| both(&sum, span))).collect();
+            self.close_a_gap();
+        }
+    }
+
+    /// Puts the two neighbours together that are nearest.
+    fn close_a_gap(&mut self) {
+        self.list.sort_unstable_by_key(|span| span.from);
+        let gap = |pair: &[Span]| pair[1].from.saturating_sub(pair[0].to);
+        let gaps = self.list.windows(2).map(gap).enumerate();
+        if let Some((at, _)) = gaps.min_by_key(|(_, gap)| *gap) {
+            let second = self.list.remove(at + 1);
+            self.list[at] = both(&self.list[at], &second);
         }
     }
 }
@@ -117,5 +125,12 @@ mod tests {
         joined.join(&spans);
         assert!(joined.list().len() <= MOST);
         assert_eq!(joined.list().iter().map(|span| span.count).sum::<u64>(), 2000);
+    }
+
+    #[test]
+    fn the_widest_gap_is_the_last_to_be_closed() {
+        let spans = of((0..500).map(|at| (at * 2 + if at < 400 { 0 } else { 10_000 }) * SECOND));
+        assert!(!spans.touch(800 * SECOND, 10_799 * SECOND), "{spans:?}");
+        assert!(spans.touch(798 * SECOND, 798 * SECOND) && spans.touch(10_800 * SECOND, 10_800 * SECOND));
     }
 }

@@ -1,6 +1,6 @@
 //! JUnit, for CI systems: one case a test of a test suite, by the names that xfstests' own `result.xml` has
 //! (`-R xunit`: class `xfstests.<section>`, name `generic/269`), so that the two can be merged by name. Without tests the
-//! session is the one case, and it is one more where something is wrong that is in no test.
+//! session is the one case, and it is one more where a finding is in no test or the session is inconclusive.
 //!
 //! A finding is a failure, an inconclusive test is skipped, as one of which nothing can be said. The suite's own result is
 //! a property of the case, and no failure of ours.
@@ -28,8 +28,8 @@ pub fn write(report: &Report, writer: impl io::Write) -> io::Result<()> {
         suite.add_test_case(case(test, report));
     }
     let outside: Vec<&Finding> = counted(report).filter(|finding| finding.test.is_none()).collect();
-    let doubted = report.verdict.0 == Verdict::Inconclusive
-        && report.tests.iter().all(|test| test.verdict.0 != Verdict::Inconclusive);
+    // What a session lacks may be in its tests or between them.
+    let doubted = report.verdict.0 == Verdict::Inconclusive;
     if report.tests.is_empty() || !outside.is_empty() || doubted {
         suite.add_test_case(session(report, &outside));
     }
@@ -74,7 +74,9 @@ fn status(verdict: Verdict, findings: &[&Finding], reasons: &[String]) -> TestCa
         Verdict::Clean => TestCaseStatus::success(),
         Verdict::Inconclusive => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("inconclusive: {}", reasons.join("; ")));
+            // Of a test they are clauses, of a session sentences.
+            let reasons = reasons.join("; ").replace(".; ", ". ");
+            status.set_message(format!("inconclusive: {reasons}"));
             status
         }
         Verdict::Findings => {

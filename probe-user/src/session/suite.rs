@@ -10,7 +10,7 @@ use crate::{
         summary::{FsSummary, KernelWarn, Verdict},
     },
     report::{
-        build::{Explanations, StackResolver, end_of, unexplained_warnings},
+        build::{Explanations, StackResolver, unexplained_warnings},
         format,
         model::Test,
         ndjson::{StreamLine, TestStart},
@@ -71,8 +71,13 @@ fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns:
     let missed = windows.missed(window, now);
     let span = (window.began, window.ended.unwrap_or(now));
     let mut reasons = missed.reasons();
-    let ended = |fs: u32| pools.find(fs).and_then(end_of);
-    let explanations = Explanations { findings: ledger.findings(), stacks: *stacks, ended: &ended };
+    // A WARN has no filesystem: it may be one of those that another run works on.
+    let meant = |finding: &&Finding| {
+        finding.fs == 0
+            || pools.find(finding.fs).is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
+    };
+    let findings = ledger.findings().iter().filter(meant).collect();
+    let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
     reasons.extend(unexplained_warnings(warnings, &explanations, span));
     let own = |finding: &&Finding| windows.has(window, finding, || pools.find(finding.fs));
     let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();

@@ -246,6 +246,8 @@ impl Drain {
     /// What the kernel skipped is read with them and not in between: that is a file to read for each program, which costs
     /// more than all else that is done so often.
     fn sample(&mut self, always: bool) {
+        // Before the counters: what is missed from here on is told by the next reading.
+        let time = now();
         let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
         if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
             return;
@@ -257,7 +259,7 @@ impl Drain {
         counts[LossClass::Recursion as usize] += self.misses;
         self.losses = counts;
         self.said = Instant::now();
-        let mut sample = LossSample { header: Header { time: now(), ..Header::default() }, counts: [0; 16] };
+        let mut sample = LossSample { header: Header { time, ..Header::default() }, counts: [0; 16] };
         for (to, from) in sample.counts.iter_mut().zip(counts) {
             *to = from;
         }
@@ -312,6 +314,8 @@ impl Drain {
     }
 
     fn stop(mut self, mut end: SessionEnd) -> Result<(), Closed> {
+        // What was missed until now spoils the audits, and not only what they conclude.
+        self.sample(true);
         for round in 0..FINAL_AUDITS {
             if round > 0 {
                 std::thread::sleep(AUDIT_PAUSE);

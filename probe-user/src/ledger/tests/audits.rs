@@ -46,6 +46,20 @@ fn a_loss_during_the_second_audit_concludes_nothing() {
     s.assert_silent();
 }
 
+/// A skipped program shows when the counters are read, which is after the last audits and the hooks.
+#[test]
+fn a_loss_that_is_read_after_the_last_audits_withdraws_what_they_concluded() {
+    let left = [(257, holds(M, 1))];
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &left).audit(7, &left);
+    s.assert_one("over-release", "inode.meta_rsv", 2 * M);
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).audit(7, &left).audit(7, &left).lose(LossClass::Recursion, 1).sample();
+    let summary = s.assert_silent().summary(0);
+    assert_eq!(summary.verdict, Verdict::Inconclusive);
+    assert!(summary.verdict_reasons.iter().any(|reason| reason.starts_with("1 suspicions were dropped")));
+}
+
 #[test]
 fn a_thread_stuck_between_change_and_record_is_no_leak() {
     // Two quiet audits, and only then the release that was on its way.

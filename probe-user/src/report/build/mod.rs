@@ -16,7 +16,7 @@ use probe_common::loss::LossClass;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::one as build_finding;
 pub use verdict::Policy;
-pub use warnings::{Explanations, end_of, failed_checks, unexplained as unexplained_warnings};
+pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
     FailedReservationTotals, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION, StatisticTotals, Tool,
@@ -28,8 +28,11 @@ use crate::ledger::summary::{FailedReservations, Statistics};
 pub fn build(input: &ReportInput<'_>) -> Report {
     let ReportInput { summary, findings, stacks, facts, policy } = input;
     let mut doubts = facts.doubts.clone();
-    let ended = |id: u32| summary.filesystems.iter().find(|fs| fs.fs == id).and_then(end_of);
-    let explanations = Explanations { findings, stacks: *stacks, ended: &ended };
+    let explanations = Explanations {
+        findings: findings.iter().collect(),
+        filesystems: &summary.filesystems,
+        stacks: *stacks,
+    };
     doubts.extend(failed_checks(&summary.warnings, &explanations));
     let findings = findings::build(input, findings);
     let (verdict, verdict_reasons) = verdict::decide(summary, &findings, &doubts, policy);

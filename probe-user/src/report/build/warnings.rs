@@ -14,7 +14,7 @@ use crate::{
 
 /// From the first WARN of a check to the record of what it has found, and from the last record of a filesystem to the WARNs of
 /// its end, a kernel may have a slow console to write to, ns.
-const REACH_NS: u64 = 10_000_000_000;
+const REACH_NS: u64 = 5_000_000_000;
 /// `ERROR_DETECTOR_WARN` (`include/trace/events/error_report.h`).
 const DETECTOR_WARN: u64 = 2;
 
@@ -73,31 +73,45 @@ impl Checks {
 }
 
 /// What WARNs are held against.
-#[derive(Clone, Copy)]
 pub struct Explanations<'a> {
     /// What was found.
-    pub findings: &'a [Finding],
+    pub findings: Vec<&'a Finding>,
+    /// Filesystems, to know when they went.
+    pub filesystems: &'a [FsSummary],
     /// Names of addresses.
     pub stacks: &'a dyn StackResolver,
-    /// Time of the end of a filesystem's life, if it has ended (`CLOCK_MONOTONIC` ns).
-    pub ended: &'a dyn Fn(u32) -> Option<u64>,
 }
 
 impl Explanations<'_> {
-    /// True if a finding says why a check has failed: one of its accounts, before that or out of the same call of the
-    /// kernel, and on a filesystem that was not gone yet. What was lost is warned of when an inode or a filesystem goes,
-    /// which may be long after.
+    /// True if something says why a check has failed.
     fn explain(&self, checks: Option<Checks>, span: &Span) -> bool {
-        self.findings.iter().filter(|finding| checks.is_none_or(|checks| checks.means(finding.account))).any(
-            |finding| {
-                let end = match finding.fs {
-                    0 => Some(finding.last_seen),
-                    fs => (self.ended)(fs),
-                };
-                finding.first_seen <= span.to.saturating_add(REACH_NS)
-                    && end.is_none_or(|end| span.from <= end.saturating_add(REACH_NS))
-            },
-        )
+        match checks {
+            Some(Checks::Unmount) => self.filesystems.iter().any(|fs| self.explains_end(fs, span)),
+            _ => self.findings.iter().any(|finding| {
+                checks.is_none_or(|checks| checks.means(finding.account)) && self.lives(finding, span)
+            }),
+        }
+    }
+
+    /// A filesystem that went then: something was found on it, or it was aborted, and what is left then is no bug.
+    fn explains_end(&self, fs: &FsSummary, span: &Span) -> bool {
+        let near = span.touches(fs.span.1.saturating_sub(REACH_NS), fs.span.1.saturating_add(REACH_NS));
+        let found = || {
+            self.findings.iter().any(|finding| finding.fs == fs.fs && Checks::Unmount.means(finding.account))
+        };
+        fs.ended && near && (fs.aborted || found())
+    }
+
+    /// A finding before the WARN, or out of the same call of the kernel, on a filesystem that was not gone yet: what an inode
+    /// has lost is warned of when it goes, which may be long after.
+    fn lives(&self, finding: &Finding, span: &Span) -> bool {
+        let fs = self.filesystems.iter().find(|fs| fs.fs == finding.fs);
+        let end = match fs {
+            Some(fs) if !fs.ended => u64::MAX,
+            Some(fs) => fs.span.1,
+            None => finding.last_seen,
+        };
+        finding.first_seen <= span.to.saturating_add(REACH_NS) && span.from <= end.saturating_add(REACH_NS)
     }
 }
 
@@ -131,12 +145,6 @@ pub fn unexplained(
         }
     }
     clauses
-}
-
-/// The end of a filesystem's life.
-#[must_use]
-pub fn end_of(fs: &FsSummary) -> Option<u64> {
-    fs.ended.then_some(fs.span.1)
 }
 
 /// A function without what the compiler put behind its name (`.cold`, `.isra.0`).

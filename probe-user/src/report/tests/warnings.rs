@@ -19,6 +19,7 @@ use crate::{
 const SECOND: u64 = 1_000_000_000;
 const CHECK: u64 = 0x1000;
 const QGROUPS: u64 = 0x2000;
+const UNMOUNT: u64 = 0x2800;
 const ELSEWHERE: u64 = 0x3000;
 const NAMELESS: u64 = 0x4000;
 
@@ -38,6 +39,7 @@ impl StackResolver for Names {
         let symbol = match address {
             CHECK => Some("btrfs_destroy_inode.cold"),
             QGROUPS => Some("btrfs_qgroup_check_reserved_leak"),
+            UNMOUNT => Some("btrfs_free_block_groups"),
             ELSEWHERE => Some("a_driver"),
             _ => None,
         };
@@ -61,20 +63,20 @@ fn found(finding: Finding, account: Account, time: u64) -> Finding {
 /// A report on a filesystem that went at `ended`.
 fn report(
     verdict: Verdict,
-    warnings: Vec<KernelWarn>,
+    warning: KernelWarn,
     findings: &[Finding],
     policy: &Policy,
-    ended: u64,
+    (ended, aborted): (u64, bool),
 ) -> Report {
     let mut summary = summary(verdict, &["what the ledger says."]);
-    summary.warnings = warnings;
+    summary.warnings = vec![warning];
     let fs = &mut summary.filesystems[0];
-    (fs.ended, fs.span.1) = (true, ended);
+    (fs.ended, fs.aborted, fs.span.1) = (true, aborted, ended);
     build::build(&ReportInput { summary: &summary, findings, stacks: &Names(true), facts: &facts(), policy })
 }
 
 fn verdict_of(warning: KernelWarn) -> (Verdict, Vec<String>) {
-    let report = report(Verdict::Clean, vec![warning], &[], &Policy::default(), START);
+    let report = report(Verdict::Clean, warning, &[], &Policy::default(), (START, false));
     assert_eq!(report.kernel_warnings.len(), 1);
     (report.verdict.0, report.verdict_reasons)
 }
@@ -98,7 +100,7 @@ fn a_warn_of_something_else_is_none() {
 #[test]
 fn where_the_kernel_hides_its_symbols_any_warn_may_be_a_check() {
     let checks = |detector| {
-        let explanations = Explanations { findings: &[], stacks: &Names(false), ended: &|_| None };
+        let explanations = Explanations { findings: Vec::new(), filesystems: &[], stacks: &Names(false) };
         failed_checks(&[KernelWarn { detector, ..warned(CHECK, &[START]) }], &explanations)
     };
     assert_eq!(checks(2), ["The kernel warned in 0x1000, and no finding says why: read the kernel's log."]);
@@ -114,7 +116,7 @@ fn a_finding_explains_the_warns_of_its_own_account_while_its_filesystem_lives() 
     let at = START + 600 * SECOND;
     let verdict = |account, time, ended| {
         let finding = found(leak(), account, time);
-        report(Verdict::Findings, vec![warned(CHECK, &[at])], &[finding], &fail_on, ended).verdict.0
+        report(Verdict::Findings, warned(CHECK, &[at]), &[finding], &fail_on, (ended, false)).verdict.0
     };
     assert_eq!(verdict(Account::InodeCsumBytes, at - 300 * SECOND, at), Verdict::Clean);
     // Out of the same call of the kernel, whose console is slow.
@@ -124,11 +126,30 @@ fn a_finding_explains_the_warns_of_its_own_account_while_its_filesystem_lives() 
     assert_eq!(verdict(Account::InodeQgroupData, at, at), Verdict::Inconclusive);
 }
 
+/// What an inode has lost is still there when its filesystem goes; what an aborted one leaves is no bug.
+#[test]
+fn what_is_left_at_unmount_is_explained_by_the_filesystem_that_went() {
+    let fail_on =
+        Policy { fail_on: BTreeSet::from([FindingKind::PublishBeforeReserve]), ..Policy::default() };
+    let at = START + 600 * SECOND;
+    let verdict = |findings: &[Finding], ended, aborted| {
+        let ledger = if findings.is_empty() { Verdict::Clean } else { Verdict::Findings };
+        report(ledger, warned(UNMOUNT, &[at]), findings, &fail_on, (ended, aborted)).verdict.0
+    };
+    let lost = [found(leak(), Account::InodeMetaRsv, START + SECOND)];
+    assert_eq!(verdict(&lost, at - SECOND, false), Verdict::Clean);
+    assert_eq!(verdict(&lost, at - 60 * SECOND, false), Verdict::Inconclusive);
+    assert_eq!(verdict(&lost, at + 60 * SECOND, false), Verdict::Inconclusive);
+    assert_eq!(verdict(&[], at, false), Verdict::Inconclusive);
+    assert_eq!(verdict(&[], at, true), Verdict::Clean);
+    assert_eq!(verdict(&[], at - 60 * SECOND, true), Verdict::Inconclusive);
+}
+
 #[test]
 fn only_warns_that_no_finding_explains_are_counted() {
     let warnings = [warned(QGROUPS, &[START, START + 50 * SECOND, START + 100 * SECOND])];
-    let findings = [found(over_release(), Account::InodeQgroupData, START + 99 * SECOND)];
-    let explanations = Explanations { findings: &findings, stacks: &Names(true), ended: &|_| None };
+    let finding = found(over_release(), Account::InodeQgroupData, START + 99 * SECOND);
+    let explanations = Explanations { findings: vec![&finding], filesystems: &[], stacks: &Names(true) };
     let clauses = |from, to| unexplained_warnings(&warnings, &explanations, (from, to));
     assert_eq!(
         clauses(0, u64::MAX),

@@ -201,9 +201,8 @@ impl Scene {
     /// What the kernel's own checks say, see [`build::failed_checks`].
     fn failed_checks(&self, pools: &[FsSummary]) -> Vec<String> {
         let stacks = Stacks { ledger: &self.ledger, names: &self.names };
-        let ended = |id: u32| pools.iter().find(|fs| fs.fs == id).and_then(build::end_of);
-        let findings = self.ledger.findings();
-        let explanations = build::Explanations { findings, stacks: &stacks, ended: &ended };
+        let findings = self.ledger.findings().iter().collect();
+        let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
         build::failed_checks(&self.ledger.warnings(), &explanations)
     }
 
