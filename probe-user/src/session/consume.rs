@@ -178,19 +178,15 @@ impl Announcer {
     /// Shows what is new.
     pub fn look(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
-        // A summary walks all inodes: only when there is something new.
-        let lost = books.ledger.touching_loss();
+        self.loss(books, source);
+        // A summary walks all inodes: only when there is a finding to show.
         let fresh = self.shown.len();
         let grown = self.grown(books);
-        if books.ledger.findings().len() == fresh && grown.is_empty() && lost == self.lost {
+        if books.ledger.findings().len() == fresh && grown.is_empty() {
             return;
         }
         let wall = source.header().wall_offset_ns;
-        let tests = if books.ledger.findings().len() > fresh || !grown.is_empty() {
-            suite::tests(&books.windows, &books.ledger, &books.stacks(), wall)
-        } else {
-            Vec::new()
-        };
+        let tests = suite::tests(&books.windows, &books.ledger, &books.stacks(), wall);
         books.as_of_now(source, policy, tests, |input| {
             for (at, finding) in input.findings.iter().enumerate() {
                 if at < fresh && !grown.contains(&at) {
@@ -203,12 +199,20 @@ impl Announcer {
                 }
                 self.show(StreamLine::Finding(Box::new(built)));
             }
-            if lost != self.lost {
-                self.lost = lost;
-                let time_ns = input.since_start(input.summary.span.1);
-                self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&input.summary.loss) }));
-            }
         });
+    }
+
+    /// What is lost comes when there is too much to do: to tell it must cost next to nothing.
+    fn loss(&mut self, books: &Books, source: &impl Source) {
+        let lost = books.ledger.touching_loss();
+        if lost == self.lost {
+            return;
+        }
+        self.lost = lost;
+        if self.lines || self.words {
+            let time_ns = books.ledger.now().saturating_sub(facts::started_monotonic_ns(source.header()));
+            self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&books.ledger.loss()) }));
+        }
     }
 
     /// Findings that were seen more often by the end than when their lines were written.

@@ -62,7 +62,7 @@ pub fn facts(
     doubts: Vec<String>,
 ) -> SessionFacts {
     let started_at = timestamp(header.started_at_ns);
-    let started_monotonic_ns = u64::try_from(header.started_at_ns - header.wall_offset_ns).unwrap_or(0);
+    let started_monotonic_ns = started_monotonic_ns(header);
     let last = i64::try_from(span.1).unwrap_or(0).saturating_add(header.wall_offset_ns);
     let ended_ns = end.map_or(last.max(header.started_at_ns), |end| end.ended_at_ns);
     SessionFacts {
@@ -90,6 +90,11 @@ pub fn facts(
         tests: Vec::new(),
         doubts,
     }
+}
+
+/// `CLOCK_MONOTONIC` at the start of a session.
+pub(super) fn started_monotonic_ns(header: &SessionHeader) -> u64 {
+    u64::try_from(header.started_at_ns.saturating_sub(header.wall_offset_ns)).unwrap_or(0)
 }
 
 fn timestamp(ns: i64) -> Timestamp {

@@ -17,7 +17,7 @@ pub fn kinds() -> String {
 }
 
 fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
-    let (mut exact, mut bounded, mut others, mut doubted) = (vec![], vec![], vec![], vec![]);
+    let (mut exact, mut bounded, mut others, mut not) = (vec![], vec![], vec![], vec![]);
     for scenario in table::all() {
         let name = format!("`{}`", scenario.name);
         let elsewhere = [&scenario.functions, &scenario.tracepoints]
@@ -30,11 +30,11 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
             Sight::Exact(bug) | Sight::Bounded { bug, .. } if elsewhere => {
                 others.push(format!("{name} ({})", bug.kind));
             }
-            Sight::Doubted { .. } if elsewhere => doubted.push(name),
+            Sight::NotVisible(_) if elsewhere => not.push(name),
             _ => {}
         }
     }
-    [("exact", exact), ("bounded", bounded), ("told as another kind", others), ("doubted", doubted)]
+    [("exact", exact), ("bounded", bounded), ("told as another kind", others), ("not visible", not)]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
         .map(|(word, names)| format!("{word}: {}", names.join(", ")))
@@ -45,7 +45,7 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
 fn bug(sight: &Sight) -> Option<&Bug> {
     match sight {
         Sight::Exact(bug) | Sight::Bounded { bug, .. } => Some(bug),
-        Sight::Doubted { .. } | Sight::Silent(_) => None,
+        Sight::NotVisible(_) | Sight::Silent(_) => None,
     }
 }
 
@@ -86,7 +86,7 @@ fn cell(sight: &Sight) -> String {
         Sight::Bounded { bug, how } => {
             format!("bounded: [{0}](findings/{0}.md) of `{1}`, {how}", bug.kind, bug.account)
         }
-        Sight::Doubted { check, why } => format!("doubted: `{check}` warns; {why}"),
+        Sight::NotVisible(why) => format!("not visible: {why}"),
         Sight::Silent(_) => "no bug".to_owned(),
     }
 }

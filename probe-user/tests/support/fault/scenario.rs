@@ -27,13 +27,8 @@ pub enum Sight {
         /// What is missing.
         how: &'static str,
     },
-    /// No finding, and why; but the kernel's own check fails, so that the verdict is not clean.
-    Doubted {
-        /// The function of btrfs that warns.
-        check: &'static str,
-        /// Why there is no finding.
-        why: &'static str,
-    },
+    /// Nothing, and why nothing can be seen.
+    NotVisible(&'static str),
     /// There is no bug: no finding. Why the verdict may be inconclusive, if it may.
     Silent(Option<&'static str>),
 }

@@ -18,6 +18,9 @@ dd if=/dev/zero of=$TEST_DIR/wrong bs=64k count=1
 echo 1 > disarm
 rm $TEST_DIR/wrong; sync";
 
+/// Where btrfs looks at an inode that goes.
+const CHECK: &str = "btrfs_destroy_inode";
+
 pub fn run() {
     module::load();
     module::disarm();
@@ -54,6 +57,19 @@ pub fn run() {
     assert!(!list(&ignored.report()["findings"]).is_empty(), "ignored, not hidden");
     assert!(!suite.results("btrfs/002.rsv").exists(), "it is of the session before");
 
+    // The same where nobody looks: the kernel's own check of the inode is all that is left of it.
+    assert!(!checks(&found).is_empty(), "{}", found.report()["kernel_warnings"]);
+    let other = load::filesystem(256);
+    let unseen = session(&command, &["--fs", &other.fsid().to_string()]);
+    assert!(list(&unseen.report()["findings"]).is_empty(), "{}", unseen.report()["findings"]);
+    assert_eq!(unseen.code, 4, "{}\n{}", unseen.stderr, unseen.report()["kernel_warnings"]);
+    assert_eq!(verdicts(&unseen), ["clean", "inconclusive", "clean"], "{}", unseen.report()["tests"]);
+    let reasons = list(&unseen.report()["verdict_reasons"]);
+    assert!(
+        reasons.iter().any(|reason| reason.as_str().is_some_and(|text| text.contains(CHECK))),
+        "{reasons:?}"
+    );
+
     // Enough after the first: the test behind it would never end.
     let mut endless = Suite::new();
     endless.test("btrfs/002", WRONG).test("generic/003", "exec sleep 600");
@@ -71,6 +87,14 @@ fn session(command: &[String], more: &[&str]) -> Done {
     let done = probe::run(&arguments);
     module::disarm();
     done
+}
+
+/// WARNs of the kernel's own check.
+fn checks(done: &Done) -> Vec<&Value> {
+    let is_check = |warning: &&Value| {
+        warning["at"]["symbol"].as_str().is_some_and(|name| name.split('.').next() == Some(CHECK))
+    };
+    list(&done.report()["kernel_warnings"]).iter().filter(is_check).collect()
 }
 
 fn verdicts(done: &Done) -> Vec<&Value> {
