@@ -11,8 +11,9 @@ use crate::ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
 
 /// Most tests that are kept; the oldest go first.
 const MOST: usize = 100_000;
-/// How often, in time of the stream, is looked at what is missed while there is no test.
-const IDLE_LOOK_NS: u64 = 100_000_000;
+/// How often, in time of the stream, is looked at what is missed: a walk over all filesystems, of which a long run of a
+/// suite has thousands.
+const LOOK_NS: u64 = 50_000_000;
 
 /// One run of one test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,12 +64,15 @@ pub struct Windows {
     notes: u64,
     /// Numbers of tests that have ended and are not settled.
     ending: Vec<u32>,
+    /// A note came since the last look.
+    fresh: bool,
 }
 
 impl Windows {
     /// A note of the stream; `records` came before it.
     pub fn note(&mut self, note: &TestNote, records: u64) {
         self.notes += 1;
+        self.fresh = true;
         let text = text_of(&note.text);
         let is = |kind: NoteKind| note.what == kind as u32;
         if is(NoteKind::Begin) {
@@ -116,7 +120,7 @@ impl Windows {
     /// True if what is missed should be looked at by `time`: what was missed before the first test is not the first test's.
     #[must_use]
     pub fn wants_look(&self, time: u64) -> bool {
-        !self.list.is_empty() || time.saturating_sub(self.timeline.looked()) >= IDLE_LOOK_NS
+        self.fresh || time.saturating_sub(self.timeline.looked()) >= LOOK_NS
     }
 
     /// What is missed in all by now.
@@ -146,6 +150,7 @@ impl Windows {
     }
 
     fn look_at(&mut self, time: u64, read: u64, records: u64, doubts: Doubts) {
+        self.fresh = false;
         self.timeline.look(time, read, doubts);
         for window in self.list.iter_mut().rev().take(64).filter(|window| window.ended.is_none()) {
             window.records.1 = records;
@@ -326,7 +331,7 @@ mod tests {
         let second = 1_000_000_000;
         assert!(windows.wants_look(5 * second));
         windows.look_at(5 * second, 5 * second, 10, Doubts { lost: 7, ..Doubts::default() });
-        assert!(!windows.wants_look(5 * second + IDLE_LOOK_NS - 1));
+        assert!(!windows.wants_look(5 * second + LOOK_NS - 1));
         windows.note(&note(1, 6 * second, NoteKind::Begin, "generic/001"), 20);
         assert!(windows.wants_look(6 * second));
         windows.look_at(6 * second, 6 * second, 20, Doubts { lost: 7, ..Doubts::default() });

@@ -37,7 +37,7 @@ use probe_common::{
     hook::HookId,
     inode::InodeState,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(super) use self::explained::{Explained, Wrong};
 use self::{
@@ -97,6 +97,9 @@ pub(super) struct Calls {
     pub checked: Checked,
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
+    /// Threads that may hold something of an inode: those that do, and some that did. A suite of tests has thousands of
+    /// threads, and hardly any of them holds something.
+    holders: FxHashSet<u32>,
     rsvs: Rsvs,
     qgroups: Qgroups,
     /// Threads that publish counters outside of a reservation: none on a correct kernel.
@@ -158,7 +161,7 @@ impl Calls {
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(desk);
         }
-        let Self { checked, failed, threads, rsvs, epoch, since, publishing, .. } = self;
+        let Self { checked, failed, threads, holders, rsvs, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
@@ -178,6 +181,10 @@ impl Calls {
             bench.fs.unmount_stack = node.stack;
         }
         thread.enter(&mut bench, rsvs, &node, record);
+        if !thread.listed && thread.may_hold() {
+            thread.listed = true;
+            holders.insert(tid);
+        }
         if !publishing.is_empty() {
             let over = thread.published.is_some() && node.parent == 0 && !node.is(HookId::BlockRsvRelease);
             if over {
@@ -213,16 +220,16 @@ impl Calls {
         if !self.active || self.epoch != desk.loss.epoch() {
             return;
         }
-        let Self { checked, failed, threads, since, epoch, .. } = self;
+        self.forget_holders();
+        let Self { checked, failed, threads, holders, since, epoch, .. } = self;
         let judges = desk.loss.judges();
         let mut bench = Bench { desk, fs, checked, failed, since: *since, judges };
         let key = InodeKey { root: record.root, ino: record.ino };
-        let mut holders: Vec<_> = threads
-            .iter_mut()
-            .filter(|(_, thread)| thread.epoch == *epoch && thread.holds(bench.fs.id, key))
-            .collect();
-        holders.sort_unstable_by_key(|(tid, _)| **tid);
-        operations::destroyed(&mut bench, &mut holders, key, record);
+        let holds = |thread: &Thread| thread.epoch == *epoch && thread.holds(bench.fs.id, key);
+        let mut tids: Vec<u32> =
+            holders.iter().copied().filter(|tid| threads.get(tid).is_some_and(holds)).collect();
+        tids.sort_unstable();
+        operations::destroyed(&mut bench, threads, &tids, key, record);
         self.qgroups.destroyed(&mut bench, key, record);
         if !bench.fs.explained.left.is_empty() {
             let left = std::mem::take(&mut bench.fs.explained.left);
@@ -283,12 +290,28 @@ impl Calls {
         left.into_iter().for_each(|left| left.published(&mut bench));
     }
 
+    /// Takes out those that hold nothing any more: each is looked at once for what it held, and not for each inode that goes.
+    fn forget_holders(&mut self) {
+        let Self { threads, holders, .. } = self;
+        holders.retain(|tid| {
+            let Some(thread) = threads.get_mut(tid) else { return false };
+            thread.listed = thread.may_hold();
+            thread.listed
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) const fn holders(&self) -> &FxHashSet<u32> {
+        &self.holders
+    }
+
     fn make_room(&mut self, desk: &mut Desk) {
         self.threads.retain(|_, thread| !thread.is_idle());
         if self.threads.len() >= MAX_THREADS {
             let dropped = self.threads.len();
             self.threads.values_mut().for_each(|thread| thread.restart(0, &mut self.failed));
             self.threads.clear();
+            self.holders.clear();
             desk.loss.fold(dropped as u64);
         }
     }

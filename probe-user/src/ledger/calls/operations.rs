@@ -10,6 +10,8 @@ use probe_common::{
     inode::InodeState,
 };
 
+use rustc_hash::FxHashMap;
+
 use super::{
     super::{
         filesystem::InodeKey,
@@ -210,10 +212,11 @@ impl Thread {
     }
 }
 
-/// The inode is destroyed: what any thread still holds of it was never given back.
+/// The inode is destroyed: what any thread still holds of it was never given back. `holders`: those threads.
 pub(super) fn destroyed(
     bench: &mut Bench<'_>,
-    holders: &mut [(&u32, &mut Thread)],
+    threads: &mut FxHashMap<u32, Thread>,
+    holders: &[u32],
     key: InodeKey,
     record: &InodeState,
 ) {
@@ -221,12 +224,13 @@ pub(super) fn destroyed(
     let mut held = 0;
     let mut origins = Vec::new();
     let mut tid = record.header.tid;
-    for (of, thread) in holders.iter_mut() {
-        thread.destroyed_failure(bench, **of, key, record);
+    for of in holders {
+        let Some(thread) = threads.get_mut(of) else { continue };
+        thread.destroyed_failure(bench, *of, key, record);
         for operation in thread.operations.iter_mut().filter(|of| of.is_open_on(fs, key)) {
             held += operation.extents;
             origins.push(operation.origin());
-            tid = **of;
+            tid = *of;
             operation.extents = 0;
         }
     }

@@ -150,6 +150,8 @@ pub(super) struct Thread {
     waiting: Vec<Node>,
     /// Some calls were not kept for want of room.
     crowded: bool,
+    /// It is one of the holders.
+    pub listed: bool,
 }
 
 /// Functions by number; a search through [`HookId::ALL`] for each call would cost as much as the rest.
@@ -201,6 +203,11 @@ impl Thread {
     pub(super) fn holds(&self, fs: u32, key: InodeKey) -> bool {
         self.operations.iter().any(|operation| operation.is_open_on(fs, key))
             || self.failure.as_ref().is_some_and(|failure| failure.is_of(fs, key))
+    }
+
+    /// True if it holds something of any inode, or owes something to one.
+    pub(super) fn may_hold(&self) -> bool {
+        self.failure.is_some() || !self.operations.iter().all(Operation::is_closed)
     }
 
     pub(super) fn make_room(&mut self) {

@@ -385,6 +385,33 @@ fn a_release_without_its_block_rsv_leaves_bytes() {
     calls.one("leak", "inode.meta_rsv", I + M);
 }
 
+/// As a program for each file, and all files gone at once: who holds nothing costs nothing, and who does is found.
+#[test]
+fn of_many_threads_the_one_that_holds_something_is_found_when_the_inode_goes() {
+    let mut calls = Calls::new();
+    let threads = 500;
+    for thread in 0..threads {
+        calls.stream.by(1_000 + thread);
+        calls.reserve(1_000 + u64::from(thread), LEN, 0);
+        if thread != 77 {
+            calls.release_extents(1_000 + u64::from(thread), LEN);
+        }
+    }
+    calls.stream.by(100);
+    let held = |records: &[crate::capture::record::Record]| {
+        let mut ledger = super::super::Ledger::new(super::calls::functions());
+        records.iter().for_each(|record| ledger.apply(record));
+        ledger.calls.holders().len()
+    };
+    assert_eq!(held(&calls.stream.records), threads as usize);
+    calls.stream.destroy(1_000);
+    assert_eq!(held(&calls.stream.records), 1);
+    let counters = Counters { outstanding_extents: 1, ..Counters::default() };
+    calls.stream.destroy_with(1_077, counters);
+    let finding = calls.one("leak", "inode.outstanding_extents", 1);
+    assert_eq!((finding.ino, finding.task.map(|task| task.tid)), (Some(1_077), Some(1_077)));
+}
+
 #[test]
 fn the_same_wrong_call_twice_is_one_finding_that_counts_both() {
     let mut calls = Calls::new();
