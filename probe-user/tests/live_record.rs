@@ -116,8 +116,10 @@ fn a_finding_on_an_idle_machine_does_not_wait_for_the_end() {
             _ => None,
         }));
     }
-    assert!(!times.is_empty(), "four seconds without a record");
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 900_000_000), "{times:?}");
+    // The end reads them twice more: before the last audits, and when the hooks are gone.
+    let running = &times[..times.len().saturating_sub(2)];
+    assert!(running.len() >= 2, "four seconds without a record: {times:?}");
+    assert!(running.windows(2).all(|pair| pair[1] - pair[0] >= 900_000_000), "{times:?}");
 }
 
 /// What the analysis made of a stream: all that reports are built from.
