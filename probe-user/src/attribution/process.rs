@@ -145,16 +145,7 @@ fn is_shell_on_check(comm: &str, line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == 0).skip(1);
     let option = |word: &&[u8]| word.starts_with(b"-") || word.starts_with(b"+");
     let command = |word: &[u8]| word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'c');
-    let mut read = None;
-    for word in words.by_ref() {
-        if command(word) {
-            return false;
-        }
-        if !option(&word) {
-            read = Some(word);
-            break;
-        }
-    }
+    let read = words.find(|word| !option(word) || command(word)).filter(|word| !command(word));
     let is_check = |word: &[u8]| Path::new(OsStr::from_bytes(word)).file_name() == Some(OsStr::new("check"));
     ["bash", "sh", "dash", "ksh", "zsh"].contains(&comm) && read.is_some_and(is_check)
 }

@@ -47,7 +47,7 @@ impl Spans {
         other.list.iter().for_each(|span| self.put(*span));
     }
 
-    /// All, in the order in which they came.
+    /// All; in the order of their times if there were too many, else as they came.
     #[must_use]
     pub fn list(&self) -> &[Span] {
         &self.list

@@ -212,12 +212,9 @@ fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String>
             n.no_final_levels,
             "filesystems went without their final levels, as when no global reserve is left.",
         ),
+        (filesystems.gone_count, "filesystems that ended are counted and not listed, to bound memory."),
     ];
-    let notes = notes.into_iter().chain([(
-        filesystems.gone_count,
-        "filesystems that ended are counted and not listed, to bound memory.",
-    )]);
-    for (count, what) in notes.filter(|(count, _)| *count > 0) {
+    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
         reasons.push(format!("{} {what}", grouped(count)));
     }
     reasons

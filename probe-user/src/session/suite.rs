@@ -71,14 +71,17 @@ fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns:
     let missed = windows.missed(window, now);
     let span = (window.began, window.ended.unwrap_or(now));
     let mut reasons = missed.reasons();
-    // A WARN has no filesystem: it may be one of those that another run works on.
-    let meant = |finding: &&Finding| {
-        finding.fs == 0
-            || pools.find(finding.fs).is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
-    };
-    let findings = ledger.findings().iter().filter(meant).collect();
-    let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
-    reasons.extend(unexplained_warnings(warnings, &explanations, span));
+    // Nearly always there is none, and then there is nothing to explain for each test.
+    if !warnings.is_empty() {
+        // A WARN has no filesystem: it may be one of those that another run works on.
+        let meant = |finding: &&Finding| {
+            finding.fs == 0
+                || pools.find(finding.fs).is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
+        };
+        let findings = ledger.findings().iter().filter(meant).collect();
+        let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
+        reasons.extend(unexplained_warnings(warnings, &explanations, span));
+    }
     let own = |finding: &&Finding| windows.has(window, finding, || pools.find(finding.fs));
     let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();
     let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {
