@@ -1,11 +1,5 @@
 //! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
-
-/// Number of [`ChainCell`]s for counters of space_infos: three or four objects per filesystem.
-pub const CHAIN_CELLS: u32 = 512;
-
-/// Number of [`ChainCell`]s for counters of qgroups. A qgroup takes three and keeps them until its filesystem is gone,
-/// since nothing says when it is deleted.
-pub const QGROUP_CELLS: u32 = 32_768;
+//! How many there are and how they are found is said in [`crate::table`].
 
 /// Number of [`InodeCell`]s kept at most; the least recently used give way.
 pub const INODE_CELLS: u32 = 65_536;

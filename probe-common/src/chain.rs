@@ -42,6 +42,9 @@ pub const CHAIN_BREAK: u32 = 3;
 pub const CHAIN_UNDERFLOW: u32 = 4;
 /// `Chain::event`: `old + diff` would pass `u64::MAX`.
 pub const CHAIN_OVERFLOW: u32 = 5;
+/// `Chain::event`: no link. The counter of a qgroup is zero and its cell goes to another counter of the same
+/// filesystem: when it changes next, it opens again.
+pub const CHAIN_REST: u32 = 6;
 
 /// One link of a chain that says more than "the chain held". Written under the counter's own lock.
 #[repr(C)]

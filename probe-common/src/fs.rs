@@ -1,6 +1,26 @@
 //! Filesystems: identity, life, and the kernel's own levels of the pools.
 use crate::header::Header;
 
+/// A filesystem's id is the slot of its cell, and above that the number of its life in that slot, from 1 on: never
+/// given twice in a session.
+pub const SLOT_BITS: u32 = 12;
+/// Lives that a slot can have. Its last one is kept for good.
+pub const MAX_LIVES: u32 = (1 << (32 - SLOT_BITS)) - 1;
+
+/// The id of the `life`th filesystem in a slot; lives count from 1.
+#[inline(always)]
+#[must_use]
+pub const fn id(slot: u32, life: u32) -> u32 {
+    slot | life << SLOT_BITS
+}
+
+/// The slot of an id.
+#[inline(always)]
+#[must_use]
+pub const fn slot_of(id: u32) -> u32 {
+    id & ((1 << SLOT_BITS) - 1)
+}
+
 /// `FsSeen::flags`: met at its birth (`btrfs_workqueue_alloc`), so every opening balance is zero.
 pub const FS_BORN: u32 = 1;
 /// `FsSeen::flags`: log replay was running when the filesystem was met (`BTRFS_FS_LOG_RECOVERING`).

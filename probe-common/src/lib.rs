@@ -29,7 +29,8 @@ pub mod loss;
 pub mod offsets;
 pub mod signature;
 pub mod suite;
+pub mod table;
 pub mod task;
 
 /// Version of the record layouts and of [`config::Config`] and [`offsets::Offsets`].
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

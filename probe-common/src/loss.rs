@@ -38,8 +38,13 @@ pub enum LossClass {
     CallFrame = 15,
 }
 
-/// Number of classes; the per-CPU counter array has room for 32.
+/// Number of classes.
 pub const LOSS_CLASSES: usize = 16;
+
+/// Room for classes: in the per-CPU counters and in [`LossSample`]. ABI version 3 and earlier had samples of 16.
+pub const LOSS_SLOTS: usize = 32;
+
+const _: () = assert!(LOSS_CLASSES <= LOSS_SLOTS);
 
 impl LossClass {
     /// All classes in number order.
@@ -103,5 +108,5 @@ pub struct LossSample {
     /// Header; `fs` is 0.
     pub header: crate::header::Header,
     /// Absolute counts, indexed by [`LossClass`].
-    pub counts: [u64; 16],
+    pub counts: [u64; LOSS_SLOTS],
 }

@@ -1,15 +1,18 @@
 //! Every map: who writes, who reads, how large and why.
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use probe_common::{
-    cell::{CHAIN_CELLS, ChainCell, INODE_CELLS, InodeCell, InodeKey, QGROUP_CELLS},
+    cell::{ChainCell, INODE_CELLS, InodeCell, InodeKey},
     hook::HOOK_SLOTS,
+    loss::LOSS_SLOTS,
+    table,
     task::Stack,
 };
 
-use crate::cells::{FsCell, TASK_CELLS, TaskCell, TypeCell};
+use crate::cells::{FsCell, TaskCell, TypeCell, frame::Frames};
 
 /// All records of all CPUs. The size is set by the user side.
 #[map]
@@ -21,7 +24,7 @@ pub struct CpuCell {
     /// Runs by hook. Each slot is written by one program only, which cannot interrupt itself.
     pub hits: [u64; HOOK_SLOTS as usize],
     /// Losses by class; several programs of a CPU may count.
-    pub lost: [u64; 32],
+    pub lost: [u64; LOSS_SLOTS],
     /// Inodes whose end of life was checked and found clean without a record.
     pub closed: u64,
     /// Coarse clock: the jiffy of `time`.
@@ -40,23 +43,24 @@ pub static LOST: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Filesystems, by a hash of the `fs_info` address.
 #[map]
-pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(crate::cells::FS_CELLS, 0);
+pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(table::FILESYSTEMS.cells(), 0);
 
 /// Chained counters of qgroups, by a hash of the object address.
 #[map]
-pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(QGROUP_CELLS, 0);
+pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(table::QGROUPS.cells(), 0);
 
-/// Chained counters of space_infos, by a hash of the object address. The user side reads `links` and `value`.
+/// Chained counters of space_infos, by a hash of the object address. The user side maps them and
+/// reads `links` and `value`.
 #[map]
-pub static CHAINS: Array<ChainCell> = Array::with_max_entries(CHAIN_CELLS, 0);
+pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), BPF_F_MMAPABLE);
 
 /// Threads, by a hash of the thread id. A cell belongs to one live thread and is written by it alone.
 #[map]
-pub static TASKS: Array<TaskCell> = Array::with_max_entries(TASK_CELLS, 0);
+pub static TASKS: Array<TaskCell> = Array::with_max_entries(table::TASKS.cells(), 0);
 
-/// Calls of hooked functions by thread, at the index of its cell in [`TASKS`]. Function tier; else made with one entry.
+/// Calls of hooked functions by thread. Function tier; else made with one entry.
 #[map]
-pub static FRAMES: Array<crate::cells::frame::Frames> = Array::with_max_entries(TASK_CELLS, 0);
+pub static FRAMES: Array<Frames> = Array::with_max_entries(table::FRAMES.cells(), 0);
 
 /// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
 #[map]
@@ -74,9 +78,10 @@ pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_C
 #[map]
 pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Programs that were taken for a test of a test suite when they were executed, and live.
+/// Programs that were taken for a test of a test suite when they were executed, and live. Those whose end was missed give
+/// way.
 #[map]
-pub static TEST_PIDS: HashMap<u32, u32> = HashMap::with_max_entries(256, 0);
+pub static TEST_PIDS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
 
 /// Room to walk a stack, one per program, so that none that interrupts another shares it.
 #[map]

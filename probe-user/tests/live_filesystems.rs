@@ -124,6 +124,49 @@ fn many_quick_mounts_are_as_many_lives() {
     }
 }
 
+/// A session over a test suite went blind: what the kernel side had kept for filesystems that were gone was not given to
+/// those that came, and a hundred at once were more than it had room for.
+#[test]
+fn hundreds_of_filesystems_at_once_and_after_one_another_are_clean() {
+    let Some(_alone) = support::live() else { return };
+    // Fewer in emulation, where a mount takes seconds. More than there once was room for all the same.
+    let (at_once, rounds) = if support::patience() == 1 { (200, 3) } else { (80, 2) };
+    let session = probe::attached(&["watch", "--ring-size", RING]);
+    let mut uuids = Vec::new();
+    for round in 0..rounds {
+        let count: usize = if round + 1 == rounds { at_once / 2 } else { at_once };
+        let filesystems: Vec<LoopFs> = (0..count).map(|_| filesystem(130)).collect();
+        std::thread::scope(|scope| {
+            for part in filesystems.chunks(count.div_ceil(2)) {
+                scope.spawn(move || {
+                    for fs in part {
+                        for index in 0..3 {
+                            let path = fs.path().join(format!("file{index}"));
+                            std::fs::write(path, vec![1; 200_000]).unwrap();
+                        }
+                        std::fs::remove_file(fs.path().join("file0")).unwrap();
+                    }
+                });
+            }
+        });
+        for fs in &filesystems {
+            uuids.push(fs.fsid().to_string());
+            fs.umount().unwrap();
+        }
+    }
+    let done = session.interrupt();
+    assert_clean(&done);
+    let loss = done.report()["loss"]["by_class"].as_object().unwrap();
+    if !probe::preempts_programs(done.report()) {
+        assert!(loss.values().all(|count| *count == 0), "{loss:?}");
+    }
+    for uuid in uuids {
+        let [life] = lives(done.report(), &uuid)[..] else { panic!("{uuid} is not one life") };
+        assert_eq!(life["born"], true, "{life}");
+        assert_empty(life);
+    }
+}
+
 /// Release hooks go on before reserve hooks: what is mounted and used in between has no complete books.
 #[test]
 fn a_filesystem_mounted_while_the_hooks_go_on_is_not_taken_for_born() {

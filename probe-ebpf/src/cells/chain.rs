@@ -1,21 +1,26 @@
 //! Counters whose every change shows the value before it. Checked here, under the counter's own lock; only what
 //! says more than "the chain held" becomes a record.
 use probe_common::{
-    cell::{CHAIN_CELLS, ChainCell, QGROUP_CELLS},
-    chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain, ChainCounter},
+    cell::ChainCell,
+    chain::{
+        CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_REST, CHAIN_UNDERFLOW, Chain,
+        ChainCounter,
+    },
     header::RecordKind,
     loss::LossClass,
+    table::{CHAINS as CHAINS_SHAPE, NEAR_PROBES, QGROUPS as QGROUPS_SHAPE},
 };
 
-use super::{claim, spread};
+use super::{
+    BEING_TAKEN, claim,
+    fs::{fs_counters_gone, qgroup_gave_way, qgroups_gave_way},
+};
 use crate::{
     emit::Run,
     globals::config,
-    maps::{CHAINS, FILESYSTEMS, QGROUPS},
+    maps::{CHAINS, QGROUPS},
     stack,
 };
-
-const PROBES: u32 = 8;
 
 /// One change, as the tracepoint shows it.
 pub struct Change {
@@ -31,14 +36,13 @@ pub struct Change {
     pub diff: i64,
 }
 
-/// Slot `probe` of a counter, in the map of its kind.
+/// Cell `probe` of those in which a counter may lie, in the map of its kind.
 #[inline(always)]
-fn slot(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
-    let hash = (spread(key) >> 32) as u32;
+fn cell_at(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
     if qgroup {
-        QGROUPS.get_ptr_mut((hash.wrapping_add(probe)) & (QGROUP_CELLS - 1))
+        QGROUPS.get_ptr_mut(QGROUPS_SHAPE.slot(key, probe))
     } else {
-        CHAINS.get_ptr_mut((hash.wrapping_add(probe)) & (CHAIN_CELLS - 1))
+        CHAINS.get_ptr_mut(CHAINS_SHAPE.slot(key, probe))
     }
 }
 
@@ -47,30 +51,55 @@ fn slot(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
 fn cell_of(run: &Run, change: &Change, qgroup: bool) -> Option<*mut ChainCell> {
     // Kernel objects are at least 8-aligned: the low bits are free for the counter's number.
     let key = change.object | change.counter as u64;
-    for probe in 0..PROBES {
-        let cell = slot(key, qgroup, probe)?;
+    find(key, qgroup, NEAR_PROBES).or_else(|| meet(run, key, qgroup, change.fs))
+}
+
+#[inline(always)]
+fn find(key: u64, qgroup: bool, probes: u32) -> Option<*mut ChainCell> {
+    for probe in 0..probes {
+        let cell = cell_at(key, qgroup, probe)?;
         // SAFETY: an array entry stays.
         if unsafe { (*cell).key } == key {
             return Some(cell);
         }
     }
-    take(run, key, qgroup, change.fs)
+    None
 }
 
+/// The cell of a counter that lies far from where it is looked for first, or has none yet.
 #[inline(never)]
-fn take(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
-    for probe in 0..PROBES {
-        let cell = slot(key, qgroup, probe)?;
-        // SAFETY: array entries stay; the compare-and-swap decides who takes a cell. A cell of a filesystem
-        // whose id is no longer current is dead.
+fn meet(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
+    const _: () = assert!(CHAINS_SHAPE.probes == QGROUPS_SHAPE.probes);
+    if let Some(cell) = find(key, qgroup, CHAINS_SHAPE.probes) {
+        return Some(cell);
+    }
+    for probe in 0..CHAINS_SHAPE.probes {
+        let cell = cell_at(key, qgroup, probe)?;
+        // SAFETY: array entries stay; the compare-and-swap decides who takes a cell.
         unsafe {
             let there = (*cell).key;
-            let dead = (*cell).fs != 0 && !current((*cell).fs);
-            if (there == 0 || dead) && claim(&raw mut (*cell).key, there, key) {
-                // At once, so that nobody takes it for dead.
-                (*cell).fs = fs;
-                (*cell).links = 0;
-                return Some(cell);
+            let free =
+                there == 0 || (there != BEING_TAKEN && (*cell).fs != 0 && fs_counters_gone(run, (*cell).fs));
+            if free && claim(&raw mut (*cell).key, there, BEING_TAKEN) {
+                return Some(hand_over(cell, key, fs));
+            }
+        }
+    }
+    if qgroup {
+        // Nothing says when a qgroup is deleted, so all are kept until there is no room. One that is zero loses nothing: it
+        // opens at zero again. Only one of the same filesystem, since the lock that is held keeps that one still.
+        for probe in 0..QGROUPS_SHAPE.probes {
+            let cell = cell_at(key, qgroup, probe)?;
+            // SAFETY: as above; `qgroup_lock` of this filesystem is held.
+            unsafe {
+                let there = (*cell).key;
+                if there != BEING_TAKEN && (*cell).fs == fs && (*cell).value == 0 && (*cell).links > 0 {
+                    rest(run, cell);
+                    qgroup_gave_way(fs);
+                    if claim(&raw mut (*cell).key, there, BEING_TAKEN) {
+                        return Some(hand_over(cell, key, fs));
+                    }
+                }
             }
         }
     }
@@ -78,10 +107,39 @@ fn take(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
     None
 }
 
-/// True if this filesystem id is the one that lives in its slot now.
+/// A cell that was claimed becomes that of a counter: its owner first, so that nobody takes it for one that is gone.
+///
+/// # Safety
+/// `cell` is an array entry that the caller has claimed.
 #[inline(always)]
-fn current(fs: u32) -> bool {
-    super::fs::current(FILESYSTEMS.get_ptr_mut(fs & 0xff), fs)
+unsafe fn hand_over(cell: *mut ChainCell, key: u64, fs: u32) -> *mut ChainCell {
+    // SAFETY: as promised.
+    unsafe {
+        (&raw mut (*cell).fs).write_volatile(fs);
+        (&raw mut (*cell).links).write_volatile(0);
+        (&raw mut (*cell).key).write_volatile(key);
+    }
+    cell
+}
+
+/// Says that a counter is zero and no longer followed.
+#[inline(never)]
+fn rest(run: &Run, cell: *mut ChainCell) {
+    // SAFETY: the counter's lock is held, so this chain is ours; the ring gives its room.
+    unsafe {
+        run.emit::<Chain>(RecordKind::Chain, LossClass::ChainRecord, (*cell).fs, |record| {
+            (*record).object = (*cell).key & !7;
+            (*record).object_flags = (*cell).object_flags;
+            (*record).counter = ((*cell).key & 7) as u32;
+            (*record).event = CHAIN_REST;
+            (*record).expected = 0;
+            (*record).old = 0;
+            (*record).diff = 0;
+            (*record).links = (*cell).links;
+            (*record).peak = (*cell).peak;
+            (*record).stack = 0;
+        });
+    }
 }
 
 /// Checks one link. Returns the cell's object flags.
@@ -107,6 +165,10 @@ pub fn link(run: &Run, change: &Change, qgroup: bool, flags: impl Fn(u64) -> u64
             (*cell).links = 0;
             (*cell).peak = 0;
             (*cell).value = change.old;
+            // It was zero when it gave way, or is met for the first time: nobody can say that this opening is right.
+            if qgroup && change.old != 0 && qgroups_gave_way(change.fs) {
+                run.lost(LossClass::ChainCell);
+            }
         }
         let expected = (*cell).value;
         (*cell).links += 1;

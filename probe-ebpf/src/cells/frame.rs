@@ -8,9 +8,14 @@
 //! the first began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
 //!
 //! What walks over the calls is global functions for the verifier: see [`Run::number`].
-use probe_common::{call::CALL_TREE_TORN, call::MAX_DEPTH, inode::Counters, loss::LossClass};
+use probe_common::{
+    call::{CALL_TREE_TORN, MAX_DEPTH},
+    inode::Counters,
+    loss::LossClass,
+    table::FRAMES as SHAPE,
+};
 
-use super::TaskCell;
+use super::{TaskCell, claim};
 use crate::{emit::Run, globals::config, maps::FRAMES, stack::Origin};
 
 /// One call that has not returned.
@@ -76,9 +81,14 @@ pub struct Place {
 /// Representative stacks of a thread's calls.
 pub const ORIGINS: usize = 32;
 
+/// A thread has no room for its calls: none of them can be followed.
+pub const NONE: u32 = u32::MAX;
+
 /// All of a thread.
 #[repr(C)]
 pub struct Frames {
+    /// Thread id; 0 while free.
+    owner: u64,
     /// Frames in use.
     pub depth: u32,
     /// Serial of the last call.
@@ -92,7 +102,7 @@ pub struct Frames {
 #[inline(always)]
 pub fn slot(task: *mut TaskCell) -> u32 {
     // SAFETY: the cell is this thread's.
-    unsafe { (*task).slot }
+    unsafe { (*task).frames }
 }
 
 /// The frames of the current thread.
@@ -101,17 +111,38 @@ pub fn of(task: *mut TaskCell) -> Option<*mut Frames> {
     FRAMES.get_ptr_mut(slot(task))
 }
 
-/// A thread begins with no open call, whatever the one before it in this slot left.
+/// Room for the calls of a thread that has none, with no open call, whatever the thread before it there left.
 #[inline(always)]
-pub fn reset(slot: u32) {
+pub fn take(tid: u64) -> u32 {
+    if config!(functions) == 0 {
+        return NONE;
+    }
+    for probe in 0..SHAPE.probes {
+        let slot = SHAPE.slot_of_tid(tid, probe);
+        let Some(frames) = FRAMES.get_ptr_mut(slot) else { return NONE };
+        // SAFETY: an array entry stays; after the claim it is this thread's alone. One that has its id is its own: what
+        // gave it back was missed.
+        unsafe {
+            let owner = (*frames).owner;
+            if owner == tid || (owner == 0 && claim(&raw mut (*frames).owner, 0, tid)) {
+                (*frames).depth = 0;
+                (*frames).serial = 0;
+                return slot;
+            }
+        }
+    }
+    NONE
+}
+
+/// The thread is dead.
+#[inline(always)]
+pub fn give_back(slot: u32) {
     if config!(functions) != 0
+        && slot != NONE
         && let Some(frames) = FRAMES.get_ptr_mut(slot)
     {
-        // SAFETY: the slot was just taken by this thread.
-        unsafe {
-            (*frames).depth = 0;
-            (*frames).serial = 0;
-        }
+        // SAFETY: an array entry stays; nobody else had it.
+        unsafe { (*frames).owner = 0 };
     }
 }
 

@@ -1,21 +1,18 @@
 //! Filesystems: small ids that are never reused in a session, and the filter.
 use probe_common::{
-    fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen},
+    fs::{self, FS_BORN, FS_LOG_RECOVERING, FsSeen, MAX_LIVES},
     header::RecordKind,
     loss::LossClass,
+    table::{FILESYSTEMS as SHAPE, NEAR_PROBES, counters_are_gone, filesystem_is_gone},
 };
 
-use super::{claim, spread};
+use super::{BEING_TAKEN, claim};
 use crate::{
     emit::Run,
     globals::{ABSENT, config, off},
     maps::FILESYSTEMS,
     read,
 };
-
-/// Number of cells; the id of a filesystem is `slot | epoch << 8`.
-pub const FS_CELLS: u32 = 128;
-const PROBES: u32 = 8;
 
 /// Follow it.
 const STATE_FOLLOWED: u32 = 1;
@@ -27,29 +24,58 @@ const FLAG_DYING: u32 = 1;
 const FLAG_NAMED: u32 = 2;
 
 /// One filesystem. Claimed by whoever meets it first; flags are set by mount, commit and unmount only.
+///
+/// Nothing frees a cell: one whose filesystem has been gone for a while is taken by the next that has none.
 #[repr(C)]
 pub struct FsCell {
     /// Address of the `fs_info`; 0 while free.
     fs_info: u64,
-    /// Counts the filesystems that lived in this slot.
+    /// When its work queues went, ns; 0 while they are there.
+    died: u64,
+    /// Counts the filesystems that lived in this slot before.
     epoch: u32,
     /// `STATE_*`; 0 while it is being decided.
     state: u32,
     /// `FLAG_*`
     flags: u32,
-    reserved: u32,
+    /// 1 if a qgroup's counter of it gave its cell to another.
+    qgroup_gave_way: u32,
+}
+
+impl FsCell {
+    /// Another filesystem begins to live in this slot.
+    ///
+    /// # Safety
+    /// `cell` is an entry of the map, and the caller has claimed it or is mounting.
+    #[inline(always)]
+    unsafe fn begin(cell: *mut Self, fs_info: u64) {
+        // SAFETY: as promised.
+        unsafe {
+            (*cell).flags = 0;
+            (*cell).died = 0;
+            (*cell).qgroup_gave_way = 0;
+            (*cell).state = decide(fs_info);
+        }
+    }
+}
+
+/// The cell in a slot.
+#[inline(always)]
+fn cell_at(slot: u32) -> Option<*mut FsCell> {
+    FILESYSTEMS.get_ptr_mut(slot & SHAPE.mask())
+}
+
+/// A filesystem's slot and cell, if they are where most are.
+#[inline(always)]
+fn find_near(fs_info: u64) -> Option<(u32, *mut FsCell)> {
+    find_within(fs_info, NEAR_PROBES)
 }
 
 #[inline(always)]
-fn slot_of(fs_info: u64, probe: u32) -> u32 {
-    ((spread(fs_info) >> 57) as u32 + probe) & (FS_CELLS - 1)
-}
-
-#[inline(always)]
-fn find(fs_info: u64) -> Option<(u32, *mut FsCell)> {
-    for probe in 0..PROBES {
-        let slot = slot_of(fs_info, probe);
-        let cell = FILESYSTEMS.get_ptr_mut(slot)?;
+fn find_within(fs_info: u64, probes: u32) -> Option<(u32, *mut FsCell)> {
+    for probe in 0..probes {
+        let slot = SHAPE.slot(fs_info, probe);
+        let cell = cell_at(slot)?;
         // SAFETY: an array entry stays.
         if unsafe { (*cell).fs_info } == fs_info {
             return Some((slot, cell));
@@ -61,7 +87,7 @@ fn find(fs_info: u64) -> Option<(u32, *mut FsCell)> {
 #[inline(always)]
 fn id(slot: u32, cell: *mut FsCell) -> u32 {
     // SAFETY: an array entry stays.
-    slot | unsafe { (*cell).epoch + 1 } << 8
+    fs::id(slot, unsafe { (*cell).epoch } + 1)
 }
 
 /// Id of a filesystem that is followed; meets it if need be. `None` if it is left out or there is no cell.
@@ -70,7 +96,7 @@ pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     if fs_info == 0 {
         return None;
     }
-    let (slot, cell) = match find(fs_info) {
+    let (slot, cell) = match find_near(fs_info) {
         Some(found) => found,
         None => meet(run, fs_info, 0)?,
     };
@@ -107,11 +133,11 @@ fn decide(fs_info: u64) -> u32 {
     STATE_LEFT_OUT
 }
 
-/// The cell of a filesystem that may have none yet.
+/// The cell of a filesystem that lies far from where it is looked for first, or has none yet.
 #[inline(always)]
 fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
-    let slot = fs_meet(run.number(), fs_info, born).checked_sub(1)? as u32 & (FS_CELLS - 1);
-    Some((slot, FILESYSTEMS.get_ptr_mut(slot)?))
+    let slot = fs_meet(run.number(), fs_info, born).checked_sub(1)? as u32;
+    Some((slot, cell_at(slot)?))
 }
 
 /// Its slot and one; 0 if there is no room.
@@ -121,31 +147,38 @@ fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
 #[inline(never)]
 extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
     let Some(run) = Run::numbered(run) else { return 0 };
-    // A free slot first, then one whose filesystem is dying.
+    if let Some((slot, _)) = find_within(fs_info, SHAPE.probes) {
+        return u64::from(slot) + 1;
+    }
+    let now = run.time();
+    // A slot that nobody had first, then one whose filesystem is gone.
     for pass in 0..2u32 {
-        for probe in 0..PROBES {
-            let slot = slot_of(fs_info, probe);
-            let Some(cell) = FILESYSTEMS.get_ptr_mut(slot) else { return 0 };
+        for probe in 0..SHAPE.probes {
+            let slot = SHAPE.slot(fs_info, probe);
+            let Some(cell) = cell_at(slot) else { return 0 };
             // SAFETY: array entries stay; the compare-and-swap decides who initialises.
             unsafe {
                 let there = (*cell).fs_info;
-                // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
-                if there == fs_info {
-                    return u64::from(slot) + 1;
-                }
-                let takeable = if pass == 0 { there == 0 } else { (*cell).flags & FLAG_DYING != 0 };
-                if takeable && claim(&raw mut (*cell).fs_info, there, fs_info) {
+                let taken = if pass == 0 {
+                    there == 0 && claim(&raw mut (*cell).fs_info, 0, fs_info)
+                } else {
+                    there != BEING_TAKEN
+                        && filesystem_is_gone((*cell).died, now, (*cell).epoch + 1)
+                        && claim(&raw mut (*cell).fs_info, there, BEING_TAKEN)
+                };
+                if taken {
                     if pass == 1 {
                         (*cell).epoch += 1;
                     }
-                    (*cell).flags = 0;
-                    (*cell).state = decide(fs_info);
+                    FsCell::begin(cell, fs_info);
+                    (&raw mut (*cell).fs_info).write_volatile(fs_info);
                     if (*cell).state == STATE_FOLLOWED {
                         announce(&run, fs_info, id(slot, cell), born);
                     }
                     return u64::from(slot) + 1;
                 }
-                if takeable && (*cell).fs_info == fs_info {
+                // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
+                if (*cell).fs_info == fs_info {
                     return u64::from(slot) + 1;
                 }
             }
@@ -180,72 +213,95 @@ fn announce(run: &Run, fs_info: u64, id: u32, born: u32) {
 
 /// A work queue is allocated: the first one is the birth of the filesystem.
 pub fn fs_begin(run: &Run, fs_info: u64) {
-    match find(fs_info) {
-        // SAFETY: an array entry stays; mounting is serialised for one fs_info.
-        Some((slot, cell)) => unsafe {
-            if (*cell).flags & FLAG_DYING != 0 {
-                (*cell).epoch += 1;
-                (*cell).flags = 0;
-                (*cell).state = decide(fs_info);
-                if (*cell).state == STATE_FOLLOWED {
-                    announce(run, fs_info, id(slot, cell), FS_BORN);
-                }
-            }
-        },
-        None => {
-            meet(run, fs_info, FS_BORN);
+    // SAFETY: array entries stay; mounting is serialised for one fs_info.
+    unsafe {
+        let Some((slot, cell)) = meet(run, fs_info, FS_BORN) else { return };
+        if (*cell).flags & FLAG_DYING == 0 {
+            return;
+        }
+        if (*cell).epoch + 1 >= MAX_LIVES {
+            run.lost(LossClass::FsCell);
+            (*cell).state = STATE_LEFT_OUT;
+            return;
+        }
+        (*cell).epoch += 1;
+        FsCell::begin(cell, fs_info);
+        if (*cell).state == STATE_FOLLOWED {
+            announce(run, fs_info, id(slot, cell), FS_BORN);
         }
     }
 }
 
 /// A work queue is destroyed. Returns the id at the first one.
-pub fn fs_end(fs_info: u64) -> Option<u32> {
-    let (slot, cell) = find(fs_info)?;
+pub fn fs_end(run: &Run, fs_info: u64) -> Option<u32> {
+    let (slot, cell) = find_within(fs_info, SHAPE.probes)?;
     // SAFETY: an array entry stays; unmounting is serialised for one fs_info.
     unsafe {
-        if (*cell).flags & FLAG_DYING != 0 || (*cell).state != STATE_FOLLOWED {
-            (*cell).flags |= FLAG_DYING;
+        if (*cell).flags & FLAG_DYING != 0 {
             return None;
         }
         (*cell).flags |= FLAG_DYING;
+        (*cell).died = run.time();
+        ((*cell).state == STATE_FOLLOWED).then(|| id(slot, cell))
     }
-    Some(id(slot, cell))
 }
 
 /// True between the first destroyed work queue and the end.
 #[inline(always)]
 pub fn fs_dying(id: u32) -> bool {
     // SAFETY: an array entry stays.
-    FILESYSTEMS
-        .get_ptr_mut(id & (FS_CELLS - 1))
-        .is_some_and(|cell| unsafe { (*cell).flags } & FLAG_DYING != 0)
+    cell_at(fs::slot_of(id)).is_some_and(|cell| unsafe { (*cell).flags } & FLAG_DYING != 0)
 }
 
 /// At a commit: sends the identity once more now that mounting is over and the super block has its name.
-pub fn fs_named(run: &Run, fs_info: u64, fs: u32) {
-    if let Some(cell) = FILESYSTEMS.get_ptr_mut(fs & (FS_CELLS - 1)) {
+pub fn fs_named(run: &Run, fs_info: u64, id: u32) {
+    if let Some(cell) = cell_at(fs::slot_of(id)) {
         // SAFETY: an array entry stays; sending it twice does no harm.
         unsafe {
             if (*cell).flags & FLAG_NAMED == 0 {
                 (*cell).flags |= FLAG_NAMED;
-                announce(run, fs_info, fs, 0);
+                announce(run, fs_info, id, 0);
             }
         }
     }
-}
-
-/// True if `fs` is the filesystem that lives in this cell now.
-#[inline(always)]
-pub fn current(cell: Option<*mut FsCell>, fs: u32) -> bool {
-    // SAFETY: an array entry stays.
-    cell.is_some_and(|cell| unsafe { (*cell).epoch + 1 == fs >> 8 && (*cell).fs_info != 0 })
 }
 
 /// True until the first commit that was seen: log replay is over after it.
 #[inline(always)]
 pub fn fs_young(id: u32) -> bool {
     // SAFETY: an array entry stays.
-    FILESYSTEMS
-        .get_ptr_mut(id & (FS_CELLS - 1))
-        .is_some_and(|cell| unsafe { (*cell).flags } & FLAG_NAMED == 0)
+    cell_at(fs::slot_of(id)).is_some_and(|cell| unsafe { (*cell).flags } & FLAG_NAMED == 0)
+}
+
+/// True if this id is that of the filesystem in its slot: objects that an earlier one left have another.
+#[inline(always)]
+pub fn fs_current(wanted: u32) -> bool {
+    let slot = fs::slot_of(wanted);
+    cell_at(slot).is_some_and(|cell| id(slot, cell) == wanted)
+}
+
+/// True if counters of this filesystem may give way to any others.
+#[inline(always)]
+pub fn fs_counters_gone(run: &Run, wanted: u32) -> bool {
+    let slot = fs::slot_of(wanted);
+    cell_at(slot).is_none_or(|cell| {
+        // SAFETY: an array entry stays.
+        counters_are_gone(wanted, id(slot, cell), unsafe { (*cell).died }, run.time())
+    })
+}
+
+/// A qgroup's counter of this filesystem gave its cell to another.
+#[inline(always)]
+pub fn qgroup_gave_way(fs: u32) {
+    if let Some(cell) = cell_at(fs::slot_of(fs)) {
+        // SAFETY: an array entry stays; written whole, and only ever to 1 while the filesystem lives.
+        unsafe { (*cell).qgroup_gave_way = 1 };
+    }
+}
+
+/// True if a qgroup's counter that has no cell may have had one.
+#[inline(always)]
+pub fn qgroups_gave_way(fs: u32) -> bool {
+    // SAFETY: an array entry stays.
+    cell_at(fs::slot_of(fs)).is_some_and(|cell| unsafe { (*cell).qgroup_gave_way } != 0)
 }

@@ -7,7 +7,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::fs_id;
+use super::{fs::fs_current, fs_id};
 use crate::{
     emit::Run,
     globals::config,
@@ -18,14 +18,21 @@ use crate::{
 /// The cell of an inode, if there is one.
 #[inline(always)]
 pub fn find(root: u64, ino: u64) -> Option<*mut InodeCell> {
-    INODES.get_ptr_mut(InodeKey { root, ino })
+    find_current(&InodeKey { root, ino })
+}
+
+/// A cell that an earlier filesystem left is none: its root's address can be that of another root now.
+#[inline(always)]
+fn find_current(key: &InodeKey) -> Option<*mut InodeCell> {
+    // SAFETY: an LRU entry stays readable for the run of a program.
+    INODES.get_ptr_mut(key).filter(|cell| fs_current(unsafe { (**cell).fs }))
 }
 
 /// The cell of an inode; makes it if its filesystem (and subvolume, and number) is followed.
 #[inline(always)]
 pub fn find_or_create(run: &Run, root: u64, ino: u64) -> Option<*mut InodeCell> {
     let key = InodeKey { root, ino };
-    match INODES.get_ptr_mut(&key) {
+    match find_current(&key) {
         Some(cell) => Some(cell),
         None => create(run, key),
     }
@@ -54,6 +61,9 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
         releases: 0,
         reserved: 0,
     };
+    if INODES.get_ptr_mut(&key).is_some() && find_current(&key).is_none() {
+        remove(key.root, key.ino);
+    }
     // Never over a cell that another CPU made meanwhile: its memory could serve another inode while that CPU writes.
     if INODES.insert(&key, &cell, u64::from(BPF_NOEXIST)).is_ok() {
         count(1);

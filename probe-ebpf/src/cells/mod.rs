@@ -9,14 +9,13 @@ mod inode;
 mod task;
 mod types;
 
-pub use fs::{FS_CELLS, FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named, fs_young};
+pub use fs::{FsCell, fs_begin, fs_dying, fs_end, fs_id, fs_named, fs_young};
 pub use inode::{
     adopt_pointer, checked_pointer, crowded as inodes_crowded, find as find_inode,
     find_or_create as inode_cell, remove as remove_inode,
 };
 pub use task::{
-    FOLLOW_EVENTS, TASK_CELLS, TaskCell, announce as announce_task, free as free_task, get as task_cell,
-    paid_elsewhere,
+    FOLLOW_EVENTS, TaskCell, announce as announce_task, free as free_task, get as task_cell, paid_elsewhere,
 };
 pub use types::{TYPE_CELLS, TypeCell, TypeClass, classify};
 
@@ -30,6 +29,10 @@ fn claim(slot: *mut u64, expected: u64, value: u64) -> bool {
         atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(slot, expected, value).1
     }
 }
+
+/// In place of a key: the cell was taken from one that is gone, and is being made ready for another. No address, and no
+/// thread id.
+const BEING_TAKEN: u64 = u64::MAX;
 
 /// Spreads the bits of an address or id (Fibonacci hashing); use the upper bits of the result.
 #[inline(always)]

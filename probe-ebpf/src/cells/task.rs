@@ -1,13 +1,14 @@
 //! Threads: what the current operation of a thread was granted, published and still holds.
 use aya_ebpf::helpers::generated::bpf_get_current_comm;
-use probe_common::{header::RecordKind, loss::LossClass, task::TaskSeen};
+use probe_common::{
+    header::RecordKind,
+    loss::LossClass,
+    table::{NEAR_PROBES, TASKS as SHAPE},
+    task::TaskSeen,
+};
 
 use super::claim;
 use crate::{emit::Run, maps::TASKS, stack::CONTEXTS};
-
-/// Number of cells. A cell is freed when the kernel frees the thread.
-pub const TASK_CELLS: u32 = 8192;
-const PROBES: u32 = 4;
 
 /// Events of a thread that are streamed after a failed reservation.
 pub const FOLLOW_EVENTS: u32 = 16;
@@ -23,7 +24,7 @@ pub struct ContextStack {
     pub id: u64,
 }
 
-/// One thread. Written by the thread itself only, so without locks.
+/// One thread. Written by the thread itself only, so without locks. Freed when the kernel frees the thread.
 #[repr(C)]
 pub struct TaskCell {
     /// Thread id; 0 while free.
@@ -70,8 +71,8 @@ pub struct TaskCell {
     pub want_pointer: u32,
     /// Hooks (bit by number) whose first program has run for the present event; for [`crate::hooks::twin`].
     pub handled: u32,
-    /// Index of this cell, for what else is kept by thread.
-    pub slot: u32,
+    /// Where its calls are in [`crate::maps::FRAMES`]; see [`super::frame::NONE`].
+    pub frames: u32,
     reserved: u32,
     /// By [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
@@ -92,12 +93,6 @@ pub unsafe fn paid_elsewhere(task: *mut TaskCell) {
     }
 }
 
-#[inline(always)]
-fn slot_of(tid: u64, probe: u32) -> u32 {
-    // Thread ids are mostly consecutive: the id itself spreads them best.
-    (tid as u32 + probe * 1021) & (TASK_CELLS - 1)
-}
-
 /// The current thread's cell. `None` in the idle task (interrupts) or if there is no room.
 #[inline(always)]
 pub fn get(run: &Run) -> Option<*mut TaskCell> {
@@ -115,10 +110,14 @@ fn find(run: &Run) -> *mut TaskCell {
     if tid == 0 {
         return core::ptr::null_mut();
     }
-    let Some(cell) = TASKS.get_ptr_mut(slot_of(tid, 0)) else { return core::ptr::null_mut() };
-    // SAFETY: an array entry stays.
-    if unsafe { (*cell).tid } == tid {
-        return cell;
+    for probe in 0..NEAR_PROBES {
+        let Some(cell) = TASKS.get_ptr_mut(SHAPE.slot_of_tid(tid, probe)) else {
+            return core::ptr::null_mut();
+        };
+        // SAFETY: an array entry stays.
+        if unsafe { (*cell).tid } == tid {
+            return cell;
+        }
     }
     match task_meet(run.number(), pid_tgid) {
         0 => core::ptr::null_mut(),
@@ -126,7 +125,22 @@ fn find(run: &Run) -> *mut TaskCell {
     }
 }
 
-/// The slot and one of a thread whose cell is not where it is looked for first; 0 if there is no room.
+/// The slot and one of a thread that has a cell; 0 if it has none.
+#[inline(always)]
+fn slot_of(tid: u64) -> u64 {
+    for probe in 0..SHAPE.probes {
+        let slot = SHAPE.slot_of_tid(tid, probe);
+        let Some(cell) = TASKS.get_ptr_mut(slot) else { return 0 };
+        // SAFETY: an array entry stays.
+        if unsafe { (*cell).tid } == tid {
+            return u64::from(slot) + 1;
+        }
+    }
+    0
+}
+
+/// The slot and one of a thread whose cell lies far from where it is looked for first, or that has none yet; 0 if there is
+/// no room.
 ///
 /// A global function for the verifier: see [`Run::number`].
 #[unsafe(no_mangle)]
@@ -134,22 +148,17 @@ fn find(run: &Run) -> *mut TaskCell {
 extern "C" fn task_meet(run: u32, pid_tgid: u64) -> u64 {
     let Some(run) = Run::numbered(run) else { return 0 };
     let tid = pid_tgid & 0xffff_ffff;
-    for probe in 1..PROBES {
-        let slot = slot_of(tid, probe);
-        let Some(cell) = TASKS.get_ptr_mut(slot) else { return 0 };
-        // SAFETY: an array entry stays.
-        if unsafe { (*cell).tid } == tid {
-            return u64::from(slot) + 1;
-        }
+    let known = slot_of(tid);
+    if known != 0 {
+        return known;
     }
-    for probe in 0..PROBES {
-        let slot = slot_of(tid, probe);
+    for probe in 0..SHAPE.probes {
+        let slot = SHAPE.slot_of_tid(tid, probe);
         let Some(cell) = TASKS.get_ptr_mut(slot) else { return 0 };
         // SAFETY: an array entry stays; after the claim the cell is this thread's alone.
         unsafe {
             if (*cell).tid == 0 && claim(&raw mut (*cell).tid, 0, tid) {
-                (*cell).slot = slot;
-                super::frame::reset(slot);
+                (*cell).frames = super::frame::take(tid);
                 announce(&run, cell, pid_tgid);
                 return u64::from(slot) + 1;
             }
@@ -187,18 +196,16 @@ pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
 
 /// The kernel frees a thread: so do we.
 pub fn free(tid: u64) {
-    for probe in 0..PROBES {
-        let Some(cell) = TASKS.get_ptr_mut(slot_of(tid, probe)) else { return };
-        // SAFETY: an array entry stays; the thread is dead, so nobody else writes the cell.
-        unsafe {
-            if (*cell).tid == tid {
-                let start = cell.cast::<u64>();
-                for word in 1..size_of::<TaskCell>() / 8 {
-                    core::ptr::write_volatile(start.add(word), 0);
-                }
-                core::ptr::write_volatile(start, 0);
-                return;
-            }
+    let Some(slot) = slot_of(tid).checked_sub(1) else { return };
+    let Some(cell) = TASKS.get_ptr_mut(slot as u32) else { return };
+    // SAFETY: an array entry stays; the thread is dead, so nobody else writes the cell. Its id goes last: it is what
+    // others look for.
+    unsafe {
+        super::frame::give_back((*cell).frames);
+        let start = cell.cast::<u64>();
+        for word in 1..size_of::<TaskCell>() / 8 {
+            core::ptr::write_volatile(start.add(word), 0);
         }
+        core::ptr::write_volatile(start, 0);
     }
 }

@@ -29,7 +29,7 @@ pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
     if fs_info == 0 {
         return 0;
     }
-    if let Some(fs) = cells::fs_end(fs_info) {
+    if let Some(fs) = cells::fs_end(&run, fs_info) {
         run.emit::<FsEnd>(RecordKind::FsEnd, LossClass::BooksRecord, fs, |record| {
             // SAFETY: the ring gave this room.
             unsafe {

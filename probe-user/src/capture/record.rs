@@ -81,6 +81,7 @@ macro_rules! records {
                 }
                 match RecordKind::from_u8(header.kind).ok_or(DecodeError::Kind(header.kind))? {
                     RecordKind::Stack => decode_stack(bytes).map(Self::Stack).ok_or(length),
+                    RecordKind::LossSample => decode_loss_sample(bytes).map(Self::LossSample).ok_or(length),
                     $(RecordKind::$kind => $kind::read_from_prefix(bytes).map(|(body, _)| Self::$kind(body)).map_err(|_| length),)*
                 }
             }
@@ -90,6 +91,7 @@ macro_rules! records {
             pub const fn header(&self) -> &Header {
                 match self {
                     Self::Stack(body) => &body.header,
+                    Self::LossSample(body) => &body.header,
                     $(Self::$kind(body) => &body.header,)*
                 }
             }
@@ -98,6 +100,7 @@ macro_rules! records {
             pub const fn header_mut(&mut self) -> &mut Header {
                 match self {
                     Self::Stack(body) => &mut body.header,
+                    Self::LossSample(body) => &mut body.header,
                     $(Self::$kind(body) => &mut body.header,)*
                 }
             }
@@ -107,6 +110,10 @@ macro_rules! records {
             pub fn bytes(&self) -> &[u8] {
                 match self {
                     Self::Stack(body) => {
+                        let whole = body.as_bytes();
+                        whole.get(..usize::from(body.header.len)).unwrap_or(whole)
+                    }
+                    Self::LossSample(body) => {
                         let whole = body.as_bytes();
                         whole.get(..usize::from(body.header.len)).unwrap_or(whole)
                     }
@@ -145,12 +152,33 @@ records!(
     Flush,
     Call,
     TestSign,
-    LossSample,
     SysfsLevels,
     AuditMark,
     Marker,
     TestNote
 );
+
+impl From<LossSample> for Record {
+    /// Fills in kind and length of the header.
+    fn from(mut body: LossSample) -> Self {
+        body.header.kind = RecordKind::LossSample as u8;
+        body.header.len = size_of::<LossSample>() as u16;
+        Self::LossSample(body)
+    }
+}
+
+/// A sample of any version: those before ABI version 4 have counts of 16 classes. What is not there is zero.
+pub(super) fn decode_loss_sample(bytes: &[u8]) -> Option<LossSample> {
+    /// Bytes of the shortest sample there ever was.
+    const SHORTEST: usize = HEADER_LEN + 16 * 8;
+    if bytes.len() < SHORTEST || bytes.len() % 8 != 0 {
+        return None;
+    }
+    let mut sample = LossSample::new_zeroed();
+    let take = bytes.len().min(size_of::<LossSample>());
+    sample.as_mut_bytes()[..take].copy_from_slice(&bytes[..take]);
+    Some(sample)
+}
 
 /// Stacks are cut to their frames on the wire; the missing rest is zero.
 fn decode_stack(bytes: &[u8]) -> Option<Stack> {

@@ -3,6 +3,7 @@
 use probe_common::{
     header::{HEADER_LEN, Header, MAX_RECORD_LEN, RecordKind},
     inode::Delalloc,
+    loss::LossClass,
     task::{MAX_FRAMES, STACK_FIXED_LEN, Stack},
 };
 use proptest::{collection::vec, prelude::*};
@@ -145,4 +146,22 @@ proptest! {
             prop_assert!(record.bytes().len() <= bytes.len());
         }
     }
+}
+
+/// ABI version 3 and earlier had room for 16 classes.
+#[test]
+fn a_loss_sample_of_an_older_version_is_read() {
+    let mut sample = LossSample::default();
+    sample.counts[LossClass::ChainCell as usize] = 330;
+    sample.counts[20] = 7;
+    let mut bytes = Record::from(sample).bytes().to_vec();
+    bytes.truncate(HEADER_LEN + 16 * 8);
+    let length = bytes.len() as u16;
+    bytes[2..4].copy_from_slice(&length.to_le_bytes());
+    let Ok(Record::LossSample(read)) = Record::decode(&bytes) else { panic!("an older sample is a sample") };
+    assert_eq!(read.counts[LossClass::ChainCell as usize], 330);
+    assert_eq!(read.counts[16..], [0; 16], "what is not there is zero");
+    bytes.truncate(HEADER_LEN + 15 * 8);
+    bytes[2..4].copy_from_slice(&(length - 8).to_le_bytes());
+    assert!(Record::decode(&bytes).is_err(), "no version had so few");
 }

@@ -5,7 +5,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
 };
-use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
+use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures, table::FRAMES};
 use zerocopy::IntoBytes;
 
 use super::{
@@ -13,9 +13,6 @@ use super::{
     plan::PlannedHook,
 };
 use crate::capture::session::{HookRow, HookState};
-
-/// Threads that may be in hooked functions: as many as the kernel side has cells for threads.
-const FRAMES: u32 = 8192;
 
 /// Why the kernel side could not be brought up at all.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +91,7 @@ impl Probe {
             .override_global("OFFSETS", options.offsets.as_bytes(), true)
             .override_global("SIGNATURES", options.signatures.as_bytes(), true)
             .override_global("CONFIG", options.config.as_bytes(), true)
-            .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES })
+            .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES.cells() })
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;

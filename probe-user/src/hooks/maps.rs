@@ -1,19 +1,20 @@
 //! Typed reading of the kernel side's maps.
-use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use probe_common::{
-    cell::{CHAIN_CELLS, ChainCell},
+    cell::ChainCell,
     chain::ChainCounter,
     hook::{HOOK_SLOTS, HookId, TWIN_SLOT},
-    loss::{LOSS_CLASSES, LossClass},
+    loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass},
+    table::CHAINS,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::attach::{AttachError, Probe};
 
 /// `CpuCell` of the kernel side as words: hits, losses, closed, jiffy, time.
-const CPU_WORDS: usize = HOOK_SLOTS as usize + 32 + 3;
+const CPU_WORDS: usize = HOOK_SLOTS as usize + LOSS_SLOTS + 3;
 const LOSSES_AT: usize = HOOK_SLOTS as usize;
-const CLOSED_AT: usize = LOSSES_AT + 32;
+const CLOSED_AT: usize = LOSSES_AT + LOSS_SLOTS;
 const CHAIN_WORDS: usize = size_of::<ChainCell>() / 8;
 
 /// Counters of the kernel side, summed over CPUs.
@@ -34,6 +35,8 @@ pub struct HookCounts {
 pub struct ChainLevel {
     /// Filesystem id.
     pub fs: u32,
+    /// Address of the `struct btrfs_space_info`.
+    pub object: u64,
     /// Which counter.
     pub counter: ChainCounter,
     /// `space_info->flags` or qgroup id.
@@ -89,26 +92,57 @@ impl Probe {
         })
     }
 
-    /// Reads every chained counter.
+    /// Reads every chained counter of space_infos: a system call for each cell, so only where a counter can be unknown.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn chains(&self) -> Result<Vec<ChainLevel>, AttachError> {
+        let cells = self.chain_cells()?;
+        let mut levels = Vec::new();
+        for slot in 0..CHAINS.cells() {
+            levels.extend(level(cells.get(&slot, 0).map_err(of_chains)?));
+        }
+        Ok(levels)
+    }
+
+    /// Reads chained counters of space_infos by object and counter; those that have no cell are left out.
     ///
     /// A cell is written while it is read: `links` equal in two readings proves that `value` is whole.
     ///
     /// # Errors
     /// The map cannot be read.
-    pub fn chains(&self) -> Result<Vec<ChainLevel>, AttachError> {
-        let map = self.ebpf.map("CHAINS").ok_or(AttachError::Missing("CHAINS"))?;
-        let wrap = |source| AttachError::Map { name: "CHAINS", source };
-        let cells: Array<_, [u64; CHAIN_WORDS]> = Array::try_from(map).map_err(wrap)?;
+    pub fn chains_of(
+        &self,
+        objects: impl IntoIterator<Item = (u64, ChainCounter)>,
+    ) -> Result<Vec<ChainLevel>, AttachError> {
+        let cells = self.chain_cells()?;
         let mut levels = Vec::new();
-        for index in 0..CHAIN_CELLS {
-            let words = cells.get(&index, 0).map_err(wrap)?;
-            let Ok(cell) = ChainCell::read_from_bytes(words.as_bytes()) else { continue };
-            let Some(counter) = ChainCounter::from_u32((cell.key & 7) as u32) else { continue };
-            if cell.links > 0 {
-                let ChainCell { object_flags, value, links, fs, .. } = cell;
-                levels.push(ChainLevel { fs, counter, object_flags, value, links });
+        for (object, counter) in objects {
+            let key = object | u64::from(counter as u32);
+            for probe in 0..CHAINS.probes {
+                let words = cells.get(&CHAINS.slot(key, probe), 0).map_err(of_chains)?;
+                if words[0] == key {
+                    levels.extend(level(words));
+                    break;
+                }
             }
         }
         Ok(levels)
     }
+
+    fn chain_cells(&self) -> Result<Array<&MapData, [u64; CHAIN_WORDS]>, AttachError> {
+        Array::try_from(self.ebpf.map("CHAINS").ok_or(AttachError::Missing("CHAINS"))?).map_err(of_chains)
+    }
+}
+
+const fn of_chains(source: MapError) -> AttachError {
+    AttachError::Map { name: "CHAINS", source }
+}
+
+/// What a cell says. `None` for one that is free.
+fn level(words: [u64; CHAIN_WORDS]) -> Option<ChainLevel> {
+    let ChainCell { key, object_flags, value, links, fs, .. } =
+        ChainCell::read_from_bytes(words.as_bytes()).ok()?;
+    let counter = ChainCounter::from_u32((key & 7) as u32)?;
+    (links > 0).then_some(ChainLevel { fs, object: key & !7, counter, object_flags, value, links })
 }

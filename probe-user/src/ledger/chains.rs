@@ -4,7 +4,7 @@
 //! break says that the counter changed unseen: by us missing something (then it is counted) or by the kernel
 //! changing it without saying so.
 use probe_common::{
-    chain::{CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain, ChainCounter},
+    chain::{CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_REST, CHAIN_UNDERFLOW, Chain, ChainCounter},
     inode::{MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, Mod},
 };
 use rustc_hash::FxHashMap;
@@ -32,9 +32,14 @@ const METADATA: u64 = 4;
 #[derive(Debug, Default)]
 pub(super) struct Chains {
     by_object: FxHashMap<(u64, u32), ChainBook>,
-    order: Vec<(u64, u32)>,
-    /// Links of chains whose object is gone.
+    /// How many objects with a book have these flags, by counter and flags.
+    with_flags: FxHashMap<(u32, u64), u32>,
+    /// Chains opened so far.
+    opened: u64,
+    /// Links of chains whose object is gone, or at rest.
     gone_links: u64,
+    /// Qgroups whose counter was zero are no longer remembered: any that opens can be one of those.
+    some_rest: bool,
     /// Breaks that a loss explains.
     pub explained: u64,
     /// Breaks that nothing explains but that a correct kernel can cause (qgroups).
@@ -43,6 +48,8 @@ pub(super) struct Chains {
 
 #[derive(Clone, Copy, Debug)]
 struct ChainBook {
+    /// Place in the order of opening.
+    number: u64,
     flags: u64,
     epoch: u32,
     links: u64,
@@ -60,8 +67,10 @@ impl Chains {
     }
 
     pub(super) fn summaries(&self) -> Vec<ChainSummary> {
-        let chains = self.order.iter().filter_map(|key| Some((key, self.by_object.get(key)?)));
+        let mut chains: Vec<_> = self.by_object.iter().collect();
+        chains.sort_unstable_by_key(|(_, chain)| chain.number);
         chains
+            .into_iter()
             .filter_map(|((_, counter), chain)| {
                 Some(ChainSummary {
                     account: account(ChainCounter::from_u32(*counter)?, chain.flags)?,
@@ -77,16 +86,45 @@ impl Chains {
 
     fn open(&mut self, record: &Chain, epoch: u32) {
         let key = (record.object, record.counter);
-        let twin = |(other, chain): (&(u64, u32), &ChainBook)| {
-            *other != key && other.1 == record.counter && chain.flags == record.object_flags
+        let before = self.take(key);
+        let same = self.with_flags.entry((record.counter, record.object_flags)).or_default();
+        let replaced = *same > 0 || before || self.some_rest;
+        *same += 1;
+        self.opened += 1;
+        let chain = ChainBook {
+            number: self.opened,
+            flags: record.object_flags,
+            epoch,
+            links: 0,
+            breaks: 0,
+            value: 0,
+            peak: 0,
+            replaced,
         };
-        let replaced = self.by_object.iter().any(twin) || self.by_object.contains_key(&key);
-        let chain =
-            ChainBook { flags: record.object_flags, epoch, links: 0, breaks: 0, value: 0, peak: 0, replaced };
-        match self.by_object.insert(key, chain) {
-            Some(before) => self.gone_links = self.gone_links.saturating_add(before.links),
-            None => self.order.push(key),
+        self.by_object.insert(key, chain);
+    }
+
+    /// A qgroup's counter is zero and not followed until it opens again.
+    fn rest(&mut self, record: &Chain) {
+        if let Some(chain) = self.by_object.get_mut(&(record.object, record.counter)) {
+            chain.links = chain.links.max(record.links);
         }
+        self.take((record.object, record.counter));
+        self.some_rest = true;
+    }
+
+    /// Ends a book; its links stay counted. False if there was none.
+    fn take(&mut self, key: (u64, u32)) -> bool {
+        let Some(chain) = self.by_object.remove(&key) else { return false };
+        self.gone_links = self.gone_links.saturating_add(chain.links);
+        let flags = (key.1, chain.flags);
+        match self.with_flags.get_mut(&flags) {
+            Some(same) if *same > 1 => *same -= 1,
+            _ => {
+                self.with_flags.remove(&flags);
+            }
+        }
+        true
     }
 }
 
@@ -128,6 +166,10 @@ pub(super) const fn is_metadata(flags: u64) -> bool {
 pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     desk.ring.chain(record);
     let Some(counter) = ChainCounter::from_u32(record.counter) else { return };
+    if record.event == CHAIN_REST {
+        fs.chains.rest(record);
+        return;
+    }
     let epoch = desk.loss.epoch();
     let key = (record.object, record.counter);
     let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
@@ -203,6 +245,11 @@ fn underflown(desk: &mut Desk, fs: &mut Fs, record: &Chain, counter: ChainCounte
         // The kernel may convert more than was reserved and clamps: legal.
         ChainCounter::QgroupMetaPertrans | ChainCounter::QgroupMetaPrealloc => {
             fs.not_judged.qgroup_clamps += 1;
+            return;
+        }
+        // The qgroup may be one of those that are no longer remembered, or a new one.
+        ChainCounter::QgroupData if fs.chains.some_rest => {
+            fs.chains.unexplained += 1;
             return;
         }
         // Ranges that were reserved under the quotas of before are freed from the new qgroup.

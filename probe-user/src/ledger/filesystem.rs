@@ -9,6 +9,8 @@ use super::{
 
 /// Filesystems that have ended are kept for the summary; beyond so many the oldest go, but none that a finding names.
 pub(super) const MAX_ENDED: usize = 4096;
+/// How many go when there are too many.
+const FORGOTTEN_AT_ONCE: usize = MAX_ENDED / 4;
 
 /// An inode of a filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,14 +204,21 @@ impl Filesystems {
         position
     }
 
+    /// Many at a time: each time costs a walk over all that stay.
     fn forget_oldest(&mut self, named: &FxHashSet<u32>) {
-        if let Some(oldest) = self.list.iter().position(|fs| fs.ended && !named.contains(&fs.id)) {
-            let fs = self.list.remove(oldest);
-            self.gone.add(&fs);
+        let mut left = FORGOTTEN_AT_ONCE;
+        let (gone, kept) = std::mem::take(&mut self.list).into_iter().partition::<Vec<_>, _>(|fs| {
+            let goes = left > 0 && fs.ended && !named.contains(&fs.id);
+            left -= usize::from(goes);
+            goes
+        });
+        self.list = kept;
+        for fs in &gone {
+            self.gone.add(fs);
             self.gone_count += 1;
-            self.gone_links = self.gone_links.saturating_add(links(&fs));
-            self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
+            self.gone_links = self.gone_links.saturating_add(links(fs));
         }
+        self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
     }
 
     /// Makes room: first books whose loss loses nothing (they hold nothing, or are not right anyway); if that is

@@ -4,7 +4,7 @@
 //! older than the trusted epoch are unknown. So a loss costs O(1), however many inodes are open.
 use std::collections::BTreeMap;
 
-use probe_common::loss::{LOSS_CLASSES, LossClass};
+use probe_common::loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass};
 
 use super::statistics::total;
 
@@ -22,7 +22,7 @@ pub(super) enum Phase {
 /// Loss counters and the epoch of trust.
 #[derive(Debug)]
 pub(super) struct Loss {
-    counts: [u64; 16],
+    counts: [u64; LOSS_SLOTS],
     header: u16,
     announced: u64,
     read_at: u64,
@@ -39,7 +39,7 @@ pub(super) struct Loss {
 impl Loss {
     pub(super) const fn new() -> Self {
         Self {
-            counts: [0; 16],
+            counts: [0; LOSS_SLOTS],
             header: 0,
             announced: 0,
             read_at: 0,
@@ -77,7 +77,7 @@ impl Loss {
     }
 
     /// The absolute counters were read at `time`. True if a class rose that touches the books.
-    pub(super) fn on_sample(&mut self, time: u64, counts: &[u64; 16]) -> bool {
+    pub(super) fn on_sample(&mut self, time: u64, counts: &[u64; LOSS_SLOTS]) -> bool {
         self.read_at = time;
         let touched = LossClass::ALL.into_iter().any(|class| {
             let index = class as usize;
@@ -185,8 +185,8 @@ impl Loss {
 mod tests {
     use super::*;
 
-    fn sample(class: LossClass, count: u64) -> [u64; 16] {
-        let mut counts = [0; 16];
+    fn sample(class: LossClass, count: u64) -> [u64; LOSS_SLOTS] {
+        let mut counts = [0; LOSS_SLOTS];
         counts[class as usize] = count;
         counts
     }

@@ -5,7 +5,7 @@ use probe_common::{
     fs::FsSeen,
     header::Header,
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
-    loss::LossSample,
+    loss::{LOSS_SLOTS, LossSample},
     suite::{NOTE_TEXT, NoteKind, TestNote},
 };
 
@@ -255,7 +255,7 @@ fn an_end_is_told_when_its_verdict_is_settled() {
     let (mut ledger, windows) = stream(folder.path());
     let mut lines = TestLines::new();
     assert_eq!(told(&mut lines, &windows, &ledger, false), ["start generic/001", "start generic/002"]);
-    let read_at = |time| LossSample { header: Header { time, ..Header::default() }, counts: [0; 16] };
+    let read_at = |time| LossSample { header: Header { time, ..Header::default() }, counts: [0; LOSS_SLOTS] };
     ledger.apply(&Record::from(read_at(28_999_999_999)));
     // Time alone settles nothing: what was missed is not known yet.
     let header = Header { fs: FS, time: 40_000_000_000, ..Header::default() };

@@ -5,6 +5,7 @@ use probe_common::{
     call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE},
     hook::HookId,
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, Counters},
+    loss::LossClass,
 };
 
 use super::{context::Entry, subject};
@@ -46,7 +47,10 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let subject = subject::of(&context, hook);
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else { return NOTHING };
-    let Some(frames) = frame::of(task) else { return NOTHING };
+    let Some(frames) = frame::of(task) else {
+        run.lost(LossClass::CallFrame);
+        return NOTHING;
+    };
     let Some(frame) = frame::begin(&run, task, frames, context.place()) else { return NOTHING };
     // SAFETY: the frame is this thread's.
     unsafe {

@@ -8,7 +8,7 @@ use std::{
 
 use probe_common::{
     header::{Header, RecordKind},
-    loss::{LOSS_CLASSES, LossClass, LossSample},
+    loss::{LOSS_SLOTS, LossClass, LossSample},
 };
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
@@ -23,6 +23,7 @@ use super::{
 use crate::capture::{
     batch::RecordBatch,
     record::Record,
+    record::decode_loss_sample,
     session::{SessionEnd, SessionHeader, SymbolRow},
     stream::{Source, SourceState},
 };
@@ -77,7 +78,7 @@ pub struct RecordingReader<R = File> {
     told: u64,
     /// Of the last record, for the loss samples of the reader.
     last: Header,
-    loss: [u64; 16],
+    loss: [u64; LOSS_SLOTS],
 }
 
 impl<R> std::fmt::Debug for RecordingReader<R> {
@@ -139,7 +140,7 @@ impl<R: Read> RecordingReader<R> {
             lost: 0,
             told: 0,
             last: Header::default(),
-            loss: [0; 16],
+            loss: [0; LOSS_SLOTS],
         };
         // A damaged header leaves the blocks to speak for themselves: they are found and checked without it.
         if start.intact() {
@@ -342,18 +343,17 @@ fn unpack(
 }
 
 /// Loss counts are absolute, and the recorder could not know of ours.
-fn add_file_read(record: &mut [u8], lost: u64) -> [u64; 16] {
-    let Ok((mut sample, _)) = LossSample::read_from_prefix(record) else {
-        return [0; 16];
-    };
+fn add_file_read(record: &mut [u8], lost: u64) -> [u64; LOSS_SLOTS] {
+    let Some(mut sample) = decode_loss_sample(record) else { return [0; LOSS_SLOTS] };
     let file_read = &mut sample.counts[LossClass::FileRead as usize];
     *file_read = file_read.saturating_add(lost);
-    // Copied back instead of altered in place: nothing aligns a record in a buffer of bytes.
-    let _ = sample.write_to_prefix(record);
+    // Copied back instead of altered in place: nothing aligns a record in a buffer of bytes. As much as there is room:
+    // samples of older recordings are shorter.
+    let whole = sample.as_bytes();
+    let room = record.len().min(whole.len());
+    record[..room].copy_from_slice(&whole[..room]);
     sample.counts
 }
-
-const _: () = assert!(LOSS_CLASSES <= 16);
 
 impl<R: Read> Source for RecordingReader<R> {
     fn header(&self) -> &SessionHeader {

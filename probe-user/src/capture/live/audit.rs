@@ -5,6 +5,7 @@ use probe_common::{
     header::Header,
 };
 
+use super::filesystems::Live;
 use crate::{
     hooks::{ChainLevel, Probe},
     kernel::{
@@ -16,12 +17,16 @@ use crate::{
 /// Tries to read sysfs while the chains stand still.
 const TRIES: u32 = 3;
 
+/// Counters of a filesystem's space_infos as the kernel side has them now.
+fn chains(probe: &Probe, fs: u32, live: &Live) -> Vec<ChainLevel> {
+    let mut levels = probe.chains_of(live.pools.iter().copied()).unwrap_or_default();
+    levels.retain(|level| level.fs == fs);
+    levels
+}
+
 /// Links of all chained space_info counters of a filesystem: equal numbers mean that nothing changed between.
-pub fn links(probe: &Probe, fs: u32) -> u64 {
-    let counted = |level: &&ChainLevel| {
-        level.fs == fs && matches!(level.counter, ChainCounter::BytesMayUse | ChainCounter::BytesPinned)
-    };
-    probe.chains().unwrap_or_default().iter().filter(counted).map(|level| level.links).sum()
+pub fn links(probe: &Probe, fs: u32, live: &Live) -> u64 {
+    chains(probe, fs, live).iter().map(|level| level.links).sum()
 }
 
 /// A mark at `time`.
@@ -34,14 +39,14 @@ pub fn sysfs_levels(
     probe: &Probe,
     root: &std::path::Path,
     fs: u32,
-    fsid: [u8; 16],
+    live: &Live,
     time: u64,
 ) -> Vec<SysfsLevels> {
     let types =
         [(SpaceType::Data, 1), (SpaceType::System, 2), (SpaceType::Metadata, 4), (SpaceType::Mixed, 5)];
     types
         .into_iter()
-        .filter_map(|(space, flags)| compare(probe, root, fs, fsid, time, space, flags))
+        .filter_map(|(space, flags)| compare(probe, root, fs, live, time, space, flags))
         .collect()
 }
 
@@ -49,16 +54,16 @@ fn compare(
     probe: &Probe,
     root: &std::path::Path,
     fs: u32,
-    fsid: [u8; 16],
+    live: &Live,
     time: u64,
     space: SpaceType,
     flags: u64,
 ) -> Option<SysfsLevels> {
     let mut levels = None;
     for _ in 0..TRIES {
-        let before = chain_of(probe, fs, flags);
-        let figures = sysfs::space(root, Fsid(fsid), space).ok()?;
-        let after = chain_of(probe, fs, flags);
+        let before = chain_of(probe, fs, live, flags);
+        let figures = sysfs::space(root, Fsid(live.fsid), space).ok()?;
+        let after = chain_of(probe, fs, live, flags);
         let stable = before == after;
         levels = Some(SysfsLevels {
             header: Header { fs, time, ..Header::default() },
@@ -79,13 +84,12 @@ fn compare(
 
 /// The chains of `bytes_may_use` and `bytes_pinned` of one type. `None` where there is none, or several of the
 /// type (zoned sub-groups), which sysfs does not show one by one.
-fn chain_of(probe: &Probe, fs: u32, flags: u64) -> [Option<ChainLevel>; 2] {
+fn chain_of(probe: &Probe, fs: u32, live: &Live, flags: u64) -> [Option<ChainLevel>; 2] {
     const TYPE_MASK: u64 = 7;
-    let chains = probe.chains().unwrap_or_default();
+    let chains = chains(probe, fs, live);
     [ChainCounter::BytesMayUse, ChainCounter::BytesPinned].map(|counter| {
-        let mut fitting = chains.iter().filter(|level| {
-            level.fs == fs && level.counter == counter && level.object_flags & TYPE_MASK == flags
-        });
+        let mut fitting =
+            chains.iter().filter(|level| level.counter == counter && level.object_flags & TYPE_MASK == flags);
         let first = fitting.next().copied();
         if fitting.next().is_some() { None } else { first }
     })

@@ -2,14 +2,17 @@
 use std::collections::BTreeMap;
 
 use probe_common::{
+    chain::{Chain, ChainCounter},
     fs::FS_BORN,
     header::{Header, RecordKind},
 };
 
+use zerocopy::FromBytes;
+
 use crate::capture::record::Record;
 
 /// One filesystem that lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
     /// Address of the `struct btrfs_fs_info`.
     pub fs_info: u64,
@@ -17,14 +20,14 @@ pub struct Live {
     pub fsid: [u8; 16],
     /// Audits so far.
     pub rounds: u32,
+    /// Chained counters of its space_infos: address and counter. A handful.
+    pub pools: Vec<(u64, ChainCounter)>,
 }
 
 /// Kept up to date from the records that pass by.
 #[derive(Debug, Default)]
 pub struct Filesystems {
     live: BTreeMap<u32, Live>,
-    /// Every fsid met, for the session's end.
-    pub met: Vec<[u8; 16]>,
 }
 
 impl Filesystems {
@@ -33,22 +36,35 @@ impl Filesystems {
     pub fn see(&mut self, header: &Header, bytes: &[u8]) {
         if header.kind == RecordKind::FsSeen as u8 || header.kind == RecordKind::FsEnd as u8 {
             self.learn(bytes);
+        } else if header.kind == RecordKind::Chain as u8
+            && let Ok((chain, _)) = Chain::read_from_prefix(bytes)
+            && let Some(counter @ (ChainCounter::BytesMayUse | ChainCounter::BytesPinned)) =
+                ChainCounter::from_u32(chain.counter)
+        {
+            self.has_pool(header.fs, chain.object, counter);
+        }
+    }
+
+    /// A counter of a filesystem's space_info, perhaps known already.
+    pub fn has_pool(&mut self, fs: u32, object: u64, counter: ChainCounter) {
+        if let Some(live) = self.live.get_mut(&fs)
+            && !live.pools.contains(&(object, counter))
+        {
+            live.pools.push((object, counter));
         }
     }
 
     fn learn(&mut self, bytes: &[u8]) {
         match Record::decode(bytes) {
             Ok(Record::FsSeen(seen)) => {
-                let rounds = self.live.get(&seen.header.fs).map_or(0, |live| live.rounds);
                 // One that was met in its last breath, while the hooks went on, shows no end. Two lives of one identity do
                 // not overlap, and what stands in sysfs is of the later one.
                 if seen.flags & FS_BORN != 0 {
                     self.live.retain(|_, live| live.fsid != seen.fsid);
                 }
-                self.live.insert(seen.header.fs, Live { fs_info: seen.fs_info, fsid: seen.fsid, rounds });
-                if !self.met.contains(&seen.fsid) {
-                    self.met.push(seen.fsid);
-                }
+                let live = self.live.entry(seen.header.fs).or_default();
+                live.fs_info = seen.fs_info;
+                live.fsid = seen.fsid;
             }
             Ok(Record::FsEnd(end)) => {
                 self.live.remove(&end.header.fs);
@@ -63,15 +79,15 @@ impl Filesystems {
     }
 
     /// One of the living.
-    pub fn find(&self, fs: u32) -> Option<Live> {
-        self.live.get(&fs).copied()
+    pub fn find(&self, fs: u32) -> Option<&Live> {
+        self.live.get(&fs)
     }
 
     /// One of the living; counts the round.
     pub fn next_round(&mut self, fs: u32) -> Option<Live> {
         let live = self.live.get_mut(&fs)?;
         live.rounds += 1;
-        Some(*live)
+        Some(live.clone())
     }
 }
 

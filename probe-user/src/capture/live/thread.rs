@@ -11,7 +11,7 @@ use probe_common::{
     failure::Warn,
     header::{Header, RecordKind},
     hook::HookId,
-    loss::{LOSS_CLASSES, LossClass, LossSample},
+    loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass, LossSample},
     suite::TestSign,
     task::{Marker, MarkerKind, STACK_FIXED_LEN},
 };
@@ -259,7 +259,7 @@ impl Drain {
         counts[LossClass::Recursion as usize] += self.misses;
         self.losses = counts;
         self.said = Instant::now();
-        let mut sample = LossSample { header: Header { time, ..Header::default() }, counts: [0; 16] };
+        let mut sample = LossSample { header: Header { time, ..Header::default() }, counts: [0; LOSS_SLOTS] };
         for (to, from) in sample.counts.iter_mut().zip(counts) {
             *to = from;
         }
@@ -278,9 +278,15 @@ impl Drain {
 
     fn audit(&mut self) -> Result<(), Closed> {
         let inodes = self.probe.inodes().unwrap_or_default();
+        if self.losses[LossClass::ChainRecord as usize] > 0 {
+            // What was lost may have been the first sight of a pool.
+            for level in self.probe.chains().unwrap_or_default() {
+                self.filesystems.has_pool(level.fs, level.object, level.counter);
+            }
+        }
         for fs in self.filesystems.ids() {
             let Some(live) = self.filesystems.next_round(fs) else { continue };
-            let links = audit::links(&self.probe, fs);
+            let links = audit::links(&self.probe, fs, &live);
             self.push(&Record::from(audit::mark(fs, now(), 0, live.rounds, links)));
             if self.probe.audit_fs(live.fs_info, fs) {
                 let targets: Vec<InodeTarget> = inodes
@@ -296,7 +302,7 @@ impl Drain {
                     }
                     self.drain()?;
                 }
-                let levels = audit::sysfs_levels(&self.probe, &self.options.root, fs, live.fsid, now());
+                let levels = audit::sysfs_levels(&self.probe, &self.options.root, fs, &live, now());
                 // A filesystem is born before it is in sysfs: if the figures were those of a later life, it shows by now.
                 self.drain()?;
                 if self.filesystems.find(fs).is_some() {
@@ -306,7 +312,7 @@ impl Drain {
                 }
             }
             self.drain()?;
-            let links = audit::links(&self.probe, fs);
+            let links = audit::links(&self.probe, fs, &live);
             self.push(&Record::from(audit::mark(fs, now(), 1, live.rounds, links)));
             self.flush()?;
         }

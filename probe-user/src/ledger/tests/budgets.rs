@@ -150,3 +150,19 @@ fn filesystems_that_are_forgotten_leave_what_was_counted_on_them() {
     let [finding] = after.findings() else { panic!("{:?}", after.findings()) };
     assert!(summary.filesystems.iter().any(|fs| fs.fs == finding.fs));
 }
+
+#[test]
+fn a_hundred_thousand_filesystems_are_clean_and_no_more_is_kept_than_of_a_few() {
+    let mut ledger = Stream::born().ledger();
+    for fs in FS + 1..FS + 100_000 {
+        let mut one = Stream::default();
+        one.birth(fs).end(fs);
+        for record in &one.records {
+            ledger.apply(record);
+        }
+    }
+    ledger.finish();
+    let summary = ledger.summary(0);
+    assert_eq!(summary.verdict, Verdict::Clean, "{:?}", summary.doubts);
+    assert!(summary.filesystems.len() <= MAX_ENDED + 2, "{}", summary.filesystems.len());
+}

@@ -1,7 +1,7 @@
 //! The function tier: any interleaving of correct calls is silent, any single wrong call is one finding.
 use probe_common::{
     hook::HookId,
-    loss::{LossClass, LossSample},
+    loss::{LOSS_SLOTS, LossClass, LossSample},
     task::MarkerKind,
 };
 use proptest::prelude::*;
@@ -170,7 +170,7 @@ proptest! {
             left.push(record);
         }
         if sampled {
-            let mut counts = [0; 16];
+            let mut counts = [0; LOSS_SLOTS];
             counts[LossClass::BooksRecord as usize] = u64::from(count);
             left.push(LossSample { counts, ..LossSample::default() }.into());
         }
@@ -187,7 +187,7 @@ proptest! {
             return Ok(());
         }
         records.remove(at);
-        let mut counts = [0; 16];
+        let mut counts = [0; LOSS_SLOTS];
         counts[LossClass::MissedReturn as usize] = 1;
         records.push(LossSample { counts, ..LossSample::default() }.into());
         let ledger = run(&records);

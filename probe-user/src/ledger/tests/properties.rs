@@ -5,7 +5,7 @@ use probe_common::{
     claim::{CLAIM_RESERVE, ClaimType, RsvType},
     hook::HookId,
     inode::{BLOCK_FALLBACK, BLOCK_FRESH, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_DESTROY},
-    loss::{LossClass, LossSample},
+    loss::{LOSS_SLOTS, LossClass, LossSample},
     task::MarkerKind,
 };
 use proptest::prelude::*;
@@ -123,7 +123,7 @@ proptest! {
             left.push(record);
         }
         if sampled {
-            let mut counts = [0; 16];
+            let mut counts = [0; LOSS_SLOTS];
             counts[LossClass::BooksRecord as usize] = u64::from(count);
             left.push(LossSample { counts, ..LossSample::default() }.into());
         }
@@ -140,7 +140,7 @@ proptest! {
             return Ok(());
         }
         records.remove(at);
-        let mut counts = [0; 16];
+        let mut counts = [0; LOSS_SLOTS];
         counts[LossClass::Recursion as usize] = 1;
         records.push(LossSample { counts, ..LossSample::default() }.into());
         let ledger = run(&records);

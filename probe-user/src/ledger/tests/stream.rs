@@ -12,7 +12,7 @@ use probe_common::{
         Block, COUNTERS_VALID, Counters, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN,
         Delalloc, InodeState, MOMENT_AUDIT, MOMENT_DESTROY, MOMENT_EVICT, Mod,
     },
-    loss::{LossClass, LossSample},
+    loss::{LOSS_SLOTS, LossClass, LossSample},
     task::{Marker, MarkerKind, TaskSeen},
 };
 
@@ -41,7 +41,7 @@ pub struct Stream {
     pub time: u64,
     pub tid: u32,
     pub lost: u16,
-    pub sample: [u64; 16],
+    pub sample: [u64; LOSS_SLOTS],
     pub round: u32,
 }
 

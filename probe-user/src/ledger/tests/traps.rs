@@ -2,7 +2,7 @@
 //! (attach, roots, reuse, free space, relocation, evict, enospc, delayed refs, silent moves, NODATASUM, log
 //! replay, remount, shared fs_info, uuids, abort, loss, migration, DIO, journal_info, widths, 7.3).
 use probe_common::{
-    chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_UNDERFLOW, Chain, ChainCounter},
+    chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_REST, CHAIN_UNDERFLOW, Chain, ChainCounter},
     claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, ClaimType, RsvType},
     fs::{FS_LOG_RECOVERING, LEVELS_COMMIT, LEVELS_ERROR},
     inode::{
@@ -377,6 +377,27 @@ fn an_underflow_is_exact_at_any_time() {
         ..may_use(CHAIN_UNDERFLOW, 0, -1)
     });
     s.assert_one("underflow", "space.data.bytes_pinned", 1);
+}
+
+/// Where there are more qgroups than cells for their counters, those at zero give way and open again later.
+#[test]
+fn a_qgroup_that_gave_way_at_zero_opens_again() {
+    let qgroup = |event, old, diff| Chain {
+        object_flags: 257,
+        ..Chain { counter: ChainCounter::QgroupData as u32, expected: old, ..may_use(event, old, diff) }
+    };
+    let mut s = Stream::born();
+    s.chain(Chain { links: 1, ..qgroup(CHAIN_OPEN, 0, 4096) });
+    s.chain(Chain { links: 7, ..qgroup(CHAIN_REST, 0, 0) });
+    s.assert_clean();
+    assert_eq!(s.ledger().summary(0).filesystems[0].chains.len(), 0, "nothing is kept of it");
+    assert_eq!(s.ledger().summary(0).statistics.links, 7);
+    s.chain(Chain { links: 1, ..qgroup(CHAIN_OPEN, 0, 4096) }).assert_clean();
+    assert_eq!(s.ledger().summary(0).statistics.links, 8);
+    // Which qgroups were followed before is not known any more: an underflow may be of ranges of earlier quotas.
+    s.chain(Chain { links: 2, ..qgroup(CHAIN_UNDERFLOW, 4096, -8192) });
+    assert_eq!(s.ledger().findings().len(), 0);
+    assert_eq!(s.ledger().summary(0).verdict, Verdict::Inconclusive);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Recordings that were cut off or damaged: what is whole is read, what is missing is counted.
 use std::io;
 
+use probe_common::loss::LOSS_SLOTS;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -124,7 +126,7 @@ fn a_loss_sample_of_the_recorder_gets_the_reader_s_loss_added() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.rsv");
     let mut writer = RecordingWriter::create(&path, &session(), &WriterOptions::default()).unwrap();
-    let mut counts = [0; 16];
+    let mut counts = [0; LOSS_SLOTS];
     for number in 0..3 {
         counts[LossClass::Stack as usize] = 7 + number;
         let mut batch = numbered(number, 1);
