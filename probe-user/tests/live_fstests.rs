@@ -308,7 +308,9 @@ fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
         .test("generic/003", "sleep 2; echo x > $TEST_DIR/three; sleep 1");
     let done = {
         let command = suite.command(&fs, &[]);
-        let mut arguments = vec!["run", "--fstests", "--ring-size", "64K", "--"];
+        // Its own filesystem alone: what others do to the machine would fill so small a ring too.
+        let uuid = fs.fsid().to_string();
+        let mut arguments = vec!["run", "--fstests", "--fs", &uuid, "--ring-size", "64K", "--"];
         arguments.extend(command.iter().map(String::as_str));
         probe::run(&arguments)
     };
