@@ -42,8 +42,8 @@ pub struct Config {
     pub functions: u32,
     /// 1: programs that can be preempted have a twin, see `hooks/twin.rs` of the kernel side.
     pub twins: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1: signs of the tests of a test suite are wanted.
+    pub suite: u32,
     /// Where a function returns to while a return probe waits for it: `arch_rethook_trampoline`.
     pub return_trampoline: u64,
 }

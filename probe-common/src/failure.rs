@@ -3,6 +3,9 @@ use crate::header::Header;
 
 /// `Enospc::flags`: the task had published `outstanding_extents` since its operation began.
 pub const ENOSPC_PUBLISHED: u32 = 1;
+/// Bytes of text in a [`LogLine`]: more than the longest complaint of btrfs with the longest name of a device.
+pub const LINE_TEXT: usize = 256;
+
 /// `Enospc::flags`: the operation's beginning (its data reservation) was seen.
 pub const ENOSPC_WINDOW_KNOWN: u32 = 2;
 
@@ -87,6 +90,26 @@ pub struct Warn {
     pub detector: u64,
     /// Stack id; 0 if none was taken.
     pub stack: u64,
+}
+
+/// `trace_console`: a line that btrfs wrote to the kernel's log, or one that says how many of its lines were held back.
+///
+/// Without level, time and caller. Whoever may write to `/dev/kmsg` can write such a line too, and nothing tells it apart.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct LogLine {
+    /// Header; `fs` is 0: the line itself names a device.
+    pub header: Header,
+    /// Bytes of the whole line.
+    pub length: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Text, NUL-padded; cut at its end if it is longer.
+    pub text: [u8; LINE_TEXT],
 }
 
 /// `trace_btrfs_trigger_flush` or `trace_btrfs_fail_all_tickets`.

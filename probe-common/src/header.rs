@@ -44,6 +44,8 @@ pub enum RecordKind {
     Call = 18,
     /// [`crate::suite::TestSign`]: a sign of a test of a test suite.
     TestSign = 19,
+    /// [`crate::failure::LogLine`]: a line of btrfs in the kernel's log.
+    LogLine = 20,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -59,7 +61,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -79,6 +81,7 @@ impl RecordKind {
         Self::Flush,
         Self::Call,
         Self::TestSign,
+        Self::LogLine,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

@@ -27,7 +27,7 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     own_pid: 0,
     functions: 0,
     twins: 0,
-    reserved: 0,
+    suite: 0,
     return_trampoline: 0,
 });
 

@@ -78,6 +78,53 @@ fn an_unmount_closes_every_account() {
     assert_empty(life);
 }
 
+/// Writes a line to the kernel's log as btrfs does: what comes from `/dev/kmsg` passes where the kernel's own lines pass.
+fn complain(device: &Path) {
+    let device = device.file_name().unwrap().display();
+    let line =
+        format!("<4>BTRFS warning (device {device}): qgroup 0/257 has unreleased space, type 0 rsv 4096\n");
+    std::fs::write("/dev/kmsg", line).unwrap();
+}
+
+/// It was read with `--fstests` only, and a kernel that leaks space of qgroups was clean.
+#[test]
+fn what_the_kernel_complains_of_is_not_clean() {
+    let Some(_alone) = support::live() else { return };
+    let (fs, other) = (filesystem(160), filesystem(160));
+    let uuid = fs.fsid().to_string();
+    let work = || {
+        operate(fs.path(), Abilities::default(), 1, 20, &["buffered", "small"]);
+        complain(fs.device());
+    };
+    let (done, ()) = watched(&uuid, work);
+    assert_silent(done.report());
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{}", done.stderr);
+    let names = |done: &Done, uuid: &str| {
+        let reasons = list(&done.report()["verdict_reasons"]).iter().filter_map(Value::as_str);
+        reasons
+            .filter(|reason| reason.starts_with("The kernel said of loop") && reason.contains(uuid))
+            .count()
+    };
+    assert_eq!(names(&done, &uuid), 1, "{}", done.report()["verdict_reasons"]);
+
+    // A recording says the same.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.rsv");
+    let session = probe::attached(&["record", "-o", file.to_str().unwrap(), "--fs", &uuid]);
+    work();
+    assert_eq!(session.interrupt().code, 0);
+    let done = probe::run(&["report", file.to_str().unwrap()]);
+    assert_eq!((done.code, names(&done, &uuid)), (4, 1), "{}", done.report()["verdict_reasons"]);
+
+    // Of a filesystem that is not followed.
+    let (done, ()) = watched(&uuid, || complain(other.device()));
+    assert_clean(&done);
+    let session = probe::attached(&["watch", "--ring-size", RING]);
+    complain(other.device());
+    let done = session.interrupt();
+    assert_eq!(done.code, 4, "all are followed, and it may be one that had nothing to do");
+}
+
 #[test]
 fn a_remount_is_no_end() {
     let Some(_alone) = support::live() else { return };

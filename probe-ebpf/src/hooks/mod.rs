@@ -6,6 +6,7 @@
 //! is said at the program and decided by constants from BTF.
 mod audit;
 mod claims;
+mod console;
 mod extent;
 mod functions;
 mod inode;

@@ -1,4 +1,4 @@
-//! Tests of a test suite: programs that begin and end, and the lines that announce them. Attached on demand only.
+//! Tests of a test suite: programs that begin and end, and the lines that announce them. Wanted on demand only.
 use aya_ebpf::{
     helpers::{
         bpf_get_current_comm,
@@ -16,8 +16,6 @@ use probe_common::{
 
 use crate::{emit::Run, globals::off, maps::TEST_PIDS, read};
 
-/// What a line must begin with, `check` of xfstests.
-const ANNOUNCEMENT: &[u8; 12] = b"run fstests ";
 /// Digits that the name of a test has at least.
 const DIGITS: usize = 3;
 
@@ -49,22 +47,9 @@ pub fn process_exit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `trace_console(text, len)`: every line of the log, those that are written to `/dev/kmsg` too.
-#[raw_tracepoint(tracepoint = "console")]
-pub fn console(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::Console, &ctx) else { return 0 };
-    let text: u64 = ctx.arg(0);
-    let length: u64 = ctx.arg(1);
-    let begin: [u8; ANNOUNCEMENT.len()] = read::at(text, 0);
-    if length > ANNOUNCEMENT.len() as u64 && begin == *ANNOUNCEMENT {
-        announced(&run, text, length);
-    }
-    0
-}
-
 /// A function of its own: the line has no end but its length.
 #[inline(never)]
-fn announced(run: &Run, text: u64, length: u64) {
+pub fn announced(run: &Run, text: u64, length: u64) {
     run.emit::<TestSign>(RecordKind::TestSign, LossClass::Descriptive, 0, |record| {
         // SAFETY: the ring gave this room; the helper writes at most the room of the text.
         unsafe {

@@ -94,6 +94,9 @@ pub struct FsPlace {
     pub mounts: Vec<String>,
 }
 
+/// [`SessionHeader::options`]: the UUIDs that `--fs` named, with blanks between; without it all filesystems are followed.
+pub const ONLY_FILESYSTEMS: &str = "fs";
+
 /// Everything known when the hooks are attached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -28,7 +28,7 @@ const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devi
 /// comes later in an operation is attached earlier (except for the event that closes it, which is last), so
 /// that nobody is taken for having published before reserving.
 pub const CATALOGUE: &[Entry] = &[
-    suite(HookId::Console, "console", &["console"], &[]),
+    entry(HookId::Console, "console", &["console"], false, &[]),
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
     suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),

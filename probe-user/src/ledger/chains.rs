@@ -66,6 +66,12 @@ impl Chains {
         total(self.by_object.values().map(|chain| chain.links)).saturating_add(self.gone_links)
     }
 
+    /// True if a qgroup has reserved anything.
+    pub(super) fn has_qgroups(&self) -> bool {
+        let counters = self.order.iter().filter_map(|(_, counter)| ChainCounter::from_u32(*counter));
+        counters.into_iter().any(is_qgroup)
+    }
+
     pub(super) fn summaries(&self) -> Vec<ChainSummary> {
         let mut chains: Vec<_> = self.by_object.iter().collect();
         chains.sort_unstable_by_key(|(_, chain)| chain.number);

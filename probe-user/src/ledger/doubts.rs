@@ -18,6 +18,8 @@ pub struct Doubts {
     pub unreadable: u64,
     /// Changes of qgroup counters that came without their event.
     pub unexplained: u64,
+    /// Lines of btrfs in the kernel's log that were held back and may have been complaints, or were only counted.
+    pub unread: u64,
     /// Findings that were only counted, since there were too many.
     pub beyond: u64,
     /// A hook that the books need is missing, or the stream does not say that all were attached: nothing is ever seen
@@ -42,6 +44,7 @@ impl Doubts {
             orphans: self.orphans.saturating_sub(before.orphans),
             unreadable: self.unreadable.saturating_sub(before.unreadable),
             unexplained: self.unexplained.saturating_sub(before.unexplained),
+            unread: self.unread.saturating_sub(before.unread),
             beyond: self.beyond.saturating_sub(before.beyond),
             blind: self.blind,
         }
@@ -55,6 +58,7 @@ impl Doubts {
         self.orphans = self.orphans.saturating_add(other.orphans);
         self.unreadable = self.unreadable.saturating_add(other.unreadable);
         self.unexplained = self.unexplained.saturating_add(other.unexplained);
+        self.unread = self.unread.saturating_add(other.unread);
         self.beyond = self.beyond.saturating_add(other.beyond);
         self.blind |= other.blind;
     }
@@ -73,6 +77,7 @@ impl Doubts {
             (self.orphans, "calls whose callers were never seen to return"),
             (self.unreadable, "inodes unreadable at the end of their life"),
             (self.unexplained, "changes of qgroup counters without their event"),
+            (self.unread, "lines of btrfs in the kernel's log that were held back or only counted"),
             (self.beyond, "findings that were only counted"),
         ];
         let some = counts.into_iter().filter(|(count, _)| *count > 0);
@@ -98,8 +103,9 @@ impl Ledger {
             orphans: calls.checked.orphans,
             unreadable: sums.not_judged.unreadable,
             unexplained: sums.unexplained,
+            unread: desk.printed.unread(),
             beyond: desk.docket.beyond_bound(),
-            blind: !whole || desk.loss.phase() == Phase::Before,
+            blind: !whole || setup.deaf().is_some() || desk.loss.phase() == Phase::Before,
         }
     }
 

@@ -24,10 +24,14 @@ mod failures;
 mod filesystem;
 pub mod finding;
 mod givers;
+mod held_back;
 mod inode_book;
+mod log_line;
 mod loss;
 mod names;
+mod not_judged;
 pub mod peek;
+mod printed;
 pub mod spans;
 mod statistics;
 mod summarise;
@@ -60,6 +64,7 @@ use self::{
     inode_book::InodeBook,
     loss::Loss,
     names::Names,
+    printed::Printed,
     statistics::Counts,
     summary::Summary,
     warnings::Warnings,
@@ -75,6 +80,8 @@ pub struct Setup {
     pub required: Vec<HookId>,
     /// Why a hook is not attached.
     pub missing_reasons: Vec<(HookId, String)>,
+    /// Only filesystems that were named are followed: what is not known is somebody else's.
+    pub only_named: bool,
     /// Most inodes with an account; beyond it accounts are folded, which is counted.
     pub max_inodes: usize,
     /// Records kept as possible evidence.
@@ -97,6 +104,7 @@ impl Default for Setup {
                 HookId::ReserveTicket,
             ],
             missing_reasons: Vec::new(),
+            only_named: false,
             max_inodes: 4_000_000,
             evidence_window: 65_536,
         }
@@ -112,6 +120,7 @@ struct Desk {
     docket: Docket,
     statistics: Counts,
     warnings: Warnings,
+    printed: Printed,
 }
 
 impl Desk {
@@ -153,6 +162,7 @@ impl Ledger {
             docket: Docket::new(calls.active),
             statistics: Counts::new(),
             warnings: Warnings::default(),
+            printed: Printed::default(),
         };
         let failures = Failures::new(calls.active);
         Self { setup, desk, filesystems: Filesystems::default(), failures, calls }
@@ -172,6 +182,7 @@ impl Ledger {
             Record::Marker(body) => return marker(setup, desk, body),
             Record::Stack(body) => return desk.names.stack(body),
             Record::Warn(body) => return desk.warnings.warned(body),
+            Record::LogLine(body) => return desk.printed.line(body, filesystems),
             Record::TaskSeen(body) => {
                 if desk.names.task_seen(body) {
                     failures.resolve_undecided(body.header.tid);
@@ -188,7 +199,7 @@ impl Ledger {
             return;
         }
         let before = filesystems.inodes;
-        let fs = filesystems.get(header.fs, &desk.loss, || desk.docket.filesystems());
+        let fs = filesystems.get(header.fs, &desk.loss, || printed::named(&desk.docket, &desk.printed));
         fs.met(header.time);
         let held = fs.inodes.len();
         match record {
@@ -230,6 +241,7 @@ impl Ledger {
             | Record::Marker(_)
             | Record::Stack(_)
             | Record::Warn(_)
+            | Record::LogLine(_)
             | Record::TaskSeen(_)
             | Record::Name(_)
             | Record::Flush(_)

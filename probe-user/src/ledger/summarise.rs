@@ -42,6 +42,7 @@ pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
         failed,
         inodes: top(ledger, top_inodes),
         warnings: desk.warnings.list(),
+        lines: ledger.kernel_lines(),
         statistics: desk.statistics.summary(all_links(filesystems), closed),
         span: desk.statistics.span(),
     }

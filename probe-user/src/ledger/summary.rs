@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 
 use probe_common::{fs::Levels, hook::HookId, loss::LossClass};
 
-use super::{finding::Account, spans::Spans};
+use super::{
+    finding::Account,
+    spans::{Span, Spans},
+};
 
 /// The verdict of a run, or of a window of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,6 +155,34 @@ pub struct KernelWarn {
     pub seen: Spans,
 }
 
+/// Complaints about reservations that btrfs wrote to the kernel's log: those about one filesystem that differ in numbers
+/// alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelLine {
+    /// What the first of them says, without level and device.
+    pub text: String,
+    /// `sb->s_id` as the line has it; `None` if it names no filesystem.
+    pub device: Option<String>,
+    /// Filesystem ids of the stream that it may mean.
+    pub fs: Vec<u32>,
+    /// The same in words.
+    pub place: String,
+    /// Thread that printed the first.
+    pub tid: u32,
+    /// `CLOCK_MONOTONIC` ns of the first.
+    pub first_seen: u64,
+    /// `CLOCK_MONOTONIC` ns of the last.
+    pub last_seen: u64,
+    /// How many.
+    pub count: u64,
+    /// Of what a filesystem held after an error, which is not judged.
+    pub after_error: bool,
+    /// Findings that explain them, by [`super::finding::Finding::id`].
+    pub findings: Vec<u32>,
+    /// When those came that nothing explains.
+    pub open: Vec<Span>,
+}
+
 /// Numbers of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -192,6 +223,8 @@ pub struct Summary {
     pub inodes: Vec<InodeSummary>,
     /// The kernel's own WARNs, by address.
     pub warnings: Vec<KernelWarn>,
+    /// Its complaints in the log, in the order in which they came first.
+    pub lines: Vec<KernelLine>,
     /// Numbers.
     pub statistics: Statistics,
     /// First and last time in the stream, `CLOCK_MONOTONIC` ns.

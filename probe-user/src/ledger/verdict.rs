@@ -6,6 +6,7 @@ use super::{
     calls::{Calls, NEEDED},
     filesystem::Filesystems,
     loss::Phase,
+    not_judged, printed,
     summary::Verdict,
 };
 
@@ -37,7 +38,7 @@ pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems, cal
     if !doubts.is_empty() {
         return Judged { verdict: Verdict::Inconclusive, reasons: doubts.clone(), doubts };
     }
-    Judged { verdict: Verdict::Clean, reasons: checked(desk, filesystems, calls), doubts }
+    Judged { verdict: Verdict::Clean, reasons: checked(setup, desk, filesystems, calls), doubts }
 }
 
 /// What could hide a finding.
@@ -99,6 +100,12 @@ fn doubts(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) 
             grouped(unexplained)
         ));
     }
+    if let Some(why) = setup.deaf() {
+        doubts.push(format!(
+            "The kernel's log is not read ({why}): what btrfs complains of there was not seen."
+        ));
+    }
+    doubts.extend(printed::doubts(&desk.printed, &desk.printed.list(setup, &desk.docket, filesystems)));
     let explained = sums.explained;
     if explained > 0 && loss.phase() != Phase::Before && !loss.trusts_all() {
         doubts.push(format!("{} breaks of chains are explained by loss.", grouped(explained)));
@@ -156,7 +163,7 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
 }
 
 /// What a clean run has checked, and what it could not judge without that being a doubt.
-fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
+fn checked(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
     let links = super::summarise::all_links(filesystems);
     let sums = filesystems.sums();
     let mut reasons = vec![
@@ -217,6 +224,7 @@ fn checked(desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Vec<String>
     for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
         reasons.push(format!("{} {what}", grouped(count)));
     }
+    reasons.extend(not_judged::notes(setup, desk, filesystems, calls));
     reasons
 }
 

@@ -10,7 +10,7 @@ use probe_common::{
 
 use super::names::Symbols;
 use crate::{
-    capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, SessionHeader, Tier},
+    capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, ONLY_FILESYSTEMS, SessionHeader, Tier},
     cli::{
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, TierChoice},
@@ -98,6 +98,7 @@ pub fn bring_up(
         filter_root: filter.subvol.unwrap_or(0),
         own_pid: std::process::id(),
         twins: u32::from(machine.preempts_tracepoints()),
+        suite: u32::from(capture.fstests),
         ..Config::default()
     };
     for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {
@@ -129,7 +130,7 @@ pub fn bring_up(
         command: Vec::new(),
         wall_offset_ns: clock.realtime_minus_monotonic_ns,
         started_at_ns: jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX),
-        options: options_shown(capture, filter),
+        options: options_shown(capture, filter, &fsids),
         filesystems: places(root),
     };
     Ok(Attached { probe, header })
@@ -299,13 +300,21 @@ fn fsid_of(root: &Path, wanted: &FsSelector) -> anyhow::Result<[u8; 16]> {
     }
 }
 
-fn options_shown(capture: CapturePlan, filter: &FilterPlan) -> std::collections::BTreeMap<String, String> {
+fn options_shown(
+    capture: CapturePlan,
+    filter: &FilterPlan,
+    fsids: &[[u8; 16]],
+) -> std::collections::BTreeMap<String, String> {
     let mut options = std::collections::BTreeMap::from([
         ("ring-size".to_owned(), capture.ring_bytes.to_string()),
         ("stacks".to_owned(), format!("{:?}", capture.stacks).to_lowercase()),
     ]);
     if let Some(inode) = filter.inode {
         options.insert("inode".to_owned(), inode.to_string());
+    }
+    if !fsids.is_empty() {
+        let named: Vec<String> = fsids.iter().map(|fsid| Fsid(*fsid).to_string()).collect();
+        options.insert(ONLY_FILESYSTEMS.to_owned(), named.join(" "));
     }
     if let Some(subvol) = filter.subvol {
         options.insert("subvol".to_owned(), subvol.to_string());

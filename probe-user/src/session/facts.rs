@@ -37,6 +37,7 @@ pub fn setup(header: &SessionHeader) -> Setup {
             .filter(|row| !attached(row))
             .filter_map(|row| Some((hook_of(&row.id)?, row.reason.clone())))
             .collect(),
+        only_named: header.options.contains_key(session::ONLY_FILESYSTEMS),
         ..Setup::default()
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     ledger::{
         Ledger,
         finding::Finding,
-        summary::{FsSummary, KernelWarn, Verdict},
+        summary::{FsSummary, KernelLine, KernelWarn, Verdict},
     },
     report::{
         build::{Explanations, StackResolver, unexplained_warnings},
@@ -57,16 +57,23 @@ struct Seen<'a> {
     stacks: &'a dyn StackResolver,
     pools: Pools,
     warnings: Vec<KernelWarn>,
+    lines: Vec<KernelLine>,
 }
 
 impl<'a> Seen<'a> {
     fn of(ledger: &'a Ledger, stacks: &'a dyn StackResolver) -> Self {
-        Self { ledger, stacks, pools: Pools::of(ledger), warnings: ledger.warnings() }
+        Self {
+            ledger,
+            stacks,
+            pools: Pools::of(ledger),
+            warnings: ledger.warnings(),
+            lines: ledger.kernel_lines(),
+        }
     }
 }
 
 fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns: i64) -> Test {
-    let Seen { ledger, stacks, pools, warnings } = seen;
+    let Seen { ledger, stacks, pools, warnings, lines } = seen;
     let now = ledger.now();
     let missed = windows.missed(window, now);
     let span = (window.began, window.ended.unwrap_or(now));
@@ -82,6 +89,11 @@ fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns:
         let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
         reasons.extend(unexplained_warnings(warnings, &explanations, span));
     }
+    let may_mean = |line: &&KernelLine| {
+        line.fs.is_empty()
+            || line.fs.iter().any(|fs| pools.find(*fs).is_none_or(|fs| windows.owns(window, fs)))
+    };
+    reasons.extend(lines.iter().filter(may_mean).filter_map(|line| line.clause(span.0, span.1)));
     let own = |finding: &&Finding| windows.has(window, finding, || pools.find(finding.fs));
     let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();
     let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {

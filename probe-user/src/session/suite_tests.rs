@@ -1,7 +1,7 @@
 //! A stream with tests and a finding: rows, lines and files.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use probe_common::{
-    failure::Warn,
+    failure::{LINE_TEXT, LogLine, Warn},
     fs::FsSeen,
     header::Header,
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
@@ -147,6 +147,33 @@ fn a_warn_is_a_doubt_of_the_test_that_ran() {
     let warned = |test: &Test| test.verdict_reasons.iter().any(|reason| reason.contains("warned in 0x1000"));
     assert!(warned(&rows[0]), "{:?}", rows[0].verdict_reasons);
     assert!(!warned(&rows[1]), "{:?}", rows[1].verdict_reasons);
+}
+
+/// Of the filesystems that a test worked on.
+#[test]
+fn a_complaint_of_the_kernel_is_a_doubt_of_the_test_that_ran_on_its_filesystem() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ledger, windows) = stream(folder.path());
+    // Mounted before the tests, of which none names it.
+    let mut s_id = [0; 32];
+    s_id[..6].copy_from_slice(b"loop40");
+    let header = Header { fs: FS + 1, time: 11_000_000_000, ..Header::default() };
+    ledger.apply(&Record::from(FsSeen { header, fsid: [8; 16], s_id, ..FsSeen::default() }));
+    for (time, device) in [(27_000_000_000, "loop31"), (12_000_000_000, "loop31"), (12_500_000_000, "loop40")]
+    {
+        let line =
+            format!("BTRFS warning (device {device}): qgroup 0/257 has unreleased space, type 0 rsv 4096");
+        let mut text = [0; LINE_TEXT];
+        text[..line.len()].copy_from_slice(line.as_bytes());
+        let header = Header { time, ..Header::default() };
+        ledger.apply(&Record::from(LogLine { header, length: line.len() as u32, reserved: 0, text }));
+    }
+    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let said = |test: &Test| -> Vec<String> {
+        let reasons = test.verdict_reasons.iter().filter(|reason| reason.starts_with("the kernel said of "));
+        reasons.map(|reason| reason[19..25].to_owned()).collect()
+    };
+    assert_eq!(rows.iter().map(said).collect::<Vec<_>>(), [["loop31"], ["loop31"]]);
 }
 
 #[test]

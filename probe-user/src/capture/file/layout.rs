@@ -11,7 +11,7 @@ pub const BLOCK_MAGIC: [u8; 8] = *b"\x89RSVBLK\n";
 /// Raised when an older reader would misread; such files are refused by it.
 pub const FORMAT_MAJOR: u16 = 1;
 /// Raised when something is added that an older reader may pass over.
-pub const FORMAT_MINOR: u16 = 0;
+pub const FORMAT_MINOR: u16 = 1;
 
 /// Longest payload of a block, before compression.
 pub const MAX_RAW_LEN: usize = 4 << 20;

@@ -13,6 +13,7 @@ mod call_steps;
 mod calls;
 mod closings;
 mod errors;
+mod log_lines;
 mod properties;
 mod pure;
 mod recorded;

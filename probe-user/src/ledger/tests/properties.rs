@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn no_stream_makes_it_panic(bytes in prop::collection::vec(any::<[u8; 24]>(), 0..64), kinds in prop::collection::vec(0_usize..21, 64), wild in any::<u64>()) {
+    fn no_stream_makes_it_panic(bytes in prop::collection::vec(any::<[u8; 24]>(), 0..64), kinds in prop::collection::vec(0_usize..probe_common::header::RecordKind::ALL.len(), 64), wild in any::<u64>()) {
         let mut ledger = Ledger::new(Setup { max_inodes: 8, evidence_window: 16, ..Setup::default() });
         ledger.apply(&Stream::attached().records[0]);
         for (seed, kind) in bytes.iter().zip(kinds) {

@@ -2,7 +2,7 @@
 use probe_common::{
     chain::{Bmu, Chain},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
-    failure::{ENOSPC_WINDOW_KNOWN, Enospc, Ticket},
+    failure::{ENOSPC_WINDOW_KNOWN, Enospc, LINE_TEXT, LogLine, Ticket},
     fs::{
         AuditMark, FS_BORN, FsEnd, FsSeen, LEVELS_AUDIT, LEVELS_UNMOUNT, Levels, Rsv, SpaceLevels,
         SysfsLevels,
@@ -210,6 +210,23 @@ impl Stream {
     pub fn modification(&mut self, record: Mod) -> &mut Self {
         let header = self.header(FS);
         self.push(Mod { header, root: ROOT, ..record })
+    }
+
+    /// A line of the kernel's log.
+    pub fn line(&mut self, text: &str) -> &mut Self {
+        let header = self.header(0);
+        let mut line = LogLine { header, length: text.len() as u32, reserved: 0, text: [0; LINE_TEXT] };
+        let take = text.len().min(LINE_TEXT - 1);
+        line.text[..take].copy_from_slice(&text.as_bytes()[..take]);
+        self.push(line)
+    }
+
+    /// A filesystem whose device has this name.
+    pub fn on(&mut self, fs: u32, flags: u32, device: &str) -> &mut Self {
+        let header = self.header(fs);
+        let mut s_id = [0; 32];
+        s_id[..device.len()].copy_from_slice(device.as_bytes());
+        self.push(FsSeen { header, fsid: [fs as u8; 16], s_id, flags, ..FsSeen::default() })
     }
 
     pub fn task_seen(&mut self, tid: u32, pid: u32, comm: &str) -> &mut Self {

@@ -8,6 +8,9 @@ use crate::{
     },
 };
 
+/// Most lines of the kernel's log shown for one finding.
+const MAX_SAID: usize = 12;
+
 /// All findings, in the ledger's order.
 pub(super) fn build(input: &ReportInput<'_>, findings: &[Finding]) -> Vec<model::Finding> {
     findings.iter().map(|finding| one(input, finding)).collect()
@@ -63,7 +66,7 @@ pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
         stack: frames,
         stack_source,
         origins: origins.iter().map(|origin| origin_of(input.stacks, origin)).collect(),
-        evidence: evidence.iter().map(|line| evidence_of(input, line)).collect(),
+        evidence: evidence_with_lines(input, *id, evidence),
         confidence: (*confidence).into(),
         explanation: explanation.clone(),
         doc: format!("docs/findings/{}.md", kind.name()),
@@ -108,6 +111,23 @@ fn origin_of(stacks: &dyn StackResolver, origin: &Origin) -> OriginOf {
     let Origin { bytes, count, stack } = *origin;
     let (stack, stack_source) = resolve(stacks, stack);
     OriginOf { bytes, count, stack, stack_source }
+}
+
+/// Records that speak for a finding, and what the kernel itself said of it, in the order of time.
+fn evidence_with_lines(input: &ReportInput<'_>, id: u32, evidence: &[Evidence]) -> Vec<EvidenceLine> {
+    let mut lines: Vec<EvidenceLine> = evidence.iter().map(|line| evidence_of(input, line)).collect();
+    let said = input.summary.lines.iter().filter(|line| line.findings.contains(&id)).take(MAX_SAID);
+    lines.extend(said.map(|line| EvidenceLine {
+        time_ns: input.since_start(line.first_seen),
+        tid: line.tid,
+        text: match line.count {
+            0 | 1 => format!("the kernel said: {}", line.text),
+            count => format!("the kernel said {count} times or in other numbers: {}", line.text),
+        },
+        stack: Vec::new(),
+    }));
+    lines.sort_by_key(|line| line.time_ns);
+    lines
 }
 
 fn evidence_of(input: &ReportInput<'_>, evidence: &Evidence) -> EvidenceLine {

@@ -19,9 +19,10 @@ pub use verdict::Policy;
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
-    FailedReservationTotals, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION, StatisticTotals, Tool,
+    FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION,
+    StatisticTotals, Tool,
 };
-use crate::ledger::summary::{FailedReservations, Statistics};
+use crate::ledger::summary::{self, FailedReservations, Statistics};
 
 /// Builds the report.
 #[must_use]
@@ -65,6 +66,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
                 stack: findings::frames(*stacks, warning.stack),
             })
             .collect(),
+        kernel_lines: summary.lines.iter().map(|line| kernel_line(input, line)).collect(),
         statistics: statistics(&summary.statistics),
     }
 }
@@ -85,6 +87,34 @@ pub fn loss(by_class: &BTreeMap<LossClass, u64>) -> Loss {
 fn failed(failed: FailedReservations) -> FailedReservationTotals {
     let FailedReservations { total, raced, not_raced, balanced, undecided } = failed;
     FailedReservationTotals { total, raced, not_raced, balanced, undecided }
+}
+
+fn kernel_line(input: &ReportInput<'_>, line: &summary::KernelLine) -> KernelLine {
+    // Destructured, so that a new field of the ledger cannot be forgotten here.
+    let summary::KernelLine {
+        text,
+        device,
+        fs,
+        place: _,
+        tid: _,
+        first_seen,
+        last_seen,
+        count,
+        after_error,
+        findings,
+        open,
+    } = line;
+    KernelLine {
+        text: text.clone(),
+        device: device.clone(),
+        filesystems: fs.iter().filter_map(|fs| input.uuid(*fs)).collect(),
+        count: *count,
+        first_seen_ns: input.since_start(*first_seen),
+        last_seen_ns: input.since_start(*last_seen),
+        after_error: *after_error,
+        finding_ids: findings.clone(),
+        unexplained: open.iter().fold(0, |sum, span| sum.saturating_add(span.count)),
+    }
 }
 
 fn statistics(statistics: &Statistics) -> StatisticTotals {

@@ -28,7 +28,7 @@ pub use filesystem::{
 pub use finding::{EvidenceLine, Finding, Frame, IgnoredBy, OriginOf, StackSource, Task};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
-pub use totals::{FailedReservationTotals, KernelWarning, Loss, PeakRates, StatisticTotals};
+pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};
 
 /// Version of the report's layout.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -77,6 +77,8 @@ pub struct Report {
     pub tests: Vec<Test>,
     /// The kernel's own WARNs.
     pub kernel_warnings: Vec<KernelWarning>,
+    /// Complaints about reservations in the kernel's log.
+    pub kernel_lines: Vec<KernelLine>,
     /// Numbers of the session.
     pub statistics: StatisticTotals,
 }

@@ -47,6 +47,31 @@ pub struct KernelWarning {
     pub stack: Vec<Frame>,
 }
 
+/// Complaints about reservations that btrfs wrote to the kernel's log: those about one filesystem that differ in numbers
+/// alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KernelLine {
+    /// What the first of them says, without level and device.
+    pub text: String,
+    /// The device that it names; null if it names no filesystem.
+    pub device: Option<String>,
+    /// Uuids of the filesystems that it may mean; empty if none is known.
+    pub filesystems: Vec<String>,
+    /// How many.
+    pub count: u64,
+    /// When the first came, ns since the start.
+    pub first_seen_ns: u64,
+    /// When the last came, ns since the start.
+    pub last_seen_ns: u64,
+    /// It is about what a filesystem held after an error, which is not judged.
+    pub after_error: bool,
+    /// `findings[].id` of those that explain it.
+    pub finding_ids: Vec<u32>,
+    /// How many of them nothing explains.
+    pub unexplained: u64,
+}
+
 /// Numbers of the session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,10 +12,10 @@ use crate::{
         finding::{
             Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
         },
-        spans::Spans,
+        spans::{Span, Spans},
         summary::{
-            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelWarn, Statistics,
-            Summary, Verdict,
+            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelLine, KernelWarn,
+            Statistics, Summary, Verdict,
         },
     },
     report::{
@@ -147,6 +147,7 @@ pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
             ),
         ],
         warnings: Vec::new(),
+        lines: Vec::new(),
         statistics: Statistics {
             records_by_hook: BTreeMap::from([
                 (HookId::SpaceReservation, 40_000),
@@ -300,6 +301,24 @@ pub(super) fn report_of(
     build::build(&ReportInput { summary, findings, stacks: &Stacks, facts, policy })
 }
 
+/// A complaint of the kernel, twice, that these findings explain.
+pub(super) fn line(findings: &[u32]) -> KernelLine {
+    let seen = Span { from: START + 5_000, to: START + 6_000, count: 2 };
+    KernelLine {
+        text: "qgroup 0/257 has unreleased space, type 0 rsv 4096\x1b[2J".to_owned(),
+        device: Some("vdb".to_owned()),
+        fs: vec![0x101],
+        place: "of vdb (2a6f7e80-ab5e-4c01-0203-0405060708ff)".to_owned(),
+        tid: 77,
+        first_seen: seen.from,
+        last_seen: seen.to,
+        count: seen.count,
+        after_error: false,
+        findings: findings.to_vec(),
+        open: if findings.is_empty() { vec![seen] } else { Vec::new() },
+    }
+}
+
 /// A run without a finding.
 pub(super) fn clean() -> Report {
     let summary = summary(Verdict::Clean, &["1,234,567 changes were checked; no rule was broken."]);
@@ -324,6 +343,7 @@ pub(super) fn inconclusive() -> Report {
     summary.loss = BTreeMap::from([(LossClass::BooksRecord, 12), (LossClass::Stack, 4)]);
     let (address, mut seen) = (0xffff_ffff_8151_2345, Spans::at(START + 5));
     seen.add(START + 6);
+    summary.lines = vec![line(&[])];
     summary.warnings = vec![KernelWarn { address, detector: 2, count: 2, stack: 3, seen }];
     let fs = &mut summary.filesystems[0];
     fs.aborted = true;

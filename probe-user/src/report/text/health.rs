@@ -16,6 +16,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     failed(paper, report);
     statistics(paper, report);
     warnings(paper, report);
+    said(paper, report);
     loss(paper, report);
     hooks(paper, &report.hooks, detail);
 }
@@ -78,6 +79,14 @@ fn warnings(paper: &mut Paper, report: &Report) {
     for warning in &report.kernel_warnings {
         let at = frame_text(&warning.at);
         paper.field("kernel WARN", &format!("{at}, {}", format::counted(warning.count, "time")));
+    }
+}
+
+fn said(paper: &mut Paper, report: &Report) {
+    for line in &report.kernel_lines {
+        let device = line.device.as_deref().unwrap_or("no device");
+        let times = format::counted(line.count, "time");
+        paper.field("kernel said", &format!("{} ({}, {times})", escape(&line.text), escape(device)));
     }
 }
 

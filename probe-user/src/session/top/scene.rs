@@ -389,6 +389,7 @@ fn build_findings(
         failed: FailedReservations::default(),
         inodes: Vec::new(),
         warnings: Vec::new(),
+        lines: ledger.kernel_lines(),
         statistics: Statistics::default(),
         span,
     };

@@ -130,6 +130,7 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::FsEnd(_) => "filesystem ends".to_owned(),
         Record::Levels(_) => "levels of the pools".to_owned(),
         Record::Warn(_) => "kernel WARN".to_owned(),
+        Record::LogLine(body) => format!("log: {}", text(&body.text)),
         Record::LossSample(_) => "loss counters".to_owned(),
         Record::AuditMark(body) => {
             format!("audit {} {}", body.round, if body.phase == 0 { "begins" } else { "ends" })
@@ -137,6 +138,12 @@ pub fn describe(record: &Record) -> Option<String> {
         Record::Marker(_) => "marker".to_owned(),
         Record::TaskSeen(_) | Record::Stack(_) | Record::Name(_) | Record::SysfsLevels(_) => return None,
     })
+}
+
+/// Text up to its first NUL, lossily decoded.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
 fn held(counters: &Counters) -> String {
