@@ -22,6 +22,11 @@ pub fn check(sight: &Sight, done: &Done, uuid: &str, notes: &BTreeMap<String, u6
             acted(notes);
             silent(done, uuid);
         }
+        Sight::Told(_) => {
+            acted(notes);
+            silent(done, uuid);
+            told(done, uuid);
+        }
         Sight::Silent(allowed) => {
             silent(done, uuid);
             assert!(done.code == 0 || done.code == 4 && allowed.is_some(), "{}", reasons(done));
@@ -73,6 +78,10 @@ fn found<'a>(bug: &Bug, done: &'a Done, uuid: &str, notes: &BTreeMap<String, u64
             || bug.also.iter().any(|(kind, account)| is(other, kind, account));
         assert!(known, "not of this bug: {}", brief(&all));
     }
+    // What the kernel says of the same bug is explained by it.
+    for line in lines_of(done, uuid) {
+        assert_eq!(line["unexplained"], 0, "{line}");
+    }
     assert_eq!(done.code, 3, "{}", done.stderr);
     finding
 }
@@ -84,6 +93,23 @@ fn acted(notes: &BTreeMap<String, u64>) {
 fn silent(done: &Done, uuid: &str) {
     let all = of(done.report(), uuid);
     assert!(all.is_empty(), "{}\n{}", brief(&all), reasons(done));
+}
+
+/// The kernel complains of a filesystem, no finding explains it, and that stands against `clean`.
+fn told(done: &Done, uuid: &str) {
+    let lines = lines_of(done, uuid);
+    assert!(lines.iter().any(|line| number(&line["unexplained"]) > 0), "{lines:?}\n{}", reasons(done));
+    let reason = |reason: &Value| {
+        reason.as_str().is_some_and(|text| text.starts_with("The kernel ") && text.contains(uuid))
+    };
+    assert!(list(&done.report()["verdict_reasons"]).iter().any(reason), "{}", reasons(done));
+    assert!(done.code == 3 || done.code == 4, "{}", done.stderr);
+}
+
+/// Complaints of the kernel about one filesystem.
+fn lines_of<'a>(done: &'a Done, uuid: &str) -> Vec<&'a Value> {
+    let of = |line: &&Value| list(&line["filesystems"]).iter().any(|fs| fs == uuid);
+    list(&done.report()["kernel_lines"]).iter().filter(of).collect()
 }
 
 fn reasons(done: &Done) -> String {
@@ -133,8 +159,9 @@ pub fn show(name: &str, done: &Done, uuid: &str, notes: &BTreeMap<String, u64>) 
         return;
     };
     println!(
-        "## {name}: status {} notes {notes:?} failed {} reasons {}{}",
+        "## {name}: status {} notes {notes:?} lines {:?} failed {} reasons {}{}",
         done.code,
+        lines_of(done, uuid),
         report["failed_reservations"],
         report["verdict_reasons"],
         brief(&of(report, uuid))

@@ -121,8 +121,9 @@ pub const ALL: &[Scenario] = &[
             },
             how: "at the inode's end, one-sided: what a qgroup gives back follows from its extent_changeset",
         },
-        tracepoints: Sight::NotVisible(
-            "the level of a qgroup is not judged at unmount, and the range is clear for the kernel's own check",
+        tracepoints: Sight::Told(
+            "the level of a qgroup is not judged at unmount, and the range is clear when the inode goes; the kernel's log \
+             names the qgroup, and the verdict is inconclusive",
         ),
     },
 ];
