@@ -31,6 +31,8 @@ pub struct Timeline {
 impl Timeline {
     /// What is missed in all as of `time`, which is that of the stream, with its losses as they were read at `read`.
     pub fn look(&mut self, time: u64, read: u64, doubts: Doubts) {
+        // A time that steps back would put the spans out of order.
+        let time = time.max(self.looked);
         if doubts != self.last {
             let missed = doubts.since(&self.last);
             self.last = doubts;
@@ -40,7 +42,7 @@ impl Timeline {
                 self.fold();
             }
         }
-        self.looked = self.looked.max(time);
+        self.looked = time;
         self.read = self.read.max(read);
     }
 
@@ -54,11 +56,13 @@ impl Timeline {
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> Doubts {
         let mut sum = Doubts { blind: self.last.blind, ..Doubts::default() };
-        for span in &self.spans {
-            let near = span.to >= from && span.from <= to.saturating_add(READING_NS);
-            if near {
+        // Time only grows from look to look, so both begins and ends of spans are in order.
+        let first = self.spans.partition_point(|span| span.to < from);
+        let after = self.spans.get(first..).unwrap_or_default();
+        for span in after.iter().take_while(|span| span.from <= to.saturating_add(SETTLE_NS)) {
+            if span.from <= to.saturating_add(READING_NS) {
                 sum.add(&span.missed);
-            } else if span.to >= from && span.from <= to.saturating_add(SETTLE_NS) {
+            } else {
                 sum.withdrawn = sum.withdrawn.saturating_add(span.missed.withdrawn);
                 sum.beyond = sum.beyond.saturating_add(span.missed.beyond);
             }

@@ -3,6 +3,7 @@ use probe_common::suite::{NoteKind, TestNote};
 
 use super::{
     observer::text_of,
+    overlap,
     timeline::{SETTLE_NS, Timeline},
 };
 use std::collections::BTreeSet;
@@ -203,6 +204,37 @@ impl Windows {
             && fs().is_none_or(|fs| self.owns(window, fs))
     }
 
+    /// Of each test, in the order of the list, the ids of its own findings, ascending: those that it [has](Self::has), found
+    /// without asking each test about each finding. `fs` is what the ledger knows of a filesystem.
+    #[must_use]
+    pub fn found<'a>(
+        &self,
+        findings: &[Finding],
+        fs: impl Fn(u32) -> Option<&'a FsSummary>,
+    ) -> Vec<Vec<u32>> {
+        let mut own: Vec<Vec<u32>> = vec![Vec::new(); self.list.len()];
+        if findings.is_empty() {
+            return own;
+        }
+        let tests: Vec<overlap::Span> =
+            self.list.iter().map(|window| (window.began, window.ended.unwrap_or(u64::MAX))).collect();
+        let spans =
+            findings.iter().flat_map(|finding| finding.seen.list().iter().map(move |span| (finding, span)));
+        let (of, seen): (Vec<&Finding>, Vec<overlap::Span>) =
+            spans.map(|(finding, span)| (finding, (span.from, span.to))).unzip();
+        overlap::pairs(&tests, &seen, |test, at| {
+            let (window, finding) = (&self.list[test], of[at]);
+            if own[test].last() != Some(&finding.id) && self.has(window, finding, || fs(finding.fs)) {
+                own[test].push(finding.id);
+            }
+        });
+        for ids in &mut own {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        own
+    }
+
     /// The test with a number.
     #[must_use]
     pub fn find(&self, number: u32) -> Option<&TestWindow> {
@@ -246,6 +278,10 @@ mod tests {
     use probe_common::{header::Header, suite::NOTE_TEXT};
 
     use super::*;
+    use crate::ledger::{
+        finding::{Account, Confidence, FindingKind, StackRef},
+        spans::Spans,
+    };
 
     fn note(test: u32, time: u64, kind: NoteKind, text: &str) -> TestNote {
         let header = Header { time, ..Header::default() };
@@ -336,6 +372,66 @@ mod tests {
         assert!(windows.wants_look(6 * second));
         windows.look_at(6 * second, 6 * second, 20, Doubts { lost: 7, ..Doubts::default() });
         assert_eq!(windows.missed(&windows.list()[0], 9 * second).lost, 0);
+    }
+
+    fn finding(id: u32, fs: u32, times: &[u64]) -> Finding {
+        let mut seen = Spans::default();
+        times.iter().for_each(|time| seen.add(*time));
+        Finding {
+            id,
+            kind: FindingKind::Leak,
+            account: Account::InodeMetaRsv,
+            fs,
+            root: None,
+            ino: None,
+            generation: None,
+            amount: 1,
+            balance_before: None,
+            first_seen: times[0],
+            last_seen: times[times.len() - 1],
+            count: times.len() as u64,
+            seen,
+            task: None,
+            stack: StackRef::default(),
+            origins: Vec::new(),
+            evidence: Vec::new(),
+            confidence: Confidence::Exact,
+            explanation: String::new(),
+        }
+    }
+
+    /// Whoever asks each test about each finding does so on the thread that empties the ring.
+    #[test]
+    fn findings_are_found_by_their_time_and_not_by_asking_every_test() {
+        const SECOND: u64 = 1_000_000_000;
+        let mut windows = Windows::default();
+        for number in 1..=1000 {
+            let time = u64::from(number) * 100 * SECOND;
+            windows.note(&note(number, time, NoteKind::Begin, "generic/001"), 0);
+            // One whose end was never seen is open for good.
+            if number != 7 {
+                windows.note(&note(number, time + 50 * SECOND, NoteKind::End, ""), 0);
+            }
+        }
+        // One in each test, and one that comes again in all of them but falls together into fewer spans.
+        let mut findings: Vec<Finding> =
+            (1..=1000).map(|id| finding(id, 1, &[u64::from(id) * 100 * SECOND + 5])).collect();
+        findings.push(finding(1001, 1, &(1..=1000).map(|at| at * 100 * SECOND + 9).collect::<Vec<_>>()));
+        let asked = std::cell::Cell::new(0);
+        let found = windows.found(&findings, |_| {
+            asked.set(asked.get() + 1);
+            None
+        });
+        let by_asking: Vec<Vec<u32>> = windows
+            .list()
+            .iter()
+            .map(|window| {
+                let own = findings.iter().filter(|finding| windows.has(window, finding, || None));
+                own.map(|finding| finding.id).collect()
+            })
+            .collect();
+        assert_eq!(found, by_asking);
+        assert!(asked.get() < 10_000, "{} of a million", asked.get());
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Tests of a test suite on their way through a session: windows to rows of the report and lines of a stream.
+use std::{borrow::Cow, collections::BTreeSet};
+
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
@@ -19,20 +21,128 @@ use crate::{
 
 /// The filesystems of a stream, to be found by their ids.
 #[derive(Debug)]
-pub(super) struct Pools {
-    list: Vec<FsSummary>,
+pub(super) struct Pools<'a> {
+    list: Cow<'a, [FsSummary]>,
     index: FxHashMap<u32, usize>,
 }
 
-impl Pools {
+impl<'a> Pools<'a> {
+    /// Those of a ledger.
     pub(super) fn of(ledger: &Ledger) -> Self {
-        let list = ledger.pools();
+        Self::over(ledger.pools())
+    }
+
+    /// These.
+    pub(super) fn over(list: impl Into<Cow<'a, [FsSummary]>>) -> Self {
+        let list = list.into();
         let index = list.iter().enumerate().map(|(position, fs)| (fs.fs, position)).collect();
         Self { list, index }
     }
 
     pub(super) fn find(&self, fs: u32) -> Option<&FsSummary> {
         self.index.get(&fs).and_then(|position| self.list.get(*position))
+    }
+}
+
+/// A test, and what is to be said of it as of now: in a report, in a stream of lines, on the screen.
+#[derive(Debug)]
+pub(super) struct TestNow<'a> {
+    pub window: &'a TestWindow,
+    /// Verdict of its window, before any finding is ignored.
+    pub verdict: Verdict,
+    /// Why the window is not clean, one clause each; empty without a doubt.
+    pub reasons: Vec<String>,
+    /// Ids of its own findings, ascending.
+    pub finding_ids: Vec<u32>,
+    /// Length so far, ns.
+    pub duration_ns: u64,
+    /// Records in it.
+    pub records: u64,
+    /// Records lost in it.
+    pub lost: u64,
+}
+
+/// What tests are judged by.
+pub(super) struct TestJudge<'a> {
+    windows: &'a Windows,
+    ledger: &'a Ledger,
+    stacks: &'a dyn StackResolver,
+    pools: &'a Pools<'a>,
+    warnings: Vec<KernelWarn>,
+    lines: Vec<KernelLine>,
+    /// Ids of findings by position of the test.
+    found: Vec<Vec<u32>>,
+}
+
+impl<'a> TestJudge<'a> {
+    /// What it costs grows with the tests and with the findings, and with the findings that a test has, not with tests times
+    /// findings.
+    pub(super) fn new(
+        windows: &'a Windows,
+        ledger: &'a Ledger,
+        stacks: &'a dyn StackResolver,
+        pools: &'a Pools<'a>,
+    ) -> Self {
+        let found = windows.found(ledger.findings(), |fs| pools.find(fs));
+        let (warnings, lines) = (ledger.warnings(), ledger.kernel_lines());
+        Self { windows, ledger, stacks, pools, warnings, lines, found }
+    }
+
+    /// The tests that are wanted, in the order in which they began.
+    pub(super) fn tests(&self, wanted: impl Fn(&TestWindow) -> bool) -> Vec<TestNow<'a>> {
+        let tests = self.windows.list().iter().zip(&self.found).filter(|(window, _)| wanted(window));
+        tests.map(|(window, found)| self.judge(window, found.clone())).collect()
+    }
+
+    /// Names of the first tests that findings belong to, by the findings' ids.
+    pub(super) fn test_of(&self) -> FxHashMap<u32, String> {
+        let mut names = FxHashMap::default();
+        for (window, found) in self.windows.list().iter().zip(&self.found) {
+            for id in found {
+                names.entry(*id).or_insert_with(|| window.name.clone());
+            }
+        }
+        names
+    }
+
+    fn judge(&self, window: &'a TestWindow, finding_ids: Vec<u32>) -> TestNow<'a> {
+        let Self { windows, ledger, stacks, pools, warnings, lines, found: _ } = self;
+        let now = ledger.now();
+        let missed = windows.missed(window, now);
+        let span = (window.began, window.ended.unwrap_or(now));
+        let mut reasons = missed.reasons();
+        // In nearly all tests there is none, and then there is nothing to explain.
+        if warnings.iter().any(|warning| warning.seen.touch(span.0, span.1)) {
+            // A WARN has no filesystem: it may be one of those that another run works on.
+            let meant = |finding: &&Finding| {
+                finding.fs == 0
+                    || pools
+                        .find(finding.fs)
+                        .is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
+            };
+            let findings = ledger.findings().iter().filter(meant).collect();
+            let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
+            reasons.extend(unexplained_warnings(warnings, &explanations, span));
+        }
+        let may_mean = |line: &&KernelLine| {
+            line.fs.is_empty()
+                || line.fs.iter().any(|fs| pools.find(*fs).is_none_or(|fs| windows.owns(window, fs)))
+        };
+        reasons.extend(lines.iter().filter(may_mean).filter_map(|line| line.clause(span.0, span.1)));
+        let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {
+            (false, _) => Verdict::Findings,
+            (true, false) => Verdict::Inconclusive,
+            (true, true) => Verdict::Clean,
+        };
+        TestNow {
+            window,
+            verdict,
+            reasons,
+            finding_ids,
+            duration_ns: span.1.saturating_sub(span.0),
+            records: window.records.1.saturating_sub(window.records.0),
+            lost: missed.lost,
+        }
     }
 }
 
@@ -47,62 +157,14 @@ pub fn tests(
     if windows.is_empty() {
         return Vec::new();
     }
-    let seen = Seen::of(ledger, stacks);
-    windows.list().iter().map(|window| test(window, windows, &seen, wall_offset_ns)).collect()
+    let pools = Pools::of(ledger);
+    let judge = TestJudge::new(windows, ledger, stacks, &pools);
+    judge.tests(|_| true).into_iter().map(|test| row(test, &judge, wall_offset_ns)).collect()
 }
 
-/// What rows of tests are made of besides their windows.
-struct Seen<'a> {
-    ledger: &'a Ledger,
-    stacks: &'a dyn StackResolver,
-    pools: Pools,
-    warnings: Vec<KernelWarn>,
-    lines: Vec<KernelLine>,
-}
-
-impl<'a> Seen<'a> {
-    fn of(ledger: &'a Ledger, stacks: &'a dyn StackResolver) -> Self {
-        Self {
-            ledger,
-            stacks,
-            pools: Pools::of(ledger),
-            warnings: ledger.warnings(),
-            lines: ledger.kernel_lines(),
-        }
-    }
-}
-
-fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns: i64) -> Test {
-    let Seen { ledger, stacks, pools, warnings, lines } = seen;
-    let now = ledger.now();
-    let missed = windows.missed(window, now);
-    let span = (window.began, window.ended.unwrap_or(now));
-    let mut reasons = missed.reasons();
-    // Nearly always there is none, and then there is nothing to explain for each test.
-    if !warnings.is_empty() {
-        // A WARN has no filesystem: it may be one of those that another run works on.
-        let meant = |finding: &&Finding| {
-            finding.fs == 0
-                || pools.find(finding.fs).is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
-        };
-        let findings = ledger.findings().iter().filter(meant).collect();
-        let explanations = Explanations { findings, filesystems: &pools.list, stacks: *stacks };
-        reasons.extend(unexplained_warnings(warnings, &explanations, span));
-    }
-    let may_mean = |line: &&KernelLine| {
-        line.fs.is_empty()
-            || line.fs.iter().any(|fs| pools.find(*fs).is_none_or(|fs| windows.owns(window, fs)))
-    };
-    reasons.extend(lines.iter().filter(may_mean).filter_map(|line| line.clause(span.0, span.1)));
-    let own = |finding: &&Finding| windows.has(window, finding, || pools.find(finding.fs));
-    let finding_ids: Vec<u32> = ledger.findings().iter().filter(own).map(|finding| finding.id).collect();
-    let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {
-        (false, _) => Verdict::Findings,
-        (true, false) => Verdict::Inconclusive,
-        (true, true) => Verdict::Clean,
-    };
-    let fsids = windows.fsids(window, &pools.list).iter().map(format::uuid).collect();
-    let began = i64::try_from(window.began).unwrap_or(0).saturating_add(wall_offset_ns);
+fn row(test: TestNow<'_>, judge: &TestJudge<'_>, wall_offset_ns: i64) -> Test {
+    let TestNow { window, verdict, reasons, finding_ids, duration_ns, records, lost } = test;
+    let fsids = judge.windows.fsids(window, &judge.pools.list).iter().map(format::uuid).collect();
     let (result, result_reason) = match window.result.clone() {
         Some((word, reason)) => (Some(word), reason),
         None => (None, None),
@@ -112,8 +174,8 @@ fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns:
         section: window.section.clone(),
         run: (window.run != 0).then_some(window.run),
         scope: window.scope.clone(),
-        started_at: Timestamp::from_nanosecond(began.into()).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
-        duration_ns: window.ended.unwrap_or(now).saturating_sub(window.began),
+        started_at: started_at(window, wall_offset_ns),
+        duration_ns,
         ended: window.ended.is_some(),
         result,
         result_reason,
@@ -122,9 +184,14 @@ fn test(window: &TestWindow, windows: &Windows, seen: &Seen<'_>, wall_offset_ns:
         finding_ids,
         devices: window.devices.clone(),
         filesystems: fsids,
-        records: window.records.1.saturating_sub(window.records.0),
-        lost: missed.lost,
+        records,
+        lost,
     }
+}
+
+fn started_at(window: &TestWindow, wall_offset_ns: i64) -> String {
+    let began = i64::try_from(window.began).unwrap_or(0).saturating_add(wall_offset_ns);
+    Timestamp::from_nanosecond(began.into()).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
 /// Begins and ends of tests as lines of a stream.
@@ -166,18 +233,20 @@ impl TestLines {
         if fresh.is_empty() && ended.is_empty() {
             return Vec::new();
         }
-        let seen = Seen::of(ledger, stacks);
-        let row = |window: &TestWindow| test(window, windows, &seen, wall_offset_ns);
-        let mut lines = Vec::new();
-        for window in fresh {
-            let Test { name, started_at, .. } = row(window);
-            lines.push(StreamLine::TestStart(TestStart { name, started_at }));
-        }
-        let ended = ended.into_iter().chain(fresh.iter().filter(|window| settled(window)));
-        let mut told: Vec<u32> = Vec::new();
-        for window in ended {
-            lines.push(StreamLine::TestEnd(Box::new(row(window))));
-            told.push(window.number);
+        let begun = |window: &TestWindow| {
+            let (name, started_at) = (window.name.clone(), started_at(window, wall_offset_ns));
+            StreamLine::TestStart(TestStart { name, started_at })
+        };
+        let mut lines: Vec<StreamLine> = fresh.iter().map(begun).collect();
+        // Short tests begin and end between two looks.
+        let short = fresh.iter().filter(|window| settled(window)).map(|window| window.number);
+        let told: BTreeSet<u32> = ended.iter().map(|window| window.number).chain(short).collect();
+        if !told.is_empty() {
+            let pools = Pools::of(ledger);
+            let judge = TestJudge::new(windows, ledger, stacks, &pools);
+            let ends = judge.tests(|window| told.contains(&window.number));
+            let end = |test| StreamLine::TestEnd(Box::new(row(test, &judge, wall_offset_ns)));
+            lines.extend(ends.into_iter().map(end));
         }
         self.open.extend(fresh.iter().map(|window| window.number));
         self.open.retain(|number| !told.contains(number) && windows.find(*number).is_some());
