@@ -213,11 +213,23 @@ fn draw_row<R>(
         let pieces: Vec<(String, Style)> =
             pieces.into_iter().map(|(text, role)| (text, look.style(role))).collect();
         put(buffer, x, area.y, *width, &pieces, column.right);
+        if column.right {
+            mark_cut(buffer, x, area.y, *width, &pieces, look);
+        }
         if selected && !drawn {
             let wide = (*width + 1).min(area.right().saturating_sub(x));
             buffer.set_style(Rect { x, width: wide, ..area }, look.style(Role::Selected));
         }
         x += width + 1;
+    }
+}
+
+/// A number whose last digits do not fit must not look like a smaller one.
+fn mark_cut(buffer: &mut Buffer, x: u16, y: u16, width: u16, pieces: &[(String, Style)], look: Look) {
+    let wide: usize = pieces.iter().map(|(text, _)| crate::report::escape::width(text)).sum();
+    let at = x + width.saturating_sub(1);
+    if wide > usize::from(width) && at < buffer.area.right() && y < buffer.area.bottom() {
+        buffer[(at, y)].set_symbol(look.glyph("…", "~"));
     }
 }
 
@@ -257,6 +269,20 @@ mod tests {
         assert_eq!(widths(&columns, 16), [(0, 4), (1, 6), (2, 4)]);
         assert_eq!(widths(&columns, 30), [(0, 4), (1, 20), (2, 4)]);
         assert_eq!(widths(&columns, 99), [(0, 4), (1, 40), (2, 4)]);
+    }
+
+    /// 10,066 losses were shown as 10,06.
+    #[test]
+    fn a_number_that_does_not_fit_is_seen_to_be_cut() {
+        let columns = [column("N", 5, 5, 0)];
+        let look = Look { theme: crate::tui::look::Theme::Plain, unicode: true };
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 5, 3));
+        let rows = [&10_066, &100_669];
+        let state = TableState::default();
+        let area = buffer.area;
+        draw(&mut buffer, area, &rows, &columns, &state, look, &mut Hits::default());
+        let line = |y| (0..5).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        assert_eq!((line(1).as_str(), line(2).as_str()), ("10066", "1006…"));
     }
 
     #[test]
