@@ -72,7 +72,7 @@ fn it_shows_a_live_filesystem_and_answers_to_keys() {
         tmux.type_text("3");
         assert_whole(&tmux.wait_for("No rule was broken so far."));
         tmux.type_text("4");
-        assert_whole(&tmux.wait_for("There is no marker"));
+        assert_whole(&tmux.wait_for("There is no test and no command"));
         tmux.type_text("5");
         assert_whole(&tmux.wait_for("this tool"));
         // Run time is measured while this page is shown.

@@ -55,6 +55,8 @@ struct ChainBook {
     links: u64,
     breaks: u64,
     value: u64,
+    /// Position in the stream of the record that showed it.
+    at: u64,
     peak: u64,
     /// Another object with the same qgroup id was followed before, or this one's value changed without its event: quotas
     /// were switched.
@@ -84,6 +86,7 @@ impl Chains {
                     links: chain.links,
                     breaks: chain.breaks,
                     value: chain.value,
+                    at: chain.at,
                     peak: chain.peak,
                 })
             })
@@ -104,6 +107,7 @@ impl Chains {
             links: 0,
             breaks: 0,
             value: 0,
+            at: 0,
             peak: 0,
             replaced,
         };
@@ -191,6 +195,7 @@ pub(super) fn chain(desk: &mut Desk, fs: &mut Fs, record: &Chain) {
     chain.links = chain.links.max(record.links);
     let underflow = record.diff < 0 && record.old < record.diff.unsigned_abs();
     chain.value = if underflow { 0 } else { record.old.wrapping_add_signed(record.diff) };
+    chain.at = desk.statistics.records();
     chain.peak = chain.peak.max(record.peak).max(chain.value);
     // A value that is both another than was left and too small is shown as the latter.
     let other = record.event == CHAIN_UNDERFLOW && is_qgroup(counter) && record.old != record.expected;

@@ -233,6 +233,7 @@ pub(super) fn is_unuse(fs: &Fs, book: &InodeBook, over: u64) -> bool {
 /// Levels of the pools.
 pub(super) fn levels(desk: &mut Desk, fs: &mut Fs, record: &Levels) {
     fs.levels = Some(Box::new(*record));
+    fs.levels_at = desk.statistics.records();
     if record.fs_flags & LEVELS_ERROR != 0 {
         fs.aborted = true;
     }

@@ -121,10 +121,4 @@ impl Ledger {
     pub const fn read_at(&self) -> u64 {
         self.desk.loss.read_at()
     }
-
-    /// Records so far.
-    #[must_use]
-    pub const fn record_count(&self) -> u64 {
-        self.desk.statistics.records()
-    }
 }

@@ -59,7 +59,7 @@ pub(super) struct Failures {
     pending: FxHashMap<u32, Pending>,
     /// Filesystem and bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.
     evicting: FxHashMap<u32, (u32, u64)>,
-    pub totals: FailedReservations,
+    totals: FailedReservations,
 }
 
 /// What `Enospc` and a failed `Ticket` have in common.
@@ -363,9 +363,11 @@ impl Failures {
         }
     }
 
-    /// Failures whose undo was not seen yet.
-    pub(super) fn open(&self) -> usize {
-        self.pending.len()
+    /// All so far; those whose undo was not seen yet are undecided, as they are at the end of the stream.
+    pub(super) fn so_far(&self) -> FailedReservations {
+        let mut totals = self.totals;
+        totals.undecided += self.pending.values().filter(|pending| !pending.wrong).count() as u64;
+        totals
     }
 }
 

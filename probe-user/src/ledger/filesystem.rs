@@ -48,6 +48,8 @@ pub(super) struct Fs {
     pub chains: Chains,
     pub audits: Audits,
     pub levels: Option<Box<Levels>>,
+    /// Position of these in the stream.
+    pub levels_at: u64,
     /// The levels at its unmount were seen.
     pub final_levels: bool,
     pub tickets: (u64, u64),

@@ -31,6 +31,7 @@ mod loss;
 mod names;
 mod not_judged;
 pub mod peek;
+pub mod pools;
 mod printed;
 pub mod spans;
 mod statistics;
@@ -38,7 +39,7 @@ mod summarise;
 pub mod summary;
 mod sums;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 mod warnings;
 mod words;

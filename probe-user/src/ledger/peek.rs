@@ -1,4 +1,5 @@
-//! Reading the books a piece at a time, for a screen that cannot afford a whole [`super::summary::Summary`] each time.
+//! Reading the books a piece at a time. A screen cannot afford a whole [`super::summary::Summary`] each time; that one is
+//! made of the same pieces, so that no number is found in two ways.
 //!
 //! Read-only. What costs a walk over all inodes says so.
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use super::{
     finding::{Evidence, Origin},
     inode_book::InodeBook,
     summarise,
-    summary::{FailedReservations, FsSummary, Verdict},
+    summary::{FailedReservations, FsSummary, Judged, Statistics},
     verdict::verdict,
 };
 
@@ -55,6 +56,14 @@ impl Ledger {
         }
     }
 
+    /// What the inodes of a filesystem hold together, by id. Walks all inodes.
+    #[must_use]
+    pub fn held_by_inodes(&self) -> BTreeMap<u32, i64> {
+        let mut held = BTreeMap::new();
+        self.for_each_inode(|inode| add_held(&mut held, inode));
+        held
+    }
+
     /// The book of one inode.
     #[must_use]
     pub fn inode(&self, fs: u32, root: u64, ino: u64) -> Option<InodeView> {
@@ -69,12 +78,21 @@ impl Ledger {
             root: key.root,
             ino: key.ino,
             generation: book.generation,
-            meta_rsv: summarise::shown(self, fs, book),
+            meta_rsv: self.shown(fs, book),
             opening_known: fs.is_exact(book, &self.desk.loss),
             counters: (book.counters.flags & COUNTERS_VALID != 0).then_some(book.counters),
             reserved_total: book.reserved_total,
             reservations: book.reservations,
             last_tid: book.last_tid,
+        }
+    }
+
+    /// The books where they are right, else the kernel's last figure.
+    fn shown(&self, fs: &Fs, book: &InodeBook) -> i64 {
+        if !fs.is_exact(book, &self.desk.loss) && book.counters.flags & COUNTERS_VALID != 0 {
+            book.counters.reserved as i64
+        } else {
+            book.balance
         }
     }
 
@@ -105,17 +123,14 @@ impl Ledger {
 
     /// The verdict so far and why. Walks all inodes if it is clean.
     #[must_use]
-    pub fn verdict(&self) -> (Verdict, Vec<String>) {
-        let judged = verdict(&self.setup, &self.desk, &self.filesystems, &self.calls);
-        (judged.verdict, judged.reasons)
+    pub fn judged(&self) -> Judged {
+        verdict(&self.setup, &self.desk, &self.filesystems, &self.calls)
     }
 
-    /// Failed reservations so far.
+    /// Failed reservations so far, of the book that is kept: the functions tier judges them by their calls.
     #[must_use]
     pub fn failed(&self) -> FailedReservations {
-        let mut failed = self.failures.totals;
-        failed.undecided += self.failures.open() as u64;
-        failed
+        if self.calls.active { self.calls.failures() } else { self.failures.so_far() }
     }
 
     /// Loss by class, absolute.
@@ -130,10 +145,28 @@ impl Ledger {
         self.desk.statistics.span()
     }
 
-    /// Records by the hook that sent them, and all.
+    /// Records so far.
     #[must_use]
-    pub fn records(&self) -> (BTreeMap<HookId, u64>, u64) {
-        let statistics = self.desk.statistics.summary(0, 0);
-        (statistics.records_by_hook, statistics.records)
+    pub const fn record_count(&self) -> u64 {
+        self.desk.statistics.records()
     }
+
+    /// Records by the hook that sent them.
+    #[must_use]
+    pub fn records_by_hook(&self) -> BTreeMap<HookId, u64> {
+        self.desk.statistics.by_hook()
+    }
+
+    /// Numbers of the run. Walks all inodes.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let links = summarise::all_links(&self.filesystems);
+        self.desk.statistics.summary(links, self.filesystems.sums().inodes_closed)
+    }
+}
+
+/// Adds what an inode holds to what those of its filesystem hold.
+pub fn add_held(held: &mut BTreeMap<u32, i64>, inode: &InodeView) {
+    let sum = held.entry(inode.fs).or_default();
+    *sum = sum.saturating_add(inode.meta_rsv);
 }

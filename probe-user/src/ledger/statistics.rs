@@ -1,4 +1,6 @@
 //! Numbers of the run that no rule needs.
+use std::collections::BTreeMap;
+
 use probe_common::hook::{HOOK_SLOTS, HookId};
 
 use super::summary::Statistics;
@@ -76,10 +78,15 @@ impl Counts {
         self.span.map_or(0, |(_, last)| last)
     }
 
-    pub(super) fn summary(&self, links: u64, inodes_closed: u64) -> Statistics {
+    /// Records by the hook that sent them.
+    pub(super) fn by_hook(&self) -> BTreeMap<HookId, u64> {
         let by_hook = HookId::ALL.into_iter().map(|hook| (hook, self.by_hook[hook as usize]));
+        by_hook.filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub(super) fn summary(&self, links: u64, inodes_closed: u64) -> Statistics {
         Statistics {
-            records_by_hook: by_hook.filter(|(_, count)| *count > 0).collect(),
+            records_by_hook: self.by_hook(),
             records: self.records,
             links,
             order_checked: self.order_checked,

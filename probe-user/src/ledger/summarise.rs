@@ -1,16 +1,13 @@
-//! Plain data for reports and the screen.
+//! All of the books as plain data, made of the pieces in [`super::peek`].
 use std::{cmp::Reverse, collections::BTreeMap};
-
-use probe_common::inode::COUNTERS_VALID;
 
 use super::{
     Ledger,
     filesystem::{Filesystems, Fs, InodeKey},
     finding::Account,
-    inode_book::InodeBook,
+    peek::InodeView,
     statistics::total,
-    summary::{FsSummary, InodeSummary, Summary},
-    verdict::{Judged, verdict},
+    summary::{FsSummary, InodeSummary, Judged, Summary},
 };
 
 /// Chain links of a filesystem, its inodes' included.
@@ -25,35 +22,25 @@ pub(super) fn all_links(filesystems: &Filesystems) -> u64 {
 }
 
 pub(super) fn summary(ledger: &Ledger, top_inodes: usize) -> Summary {
-    let Ledger { setup, desk, filesystems, failures, calls } = ledger;
-    let Judged { verdict, reasons, doubts } = verdict(setup, desk, filesystems, calls);
-    let closed = filesystems.sums().inodes_closed;
-    let mut failed = failures.totals;
-    failed.undecided += failures.open() as u64;
-    if calls.active {
-        failed = calls.failures();
-    }
+    let Judged { verdict, reasons, doubts } = ledger.judged();
+    let held = ledger.held_by_inodes();
+    let whole = |mut fs: FsSummary| {
+        fs.books.insert(Account::InodeMetaRsv, held.get(&fs.fs).copied().unwrap_or(0));
+        fs
+    };
     Summary {
         verdict,
         verdict_reasons: reasons,
         doubts,
-        loss: desk.loss.by_class(),
-        filesystems: filesystems.iter().map(|fs| filesystem(ledger, fs)).collect(),
-        failed,
+        loss: ledger.loss(),
+        filesystems: ledger.pools().into_iter().map(whole).collect(),
+        failed: ledger.failed(),
         inodes: top(ledger, top_inodes),
-        warnings: desk.warnings.list(),
+        warnings: ledger.warnings(),
         lines: ledger.kernel_lines(),
-        statistics: desk.statistics.summary(all_links(filesystems), closed),
-        span: desk.statistics.span(),
+        statistics: ledger.statistics(),
+        span: ledger.span(),
     }
-}
-
-fn filesystem(ledger: &Ledger, fs: &Fs) -> FsSummary {
-    let held = fs.inodes.values().map(|book| shown(ledger, fs, book));
-    let held = held.fold(0, i64::saturating_add);
-    let mut summary = pools(ledger, fs);
-    summary.books.insert(Account::InodeMetaRsv, held);
-    summary
 }
 
 /// A filesystem without the sum over its inodes, which costs a walk.
@@ -79,6 +66,7 @@ pub(super) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         inodes_closed: fs.inodes_closed,
         chains: fs.chains.summaries(),
         levels: fs.levels.as_deref().copied(),
+        levels_at: fs.levels_at,
         books,
         audit: fs.audits.summary.clone(),
         tickets: fs.tickets,
@@ -86,58 +74,52 @@ pub(super) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
     }
 }
 
-/// The books where they are right, else the kernel's last figure.
-pub(super) fn shown(ledger: &Ledger, fs: &Fs, book: &InodeBook) -> i64 {
-    if !fs.is_exact(book, &ledger.desk.loss) && book.counters.flags & COUNTERS_VALID != 0 {
-        book.counters.reserved as i64
-    } else {
-        book.balance
-    }
-}
-
+/// Those that hold most. Walks all inodes.
 fn top(ledger: &Ledger, most: usize) -> Vec<InodeSummary> {
     if most == 0 {
         return Vec::new();
     }
     let mut holders: Vec<(Reverse<u64>, u32, InodeKey)> = Vec::new();
-    for fs in ledger.filesystems.iter() {
-        let of = |(key, book): (&InodeKey, &InodeBook)| {
-            (Reverse(shown(ledger, fs, book).unsigned_abs()), fs.id, *key)
-        };
-        holders.extend(fs.inodes.iter().map(of));
-        if holders.len() > most {
+    ledger.for_each_inode(|inode| {
+        let InodeView { fs, root, ino, meta_rsv, .. } = *inode;
+        holders.push((Reverse(meta_rsv.unsigned_abs()), fs, InodeKey { root, ino }));
+        if holders.len() >= 2 * most {
             holders.select_nth_unstable(most);
             holders.truncate(most);
         }
-    }
+    });
     holders.sort_unstable();
+    holders.truncate(most);
     holders.into_iter().filter_map(|(_, fs, key)| inode(ledger, fs, key)).collect()
 }
 
 fn inode(ledger: &Ledger, fs: u32, key: InodeKey) -> Option<InodeSummary> {
-    let fs = ledger.filesystems.find(fs)?;
-    let book = fs.inodes.get(&key)?;
-    let counters = &book.counters;
-    let valid = counters.flags & COUNTERS_VALID != 0;
-    let last = ledger.desk.names.task(book.last_tid);
+    let InodeView {
+        fs,
+        root,
+        ino,
+        generation,
+        meta_rsv,
+        opening_known,
+        counters,
+        reserved_total,
+        reservations,
+        last_tid,
+    } = ledger.inode(fs, key.root, key.ino)?;
+    let counters =
+        counters.map(|of| (of.reserved, of.size, of.csum_bytes, of.delalloc_bytes, of.outstanding_extents));
     Some(InodeSummary {
-        fs: fs.id,
-        root: key.root,
-        ino: key.ino,
-        generation: (book.generation != 0).then_some(book.generation),
-        path: ledger.desk.names.path(fs.id, key).map(str::to_owned),
-        meta_rsv: shown(ledger, fs, book),
-        opening_known: fs.is_exact(book, &ledger.desk.loss),
-        counters: valid.then_some((
-            counters.reserved,
-            counters.size,
-            counters.csum_bytes,
-            counters.delalloc_bytes,
-            counters.outstanding_extents,
-        )),
-        reserved_total: book.reserved_total,
-        reservations: u64::from(book.reservations),
-        last_tid: book.last_tid,
-        last_comm: last.map(|task| task.comm).unwrap_or_default(),
+        fs,
+        root,
+        ino,
+        generation: (generation != 0).then_some(generation),
+        path: ledger.path(fs, root, ino).map(str::to_owned),
+        meta_rsv,
+        opening_known,
+        counters,
+        reserved_total,
+        reservations: u64::from(reservations),
+        last_tid,
+        last_comm: ledger.task(last_tid).map(|task| task.comm).unwrap_or_default(),
     })
 }

@@ -44,6 +44,8 @@ pub struct ChainSummary {
     pub breaks: u64,
     /// Last known value.
     pub value: u64,
+    /// Position in the stream of the record that showed it.
+    pub at: u64,
     /// Highest known value.
     pub peak: u64,
 }
@@ -84,8 +86,10 @@ pub struct FsSummary {
     pub inodes_closed: u64,
     /// Chains.
     pub chains: Vec<ChainSummary>,
-    /// Last levels of the pools.
+    /// Last levels of the pools. What is newer of a space_info is in [`Self::spaces`].
     pub levels: Option<Levels>,
+    /// Position of these in the stream.
+    pub levels_at: u64,
     /// Balance of each account in the books, where the books follow it.
     pub books: BTreeMap<Account, i64>,
     /// Audits against sysfs.
@@ -94,6 +98,17 @@ pub struct FsSummary {
     pub tickets: (u64, u64),
     /// `space_info:enospc` events.
     pub enospc: u64,
+}
+
+/// The verdict so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Verdict.
+    pub verdict: Verdict,
+    /// Why, one sentence each; for `clean` what was checked.
+    pub reasons: Vec<String>,
+    /// What could hide a finding, one sentence each: the reasons that are left if no finding counts.
+    pub doubts: Vec<String>,
 }
 
 /// Failed reservations (tracepoint tier: by task order; functions tier: exact).
@@ -229,4 +244,13 @@ pub struct Summary {
     pub statistics: Statistics,
     /// First and last time in the stream, `CLOCK_MONOTONIC` ns.
     pub span: (u64, u64),
+}
+
+impl Summary {
+    /// Its verdict, with reasons and doubts.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        let Self { verdict, verdict_reasons, doubts, .. } = self;
+        Judged { verdict: *verdict, reasons: verdict_reasons.clone(), doubts: doubts.clone() }
+    }
 }

@@ -7,17 +7,8 @@ use super::{
     filesystem::Filesystems,
     loss::Phase,
     not_judged, printed,
-    summary::Verdict,
+    summary::{Judged, Verdict},
 };
-
-/// The verdict so far.
-pub(super) struct Judged {
-    pub verdict: Verdict,
-    /// One sentence each.
-    pub reasons: Vec<String>,
-    /// Those of the reasons that are left if no finding counts.
-    pub doubts: Vec<String>,
-}
 
 /// The verdict so far and its reasons.
 pub(super) fn verdict(setup: &Setup, desk: &Desk, filesystems: &Filesystems, calls: &Calls) -> Judged {

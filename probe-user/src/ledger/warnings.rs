@@ -2,7 +2,7 @@
 use probe_common::failure::Warn;
 use rustc_hash::FxHashMap;
 
-use super::{Ledger, spans::Spans, summary::KernelWarn};
+use super::{Ledger, spans::Spans, statistics::total, summary::KernelWarn};
 
 /// Most places; the kernel has some thousands in all. Beyond it a WARN counts for the last place.
 const MOST_PLACES: usize = 4096;
@@ -34,6 +34,12 @@ impl Warnings {
 }
 
 impl Ledger {
+    /// How many WARNs of the kernel there were so far.
+    #[must_use]
+    pub fn warned(&self) -> u64 {
+        total(self.desk.warnings.places.values().map(|place| place.count))
+    }
+
     /// The kernel's WARNs so far, by address.
     #[must_use]
     pub fn warnings(&self) -> Vec<KernelWarn> {

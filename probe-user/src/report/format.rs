@@ -1,6 +1,8 @@
 //! Numbers and ids as a person reads them.
 use std::fmt::Write as _;
 
+use super::model::FailedReservationTotals;
+
 /// `fs_devices->fsid` as the kernel prints it (`%pU`).
 #[must_use]
 pub fn uuid(bytes: &[u8; 16]) -> String {
@@ -39,6 +41,31 @@ pub const fn space_type(flags: u64) -> &'static str {
         4 => "metadata",
         5 => "mixed",
         _ => "unknown",
+    }
+}
+
+/// A space_info among those of its filesystem: its type, with `#2` behind it for the second of that type (zoned
+/// filesystems).
+#[must_use]
+pub fn space_name(flags: u64, nth: u32) -> String {
+    match nth {
+        0 => space_type(flags).to_owned(),
+        nth => format!("{}#{}", space_type(flags), nth + 1),
+    }
+}
+
+/// Failed reservations, and how they ended.
+#[must_use]
+pub fn failed(failed: &FailedReservationTotals) -> String {
+    let FailedReservationTotals { total, raced, not_raced, balanced, undecided } = *failed;
+    let ends = format!("{} balanced, {} undecided", count(balanced), count(undecided));
+    match (total, raced + not_raced) {
+        (0, _) => "none".to_owned(),
+        // The tracepoints tier does not see who raced.
+        (total, 0) => format!("{}: {ends}", count(total)),
+        (total, _) => {
+            format!("{}: {} raced, {} not raced; {ends}", count(total), count(raced), count(not_raced))
+        }
     }
 }
 
@@ -141,6 +168,12 @@ pub fn duration(ns: u64) -> String {
 #[must_use]
 pub fn moment(ns: u64) -> String {
     format!("+{}.{:06} s", ns / 1_000_000_000, ns / 1000 % 1_000_000)
+}
+
+/// A moment of the session with the digits that can be read at a glance.
+#[must_use]
+pub fn about(ns: u64) -> String {
+    format!("+{}.{} s", count(ns / 1_000_000_000), ns / 100_000_000 % 10)
 }
 
 #[cfg(test)]

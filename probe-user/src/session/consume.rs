@@ -5,20 +5,17 @@ use std::{
 };
 
 use super::{
+    books::Books,
     facts,
-    names::{Stacks, StreamNames},
     result_files::ResultFiles,
     suite::{self, TestLines},
 };
 use crate::{
-    attribution::Windows,
     capture::{
         batch::RecordBatch,
         file::RecordingWriter,
-        record::Record,
         stream::{Source, SourceState},
     },
-    ledger::Ledger,
     report::{
         build::{self, Policy, ReportInput},
         model::Test,
@@ -32,38 +29,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How often the books are looked at for something new to show.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Books and names of a stream.
-#[derive(Debug)]
-pub struct Books {
-    /// The ledger.
-    pub ledger: Ledger,
-    /// Names of addresses.
-    pub names: StreamNames,
-    /// Tests of a test suite.
-    pub windows: Windows,
-    /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
-    pub undecodable: u64,
-    /// The stream has ended, and nothing waits any more.
-    over: bool,
-}
-
 impl Books {
-    /// Empty books for a stream.
-    #[must_use]
-    pub fn new(source: &impl Source) -> Self {
-        Self {
-            ledger: Ledger::new(facts::setup(source.header())),
-            names: StreamNames::default(),
-            windows: Windows::default(),
-            undecodable: 0,
-            over: false,
-        }
-    }
-
-    const fn stacks(&self) -> Stacks<'_> {
-        Stacks { ledger: &self.ledger, names: &self.names }
-    }
-
     /// What a report of this moment is made of. Walks all inodes.
     fn as_of_now<T>(
         &self,
@@ -80,34 +46,16 @@ impl Books {
         let findings = self.ledger.findings();
         make(&ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy })
     }
-
-    /// What was missed until now belongs to the tests until now.
-    fn look(&mut self) {
-        if self.over || self.windows.wants_look(self.ledger.now()) {
-            self.windows.look(&self.ledger);
-        }
-    }
-
-    fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
-        for record in batch.decoded(&mut self.undecodable) {
-            self.ledger.apply(&record);
-            if let Record::TestNote(note) = &record {
-                self.windows.note(note, self.ledger.record_count());
-            }
-        }
-        self.look();
-        self.names.add(source.take_symbols());
-    }
 }
 
 /// Feeds a whole stream to the books. `look` is called now and then.
 pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -> Books {
-    let mut books = Books::new(source);
+    let mut books = Books::new(source.header());
     let mut batch = RecordBatch::new();
     let mut looked = Instant::now();
     loop {
         match source.next(&mut batch, WAIT) {
-            SourceState::Batch => books.take(source, &batch),
+            SourceState::Batch => books.take(source, &batch, |_, _| {}),
             SourceState::Idle => {}
             SourceState::End => break,
         }
@@ -118,9 +66,7 @@ pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -
         }
     }
     books.names.add(source.take_symbols());
-    books.ledger.finish();
-    books.over = true;
-    books.look();
+    books.finish();
     look(&books, source);
     books
 }
@@ -210,7 +156,8 @@ impl Announcer {
         }
         self.lost = lost;
         if self.lines || self.words {
-            let time_ns = books.ledger.now().saturating_sub(facts::started_monotonic_ns(source.header()));
+            let time_ns =
+                books.ledger.now().saturating_sub(facts::started(source.header(), books.ledger.span().0));
             self.show(StreamLine::Loss(LossLine { time_ns, loss: build::loss(&books.ledger.loss()) }));
         }
     }

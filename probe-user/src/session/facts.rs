@@ -63,7 +63,7 @@ pub fn facts(
     doubts: Vec<String>,
 ) -> SessionFacts {
     let started_at = timestamp(header.started_at_ns);
-    let started_monotonic_ns = started_monotonic_ns(header);
+    let started_monotonic_ns = started(header, span.0);
     let last = i64::try_from(span.1).unwrap_or(0).saturating_add(header.wall_offset_ns);
     let ended_ns = end.map_or(last.max(header.started_at_ns), |end| end.ended_at_ns);
     SessionFacts {
@@ -93,8 +93,12 @@ pub fn facts(
     }
 }
 
-/// `CLOCK_MONOTONIC` at the start of a session.
-pub(super) fn started_monotonic_ns(header: &SessionHeader) -> u64 {
+/// `CLOCK_MONOTONIC` at the start of a session, ns. `first`: time of the first record, with which a recording starts whose begin
+/// is damaged.
+pub(super) fn started(header: &SessionHeader, first: u64) -> u64 {
+    if header.started_at_ns == 0 {
+        return first;
+    }
     u64::try_from(header.started_at_ns.saturating_sub(header.wall_offset_ns)).unwrap_or(0)
 }
 
@@ -120,7 +124,8 @@ fn hook(row: &session::HookRow, end: Option<&SessionEnd>) -> Hook {
 }
 
 /// Places at the end of the session, and for what was gone by then, at its start.
-fn places(header: &SessionHeader, end: Option<&SessionEnd>) -> BTreeMap<[u8; 16], FsPlaces> {
+#[must_use]
+pub fn places(header: &SessionHeader, end: Option<&SessionEnd>) -> BTreeMap<[u8; 16], FsPlaces> {
     let known = header.filesystems.iter().chain(end.into_iter().flat_map(|end| &end.filesystems));
     known
         .filter_map(|place| {
@@ -143,6 +148,27 @@ pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
         .collect()
 }
 
+/// What stands against `clean` besides what the books know, one sentence each. `notes`: of the source, once it is over. `met`: a
+/// filesystem was seen.
+#[must_use]
+pub fn doubts(
+    header: &SessionHeader,
+    end: Option<&SessionEnd>,
+    notes: Vec<String>,
+    met: bool,
+    windows: &Windows,
+) -> Vec<String> {
+    let mut doubts = notes;
+    let somewhere = !header.filesystems.is_empty() || end.is_some_and(|end| !end.filesystems.is_empty());
+    if !met && !somewhere {
+        doubts.push("No btrfs filesystem was mounted: mount one, or start before it is mounted.".to_owned());
+    }
+    if windows.forgotten() > 0 {
+        doubts.push(format!("{} tests were forgotten to bound memory.", windows.forgotten()));
+    }
+    doubts
+}
+
 /// The report of a stream that has ended.
 #[must_use]
 pub fn report(
@@ -155,18 +181,11 @@ pub fn report(
     policy: &Policy,
 ) -> Report {
     let summary = ledger.summary(TOP_INODES);
-    let mut doubts = notes;
-    let somewhere = !header.filesystems.is_empty() || end.is_some_and(|end| !end.filesystems.is_empty());
-    if summary.filesystems.is_empty() && !somewhere {
-        doubts.push("No btrfs filesystem was mounted: mount one, or start before it is mounted.".to_owned());
-    }
+    let doubts = doubts(header, end, notes, !summary.filesystems.is_empty(), windows);
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
     let stacks = Stacks { ledger, names };
     facts.tests = suite::tests(windows, ledger, &stacks, header.wall_offset_ns);
-    if windows.forgotten() > 0 {
-        facts.doubts.push(format!("{} tests were forgotten to bound memory.", windows.forgotten()));
-    }
     build(&ReportInput {
         summary: &summary,
         findings: ledger.findings(),

@@ -11,9 +11,10 @@ use probe_common::{suite::TestSign, task::MarkerKind};
 use tokio::sync::Notify;
 
 use super::{
+    books::Books,
     bring_up::{self, Attached, bring_up, places},
     conductor::{Conductor, Ended},
-    consume::{self, Announcer, Books},
+    consume::{self, Announcer},
     facts, names,
 };
 use crate::{

@@ -2,7 +2,8 @@
 //!
 //! `bring_up` puts the hooks on, `conductor` waits for what ends the session (a command, a time, a signal, the
 //! demo), `consume` feeds the stream to the books or to a file, `facts` collects what a report needs besides the
-//! books. A recording goes the same way, without the first two.
+//! books, `top` shows them on a screen. A recording goes the same way, without the first two.
+mod books;
 mod bring_up;
 pub(crate) mod conductor;
 mod consume;

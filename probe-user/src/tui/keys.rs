@@ -158,7 +158,13 @@ pub static BINDINGS: &[Binding] = {
             "page Pools: space_infos, block_rsvs, tickets",
         ),
         bind(&[char('3')], A::Go(Page::Findings), P::Everywhere, "", "page Findings: broken rules"),
-        bind(&[char('4')], A::Go(Page::Tests), P::Everywhere, "", "page Tests: windows between markers"),
+        bind(
+            &[char('4')],
+            A::Go(Page::Tests),
+            P::Everywhere,
+            "",
+            "page Tests: each run of a test, and the command",
+        ),
         bind(
             &[char('5')],
             A::Go(Page::Health),

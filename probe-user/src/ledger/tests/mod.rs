@@ -7,7 +7,7 @@ mod altered_records;
 mod audits;
 mod budgets;
 mod call_altered;
-mod call_kernel;
+pub mod call_kernel;
 mod call_rules;
 mod call_steps;
 mod calls;

@@ -1,12 +1,11 @@
 //! Filesystems: books, pools, space_infos, chains and audits.
 use std::collections::BTreeMap;
 
-use probe_common::fs::{Levels, Rsv, SpaceLevels};
-
 use super::SessionFacts;
 use crate::{
     ledger::{
         finding::Account,
+        pools::{SpaceNow, SpaceRest},
         summary::{AuditSummary, ChainSummary, FsSummary, Summary},
     },
     report::{
@@ -32,7 +31,9 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         inodes,
         inodes_closed,
         chains,
-        levels,
+        // See `rsvs` and `spaces`.
+        levels: _,
+        levels_at: _,
         books,
         audit,
         tickets,
@@ -50,8 +51,8 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         born: *born,
         ended: *ended,
         aborted: *aborted,
-        accounts: accounts(books, levels.as_ref()),
-        space: levels.as_ref().map(space).unwrap_or_default(),
+        accounts: accounts(fs, books),
+        space: fs.spaces().into_iter().filter_map(space).collect(),
         chains: chains.iter().map(chain).collect(),
         audit: audit_of(audit),
         tickets: Tickets { granted: tickets.0, failed: tickets.1 },
@@ -62,7 +63,7 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
 }
 
 /// The books' balances joined with the kernel's own levels of the pools.
-fn accounts(books: &BTreeMap<Account, i64>, levels: Option<&Levels>) -> BTreeMap<String, AccountState> {
+fn accounts(fs: &FsSummary, books: &BTreeMap<Account, i64>) -> BTreeMap<String, AccountState> {
     let mut accounts: BTreeMap<String, AccountState> = BTreeMap::new();
     let mut entry = |account: Account, change: &dyn Fn(&mut AccountState)| {
         let state = accounts.entry(account.name().to_owned()).or_default();
@@ -72,7 +73,7 @@ fn accounts(books: &BTreeMap<Account, i64>, levels: Option<&Levels>) -> BTreeMap
     for (account, balance) in books {
         entry(*account, &|state| state.balance = Some(*balance));
     }
-    for (account, rsv) in levels.into_iter().flat_map(pools) {
+    for (account, rsv) in fs.rsvs() {
         entry(account, &|state| {
             state.size = Some(rsv.size as i64);
             state.reserved = Some(rsv.reserved as i64);
@@ -81,37 +82,22 @@ fn accounts(books: &BTreeMap<Account, i64>, levels: Option<&Levels>) -> BTreeMap
     accounts
 }
 
-fn pools(levels: &Levels) -> [(Account, Rsv); 5] {
-    [
-        (Account::FsGlobalRsv, levels.global),
-        (Account::TransRsv, levels.trans),
-        (Account::FsDelayedRsv, levels.delayed),
-        (Account::FsDelayedRefsRsv, levels.delayed_refs),
-        (Account::FsChunkRsv, levels.chunk),
-    ]
-}
-
-fn space(levels: &Levels) -> BTreeMap<String, SpaceState> {
-    let mut spaces = BTreeMap::new();
-    for level in levels.space.iter().filter(|level| level.flags != 0) {
-        let SpaceLevels { flags, total, used, may_use, reserved, pinned } = *level;
-        let state = SpaceState {
-            total: total as i64,
-            used: used as i64,
-            bytes_may_use: may_use as i64,
-            bytes_reserved: reserved as i64,
-            bytes_pinned: pinned as i64,
-        };
-        // Zoned filesystems have two space_infos of one type.
-        let name = format::space_type(flags);
-        let name = if spaces.contains_key(name) { format!("{name}#2") } else { name.to_owned() };
-        spaces.insert(name, state);
-    }
-    spaces
+/// One of which only chains are known has no size, and so no row.
+fn space(space: SpaceNow) -> Option<(String, SpaceState)> {
+    let SpaceNow { flags, nth, may_use, pinned, rest } = space;
+    let SpaceRest { total, used, reserved } = rest?;
+    let state = SpaceState {
+        total: total as i64,
+        used: used as i64,
+        bytes_may_use: may_use as i64,
+        bytes_reserved: reserved as i64,
+        bytes_pinned: pinned as i64,
+    };
+    Some((format::space_name(flags, nth), state))
 }
 
 fn chain(chain: &ChainSummary) -> ChainState {
-    let ChainSummary { account, object_flags, links, breaks, value, peak } = chain;
+    let ChainSummary { account, object_flags, links, breaks, value, at: _, peak } = chain;
     let object = match account {
         Account::InodeQgroupData | Account::RootQgroupMetaPrealloc | Account::RootQgroupMetaPertrans => {
             format::qgroup(*object_flags)

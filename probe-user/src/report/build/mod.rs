@@ -15,7 +15,7 @@ use probe_common::loss::LossClass;
 
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::one as build_finding;
-pub use verdict::Policy;
+pub use verdict::{Policy, decide};
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
@@ -36,7 +36,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
     };
     doubts.extend(failed_checks(&summary.warnings, &explanations));
     let findings = findings::build(input, findings);
-    let (verdict, verdict_reasons) = verdict::decide(summary, &findings, &doubts, policy);
+    let (verdict, verdict_reasons) = decide(summary.judged(), &findings, &doubts, policy);
     Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -84,7 +84,9 @@ pub fn loss(by_class: &BTreeMap<LossClass, u64>) -> Loss {
     }
 }
 
-fn failed(failed: FailedReservations) -> FailedReservationTotals {
+/// Failed reservations.
+#[must_use]
+pub const fn failed(failed: FailedReservations) -> FailedReservationTotals {
     let FailedReservations { total, raced, not_raced, balanced, undecided } = failed;
     FailedReservationTotals { total, raced, not_raced, balanced, undecided }
 }

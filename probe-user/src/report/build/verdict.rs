@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     ledger::{
         finding::FindingKind,
-        summary::{Summary, Verdict},
+        summary::{Judged, Verdict},
     },
     report::model::{Finding, IgnoredBy, Test},
 };
@@ -35,30 +35,34 @@ impl Policy {
     }
 }
 
-/// The verdict and its reasons.
-pub(super) fn decide(
-    summary: &Summary,
+/// The verdict and its reasons, of what the books say, and of the `doubts` of others.
+#[must_use]
+pub fn decide(
+    judged: Judged,
     findings: &[Finding],
     doubts: &[String],
     policy: &Policy,
 ) -> (Verdict, Vec<String>) {
     let counted = findings.iter().any(|finding| finding.ignored.is_none());
-    let mut reasons = Vec::new();
-    let verdict = if counted || findings.is_empty() {
-        reasons.extend(summary.verdict_reasons.iter().cloned());
-        summary.verdict
+    let (verdict, mut reasons) = if counted || findings.is_empty() {
+        (judged.verdict, judged.reasons)
     } else {
         // The ledger said `findings`, and none of them counts: what else it said is left.
-        reasons.extend(summary.doubts.iter().cloned());
-        if reasons.is_empty() { Verdict::Clean } else { Verdict::Inconclusive }
+        let verdict = if judged.doubts.is_empty() { Verdict::Clean } else { Verdict::Inconclusive };
+        (verdict, judged.doubts)
+    };
+    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() {
+        // What was checked is no reason for that.
+        reasons.clear();
+        Verdict::Inconclusive
+    } else {
+        verdict
     };
     for doubt in doubts {
         if !reasons.contains(doubt) {
             reasons.push(doubt.clone());
         }
     }
-    let verdict =
-        if verdict == Verdict::Clean && !doubts.is_empty() { Verdict::Inconclusive } else { verdict };
     reasons.extend(ignored_sentence(findings, IgnoredBy::IgnoreFile, "named in the --ignore file"));
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));

@@ -54,7 +54,8 @@ pub struct AccountState {
     pub reserved: Option<i64>,
 }
 
-/// The kernel's own levels of a space_info when they were last read. Bytes.
+/// The kernel's own levels of a space_info when they were last read; `bytes_may_use` and `bytes_pinned` as a later change of
+/// them showed, if there was one. Bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpaceState {

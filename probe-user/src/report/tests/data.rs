@@ -225,6 +225,7 @@ fn filesystem() -> FsSummary {
                 links: 1_200,
                 breaks: 0,
                 value: 8_650_752,
+                at: 0,
                 peak: 9 << 20,
             },
             ChainSummary {
@@ -233,10 +234,12 @@ fn filesystem() -> FsSummary {
                 links: 7,
                 breaks: 0,
                 value: 4096,
+                at: 0,
                 peak: 65_536,
             },
         ],
         levels: Some(levels),
+        levels_at: 0,
         books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
         audit: AuditSummary {
             compared: 14,

@@ -22,21 +22,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
 }
 
 fn failed(paper: &mut Paper, report: &Report) {
-    let failed = &report.failed_reservations;
-    let ends =
-        format!("{} balanced, {} undecided", format::count(failed.balanced), format::count(failed.undecided));
-    let text = match (failed.total, failed.raced + failed.not_raced) {
-        (0, _) => "none".to_owned(),
-        // The tracepoints tier does not see who raced.
-        (total, 0) => format!("{}: {ends}", format::count(total)),
-        (total, _) => format!(
-            "{}: {} raced, {} not raced; {ends}",
-            format::count(total),
-            format::count(failed.raced),
-            format::count(failed.not_raced)
-        ),
-    };
-    paper.field("failed", &text);
+    paper.field("failed", &format::failed(&report.failed_reservations));
 }
 
 fn statistics(paper: &mut Paper, report: &Report) {

@@ -19,6 +19,7 @@ use crate::{
         session::SessionHeader,
         stream::Source as _,
     },
+    session::facts,
     tui::{
         picture::{InodeId, Picture, RecordLine, ReplayView, Wish},
         state::ReplayOrder,
@@ -124,15 +125,15 @@ impl Player {
             if !self.reader.next_batch(&mut buffer) {
                 return;
             }
-            let mut undecodable = 0;
-            self.batch = buffer.decoded(&mut undecodable).collect::<Vec<_>>().into_iter();
-            self.scene.add_symbols(self.reader.take_symbols());
+            let books = &mut self.scene.books;
+            self.batch = buffer.decoded(&mut books.undecodable).collect::<Vec<_>>().into_iter();
+            books.names.add(self.reader.take_symbols());
         }
     }
 
     /// Applies the next record, or ends.
     fn step(&mut self) {
-        let findings = self.scene.ledger.findings().len();
+        let findings = self.scene.books.ledger.findings().len();
         match self.next.take() {
             Some(record) => {
                 self.scene.apply(&record);
@@ -141,14 +142,14 @@ impl Player {
                 self.fetch();
             }
             None if !self.ended => {
-                self.scene.add_symbols(self.reader.take_symbols());
-                self.scene.ledger.finish();
+                self.scene.books.names.add(self.reader.take_symbols());
+                self.scene.finish();
                 self.ended = true;
                 self.arrived = true;
             }
             None => return,
         }
-        if self.scene.ledger.findings().len() > findings {
+        if self.scene.books.ledger.findings().len() > findings {
             self.marks.insert(self.applied + u64::from(self.ended));
         }
     }
@@ -166,7 +167,7 @@ impl Player {
 
     /// Time of the stream.
     fn now(&self) -> u64 {
-        self.scene.ledger.span().1
+        self.scene.books.ledger.span().1
     }
 
     /// Applies what is due, for as long as `budget` at most. True if there is more to do at once.
@@ -192,7 +193,6 @@ impl Player {
     /// Whether the next record is to be applied now.
     fn is_due(&mut self, wall: Instant) -> bool {
         if self.ended {
-            self.goal = None;
             return false;
         }
         if self.goal.is_some() {
@@ -203,7 +203,7 @@ impl Player {
         }
         let Some(next) = &self.next else { return true };
         let time = next.header().time;
-        let (anchor, from) = *self.anchor.get_or_insert((wall, self.scene.ledger.span().1.max(time)));
+        let (anchor, from) = *self.anchor.get_or_insert((wall, self.scene.books.ledger.span().1.max(time)));
         let passed = u64::try_from(anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let passed = if self.speed >= 0 { passed << self.speed } else { passed >> -self.speed };
         time <= from.saturating_add(passed)
@@ -217,10 +217,16 @@ impl Player {
             Some(Goal::Finding) => self.marks.contains(&(self.applied + u64::from(self.ended))),
         };
         if reached || self.ended && self.goal.is_some() {
-            self.goal = None;
-            self.arrived = true;
-            self.anchor = None;
+            self.arrive();
         }
+    }
+
+    /// Stands where it should, or where it was stopped: what is here is to be shown, all of it.
+    fn arrive(&mut self) {
+        self.goal = None;
+        self.arrived = true;
+        self.anchor = None;
+        self.scene.outdate();
     }
 
     fn go(&mut self, goal: Goal) {
@@ -248,7 +254,11 @@ impl Player {
         match order {
             ReplayOrder::Pause => {
                 // Whatever it was on the way to, it stops here.
-                self.paused = self.goal.take().is_some() || !self.paused;
+                let under_way = self.goal.is_some();
+                self.paused = under_way || !self.paused;
+                if under_way {
+                    self.arrive();
+                }
             }
             ReplayOrder::Step(by) => {
                 self.paused = true;
@@ -292,8 +302,7 @@ impl Player {
             }
             ReplayOrder::Restart => {
                 self.rewind()?;
-                self.goal = None;
-                self.arrived = true;
+                self.arrive();
             }
         }
         Ok(())
@@ -301,7 +310,9 @@ impl Player {
 
     /// `CLOCK_MONOTONIC` ns of the session's start.
     fn started(&self) -> u64 {
-        u64::try_from(self.header.started_at_ns - self.header.wall_offset_ns).unwrap_or(0)
+        let first = self.scene.books.ledger.span().0;
+        let next = || self.next.as_ref().map_or(0, |next| next.header().time);
+        facts::started(&self.header, if first == 0 { next() } else { first })
     }
 
     /// Length of the recording in ns, once it is known.
@@ -328,6 +339,12 @@ impl Player {
         }
     }
 
+    /// Records applied.
+    #[cfg(test)]
+    pub const fn applied(&self) -> u64 {
+        self.applied
+    }
+
     /// Percent of the way to the goal.
     fn seeking(&self) -> Option<u8> {
         let done = |from: u64, now: u64, to: u64| {
@@ -351,8 +368,6 @@ impl Player {
     pub fn picture(&mut self, wish: &Wish, messages: Vec<String>) -> Picture {
         let last = self.last.as_ref().filter(|_| self.paused && self.goal.is_none());
         let replay = ReplayView {
-            paused: self.paused,
-            speed: 2_f64.powi(self.speed),
             applied: self.applied,
             records: self.totals.get().map(|totals| totals.records),
             length_ns: self.length(),
@@ -364,11 +379,13 @@ impl Player {
                 comm: String::new(),
                 text: describe(record).unwrap_or_else(|| "a name or a stack".to_owned()),
             }),
+            paused: self.paused,
+            speed: 2_f64.powi(self.speed),
         };
         let end = if self.ended { self.reader.end().cloned() } else { None };
         let notes = if self.ended { self.reader.notes() } else { Vec::new() };
-        let messages = messages.into_iter().chain(notes).collect();
-        self.scene.picture(wish, Extras { messages, end, replay: Some(replay), ..Extras::default() })
+        let extras = Extras { messages, notes, end, replay: Some(replay), ..Extras::default() };
+        self.scene.picture(wish, extras)
     }
 }
 

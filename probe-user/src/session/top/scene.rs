@@ -1,7 +1,8 @@
 //! Books, names and watch of one stream, and the pictures that are made of them.
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use probe_common::hook::HookId;
+use rustc_hash::FxHashMap;
 
 use super::walk::{self, FsNames, Walked};
 use crate::{
@@ -18,18 +19,20 @@ use crate::{
         summary::{FailedReservations, FsSummary, Statistics, Summary, Verdict},
     },
     report::{
-        build::{self, Policy, ReportInput, StackResolver as _},
+        build::{self, FsPlaces, Policy, ReportInput, StackResolver as _},
         format, model,
         model::StackSource,
     },
     session::{
+        books::Books,
         facts,
         names::{Stacks, StreamNames},
+        suite,
     },
     tui::{
         picture::{
             FsView, HealthView, HookLine, InodeDetail, InodeId, OriginView, Picture, PoolKey, ReplayView,
-            SessionView, Wish,
+            SessionView, TestView, WindowView, WindowsView, Wish,
         },
         watch::{self, SAMPLE_NS, Watch},
     },
@@ -39,6 +42,8 @@ use crate::{
 const MAX_FINDINGS: usize = 1000;
 /// Filesystems that have ended and are still shown.
 const MAX_ENDED: usize = 16;
+/// Tests that are shown; the oldest give way.
+const MAX_TESTS: usize = 2000;
 /// Samples of an inode's history on the screen.
 const CHART: usize = 200;
 
@@ -53,6 +58,8 @@ pub struct Extras {
     pub memory: Option<u64>,
     /// Lines of the log.
     pub messages: Vec<String>,
+    /// What a person should know of a recording that is over.
+    pub notes: Vec<String>,
     /// The end of a recording.
     pub end: Option<SessionEnd>,
     /// The replay.
@@ -67,13 +74,11 @@ pub struct Scene {
     header: Arc<SessionHeader>,
     session: Arc<SessionView>,
     /// The books.
-    pub ledger: Ledger,
+    pub books: Books,
     /// What the books do not keep.
     pub watch: Watch,
-    names: StreamNames,
-    undecodable: u64,
     walked: Walked,
-    findings: (Vec<(u64, u64)>, Arc<Vec<model::Finding>>),
+    findings: Arc<Vec<model::Finding>>,
     gauges: Option<(Instant, Gauges)>,
     health: Arc<HealthView>,
     places: Option<Vec<session::FsPlace>>,
@@ -92,14 +97,12 @@ impl Scene {
             command: header.command.clone(),
         };
         Self {
-            ledger: Ledger::new(facts::setup(&header)),
+            books: Books::new(&header),
             header,
             session: Arc::new(session),
             watch: Watch::default(),
-            names: StreamNames::default(),
-            undecodable: 0,
             walked: Walked::default(),
-            findings: Default::default(),
+            findings: Arc::default(),
             gauges: None,
             health: Arc::default(),
             places: None,
@@ -108,41 +111,42 @@ impl Scene {
 
     /// The next record.
     pub fn apply(&mut self, record: &Record) {
-        self.ledger.apply(record);
-        self.watch.apply(record, &self.ledger);
+        self.books.apply(record);
+        self.watch.apply(record, &self.books.ledger);
     }
 
     /// A batch of the stream.
     pub fn take(&mut self, source: &mut impl Source, batch: &RecordBatch) {
-        let Self { ledger, watch, undecodable, .. } = self;
-        for record in batch.decoded(undecodable) {
-            ledger.apply(&record);
-            watch.apply(&record, ledger);
-        }
-        self.names.add(source.take_symbols());
+        let Self { books, watch, .. } = self;
+        books.take(source, batch, |record, ledger| watch.apply(record, ledger));
     }
 
-    /// Names of addresses.
-    pub fn add_symbols(&mut self, rows: Vec<session::SymbolRow>) {
-        self.names.add(rows);
+    /// The stream is over.
+    pub fn finish(&mut self) {
+        self.books.finish();
+        self.walked.outdate();
+    }
+
+    /// The next picture is of another moment than the last, and all of it has to be.
+    pub const fn outdate(&mut self) {
+        self.walked.outdate();
     }
 
     /// Follows this inode closely from now on.
     pub fn look_into(&mut self, id: Option<InodeId>) {
-        self.watch.look_into(id, &self.ledger);
+        self.watch.look_into(id, &self.books.ledger);
     }
 
     /// `CLOCK_MONOTONIC` ns of the session's start.
-    fn started(&self) -> u64 {
-        let started = u64::try_from(self.header.started_at_ns - self.header.wall_offset_ns).unwrap_or(0);
-        // A recording whose begin is damaged starts with its first record.
-        if self.header.started_at_ns == 0 { self.ledger.span().0 } else { started }
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        facts::started(&self.header, self.books.ledger.span().0)
     }
 
     /// The stream's time, as ns since the start of the session.
     #[must_use]
     pub fn now_ns(&self) -> u64 {
-        self.ledger.span().1.saturating_sub(self.started())
+        self.books.ledger.span().1.saturating_sub(self.started())
     }
 
     /// Whether the last picture could not show yet what the wish asks for.
@@ -164,70 +168,123 @@ impl Scene {
         if extras.places.is_some() {
             self.places.clone_from(&extras.places);
         }
-        let pools = self.ledger.pools();
+        let pools = self.books.ledger.pools();
         let names: FsNames = pools.iter().map(|fs| (fs.fs, short_name(fs))).collect();
-        if self.walked.due(wish) {
-            self.walked = Walked::walk(&self.ledger, &self.watch, &names, wish, now_ns);
-            let doubts = self.failed_checks(&pools);
-            self.walked.doubt(doubts);
-            for (fs, held) in &self.walked.held {
-                if let Some(pools) = self.watch.pools.get_mut(fs) {
-                    pools.inodes(u64::try_from(*held).unwrap_or(0));
-                }
-            }
+        let walks = self.walked.due(wish);
+        if walks {
+            self.walk(&pools, &names, wish, &extras, now_ns);
         }
-        let findings = self.findings(&pools);
+        let found = self.books.ledger.findings().len() as u64;
+        if !walks && self.walked.found != found {
+            // A broken rule is told at once, with its reasons. Nothing but `clean` costs a walk.
+            self.findings(&pools, false);
+            self.judge(&pools, &extras);
+        }
         self.health = Arc::new(self.health(&extras));
-        let verdict = if findings.is_empty() { self.walked.verdict } else { Some(Verdict::Findings) };
+        let ledger = &self.books.ledger;
+        // Of a stream that has not begun there is nothing to say.
+        let begun = ledger.record_count() > 0 || self.books.over;
         Picture {
             session: Arc::clone(&self.session),
             now_ns,
-            verdict,
+            verdict: self.walked.verdict.filter(|_| begun),
             reasons: Arc::clone(&self.walked.reasons),
-            loss: self.ledger.loss(),
-            records: self.watch.records(),
+            loss: ledger.loss(),
+            records: ledger.record_count(),
             record_rate: self.watch.record_rate(),
-            failed: self.ledger.failed(),
+            failed: build::failed(ledger.failed()),
             inodes: Arc::clone(&self.walked.inodes),
             focus: self.focus(&names, started, now_ns).map(Arc::new),
-            filesystems: Arc::new(self.filesystems(&pools, started)),
-            findings,
+            filesystems: Arc::new(self.filesystems(&pools, &extras, started)),
+            findings: Arc::clone(&self.findings),
+            found,
             windows: Arc::new(self.windows(started)),
             health: Arc::clone(&self.health),
             replay: extras.replay,
         }
     }
 
-    /// What the kernel's own checks say, see [`build::failed_checks`].
-    fn failed_checks(&self, pools: &[FsSummary]) -> Vec<String> {
-        let stacks = Stacks { ledger: &self.ledger, names: &self.names };
-        let findings = self.ledger.findings().iter().collect();
-        let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
-        build::failed_checks(&self.ledger.warnings(), &explanations)
-    }
-
-    fn windows(&self, started: u64) -> Vec<crate::tui::picture::WindowView> {
-        let counts = self.watch.counts(&self.ledger);
-        let command = self.session.command.join(" ");
-        self.watch.windows.views(self.ledger.span().1, counts, &command, &|time| time.saturating_sub(started))
-    }
-
-    /// Findings as reports have them; made anew only if one is new or has grown.
-    fn findings(&mut self, pools: &[FsSummary]) -> Arc<Vec<model::Finding>> {
-        let all = self.ledger.findings();
-        let version: Vec<(u64, u64)> =
-            all.iter().take(MAX_FINDINGS).map(|finding| (finding.count, finding.last_seen)).collect();
-        if version != self.findings.0 {
-            let made = build_findings(&self.header, &self.ledger, &self.names, pools, all);
-            self.findings = (version, Arc::new(made));
+    /// All that costs more than a glance.
+    fn walk(&mut self, pools: &[FsSummary], names: &FsNames, wish: &Wish, extras: &Extras, now_ns: u64) {
+        let begun = Instant::now();
+        self.walked = Walked::inodes(&self.books.ledger, &self.watch, names, wish, now_ns);
+        for (fs, held) in &self.walked.held {
+            if let Some(pools) = self.watch.pools.get_mut(fs) {
+                pools.inodes(*held);
+            }
         }
-        Arc::clone(&self.findings.1)
+        (self.walked.tests, self.walked.test_of) = self.tests(pools);
+        self.findings(pools, true);
+        self.judge(pools, extras);
+        self.walked.over(begun, wish);
+    }
+
+    /// The verdict as a report of this moment has it.
+    fn judge(&mut self, pools: &[FsSummary], extras: &Extras) {
+        let Books { ledger, windows, .. } = &self.books;
+        let met = !pools.is_empty();
+        let mut doubts = facts::doubts(&self.header, extras.end.as_ref(), extras.notes.clone(), met, windows);
+        let stacks = self.books.stacks();
+        let findings = ledger.findings().iter().collect();
+        let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
+        doubts.extend(build::failed_checks(&ledger.warnings(), &explanations));
+        let (verdict, reasons) = build::decide(ledger.judged(), &self.findings, &doubts, &Policy::default());
+        self.walked.found = ledger.findings().len() as u64;
+        self.walked.verdict = Some(verdict);
+        self.walked.reasons = Arc::new(reasons);
+    }
+
+    /// Rows of the newest tests, newest first, and the names of the tests of findings.
+    fn tests(&self, pools: &[FsSummary]) -> (Vec<WindowView>, FxHashMap<u32, String>) {
+        let Books { ledger, windows, .. } = &self.books;
+        if windows.is_empty() {
+            return Default::default();
+        }
+        let (stacks, pools, started) = (self.books.stacks(), suite::Pools::over(pools), self.started());
+        let court = suite::Court::new(windows, ledger, &stacks, &pools);
+        let older = windows.list().len().saturating_sub(MAX_TESTS);
+        let first = windows.list().get(older).map_or(0, |window| window.number);
+        let tests = court.tests(|window| window.number >= first);
+        let rows = tests.into_iter().rev().map(|test| test_view(test, started)).collect();
+        (rows, court.test_of())
+    }
+
+    fn windows(&self, started: u64) -> WindowsView {
+        let Books { ledger, windows, .. } = &self.books;
+        let command = self.session.command.join(" ");
+        let since_start = |time: u64| time.saturating_sub(started);
+        let counts = watch::counts(ledger);
+        let mut rows = self.watch.commands.views(ledger.now(), counts, &command, &since_start);
+        rows.extend(self.walked.tests.iter().cloned());
+        rows.sort_by_key(|row| std::cmp::Reverse(row.begun_ns));
+        let older = windows.list().len().saturating_sub(MAX_TESTS) as u64;
+        WindowsView { rows, older: older + windows.forgotten() }
+    }
+
+    /// Findings as reports have them. `anew`: all of them, since counts grow, and paths and names of functions come when they
+    /// come; else those that are new.
+    fn findings(&mut self, pools: &[FsSummary], anew: bool) {
+        let Books { ledger, names, .. } = &self.books;
+        let known = if anew { 0 } else { self.findings.len() };
+        let all = ledger.findings();
+        if known < all.len().min(MAX_FINDINGS) {
+            let fresh = all.iter().take(MAX_FINDINGS).skip(known);
+            let mut made = build_findings(&self.header, ledger, names, pools, fresh);
+            for finding in &mut made {
+                finding.test = self.walked.test_of.get(&finding.id).cloned();
+            }
+            if known == 0 {
+                self.findings = Arc::new(made);
+            } else {
+                Arc::make_mut(&mut self.findings).extend(made);
+            }
+        }
     }
 
     fn focus(&self, names: &FsNames, started: u64, now_ns: u64) -> Option<InodeDetail> {
         let focus = self.watch.focus.as_ref()?;
         let id = focus.id;
-        let stacks = Stacks { ledger: &self.ledger, names: &self.names };
+        let (ledger, stacks) = (&self.books.ledger, self.books.stacks());
         let named = |origin: Origin| {
             let stack = if origin.stack.id == 0 { Vec::new() } else { stacks.frames(origin.stack.id) };
             let source = match (stack.is_empty(), origin.stack.representative) {
@@ -237,36 +294,44 @@ impl Scene {
             };
             OriginView { bytes: origin.bytes, count: origin.count, stack, source }
         };
-        let origins = self.ledger.inode_origins(id.fs, id.root, id.ino);
-        let (histories, span_ns) = focus.histories(CHART, &self.ledger);
+        let origins = ledger.inode_origins(id.fs, id.root, id.ino);
+        let (histories, span_ns) = focus.histories(CHART, ledger);
         Some(InodeDetail {
-            row: walk::row(&self.ledger, &self.watch, names, id),
+            row: walk::row(ledger, &self.watch, names, id),
             id,
             as_of_ns: now_ns,
             histories,
             span_ns,
             origins: origins.into_iter().map(named).collect(),
             reserved: focus.reserved().into_iter().map(named).collect(),
-            records: focus.records(&self.ledger, &|time| time.saturating_sub(started)),
+            records: focus.records(ledger, &|time| time.saturating_sub(started)),
         })
     }
 
     /// Those that live first, then those that ended last.
-    fn filesystems(&self, pools: &[FsSummary], started: u64) -> Vec<FsView> {
+    fn filesystems(&self, pools: &[FsSummary], extras: &Extras, started: u64) -> Vec<FsView> {
+        let places = facts::places(&self.header, extras.end.as_ref());
         let (live, ended): (Vec<_>, Vec<_>) = pools.iter().partition(|fs| !fs.ended);
         let ended = ended.into_iter().rev().take(MAX_ENDED);
-        live.into_iter().chain(ended).map(|fs| self.filesystem(fs, started)).collect()
+        live.into_iter().chain(ended).map(|fs| self.filesystem(fs, &places, started)).collect()
     }
 
-    fn filesystem(&self, fs: &FsSummary, started: u64) -> FsView {
+    fn filesystem(&self, fs: &FsSummary, places: &BTreeMap<[u8; 16], FsPlaces>, started: u64) -> FsView {
         let uuid = format::uuid(&fs.fsid);
-        let places = self.places.as_ref().unwrap_or(&self.header.filesystems);
-        let mounts = places.iter().find(|place| place.uuid == uuid).map(|place| place.mounts.clone());
-        let held = self.walked.held.get(&fs.fs).map(|held| u64::try_from(*held).unwrap_or(0));
+        let mounts = match &self.places {
+            Some(now) => now.iter().find(|place| place.uuid == uuid).map(|place| place.mounts.clone()),
+            None => places.get(&fs.fsid).map(|place| place.mounts.clone()),
+        };
+        // One without a live inode is in no walk, and its inodes hold nothing.
+        let held = Some(self.walked.held.get(&fs.fs).copied().unwrap_or(0));
         let watched = self.watch.pools.get(&fs.fs);
         let mut rows = watch::pool_rows(fs, held);
         for row in &mut rows {
             row.history = watched.map(|pools| pools.history(&row.key)).unwrap_or_default();
+            // The last moment is what it is now.
+            if let Some(last) = row.history.last_mut() {
+                *last = u64::try_from(row.held).unwrap_or(0);
+            }
         }
         let samples = rows.iter().filter(|row| row.key != PoolKey::Inodes).map(|row| row.history.len()).max();
         let tickets = self.watch.tickets.get(&fs.fs);
@@ -286,7 +351,7 @@ impl Scene {
             enospc: fs.enospc,
             flushes: tickets.map_or((0, 0), |tickets| (tickets.flushes, tickets.all_failed)),
             lines: tickets
-                .map(|tickets| tickets.lines(&self.ledger, &|time| time.saturating_sub(started)))
+                .map(|tickets| tickets.lines(&self.books.ledger, &|time| time.saturating_sub(started)))
                 .unwrap_or_default(),
             audits: (fs.audit.compared, fs.audit.equal),
         }
@@ -300,7 +365,7 @@ impl Scene {
         };
         let elapsed =
             before.as_ref().map(|(then, _)| u64::try_from((now - *then).as_nanos()).unwrap_or(u64::MAX));
-        let records = self.ledger.records().0;
+        let records = self.books.ledger.records_by_hook();
         let line = |row: &session::HookRow| {
             let now = extras.gauges.as_ref().and_then(|gauges| gauge(gauges, &row.id));
             let before = before.as_ref().and_then(|(_, gauges)| gauge(gauges, &row.id));
@@ -343,8 +408,8 @@ impl Scene {
             memory: extras.memory.or(keep.memory),
             walk_ns: live.then(|| u64::try_from(self.walked.cost.as_nanos()).unwrap_or(u64::MAX)),
             closed: extras.gauges.as_ref().map(|gauges| gauges.closed).or(keep.closed),
-            messages: extras.messages.clone(),
-            warnings: self.watch.warnings,
+            messages: extras.messages.iter().chain(&extras.notes).cloned().collect(),
+            warnings: self.books.ledger.warned(),
         }
     }
 }
@@ -363,6 +428,26 @@ fn sum(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     values.flatten().reduce(u64::saturating_add)
 }
 
+fn test_view(test: suite::TestNow<'_>, started: u64) -> WindowView {
+    let suite::TestNow { window, verdict, reasons: _, finding_ids, duration_ns, records, lost } = test;
+    WindowView {
+        name: window.name.clone(),
+        test: Some(TestView {
+            number: window.number,
+            run: window.run,
+            section: window.section.clone(),
+            result: window.result.as_ref().map(|(word, _)| word.clone()),
+            verdict,
+        }),
+        begun_ns: window.began.saturating_sub(started),
+        length_ns: duration_ns,
+        ended: window.ended.is_some(),
+        records,
+        lost,
+        findings: finding_ids.len() as u64,
+    }
+}
+
 fn short_name(fs: &FsSummary) -> Arc<str> {
     if fs.device.is_empty() {
         let uuid = format::uuid(&fs.fsid);
@@ -371,13 +456,13 @@ fn short_name(fs: &FsSummary) -> Arc<str> {
     fs.device.as_str().into()
 }
 
-/// Findings as reports have them, without what costs a walk.
-fn build_findings(
+/// These findings as reports have them.
+fn build_findings<'a>(
     header: &SessionHeader,
     ledger: &Ledger,
     names: &StreamNames,
     pools: &[FsSummary],
-    findings: &[Finding],
+    findings: impl Iterator<Item = &'a Finding>,
 ) -> Vec<model::Finding> {
     let span = ledger.span();
     let summary = Summary {
@@ -397,6 +482,7 @@ fn build_findings(
     facts.paths = facts::paths(ledger);
     let stacks = Stacks { ledger, names };
     let policy = Policy::default();
-    let input = ReportInput { summary: &summary, findings, stacks: &stacks, facts: &facts, policy: &policy };
-    findings.iter().take(MAX_FINDINGS).map(|finding| build::build_finding(&input, finding)).collect()
+    let input =
+        ReportInput { summary: &summary, findings: &[], stacks: &stacks, facts: &facts, policy: &policy };
+    findings.map(|finding| build::build_finding(&input, finding)).collect()
 }

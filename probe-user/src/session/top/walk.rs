@@ -1,9 +1,11 @@
-//! The walk over all inodes: which come first, and what the others hold together.
+//! The walk over all inodes: which come first, and what the others hold together. What else costs more than a glance comes
+//! with it: the verdict, and the rows of tests.
 //!
 //! A million inodes cost a good part of a second. So the walk has a bounded share of the time, carries no more than
 //! the rows of a screen and a half, and looks names up only for those.
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,10 +13,14 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    ledger::{Ledger, peek::InodeView, summary::Verdict},
+    ledger::{
+        Ledger,
+        peek::{InodeView, add_held},
+        summary::Verdict,
+    },
     tui::{
         filter::{Fields, Filter, Word},
-        picture::{InodeId, InodeRow, InodesView, Rest, Wish},
+        picture::{InodeId, InodeRow, InodesView, Rest, WindowView, Wish},
         state::InodeSort,
         watch::Watch,
     },
@@ -29,15 +35,23 @@ pub struct Walked {
     /// For the screen.
     pub inodes: Arc<InodesView>,
     /// Held by inodes, by filesystem.
-    pub held: FxHashMap<u32, i64>,
-    /// Verdict so far and why.
+    pub held: BTreeMap<u32, i64>,
+    /// Verdict so far.
     pub verdict: Option<Verdict>,
     /// Why.
     pub reasons: Arc<Vec<String>>,
+    /// Findings when it was judged.
+    pub found: u64,
+    /// Tests, newest first.
+    pub tests: Vec<WindowView>,
+    /// Names of the tests of findings, by the findings' ids.
+    pub test_of: FxHashMap<u32, String>,
     /// Time it took.
     pub cost: Duration,
     /// When it was over, and what was asked.
     done: Option<(Instant, InodeSort, Filter)>,
+    /// The books have moved on by more than time: nobody wants to see what was.
+    outdated: bool,
 }
 
 /// Names of filesystems, by id.
@@ -54,20 +68,31 @@ impl Walked {
 
     /// Whether the last one answered something else than is asked now.
     pub fn stale(&self, wish: &Wish) -> bool {
-        self.done.as_ref().is_none_or(|(_, sort, filter)| (*sort, filter) != (wish.sort, &wish.filter))
+        self.outdated
+            || self.done.as_ref().is_none_or(|(_, sort, filter)| (*sort, filter) != (wish.sort, &wish.filter))
     }
 
-    /// Walks.
-    pub fn walk(ledger: &Ledger, watch: &Watch, names: &FsNames, wish: &Wish, as_of_ns: u64) -> Self {
-        let begun = Instant::now();
+    /// What the last one found is of another moment than the one to be shown.
+    pub const fn outdate(&mut self) {
+        self.outdated = true;
+    }
+
+    /// A walk that began at `begun` is over; all that was asked for is in it.
+    pub fn over(&mut self, begun: Instant, wish: &Wish) {
+        let now = Instant::now();
+        self.cost = now - begun;
+        self.done = Some((now, wish.sort, wish.filter.clone()));
+    }
+
+    /// Walks over the inodes.
+    pub fn inodes(ledger: &Ledger, watch: &Watch, names: &FsNames, wish: &Wish, as_of_ns: u64) -> Self {
         let mut view = InodesView { as_of_ns, ..InodesView::default() };
-        let mut held: FxHashMap<u32, i64> = FxHashMap::default();
+        let mut held = BTreeMap::new();
         let rows = wish.rows.max(1);
         let mut first = Vec::new();
         ledger.for_each_inode(|inode| {
             view.known += 1;
-            let sum = held.entry(inode.fs).or_default();
-            *sum = sum.saturating_add(inode.meta_rsv);
+            add_held(&mut held, inode);
             let candidate = Candidate { inode, ledger, watch, names };
             if !wish.filter.terms.is_empty() && !wish.filter.accepts(&candidate) {
                 return;
@@ -90,32 +115,7 @@ impl Walked {
             inodes: view.matched.saturating_sub(view.rows.len() as u64),
             bytes: view.bytes.saturating_sub(shown),
         };
-        let (verdict, reasons) = ledger.verdict();
-        let now = Instant::now();
-        Self {
-            inodes: Arc::new(view),
-            held,
-            verdict: Some(verdict),
-            reasons: Arc::new(reasons),
-            cost: now - begun,
-            done: Some((now, wish.sort, wish.filter.clone())),
-        }
-    }
-}
-
-impl Walked {
-    /// What stands against `clean` besides what the books know; once after a walk.
-    pub fn doubt(&mut self, doubts: Vec<String>) {
-        if doubts.is_empty() {
-            return;
-        }
-        let clean = self.verdict == Some(Verdict::Clean);
-        let mut reasons = if clean { Vec::new() } else { self.reasons.to_vec() };
-        reasons.extend(doubts);
-        self.reasons = Arc::new(reasons);
-        if clean {
-            self.verdict = Some(Verdict::Inconclusive);
-        }
+        Self { inodes: Arc::new(view), held, ..Self::default() }
     }
 }
 

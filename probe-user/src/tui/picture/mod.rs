@@ -17,8 +17,8 @@ pub use self::{
 };
 use super::{filter::Filter, state::InodeSort};
 use crate::{
-    ledger::summary::{FailedReservations, Verdict},
-    report::model::Finding,
+    ledger::summary::Verdict,
+    report::model::{FailedReservationTotals, Finding},
 };
 
 /// What is known of a session from its begin.
@@ -36,13 +36,28 @@ pub struct SessionView {
     pub command: Vec<String>,
 }
 
-/// A window of time between two markers.
+/// What only a test has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestView {
+    /// Number in this session, from 1.
+    pub number: u32,
+    /// Process id of the run that it belongs to; 0 if not known.
+    pub run: u32,
+    /// Section of the suite's configuration.
+    pub section: Option<String>,
+    /// The suite's own result.
+    pub result: Option<String>,
+    /// Verdict so far.
+    pub verdict: Verdict,
+}
+
+/// A window of time: a test, or a command between its two markers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowView {
     /// Test, or command.
     pub name: String,
-    /// True for a test, false for a command.
-    pub test: bool,
+    /// The test; `None` for a command.
+    pub test: Option<TestView>,
     /// Begin, ns since the start of the session.
     pub begun_ns: u64,
     /// Length so far.
@@ -53,8 +68,17 @@ pub struct WindowView {
     pub records: u64,
     /// Lost in it, classes that touch the books.
     pub lost: u64,
-    /// Findings made in it.
+    /// Findings of it: those that a test has as its own, those made in a command.
     pub findings: u64,
+}
+
+/// The page Tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowsView {
+    /// Newest first.
+    pub rows: Vec<WindowView>,
+    /// Older tests, which are in a report and not here.
+    pub older: u64,
 }
 
 /// Where a replay stands.
@@ -115,7 +139,7 @@ pub struct Picture {
     pub session: Arc<SessionView>,
     /// ns since the start of the session.
     pub now_ns: u64,
-    /// Verdict so far; `None` before it was formed for the first time.
+    /// Verdict so far; `None` before there was anything to judge.
     pub verdict: Option<Verdict>,
     /// Why.
     pub reasons: Arc<Vec<String>>,
@@ -126,17 +150,19 @@ pub struct Picture {
     /// Records a second.
     pub record_rate: u64,
     /// Failed reservations.
-    pub failed: FailedReservations,
+    pub failed: FailedReservationTotals,
     /// Inodes.
     pub inodes: Arc<InodesView>,
     /// The inode looked into.
     pub focus: Option<Arc<InodeDetail>>,
     /// Filesystems, those that live first.
     pub filesystems: Arc<Vec<FsView>>,
-    /// Findings, oldest first.
+    /// Findings, oldest first; the first thousand.
     pub findings: Arc<Vec<Finding>>,
-    /// Windows, newest first.
-    pub windows: Arc<Vec<WindowView>>,
+    /// How many there are.
+    pub found: u64,
+    /// Tests and commands.
+    pub windows: Arc<WindowsView>,
     /// Hooks and costs.
     pub health: Arc<HealthView>,
     /// The replay, if it is one.

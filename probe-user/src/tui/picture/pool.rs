@@ -1,21 +1,14 @@
 //! Pools of a filesystem on the screen.
 use super::RecordLine;
+use crate::ledger::finding::Account;
 
 /// A pool, and the name under which its history is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PoolKey {
-    /// A space_info, by its flags.
-    Space(u64),
-    /// `fs.global_rsv`
-    Global,
-    /// `trans.rsv`
-    Trans,
-    /// `fs.chunk_rsv`
-    Chunk,
-    /// `fs.delayed_rsv`
-    Delayed,
-    /// `fs.delayed_refs_rsv`
-    DelayedRefs,
+    /// A space_info, by its flags and its place among those of its type.
+    Space(u64, u32),
+    /// A block_rsv of the filesystem.
+    Rsv(Account),
     /// The block_rsvs of all inodes.
     Inodes,
     /// A counter of a qgroup, by account and id.
@@ -32,12 +25,12 @@ pub struct PoolRow {
     pub key: PoolKey,
     /// Account id or space type.
     pub name: String,
-    /// Bytes held: what moves.
-    pub held: u64,
+    /// Bytes held: what moves. Below zero where the books, or a counter of the kernel, say so.
+    pub held: i64,
     /// Of which: `total_bytes` of a space_info, size of a block_rsv; 0 if there is no such thing.
     pub whole: u64,
     /// `bytes_used`, `bytes_pinned`, `bytes_reserved`, `bytes_may_use`; all zero but the last for block_rsvs.
-    pub parts: [u64; 4],
+    pub parts: [i64; 4],
     /// What was held.
     pub history: History,
 }
@@ -46,7 +39,7 @@ impl PoolRow {
     /// True for a space_info.
     #[must_use]
     pub const fn is_space(&self) -> bool {
-        matches!(self.key, PoolKey::Space(_))
+        matches!(self.key, PoolKey::Space(..))
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Page {
     Pools,
     /// Broken rules.
     Findings,
-    /// Windows between markers.
+    /// Tests, and the command.
     Tests,
     /// Hooks, losses, cost.
     Health,
@@ -239,7 +239,7 @@ impl App {
         self.pools.bound(pools);
         let findings = self.finding_rows().len();
         self.findings.bound(findings);
-        let windows = self.picture.as_ref().map_or(0, |picture| picture.windows.len());
+        let windows = self.picture.as_ref().map_or(0, |picture| picture.windows.rows.len());
         self.windows.bound(windows);
     }
 

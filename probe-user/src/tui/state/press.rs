@@ -95,7 +95,7 @@ impl App {
             Page::Pools => (self.pools.selected, self.pool_count()),
             Page::Findings => (self.findings.selected, self.finding_rows().len()),
             Page::Tests => {
-                (self.windows.selected, self.picture.as_ref().map_or(0, |picture| picture.windows.len()))
+                (self.windows.selected, self.picture.as_ref().map_or(0, |picture| picture.windows.rows.len()))
             }
             Page::Health => (self.health_scroll, self.hits.lines),
         }

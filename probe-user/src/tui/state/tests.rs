@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::{
-    ledger::summary::FailedReservations,
+    report::model::FailedReservationTotals,
     tui::{
         filter::{Word, parse},
         look::Theme,
@@ -34,11 +34,12 @@ fn picture(inodes: &[u64]) -> Arc<Picture> {
         loss: BTreeMap::new(),
         records: 0,
         record_rate: 0,
-        failed: FailedReservations::default(),
+        failed: FailedReservationTotals::default(),
         inodes: Arc::new(InodesView { rows: inodes.iter().map(row).collect(), ..InodesView::default() }),
         focus: None,
         filesystems: Arc::default(),
         findings: Arc::default(),
+        found: 0,
         windows: Arc::default(),
         health: Arc::new(HealthView::default()),
         replay: None,

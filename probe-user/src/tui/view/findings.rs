@@ -108,7 +108,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         } else {
             format!(
                 "None of {} matches `{}`: esc takes the filter off.",
-                format::counted(picture.findings.len() as u64, "finding"),
+                format::counted(picture.found, "finding"),
                 app.filter
             )
         };
@@ -136,6 +136,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         return;
     }
     let high = area.height.saturating_sub(5);
+    let beyond = picture.found.saturating_sub(picture.findings.len() as u64);
+    if beyond > 0 {
+        let text = format!("{} more are in a report and not here", format::count(beyond));
+        let foot = Rect { y: area.y + high, height: 1, ..area };
+        put(buffer, foot.x + 1, foot.y, foot.width - 2, &[(text, Role::Warn)], app.look);
+    }
     table::draw(buffer, Rect { height: high, ..area }, &rows, &columns(), &app.findings, app.look, hits);
     // What the selected one is about, without opening it.
     if let Some(finding) = rows.get(app.findings.selected) {

@@ -48,9 +48,7 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
         None => ("looking".to_owned(), Role::Faint),
         // A session that goes on has nothing that is final.
         Some(Verdict::Clean) => ("clean so far".to_owned(), Role::Good),
-        Some(Verdict::Findings) => {
-            (format::counted(picture.findings.len() as u64, "FINDING").replace("Gs", "GS"), Role::Bad)
-        }
+        Some(Verdict::Findings) => (format::counted(picture.found, "FINDING").replace("Gs", "GS"), Role::Bad),
         Some(Verdict::Inconclusive) => ("inconclusive".to_owned(), Role::Warn),
     };
     let mode = if app.replay {
@@ -60,7 +58,7 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
     } else {
         (String::from("live "), Role::Key)
     };
-    vec![mode, (format!("{} ", seconds(picture.now_ns)), Role::Text), verdict]
+    vec![mode, (format!("{} ", format::about(picture.now_ns)), Role::Text), verdict]
 }
 
 /// Losses by class, those that touch the books as an alarm. Always there: no loss is said too.
@@ -84,19 +82,12 @@ fn losses(picture: &Picture, width: usize) -> Vec<Piece> {
     pieces
 }
 
-/// Seconds since the start of the session, with the digits that can be read at a glance.
-fn seconds(ns: u64) -> String {
-    format!("+{}.{} s", format::count(ns / 1_000_000_000), ns / 100_000_000 % 10)
-}
-
 /// The tabs, and where a replay stands.
 pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let mut x = area.x;
     for (number, page) in Page::ALL.into_iter().enumerate() {
         let count = match (page, &app.picture) {
-            (Page::Findings, Some(picture)) if !picture.findings.is_empty() => {
-                format!(" ({})", picture.findings.len())
-            }
+            (Page::Findings, Some(picture)) if picture.found > 0 => format!(" ({})", picture.found),
             _ => String::new(),
         };
         let text = format!(" {} {}{count} ", number + 1, page.title());

@@ -84,18 +84,7 @@ fn general(picture: &Picture, app: &App, width: usize) -> Vec<Vec<Piece>> {
         }
         None => {}
     }
-    let failed = picture.failed;
-    line(
-        "failures",
-        format!(
-            "{} failed reservations: {} balanced, {} raced, {} undecided",
-            format::count(failed.total),
-            format::count(failed.balanced),
-            format::count(failed.raced),
-            format::count(failed.undecided)
-        ),
-        Role::Text,
-    );
+    line("failed", format::failed(&picture.failed), Role::Text);
     if health.warnings > 0 {
         line(
             "kernel",

@@ -56,9 +56,13 @@ fn columns() -> [Column<PoolRow>; 6] {
     ]
 }
 
-fn amount(value: u64) -> Cell {
-    let role = if value == 0 { Role::Faint } else { Role::Strong };
-    Cell::new(short(value), role)
+fn amount(value: i64) -> Cell {
+    let role = match value {
+        0 => Role::Faint,
+        ..0 => Role::Warn,
+        _ => Role::Strong,
+    };
+    Cell::new(format::bytes(value, ""), role)
 }
 
 fn short(value: u64) -> String {
@@ -74,6 +78,7 @@ fn parts(row: &PoolRow, _: &CellRoom) -> Cell {
         return Cell::default();
     }
     let [used, pinned, reserved, may_use] = row.parts;
+    let short = |value| format::bytes(value, "");
     Cell::text(format!(
         "{:>6} {:>6} {:>6} {:>6}",
         short(used),
@@ -90,7 +95,11 @@ fn gauge(row: &PoolRow, room: &CellRoom) -> Cell {
     let parts: Vec<Part> = PARTS
         .iter()
         .zip(row.parts)
-        .map(|((_, role, glyph), value)| Part { value, role: *role, glyph: *glyph })
+        .map(|((_, role, glyph), value)| Part {
+            value: u64::try_from(value).unwrap_or(0),
+            role: *role,
+            glyph: *glyph,
+        })
         .collect();
     chart::bar(&parts, row.whole, room.width, room.look)
 }

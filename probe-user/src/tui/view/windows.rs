@@ -1,4 +1,4 @@
-//! Tests: what happened between two markers.
+//! Tests, and the command: what happened from begin to end of each.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
@@ -11,13 +11,16 @@ use super::{
     },
     wrap,
 };
-use crate::report::{
-    escape::{escape, keep_end},
-    format,
+use crate::{
+    ledger::summary::Verdict,
+    report::{
+        escape::{escape, keep_end, width},
+        format,
+    },
 };
 
 /// The columns.
-pub fn columns() -> [Column<WindowView>; 7] {
+pub fn columns() -> [Column<WindowView>; 8] {
     const fn column(
         title: &'static str,
         width: (u16, u16),
@@ -32,10 +35,10 @@ pub fn columns() -> [Column<WindowView>; 7] {
         column("WINDOW", (18, 90), 0, false, name, Some(|a, b| a.name.cmp(&b.name))),
         column(
             "BEGUN",
-            (12, 14),
-            1,
+            (10, 12),
+            2,
             true,
-            |row, _| Cell::text(format::moment(row.begun_ns)),
+            |row, _| Cell::text(format::about(row.begun_ns)),
             Some(|a, b| a.begun_ns.cmp(&b.begun_ns)),
         ),
         column(
@@ -46,7 +49,8 @@ pub fn columns() -> [Column<WindowView>; 7] {
             |row, _| Cell::text(format::duration(row.length_ns)),
             Some(|a, b| a.length_ns.cmp(&b.length_ns)),
         ),
-        column("STATE", (8, 8), 2, false, |row, _| state(row), None),
+        column("VERDICT", (12, 12), 0, false, |row, _| verdict(row), None),
+        column("STATE", (8, 8), 1, false, |row, _| state(row), None),
         column(
             "RECORDS",
             (9, 12),
@@ -55,7 +59,7 @@ pub fn columns() -> [Column<WindowView>; 7] {
             |row, _| Cell::text(format::count(row.records)),
             Some(|a, b| a.records.cmp(&b.records)),
         ),
-        column("LOST", (5, 8), 0, true, |row, _| alarm(row.lost), Some(|a, b| a.lost.cmp(&b.lost))),
+        column("LOST", (7, 11), 0, true, |row, _| alarm(row.lost), Some(|a, b| a.lost.cmp(&b.lost))),
         column(
             "FINDINGS",
             (8, 8),
@@ -69,14 +73,32 @@ pub fn columns() -> [Column<WindowView>; 7] {
 
 fn name(row: &WindowView, room: &CellRoom) -> Cell {
     // The name of a test is all of it; of a command the begin says most.
-    if row.test {
-        return Cell::text(keep_end(&escape(&row.name), room.width));
+    let Some(test) = &row.test else {
+        return Cell(vec![("command ".to_owned(), Role::Faint), (escape(&row.name), Role::Text)]);
+    };
+    let section = test.section.as_deref().map(|section| format!("{} ", escape(section))).unwrap_or_default();
+    let left = room.width.saturating_sub(width(&section));
+    Cell(vec![(section, Role::Faint), (keep_end(&escape(&row.name), left), Role::Text)])
+}
+
+/// A command has none of its own: it is that of the session.
+fn verdict(row: &WindowView) -> Cell {
+    match row.test.as_ref().map(|test| test.verdict) {
+        None => Cell::new("-", Role::Faint),
+        // What goes on has nothing that is final.
+        Some(Verdict::Clean) if !row.ended => Cell::new("clean so far", Role::Good),
+        Some(Verdict::Clean) => Cell::new(Verdict::Clean.name(), Role::Good),
+        Some(Verdict::Findings) => Cell::new(Verdict::Findings.name(), Role::Bad),
+        Some(Verdict::Inconclusive) => Cell::new(Verdict::Inconclusive.name(), Role::Warn),
     }
-    Cell(vec![("command ".to_owned(), Role::Faint), (escape(&row.name), Role::Text)])
 }
 
 fn state(row: &WindowView) -> Cell {
-    if row.ended { Cell::new("ended", Role::Faint) } else { Cell::new("running", Role::Key) }
+    if !row.ended {
+        return Cell::new("running", Role::Key);
+    }
+    let result = row.test.as_ref().and_then(|test| test.result.as_deref());
+    Cell::new(escape(result.unwrap_or("ended")), Role::Faint)
 }
 
 fn alarm(count: u64) -> Cell {
@@ -86,9 +108,10 @@ fn alarm(count: u64) -> Cell {
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let Some(picture) = &app.picture else { return };
-    if picture.windows.is_empty() {
-        let text = "There is no marker of a test or a command in this stream. Markers come from `btrfs-probe run` and \
-                    `btrfs-probe record -- COMMAND`; a recording of one of them shows its windows here.";
+    let windows = &picture.windows;
+    if windows.rows.is_empty() {
+        let text = "There is no test and no command in this stream. Tests of xfstests are followed with `--fstests`, a \
+                    command is that of `btrfs-probe record -- COMMAND`; a recording shows them here too.";
         for (at, line) in wrap(text, usize::from(area.width).saturating_sub(4)).into_iter().enumerate() {
             chart::text(
                 buffer,
@@ -102,8 +125,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         }
         return;
     }
-    let mut rows: Vec<&WindowView> = picture.windows.iter().collect();
+    let mut rows: Vec<&WindowView> = windows.rows.iter().collect();
     let columns = columns();
     table::sort(&mut rows, &columns, &app.windows);
-    table::draw(buffer, area, &rows, &columns, &app.windows, app.look, hits);
+    let foot = u16::from(windows.older > 0);
+    let list = Rect { height: area.height.saturating_sub(foot), ..area };
+    table::draw(buffer, list, &rows, &columns, &app.windows, app.look, hits);
+    if foot > 0 {
+        let text = format!("{} older tests are in a report and not here", format::count(windows.older));
+        chart::text(buffer, area.x + 1, list.bottom(), area.width - 1, &text, app.look, Role::Faint);
+    }
 }

@@ -1,29 +1,28 @@
 //! Follows the stream beside the ledger and keeps what the screen needs and the books do not: who is active, what
-//! was held when, which tickets waited, which window is open.
+//! was held when, which tickets waited, which command runs. What the books do keep is asked of them.
 //!
 //! Bounded in every part, whatever the stream does. Time is that of the stream, so a replay shows what the live
 //! session showed.
 mod active;
+mod commands;
 mod describe;
 mod focus;
 mod pools;
 mod tickets;
-mod windows;
 
 use probe_common::{
     inode::{DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_DESTROY},
-    suite::{NoteKind, TestNote},
     task::{Marker, MarkerKind},
 };
 use rustc_hash::FxHashMap;
 
 pub use self::{
     active::{Active, Activity},
+    commands::{Commands, Counts},
     describe::{describe, flush_name},
     focus::Focus,
     pools::{Pools, rows as pool_rows},
     tickets::Tickets,
-    windows::{Counts, Windows},
 };
 use super::picture::InodeId;
 use crate::{capture::record::Record, ledger::Ledger};
@@ -44,14 +43,11 @@ pub struct Watch {
     pub pools: FxHashMap<u32, Pools>,
     /// Tickets and flushes by filesystem.
     pub tickets: FxHashMap<u32, Tickets>,
-    /// Windows between markers.
-    pub windows: Windows,
+    /// Commands that ran.
+    pub commands: Commands,
     /// The inode looked into.
     pub focus: Option<Focus>,
-    /// Kernel WARNs.
-    pub warnings: u64,
     next_sample: u64,
-    records: u64,
     records_at_sample: u64,
     /// Records a second over the last samples, newest last.
     rates: std::collections::VecDeque<u64>,
@@ -60,7 +56,6 @@ pub struct Watch {
 impl Watch {
     /// The next record, after the ledger has it.
     pub fn apply(&mut self, record: &Record, ledger: &Ledger) {
-        self.records += 1;
         let header = record.header();
         if header.time >= self.next_sample && header.time != 0 {
             self.sample(header.time, ledger);
@@ -81,9 +76,7 @@ impl Watch {
                 }
                 self.tickets.entry(header.fs).or_default().apply(record);
             }
-            Record::Warn(_) => self.warnings += 1,
             Record::Marker(marker) => self.mark(marker, ledger),
-            Record::TestNote(note) => self.test(note, ledger),
             _ => {}
         }
         if let Some(focus) = &mut self.focus {
@@ -92,32 +85,14 @@ impl Watch {
     }
 
     fn mark(&mut self, marker: &Marker, ledger: &Ledger) {
-        let counts = self.counts(ledger);
+        let counts = counts(ledger);
         let end = marker.text.iter().position(|byte| *byte == 0).unwrap_or(marker.text.len());
         let text = String::from_utf8_lossy(marker.text.get(..end).unwrap_or_default()).into_owned();
         let time = marker.header.time;
-        let kind = |kind: MarkerKind| marker.kind == kind as u32;
-        if kind(MarkerKind::CommandStart) {
-            self.windows.open(false, text, time, counts);
-        } else if kind(MarkerKind::TestStart) {
-            self.windows.open(true, text, time, counts);
-        } else if kind(MarkerKind::CommandEnd) {
-            self.windows.close(false, &text, time, counts);
-        } else if kind(MarkerKind::TestEnd) {
-            self.windows.close(true, &text, time, counts);
-        }
-    }
-
-    fn test(&mut self, note: &TestNote, ledger: &Ledger) {
-        let counts = self.counts(ledger);
-        let text = || {
-            let end = note.text.iter().position(|byte| *byte == 0).unwrap_or(note.text.len());
-            String::from_utf8_lossy(note.text.get(..end).unwrap_or_default()).into_owned()
-        };
-        if note.what == NoteKind::Begin as u32 {
-            self.windows.open(true, text(), note.header.time, counts);
-        } else if note.what == NoteKind::End as u32 {
-            self.windows.close(true, &text(), note.header.time, counts);
+        if marker.kind == MarkerKind::CommandStart as u32 {
+            self.commands.begin(text, time, counts);
+        } else if marker.kind == MarkerKind::CommandEnd as u32 {
+            self.commands.end(&text, time, counts);
         }
     }
 
@@ -125,13 +100,13 @@ impl Watch {
     fn sample(&mut self, time: u64, ledger: &Ledger) {
         if self.next_sample == 0 {
             self.next_sample = time;
-            self.records_at_sample = self.records;
+            self.records_at_sample = ledger.record_count();
         }
         // A gap of the stream is as many samples, but never more than are kept.
         let due = ((time - self.next_sample) / SAMPLE_NS + 1).min(SAMPLES as u64);
         self.next_sample = time - (time - self.next_sample) % SAMPLE_NS + SAMPLE_NS;
-        let records = self.records - self.records_at_sample;
-        self.records_at_sample = self.records;
+        let records = ledger.record_count() - self.records_at_sample;
+        self.records_at_sample = ledger.record_count();
         for _ in 0..due {
             self.rates.push_back(records * 1_000_000_000 / SAMPLE_NS / due);
         }
@@ -149,22 +124,6 @@ impl Watch {
             }
             self.pools.entry(fs.fs).or_default().sample(&fs, due);
         }
-    }
-
-    /// What is counted in windows, as of now.
-    #[must_use]
-    pub fn counts(&self, ledger: &Ledger) -> Counts {
-        Counts {
-            records: self.records,
-            lost: ledger.touching_loss(),
-            findings: ledger.findings().len() as u64,
-        }
-    }
-
-    /// Records so far.
-    #[must_use]
-    pub const fn records(&self) -> u64 {
-        self.records
     }
 
     /// Records a second, lately.
@@ -187,5 +146,15 @@ impl Watch {
 fn oldest<V>(map: &mut FxHashMap<u32, V>) {
     if let Some(oldest) = map.keys().copied().min() {
         map.remove(&oldest);
+    }
+}
+
+/// What is counted in windows, as of now.
+#[must_use]
+pub fn counts(ledger: &Ledger) -> Counts {
+    Counts {
+        records: ledger.record_count(),
+        lost: ledger.touching_loss(),
+        findings: ledger.findings().len() as u64,
     }
 }

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     ledger::{
-        finding::{Account, SpaceCounter},
+        finding::Account,
+        pools::{SpaceNow, SpaceRest},
         summary::FsSummary,
     },
     report::format,
@@ -20,7 +21,7 @@ const MAX_QGROUPS: usize = 24;
 #[derive(Debug, Default)]
 pub struct Pools {
     histories: BTreeMap<PoolKey, VecDeque<u64>>,
-    inodes: Option<u64>,
+    inodes: Option<i64>,
 }
 
 impl Pools {
@@ -29,7 +30,7 @@ impl Pools {
         for row in rows(fs, self.inodes) {
             let history = self.histories.entry(row.key).or_default();
             for _ in 0..due {
-                history.push_back(row.held);
+                history.push_back(u64::try_from(row.held).unwrap_or(0));
             }
             while history.len() > SAMPLES {
                 history.pop_front();
@@ -44,27 +45,25 @@ impl Pools {
     }
 
     /// What all inodes hold, which is found out now and then: samples show it until it is found out anew.
-    pub const fn inodes(&mut self, held: u64) {
+    pub const fn inodes(&mut self, held: i64) {
         self.inodes = Some(held);
     }
 }
 
 /// The pools of a filesystem as they are, without their histories. `inodes`: what all inodes hold, if known.
 #[must_use]
-pub fn rows(fs: &FsSummary, inodes: Option<u64>) -> Vec<PoolRow> {
-    let mut rows: Vec<PoolRow> = space_flags(fs).into_iter().map(|flags| space(fs, flags)).collect();
-    if let Some(levels) = &fs.levels {
-        let rsvs = [
-            (PoolKey::Global, Account::FsGlobalRsv, levels.global),
-            (PoolKey::Trans, Account::TransRsv, levels.trans),
-            (PoolKey::Chunk, Account::FsChunkRsv, levels.chunk),
-            (PoolKey::Delayed, Account::FsDelayedRsv, levels.delayed),
-            (PoolKey::DelayedRefs, Account::FsDelayedRefsRsv, levels.delayed_refs),
-        ];
-        rows.extend(
-            rsvs.map(|(key, account, rsv)| reserve(key, account.name().to_owned(), rsv.reserved, rsv.size)),
-        );
-    }
+pub fn rows(fs: &FsSummary, inodes: Option<i64>) -> Vec<PoolRow> {
+    let mut spaces = fs.spaces();
+    // Data, metadata, system: the order of importance is not that of the numbers.
+    spaces.sort_by_key(|space| match space.flags & 7 {
+        1 | 5 => 0,
+        4 => 1,
+        _ => 2,
+    });
+    let mut rows: Vec<PoolRow> = spaces.into_iter().map(space).collect();
+    rows.extend(fs.rsvs().into_iter().map(|(account, rsv)| {
+        reserve(PoolKey::Rsv(account), account.name().to_owned(), signed(rsv.reserved), rsv.size)
+    }));
     if let Some(held) = inodes {
         rows.push(reserve(PoolKey::Inodes, Account::InodeMetaRsv.name().to_owned(), held, 0));
     }
@@ -82,7 +81,7 @@ pub fn rows(fs: &FsSummary, inodes: Option<u64>) -> Vec<PoolRow> {
                 _ => "prealloc",
             };
             let name = format!("qgroup {} {kind}", format::qgroup(chain.object_flags));
-            reserve(PoolKey::Qgroup(kind, chain.object_flags), name, chain.value, chain.peak)
+            reserve(PoolKey::Qgroup(kind, chain.object_flags), name, signed(chain.value), chain.peak)
         })
         .collect();
     qgroups.sort_by(|left, right| right.held.cmp(&left.held).then_with(|| left.key.cmp(&right.key)));
@@ -91,62 +90,24 @@ pub fn rows(fs: &FsSummary, inodes: Option<u64>) -> Vec<PoolRow> {
     rows
 }
 
-/// The space_infos that are known, from the kernel's levels or from their chains, data first.
-fn space_flags(fs: &FsSummary) -> Vec<u64> {
-    let of_levels = fs.levels.iter().flat_map(|levels| levels.space).map(|space| space.flags);
-    let of_chains = fs
-        .chains
-        .iter()
-        .filter(|chain| space_counter(chain.account).is_some())
-        .map(|chain| chain.object_flags);
-    let mut flags: Vec<u64> = of_levels.chain(of_chains).filter(|flags| *flags & 7 != 0).collect();
-    // Data, metadata, system: the order of importance is not that of the numbers.
-    flags.sort_by_key(|flags| {
-        (
-            match flags & 7 {
-                1 | 5 => 0,
-                4 => 1,
-                _ => 2,
-            },
-            *flags,
-        )
-    });
-    flags.dedup();
-    flags
-}
-
-const fn space_counter(account: Account) -> Option<SpaceCounter> {
-    match account {
-        Account::SpaceData(counter) | Account::SpaceMetadata(counter) | Account::SpaceSystem(counter) => {
-            Some(counter)
-        }
-        _ => None,
-    }
-}
-
-/// A space_info: the chains know its counters at any moment, the levels know the rest.
-fn space(fs: &FsSummary, flags: u64) -> PoolRow {
-    let levels = fs.levels.iter().flat_map(|levels| levels.space).find(|space| space.flags == flags);
-    let levels = levels.unwrap_or_default();
-    let chain = |wanted: SpaceCounter| {
-        let found = fs
-            .chains
-            .iter()
-            .find(|chain| chain.object_flags == flags && space_counter(chain.account) == Some(wanted));
-        found.map(|chain| chain.value)
-    };
-    let may_use = chain(SpaceCounter::BytesMayUse).unwrap_or(levels.may_use);
-    let pinned = chain(SpaceCounter::BytesPinned).unwrap_or(levels.pinned);
+fn space(space: SpaceNow) -> PoolRow {
+    let SpaceNow { flags, nth, may_use, pinned, rest } = space;
+    let SpaceRest { total, used, reserved } = rest.unwrap_or_default();
     PoolRow {
-        key: PoolKey::Space(flags),
-        name: format!("space.{}", format::space_type(flags)),
-        held: may_use,
-        whole: levels.total,
-        parts: [levels.used, pinned, levels.reserved, may_use],
+        key: PoolKey::Space(flags, nth),
+        name: format!("space.{}", format::space_name(flags, nth)),
+        held: signed(may_use),
+        whole: total,
+        parts: [used, pinned, reserved, may_use].map(signed),
         history: History::new(),
     }
 }
 
-fn reserve(key: PoolKey, name: String, held: u64, size: u64) -> PoolRow {
+fn reserve(key: PoolKey, name: String, held: i64, size: u64) -> PoolRow {
     PoolRow { key, name, held, whole: size, parts: [0, 0, 0, held], history: History::new() }
+}
+
+/// A counter of the kernel that went below zero is shown so.
+const fn signed(value: u64) -> i64 {
+    value as i64
 }

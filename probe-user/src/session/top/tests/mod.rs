@@ -1,7 +1,10 @@
 //! The screen on recorded streams of a real kernel.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+mod agree;
 mod bounds;
 mod pages;
+mod streams;
+mod suites;
 mod travel;
 
 use std::{
@@ -27,6 +30,7 @@ use crate::{
     },
     tui::{
         look::{Look, Theme},
+        picture::Picture,
         state::{App, Effect, ReplayOrder},
         view,
     },
@@ -73,6 +77,12 @@ impl Stage {
             picture = self.player.picture(&wish, Vec::new());
         }
         self.app.take(Arc::new(picture));
+    }
+
+    /// Goes to the end. The picture there.
+    fn end(&mut self) -> Arc<Picture> {
+        self.step(i64::MAX);
+        self.app.picture.clone().unwrap()
     }
 
     /// Presses keys; what they ask for is done.

@@ -1,6 +1,8 @@
 //! Time in a recording: what is shown at a moment does not depend on the way to it.
+use std::time::Duration;
+
 use super::{Stage, recording, with_leaks};
-use crate::tui::state::ReplayOrder;
+use crate::{ledger::summary::Verdict, tui::state::ReplayOrder};
 
 const PAGES: [&str; 5] = ["1", "2", "3", "4", "5"];
 
@@ -99,4 +101,34 @@ fn an_open_inode_has_its_whole_past() {
     let remembered = of(&stage);
     stage.keys(",.");
     assert!(of(&stage) >= remembered && of(&stage) > 0, "{} {remembered}", of(&stage));
+}
+
+/// As a finding was there before and is not there yet: the verdict of the moment before is no news of the one after.
+#[test]
+fn a_place_that_was_gone_to_shows_its_own_verdict_at_once() {
+    let mut stage = Stage::open(&recording("lossy"));
+    stage.step(200);
+    let wish = stage.app.wish();
+    stage.player.order(ReplayOrder::Step(i64::MAX)).unwrap();
+    while stage.player.run(Duration::from_secs(60)).unwrap() {}
+    while stage.player.scene().stale(&wish) {
+        stage.player.picture(&wish, Vec::new());
+    }
+    let picture = stage.player.picture(&wish, Vec::new());
+    assert_eq!(picture.verdict, Some(Verdict::Inconclusive));
+    assert!(
+        picture.reasons.iter().any(|reason| reason.contains("lost in the ring")),
+        "{:?}",
+        picture.reasons
+    );
+}
+
+/// Of a stream that has not begun nothing is known: neither that something was missed nor that nothing was.
+#[test]
+fn before_the_first_record_there_is_no_verdict() {
+    let mut stage = Stage::open(&recording("born"));
+    stage.step(500);
+    stage.order(ReplayOrder::Restart);
+    assert_eq!(stage.app.picture.as_ref().unwrap().verdict, None);
+    assert!(stage.screen(80, 24).lines().next().unwrap().contains("looking"));
 }

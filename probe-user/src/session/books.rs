@@ -1,0 +1,81 @@
+//! Books, names and tests of one stream. Whoever consumes it, for a report or for the screen, feeds it to these, so that both
+//! say the same of it.
+use super::{
+    facts,
+    names::{Stacks, StreamNames},
+};
+use crate::{
+    attribution::Windows,
+    capture::{batch::RecordBatch, record::Record, session::SessionHeader, stream::Source},
+    ledger::Ledger,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Books {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Names of addresses.
+    pub names: StreamNames,
+    /// Tests of a test suite.
+    pub windows: Windows,
+    /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
+    pub undecodable: u64,
+    /// The stream has ended, and nothing waits any more.
+    pub over: bool,
+}
+
+impl Books {
+    /// Empty books for a stream.
+    #[must_use]
+    pub fn new(header: &SessionHeader) -> Self {
+        Self {
+            ledger: Ledger::new(facts::setup(header)),
+            names: StreamNames::default(),
+            windows: Windows::default(),
+            undecodable: 0,
+            over: false,
+        }
+    }
+
+    /// Stacks with their names.
+    #[must_use]
+    pub const fn stacks(&self) -> Stacks<'_> {
+        Stacks { ledger: &self.ledger, names: &self.names }
+    }
+
+    /// The next record. When what was missed is looked at follows from the records alone, not from how they came: a replay and
+    /// its report see the same losses in the same tests as the live session.
+    pub fn apply(&mut self, record: &Record) {
+        self.ledger.apply(record);
+        if let Record::TestNote(note) = record {
+            self.windows.note(note, self.ledger.record_count());
+        }
+        if self.windows.wants_look(self.ledger.now()) {
+            self.windows.look(&self.ledger);
+        }
+    }
+
+    /// The next records. `seen` is shown each, after it is booked.
+    pub fn take(
+        &mut self,
+        source: &mut impl Source,
+        batch: &RecordBatch,
+        mut seen: impl FnMut(&Record, &Ledger),
+    ) {
+        let mut undecodable = 0;
+        for record in batch.decoded(&mut undecodable) {
+            self.apply(&record);
+            seen(&record, &self.ledger);
+        }
+        self.undecodable = self.undecodable.saturating_add(undecodable);
+        self.names.add(source.take_symbols());
+    }
+
+    /// The stream is over: what waited is settled.
+    pub fn finish(&mut self) {
+        self.ledger.finish();
+        self.over = true;
+        self.windows.look(&self.ledger);
+    }
+}

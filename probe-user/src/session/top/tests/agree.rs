@@ -1,0 +1,430 @@
+//! The screen and the report say the same of a stream: at its end, and at any moment of it. Every number that both show is
+//! compared; what only one of them has is named, so that a new field of either has to be put on one side or the other.
+use std::{collections::BTreeMap, path::Path};
+
+use probe_common::{failure::Warn, header::Header};
+
+use super::{
+    Stage, recording,
+    streams::{self, functions_tier, suite, write},
+    with_leaks,
+};
+use crate::{
+    capture::{batch::RecordBatch, file::RecordingReader, record::Record, stream::Source as _},
+    ledger::finding::Account,
+    report::{
+        build::Policy,
+        model::{AccountState, Filesystem, HookState, InodeHolder, Report, StatisticTotals},
+    },
+    session::{books::Books, facts},
+    tui::picture::{
+        FsView, HealthView, HookLine, InodeRow, Picture, PoolKey, PoolRow, ReplayView, WindowView,
+    },
+};
+
+const RECORDINGS: [&str; 10] =
+    ["born", "midlife", "enospc", "edquot", "paths", "twins", "parallel", "lossy", "audited", "demo"];
+
+/// The report of the first `most` records; of all if there are no more, with the end.
+fn report_of(path: &Path, most: u64) -> Report {
+    let mut reader = RecordingReader::open(path).unwrap();
+    let mut books = Books::new(reader.header());
+    let mut batch = RecordBatch::new();
+    'stream: loop {
+        if !reader.next_batch(&mut batch) {
+            books.finish();
+            break;
+        }
+        books.names.add(reader.take_symbols());
+        let mut undecodable = 0;
+        for record in batch.decoded(&mut undecodable) {
+            if books.ledger.record_count() == most {
+                break 'stream;
+            }
+            books.apply(&record);
+        }
+    }
+    let (end, notes) = if books.over { (reader.end(), reader.notes()) } else { (None, Vec::new()) };
+    let Books { ledger, names, windows, .. } = &books;
+    facts::report(reader.header(), end, notes, ledger, names, windows, &Policy::default())
+}
+
+fn length_of(path: &Path) -> u64 {
+    let mut reader = RecordingReader::open(path).unwrap();
+    let (mut batch, mut records) = (RecordBatch::new(), 0);
+    while reader.next_batch(&mut batch) {
+        records += batch.records();
+    }
+    records
+}
+
+/// At its quarters, and at its end.
+fn agree(path: &Path) {
+    let length = length_of(path);
+    let mut stage = Stage::open(path);
+    for moment in [length / 4, length / 2, length * 3 / 4, u64::MAX] {
+        let report = report_of(path, moment);
+        let here = stage.player.applied();
+        stage.step(i64::try_from(moment - here).unwrap_or(i64::MAX));
+        let picture = stage.app.picture.clone().unwrap();
+        let what = format!("{}, record {moment} of {length}", path.display());
+        compare(&what, &picture, &report);
+    }
+}
+
+#[test]
+fn screen_and_report_agree_on_every_recording() {
+    RECORDINGS.iter().for_each(|name| agree(&recording(name)));
+}
+
+#[test]
+fn screen_and_report_agree_on_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    agree(&with_leaks("paths", &[2, 5, 9], folder.path()));
+}
+
+/// Failed reservations are judged by their calls there: the other book is switched off.
+#[test]
+fn screen_and_report_agree_in_the_functions_tier() {
+    let folder = tempfile::tempdir().unwrap();
+    for wrong in [false, true] {
+        let (path, failed) = functions_tier(folder.path(), wrong);
+        assert!(failed > 0);
+        agree(&path);
+        let report = report_of(&path, u64::MAX);
+        assert_eq!(report.failed_reservations.total, failed);
+        assert_eq!(report.findings.is_empty(), !wrong);
+    }
+}
+
+#[test]
+fn screen_and_report_agree_on_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    agree(&suite(folder.path()));
+}
+
+/// A check of the kernel that failed and is not explained.
+#[test]
+fn screen_and_report_agree_on_what_the_kernel_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut reader = RecordingReader::open(&recording("born")).unwrap();
+    let (mut batch, mut records, mut undecodable) = (RecordBatch::new(), Vec::new(), 0);
+    while reader.next_batch(&mut batch) {
+        records.extend(batch.decoded(&mut undecodable));
+    }
+    let time = records[records.len() / 3].header().time;
+    for _ in 0..3 {
+        let header = Header { time, ..Header::default() };
+        let warn = Warn { header, address: 0xffff_ffff_8000_1000, detector: 2, stack: 0 };
+        records.insert(records.len() / 3, Record::from(warn));
+    }
+    let path = folder.path().join("warned.rsv");
+    write(&path, reader.header(), records, reader.end().cloned());
+    agree(&path);
+    let health = Stage::open(&path).end().health.clone();
+    assert_eq!(health.warnings, 3);
+}
+
+/// What is cut off is no whole recording, whatever the books say of the rest.
+#[test]
+fn screen_and_report_agree_on_a_recording_that_breaks_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(recording("paths")).unwrap();
+    let path = folder.path().join("cut.rsv");
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    agree(&path);
+    // Its begin is damaged: kernel, hooks and clock are not known.
+    let mut damaged = whole;
+    damaged[200..230].fill(0x55);
+    std::fs::write(&path, &damaged).unwrap();
+    agree(&path);
+}
+
+fn compare(what: &str, picture: &Picture, report: &Report) {
+    let Picture {
+        session,
+        now_ns: _,
+        verdict,
+        reasons,
+        loss,
+        records,
+        record_rate: _,
+        failed,
+        inodes,
+        focus: _,
+        filesystems,
+        findings,
+        found,
+        windows,
+        health,
+        replay: Some(ReplayView { ended: _, .. }),
+    } = picture
+    else {
+        panic!("{what}: no replay")
+    };
+    let Report {
+        schema_version: _,
+        tool: _,
+        kernel,
+        tier,
+        tier_reason,
+        hooks,
+        started_at: _,
+        ended_at: _,
+        started_monotonic_ns: _,
+        duration_ns: _,
+        command,
+        verdict: judged,
+        verdict_reasons,
+        loss: lost,
+        filesystems: reported,
+        failed_reservations,
+        tests,
+        findings: rows,
+        inodes: holders,
+        kernel_warnings,
+        statistics:
+            StatisticTotals {
+                records: counted,
+                by_hook,
+                peak_rates: _,
+                links: _,
+                order_checked: _,
+                order_unknown: _,
+                inodes_closed: _,
+                overlapping: _,
+            },
+    } = report;
+
+    assert_eq!((&session.release, session.tier.as_str()), (&kernel.release, tier.name()), "{what}");
+    assert_eq!(session.tier_reason, tier_reason.clone().unwrap_or_default(), "{what}");
+    assert_eq!(session.command, command.clone().unwrap_or_default(), "{what}");
+    assert_eq!((*verdict, &**reasons), (Some(judged.0), verdict_reasons), "{what}");
+    let by_class: BTreeMap<String, u64> =
+        loss.iter().map(|(class, count)| (class.name().to_owned(), *count)).collect();
+    assert_eq!(by_class, lost.by_class, "{what}");
+    assert_eq!(records, counted, "{what}");
+    assert_eq!(failed, failed_reservations, "{what}");
+    assert_eq!((&**findings, *found), (rows, rows.len() as u64), "{what}");
+
+    let views: &[FsView] = filesystems;
+    assert_eq!(views.len(), reported.len(), "{what}");
+    for fs in reported {
+        let mut of = views.iter().filter(|view| view.uuid == fs.uuid);
+        let (Some(view), None) = (of.next(), of.next()) else {
+            panic!("{what}: {} is not there once", fs.uuid)
+        };
+        filesystem(&format!("{what}, {}", fs.uuid), view, fs);
+    }
+
+    assert_eq!(inodes.known, reported.iter().map(|fs| fs.inodes).sum::<u64>(), "{what}");
+    let held = reported.iter().filter_map(|fs| fs.accounts.get(Account::InodeMetaRsv.name())?.balance);
+    assert_eq!(inodes.bytes, held.sum::<i64>(), "{what}");
+    for holder in holders {
+        let uuid =
+            |row: &InodeRow| views.iter().find(|view| view.fs == row.id.fs).map(|view| view.uuid.clone());
+        let row = inodes.rows.iter().find(|row| {
+            (uuid(row), row.id.root as i64, row.id.ino)
+                == (holder.filesystem.clone(), holder.root, holder.inode)
+        });
+        inode(&format!("{what}, inode {}", holder.inode), row.unwrap(), holder);
+    }
+
+    let rows: Vec<&WindowView> = windows.rows.iter().filter(|row| row.test.is_some()).collect();
+    assert_eq!((rows.len(), windows.older), (tests.len(), 0), "{what}");
+    for (row, test) in rows.iter().rev().zip(tests) {
+        let WindowView { name, test: view, begun_ns: _, length_ns, ended, records, lost, findings } = row;
+        let view = view.as_ref().unwrap();
+        assert_eq!(
+            (name, &view.section, view.run, &view.result, view.verdict, ended),
+            (&test.name, &test.section, test.run.unwrap_or(0), &test.result, test.verdict.0, &test.ended),
+            "{what}"
+        );
+        assert_eq!(
+            [*length_ns, *records, *lost, *findings],
+            [test.duration_ns, test.records, test.lost, test.finding_ids.len() as u64],
+            "{what}, {name}"
+        );
+    }
+
+    let HealthView {
+        hooks: lines,
+        ring: _,
+        cpu_permille: _,
+        programs_permille: _,
+        memory: _,
+        walk_ns: _,
+        closed: _,
+        messages: _,
+        warnings,
+    } = &**health;
+    assert_eq!(*warnings, kernel_warnings.iter().map(|warning| warning.count).sum::<u64>(), "{what}");
+    assert_eq!(lines.len(), hooks.len(), "{what}");
+    for (line, hook) in lines.iter().zip(hooks) {
+        let HookLine {
+            id,
+            target,
+            attached,
+            skipped,
+            reason,
+            hits,
+            rate: _,
+            missed,
+            records,
+            ns_per_run: _,
+            cpu_permille: _,
+        } = line;
+        assert_eq!(
+            (id, target, reason.as_str()),
+            (&hook.id, &hook.target, hook.reason.as_deref().unwrap_or_default()),
+            "{what}"
+        );
+        let state = (hook.state == HookState::Attached, hook.state == HookState::Skipped);
+        assert_eq!((*attached, *skipped), state, "{what}, {id}");
+        assert_eq!((hits.unwrap_or(0), missed.unwrap_or(0)), (hook.hits, hook.missed), "{what}, {id}");
+        assert_eq!(*records, by_hook.get(id).copied().unwrap_or(0), "{what}, {id}");
+    }
+}
+
+fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
+    let FsView {
+        fs: _,
+        uuid,
+        device: _,
+        mounts,
+        ended,
+        aborted,
+        inodes,
+        transid: _,
+        levels_ns: _,
+        pools,
+        span_ns: _,
+        tickets,
+        enospc,
+        flushes: _,
+        lines: _,
+        audits,
+    } = view;
+    assert_eq!((uuid, mounts, ended, aborted), (&fs.uuid, &fs.mounts, &fs.ended, &fs.aborted), "{what}");
+    assert_eq!(
+        [*inodes, tickets.0, tickets.1, *enospc, audits.0, audits.1],
+        [fs.inodes, fs.tickets.granted, fs.tickets.failed, fs.enospc, fs.audit.compared, fs.audit.equal],
+        "{what}"
+    );
+    let mut rows = pools.clone();
+    for (name, space) in &fs.space {
+        let row = take(&mut rows, &format!("space.{name}"));
+        assert_eq!(
+            (row.whole as i64, row.held, row.parts),
+            (
+                space.total,
+                space.bytes_may_use,
+                [space.used, space.bytes_pinned, space.bytes_reserved, space.bytes_may_use]
+            ),
+            "{what}, {name}"
+        );
+    }
+    for (name, account) in &fs.accounts {
+        let AccountState { unit: _, balance, size, reserved } = account;
+        match (size.zip(*reserved), balance) {
+            (Some((size, reserved)), _) => {
+                let row = take(&mut rows, name);
+                assert_eq!((row.whole as i64, row.held), (size, reserved), "{what}, {name}");
+            }
+            (None, Some(balance)) if name == Account::InodeMetaRsv.name() => {
+                assert_eq!(take(&mut rows, name).held, *balance, "{what}, {name}");
+            }
+            // The screen shows block_rsvs by the kernel's levels alone.
+            (None, _) => {}
+        }
+    }
+    for row in rows {
+        match row.key {
+            PoolKey::Qgroup(kind, _) => {
+                let object = row.name.split(' ').nth(1).unwrap();
+                let chain = fs.chains.iter().find(|chain| {
+                    chain.object == object && chain.account.name().to_lowercase().contains(kind)
+                });
+                let chain = chain.unwrap_or_else(|| panic!("{what}: {}", row.name));
+                assert_eq!((row.held, row.whole as i64), (chain.value, chain.peak), "{what}, {}", row.name);
+            }
+            // Without levels a report has chains only.
+            PoolKey::Space(..) if fs.space.is_empty() => {
+                let may_use = format!("{}.bytes_may_use", row.name);
+                let chain = fs.chains.iter().find(|chain| chain.account.name() == may_use);
+                assert_eq!(chain.map_or(0, |chain| chain.value), row.held, "{what}, {}", row.name);
+            }
+            _ => panic!("{what}: {} is not in the report", row.name),
+        }
+    }
+}
+
+fn take(rows: &mut Vec<PoolRow>, name: &str) -> PoolRow {
+    let at = rows.iter().position(|row| row.name == name);
+    rows.remove(at.unwrap_or_else(|| panic!("{name} is not on the screen")))
+}
+
+fn inode(what: &str, row: &InodeRow, holder: &InodeHolder) {
+    let InodeRow {
+        id: _,
+        fs: _,
+        path,
+        generation,
+        meta_rsv,
+        exact,
+        counted,
+        reserved,
+        size,
+        csum_bytes,
+        delalloc_bytes,
+        extents,
+        rate: _,
+        reserved_total,
+        reservations,
+        idle_ns: _,
+        tid,
+        comm,
+        trend: _,
+    } = row;
+    assert_eq!((path, *generation), (&holder.path, holder.generation.unwrap_or(0)), "{what}");
+    assert_eq!((*meta_rsv, *exact), (holder.meta_rsv, holder.opening_known), "{what}");
+    let counter = |value: i64| counted.then_some(value);
+    assert_eq!(
+        [
+            counter(*reserved as i64),
+            counter(*size as i64),
+            counter(*csum_bytes as i64),
+            counter(*delalloc_bytes as i64),
+            counter(i64::from(*extents as i32))
+        ],
+        [
+            holder.rsv_reserved,
+            holder.rsv_size,
+            holder.csum_bytes,
+            holder.delalloc_bytes,
+            holder.outstanding_extents
+        ],
+        "{what}"
+    );
+    assert_eq!(
+        (*reserved_total, u64::from(*reservations)),
+        (holder.reserved_total, holder.reservations),
+        "{what}"
+    );
+    let task = holder.task.as_ref().map(|task| (task.tid, task.comm.clone())).unwrap_or_default();
+    assert_eq!((*tid, comm.clone()), task, "{what}");
+}
+
+/// The kernel side sends the name of an inode when it comes to it, which may be after its finding.
+#[test]
+fn a_path_that_comes_after_its_finding_is_on_the_screen_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = streams::named_late(folder.path());
+    let mut stage = Stage::open(&path);
+    let shown = |stage: &Stage| stage.app.picture.as_ref().unwrap().findings[0].path.clone();
+    stage.step(3);
+    assert_eq!(shown(&stage), None);
+    stage.step(1);
+    assert_eq!(shown(&stage).as_deref(), Some("dir/file"));
+    agree(&path);
+}
