@@ -70,8 +70,8 @@ impl Chains {
 
     /// True if a qgroup has reserved anything.
     pub(super) fn has_qgroups(&self) -> bool {
-        let counters = self.order.iter().filter_map(|(_, counter)| ChainCounter::from_u32(*counter));
-        counters.into_iter().any(is_qgroup)
+        let mut counters = self.by_object.keys().filter_map(|(_, counter)| ChainCounter::from_u32(*counter));
+        self.some_rest || counters.any(is_qgroup)
     }
 
     pub(super) fn summaries(&self) -> Vec<ChainSummary> {

@@ -49,6 +49,10 @@ type Pictures = watch::Sender<Option<Arc<Picture>>>;
 const WAIT: Duration = Duration::from_millis(10);
 /// How often the mount table is read.
 const PLACES_EVERY: Duration = Duration::from_secs(5);
+/// Books that are on their way back are not told before this: most are there by then.
+const REBUILT_SOON: Duration = Duration::from_millis(50);
+/// Time between two pictures while they are.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// Lines of the log that a picture carries.
 const MESSAGES: usize = 20;
 
@@ -155,11 +159,12 @@ pub fn replay(mut player: Player, inbox: &Receiver<Command>, pictures: &Pictures
             next = Duration::ZERO;
         }
         let arrived = player.take_arrival();
-        if asked
-            || arrived
-            || player.scene().owes(&wish)
-            || drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh)
-        {
+        let since = |time: Duration| drawn.is_none_or(|drawn| drawn.elapsed() >= time);
+        let shows = match player.rebuilding() {
+            Some(rebuilding) => rebuilding >= REBUILT_SOON && since(PROGRESS_EVERY),
+            None => asked || arrived || player.scene().owes(&wish) || since(wish.refresh),
+        };
+        if shows {
             drawn = Some(Instant::now());
             let picture = player.picture(&wish, messages::last(MESSAGES));
             if pictures.send(Some(Arc::new(picture))).is_err() {

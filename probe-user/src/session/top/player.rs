@@ -1,9 +1,10 @@
 //! Time in a recording: at its own pace, faster, step by step, and back.
 //!
 //! Books only go forward. To go back they are begun anew and everything up to the wanted moment is applied again, in
-//! slices, so that keys are heard meanwhile; what is shown at a moment is always what it was the first time.
+//! slices, so that keys are heard meanwhile; what is shown at a moment is always what it was the first time. Books that are on
+//! their way back are of no moment that anybody asked for: until they are there the picture before stays, and says so.
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     fs::File,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
@@ -33,6 +34,8 @@ const SPEEDS: std::ops::RangeInclusive<i32> = -5..=12;
 const BLIND_JUMP: u64 = 5_000_000_000;
 /// Records between two looks at the clock.
 const SLICE: usize = 256;
+/// Orders that wait for the books; more are not heard.
+const MAX_WAITING: usize = 64;
 
 /// What a recording holds, counted beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,12 @@ pub struct Player {
     /// Where the way to the goal began.
     from: u64,
     arrived: bool,
+    /// Since when the books are on their way back, if they are.
+    rebuilding: Option<Instant>,
+    /// Orders from the place to which the books are on their way back.
+    waiting: VecDeque<ReplayOrder>,
+    /// The last picture.
+    shown: Option<Picture>,
     /// Records applied when a finding was made.
     marks: BTreeSet<u64>,
     totals: Arc<OnceLock<Totals>>,
@@ -107,6 +116,9 @@ impl Player {
             goal: None,
             from: 0,
             arrived: false,
+            rebuilding: None,
+            waiting: VecDeque::new(),
+            shown: None,
             marks: BTreeSet::new(),
             totals,
         };
@@ -154,8 +166,11 @@ impl Player {
         }
     }
 
-    /// Back to the begin; what was learnt of the recording stays.
+    /// Books at the begin, to go from there to a goal; what was learnt of the recording stays.
     fn rewind(&mut self) -> Result<(), FileError> {
+        // Since the first of several.
+        self.rebuilding.get_or_insert_with(Instant::now);
+        self.from = 0;
         self.reader = RecordingReader::open(&self.path)?;
         self.scene = Scene::new(Arc::clone(&self.header), Some(self.path.display().to_string()));
         self.scene.look_into(self.focus);
@@ -178,6 +193,12 @@ impl Player {
         let begun = Instant::now();
         let mut count = 0;
         loop {
+            if self.goal.is_none()
+                && let Some(order) = self.waiting.pop_front()
+            {
+                self.obey(order)?;
+                continue;
+            }
             if !self.is_due(begun) {
                 return Ok(false);
             }
@@ -226,12 +247,15 @@ impl Player {
         self.goal = None;
         self.arrived = true;
         self.anchor = None;
+        self.rebuilding = None;
         self.scene.outdate();
     }
 
     fn go(&mut self, goal: Goal) {
         self.goal = Some(goal);
-        self.from = self.applied;
+        if self.rebuilding.is_none() {
+            self.from = self.applied;
+        }
         self.anchor = None;
         self.check_goal();
     }
@@ -250,9 +274,32 @@ impl Player {
     /// # Errors
     /// The recording cannot be opened again.
     pub fn order(&mut self, order: ReplayOrder) -> Result<(), FileError> {
+        if !self.waits(order) {
+            return self.obey(order);
+        }
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(order);
+        }
+        Ok(())
+    }
+
+    /// Whether an order is for later: it starts from the place on the way to which the books are, not from where they happen to
+    /// be, or from where an order leads that waits already. One that only moves the goal does not wait for it.
+    fn waits(&self, order: ReplayOrder) -> bool {
+        let only_moves = match order {
+            ReplayOrder::Step(_) => matches!(self.goal, Some(Goal::Record(_))),
+            ReplayOrder::Jump(_) => matches!(self.goal, Some(Goal::Time(_))),
+            ReplayOrder::Finding(_) => false,
+            ReplayOrder::Pause | ReplayOrder::Speed(_) | ReplayOrder::Restart => return false,
+        };
+        !self.waiting.is_empty() || self.rebuilding.is_some() && !only_moves
+    }
+
+    fn obey(&mut self, order: ReplayOrder) -> Result<(), FileError> {
         self.anchor = None;
         match order {
             ReplayOrder::Pause => {
+                self.waiting.clear();
                 // Whatever it was on the way to, it stops here.
                 let under_way = self.goal.is_some();
                 self.paused = under_way || !self.paused;
@@ -301,6 +348,7 @@ impl Player {
                 }
             }
             ReplayOrder::Restart => {
+                self.waiting.clear();
                 self.rewind()?;
                 self.arrive();
             }
@@ -339,6 +387,11 @@ impl Player {
         }
     }
 
+    /// For how long the books have been on their way back, if they are.
+    pub fn rebuilding(&self) -> Option<Duration> {
+        self.rebuilding.map(|since| since.elapsed())
+    }
+
     /// Records applied.
     #[cfg(test)]
     pub const fn applied(&self) -> u64 {
@@ -364,8 +417,11 @@ impl Player {
         &self.scene
     }
 
-    /// The moment where it stands.
+    /// The moment where it stands; while the books are on their way back, the one before, with how far they are.
     pub fn picture(&mut self, wish: &Wish, messages: Vec<String>) -> Picture {
+        if self.rebuilding.is_some() {
+            return self.before();
+        }
         let last = self.last.as_ref().filter(|_| self.paused && self.goal.is_none());
         let replay = ReplayView {
             applied: self.applied,
@@ -379,13 +435,34 @@ impl Player {
                 comm: String::new(),
                 text: describe(record).unwrap_or_else(|| "a name or a stack".to_owned()),
             }),
-            paused: self.paused,
-            speed: 2_f64.powi(self.speed),
+            ..self.pace()
         };
         let end = if self.ended { self.reader.end().cloned() } else { None };
         let notes = if self.ended { self.reader.notes() } else { Vec::new() };
         let extras = Extras { messages, notes, end, replay: Some(replay), ..Extras::default() };
-        self.scene.picture(wish, extras)
+        let picture = self.scene.picture(wish, extras);
+        self.shown = Some(picture.clone());
+        picture
+    }
+
+    /// What was shown before the books were begun anew.
+    fn before(&mut self) -> Picture {
+        let mut picture = match &self.shown {
+            Some(shown) => shown.clone(),
+            // Nobody has seen anything yet.
+            None => Scene::new(Arc::clone(&self.header), Some(self.path.display().to_string()))
+                .picture(&Wish::default(), Extras::default()),
+        };
+        let was = picture.replay.take().unwrap_or_default();
+        let rebuilding = Some(self.seeking().unwrap_or(0));
+        let ReplayView { paused, speed, .. } = self.pace();
+        picture.replay = Some(ReplayView { rebuilding, paused, speed, seeking: None, last: None, ..was });
+        picture
+    }
+
+    /// How it plays, wherever it stands.
+    fn pace(&self) -> ReplayView {
+        ReplayView { paused: self.paused, speed: 2_f64.powi(self.speed), ..ReplayView::default() }
     }
 }
 

@@ -241,12 +241,12 @@ impl Scene {
             return Default::default();
         }
         let (stacks, pools, started) = (self.books.stacks(), suite::Pools::over(pools), self.started());
-        let court = suite::Court::new(windows, ledger, &stacks, &pools);
+        let judge = suite::TestJudge::new(windows, ledger, &stacks, &pools);
         let older = windows.list().len().saturating_sub(MAX_TESTS);
         let first = windows.list().get(older).map_or(0, |window| window.number);
-        let tests = court.tests(|window| window.number >= first);
+        let tests = judge.tests(|window| window.number >= first);
         let rows = tests.into_iter().rev().map(|test| test_view(test, started)).collect();
-        (rows, court.test_of())
+        (rows, judge.test_of())
     }
 
     fn windows(&self, started: u64) -> WindowsView {

@@ -98,6 +98,8 @@ pub struct ReplayView {
     pub ended: bool,
     /// On the way to somewhere: percent done.
     pub seeking: Option<u8>,
+    /// Books are begun anew to go back, percent done: the picture is the one of before, until they are where they should be.
+    pub rebuilding: Option<u8>,
     /// The record applied last, while it goes step by step.
     pub last: Option<RecordLine>,
 }

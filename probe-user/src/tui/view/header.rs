@@ -44,6 +44,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
 }
 
 fn state(app: &App, picture: &Picture) -> Vec<Piece> {
+    if let Some(percent) = picture.replay.as_ref().and_then(|replay| replay.rebuilding) {
+        // No verdict: that of the moment before is none of the moment that was asked for.
+        return vec![
+            ("replay ".to_owned(), Role::Key),
+            (format!("rebuilding {percent} %"), Role::Warn),
+            (format!(", still showing {}", format::about(picture.now_ns)), Role::Text),
+        ];
+    }
     let verdict = match picture.verdict {
         None => ("looking".to_owned(), Role::Faint),
         // A session that goes on has nothing that is final.
@@ -113,6 +121,9 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
 
 /// Where the replay stands, as far as there is room to say it.
 fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String {
+    if let Some(percent) = replay.rebuilding {
+        return format!("rebuilding {percent} %");
+    }
     let state = match (replay.seeking, replay.ended, replay.paused) {
         (Some(percent), ..) => format!("seeking {percent} %"),
         (None, true, _) => "end".to_owned(),

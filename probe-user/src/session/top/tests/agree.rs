@@ -183,6 +183,8 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
         findings: rows,
         inodes: holders,
         kernel_warnings,
+        // The screen has them among the verdict's reasons.
+        kernel_lines: _,
         statistics:
             StatisticTotals {
                 records: counted,

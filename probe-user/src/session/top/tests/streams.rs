@@ -6,7 +6,7 @@ use probe_common::{
     header::Header,
     hook::HookId,
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY, Name},
-    loss::{LossClass, LossSample},
+    loss::{LOSS_SLOTS, LossClass, LossSample},
     suite::{NOTE_TEXT, NoteKind, TestNote},
     task::{Marker, MarkerKind},
 };
@@ -90,7 +90,7 @@ fn leak(fs: u32, second: u64, ino: u64) -> Record {
 
 fn lost(second: u64, count: u64) -> Record {
     let header = Header { time: second * SECOND, ..Header::default() };
-    let mut counts = [0; 16];
+    let mut counts = [0; LOSS_SLOTS];
     counts[LossClass::BooksRecord as usize] = count;
     LossSample { header, counts }.into()
 }
