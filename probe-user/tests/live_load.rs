@@ -14,7 +14,9 @@ use support::probe::{self, RING, assert_clean, assert_silent, lives, number};
 fn a_mixed_load_met_in_the_middle_is_clean_and_the_books_are_those_of_sysfs() {
     let Some(_alone) = support::live() else { return };
     let load = MixLoad::start(2, &["--quota", "--balance", "--size", "512"]);
-    let done = probe::run(&["watch", "--duration", "20s", "--ring-size", RING]);
+    let mut arguments = vec!["watch", "--duration", "20s", "--ring-size", RING];
+    arguments.extend(load.uuids.iter().flat_map(|uuid| ["--fs", uuid]));
+    let done = probe::run(&arguments);
     let report = done.report();
     println!("{}", report["verdict_reasons"]);
     assert_clean(&done);
@@ -65,7 +67,8 @@ fn a_ring_that_is_too_small_makes_it_inconclusive_and_says_what_to_do() {
 fn memory_stays_within_its_budget() {
     let Some(_alone) = support::live() else { return };
     let load = MixLoad::start(1, &["--only", "small,orphan,inline,names", "--threads", "2"]);
-    let mut session = probe::start(&["watch", "--duration", "20s"]);
+    let uuid = load.uuids.iter().next().unwrap();
+    let mut session = probe::start(&["watch", "--fs", uuid, "--duration", "20s"]);
     let mut peak = 0;
     let start = Instant::now();
     while !session.said("attached,") {
@@ -83,7 +86,6 @@ fn memory_stays_within_its_budget() {
     let done = session.finish();
     let report = done.report();
     assert_silent(report);
-    let uuid = load.uuids.iter().next().unwrap();
     let inodes = lives(report, uuid).iter().map(|fs| number(&fs["inodes"])).max().unwrap();
     let closed = number(&report["statistics"]["inodes_closed"]);
     peak = peak.max(*samples.iter().max().unwrap());
