@@ -48,7 +48,7 @@ fn it_shows_a_live_filesystem_and_answers_to_keys() {
     let fs = load::filesystem(512);
     let before = tmux.state();
     load::beside(&[fs.path()], || {
-        tmux.command(&live_top());
+        tmux.command(&top(&format!("--ring-size {RING} --fs {}", quoted(fs.path()))));
         // Open at once, long before the hooks are on.
         tmux.wait_for("Attaching to the kernel");
         let screen = tmux.wait_until("inodes that hold something", |screen| {
