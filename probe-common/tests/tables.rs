@@ -1,5 +1,6 @@
 //! The rules of the kernel side's tables over more than a machine has: everything finds room, and nothing that lives
 //! loses its cell.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use probe_common::{

@@ -173,7 +173,7 @@ impl From<LossSample> for Record {
 pub(super) fn decode_loss_sample(bytes: &[u8]) -> Option<LossSample> {
     /// Bytes of the shortest sample there ever was.
     const SHORTEST: usize = HEADER_LEN + 16 * 8;
-    if bytes.len() < SHORTEST || bytes.len() % 8 != 0 {
+    if bytes.len() < SHORTEST || !bytes.len().is_multiple_of(8) {
         return None;
     }
     let mut sample = LossSample::new_zeroed();
