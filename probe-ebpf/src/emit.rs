@@ -14,7 +14,10 @@ use probe_common::{
     loss::LossClass,
 };
 
-use crate::maps::{CPU, CpuCell, LOST, RING};
+use crate::{
+    diagnose,
+    maps::{CPU, CpuCell, LOST, RING},
+};
 
 /// The consumer polls on a timer: a wake-up per record is the most expensive thing a tracer can do.
 const NO_WAKEUP: u64 = 1;
@@ -94,6 +97,14 @@ impl Run {
         unsafe {
             atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*self.cpu).lost[class as usize], 1)
         };
+        diagnose::lost(self, class);
+    }
+
+    /// Losses of a class on this CPU so far.
+    #[inline(always)]
+    pub fn losses(&self, class: usize) -> u64 {
+        // SAFETY: this CPU's cell; masked to the array's length.
+        unsafe { (*self.cpu).lost[class & 31] }
     }
 
     /// Counts an inode that ended clean without a record.

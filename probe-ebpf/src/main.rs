@@ -2,13 +2,15 @@
 //!
 //! Policy: a program does the least that the books need. Whole types of events are dropped before any other
 //! work, chains are checked here and only counted, and every record leaves through `emit.rs`, which counts what
-//! finds no room. Struct offsets come from the user side (`globals.rs`); nothing here knows a layout.
+//! finds no room. The lines of `-vv` are made in `diagnose.rs` alone. Struct offsets come from the user side
+//! (`globals.rs`); nothing here knows a layout.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
 #![allow(internal_features, reason = "BPF has atomics, but core offers them only through intrinsics there")]
 
 mod cells;
+mod diagnose;
 mod emit;
 mod globals;
 mod hooks;

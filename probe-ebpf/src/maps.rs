@@ -41,6 +41,10 @@ pub static CPU: PerCpuArray<CpuCell> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static LOST: Array<u64> = Array::with_max_entries(1, 0);
 
+/// Entry 0: lines that `diagnose.rs` made, whole machine.
+#[map]
+pub static DIAGNOSED: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Filesystems, by a hash of the `fs_info` address.
 #[map]
 pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(table::FILESYSTEMS.cells(), 0);

@@ -83,6 +83,57 @@ fn the_command_has_standard_output_to_itself() {
     assert_eq!((done.code, done.stdout.as_str()), (0, "from the command\n"));
 }
 
+/// What is said of filesystems with `-vv`, and with less nothing. All hooks go on with it too.
+#[test]
+fn the_kernel_side_names_each_filesystem_that_it_meets() {
+    let Some(_alone) = support::live() else { return };
+    let (one, two) = (load::filesystem(256), load::filesystem(256));
+    let (uuid, other) = (one.fsid().to_string(), two.fsid().to_string());
+    let script = [one.path(), two.path()].map(|path| {
+        let file = path.join("file");
+        format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display())
+    });
+    let script = script.join("; ");
+    let run = |verbose: &str| probe::run(&["run", verbose, "--fs", &uuid, "--", "sh", "-c", &script]);
+    let done = run("-vv");
+    assert_clean(&done);
+    let failed = |hook: &&Value| hook["state"] == "failed";
+    let hooks = done.report()["hooks"].as_array().unwrap();
+    assert_eq!(hooks.iter().find(failed), None, "{}", done.stderr);
+    for (uuid, fate) in [(&uuid, "followed"), (&other, "left out")] {
+        let begin = format!("kernel side: filesystem {uuid} first seen by ");
+        let lines: Vec<&str> = done.stderr.lines().filter(|line| line.contains(&begin)).collect();
+        let [line] = lines[..] else { panic!("{uuid}: {}", done.stderr) };
+        assert!(line.starts_with("[INFO ] ") && line.ends_with(fate), "{line}");
+    }
+    let done = run("-v");
+    assert_clean(&done);
+    assert!(!done.stderr.contains("kernel side"), "{}", done.stderr);
+}
+
+/// Nobody empties the ring for a while.
+#[test]
+fn the_kernel_side_tells_of_a_loss() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let uuid = fs.fsid().to_string();
+    let arguments = ["watch", "-vv", "--fs", &uuid, "--ring-size", "64K", "--stacks", "all"];
+    let session = probe::attached(&arguments);
+    session.signal(Signal::SIGSTOP);
+    for number in 0..400 {
+        std::fs::write(fs.path().join(format!("file{number}")), vec![1; 100_000]).unwrap();
+    }
+    session.signal(Signal::SIGCONT);
+    let done = session.interrupt();
+    let lost = number(&done.report()["loss"]["by_class"]["books_record"]);
+    assert!(lost > 0, "{}", done.report()["loss"]);
+    let first = |line: &str| {
+        line.starts_with("[WARN ] kernel side: lost at ") && line.contains(": books_record (1 so far on CPU ")
+    };
+    assert!(done.stderr.lines().any(first), "{}", done.stderr);
+    assert!(!done.stderr.contains("found no room in their ring"), "{}", done.stderr);
+}
+
 /// A tmpfs of its own, without a free byte.
 struct FullDisk(TempDir);
 

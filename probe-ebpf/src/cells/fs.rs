@@ -8,6 +8,7 @@ use probe_common::{
 
 use super::{BEING_TAKEN, claim};
 use crate::{
+    diagnose,
     emit::Run,
     globals::{ABSENT, config, off},
     maps::FILESYSTEMS,
@@ -48,13 +49,14 @@ impl FsCell {
     /// # Safety
     /// `cell` is an entry of the map, and the caller has claimed it or is mounting.
     #[inline(always)]
-    unsafe fn begin(cell: *mut Self, fs_info: u64) {
+    unsafe fn begin(run: &Run, cell: *mut Self, fs_info: u64) {
         // SAFETY: as promised.
         unsafe {
             (*cell).flags = 0;
             (*cell).died = 0;
             (*cell).qgroup_gave_way = 0;
             (*cell).state = decide(fs_info);
+            diagnose::fs_seen(run, fs_info, (*cell).state == STATE_FOLLOWED);
         }
     }
 }
@@ -170,7 +172,7 @@ extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
                     if pass == 1 {
                         (*cell).epoch += 1;
                     }
-                    FsCell::begin(cell, fs_info);
+                    FsCell::begin(&run, cell, fs_info);
                     (&raw mut (*cell).fs_info).write_volatile(fs_info);
                     if (*cell).state == STATE_FOLLOWED {
                         announce(&run, fs_info, id(slot, cell), born);
@@ -225,7 +227,7 @@ pub fn fs_begin(run: &Run, fs_info: u64) {
             return;
         }
         (*cell).epoch += 1;
-        FsCell::begin(cell, fs_info);
+        FsCell::begin(run, cell, fs_info);
         if (*cell).state == STATE_FOLLOWED {
             announce(run, fs_info, id(slot, cell), FS_BORN);
         }

@@ -2,7 +2,7 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 
 use super::{claim, spread};
-use crate::maps::TYPES;
+use crate::{diagnose, maps::TYPES};
 
 /// Number of cells; the kernel has about a dozen literals.
 pub const TYPE_CELLS: u32 = 256;
@@ -109,6 +109,9 @@ fn learn(address: u64, hash: u32) -> TypeClass {
         unsafe {
             if claim(&raw mut (*cell).address, 0, address) {
                 (*cell).class = class as u32;
+                if class == TypeClass::Unknown {
+                    diagnose::type_unknown(address);
+                }
                 break;
             }
         }

@@ -120,7 +120,10 @@ fn init_log(terminal: &common::TerminalOpts, screen: bool) {
         (false, _) => log::LevelFilter::Debug,
     };
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).parse_default_env().format_timestamp(None).format_target(false);
+    builder.filter_level(level);
+    // It tells of every instruction that it relocates: the lines of the kernel side would drown in tens of thousands.
+    builder.filter_module("aya_obj", level.min(log::LevelFilter::Info));
+    builder.parse_default_env().format_timestamp(None).format_target(false);
     if screen {
         // Lines that would tear a screen are kept until it is gone.
         builder.target(env_logger::Target::Pipe(Box::new(crate::session::LogSink)));

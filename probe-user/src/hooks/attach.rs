@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     catalogue::{AUDIT_FS, AUDIT_INODE},
+    diagnostics,
     plan::PlannedHook,
 };
 use crate::capture::session::{HookRow, HookState};
@@ -54,7 +55,7 @@ pub struct ProbeOptions {
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
     pub ring_bytes: u32,
-    /// Whether to ask the verifier for its full log.
+    /// Whether to ask the verifier for its full log, and the kernel side for its own.
     pub verbose: bool,
 }
 
@@ -67,6 +68,8 @@ pub struct Probe {
     /// Programs of hooks that have a twin attached behind them.
     twinned: Vec<HookId>,
     twins: bool,
+    /// [`ProbeOptions::verbose`]
+    pub(super) verbose: bool,
     pub(super) calls: Vec<super::calls::CallLink>,
 }
 
@@ -87,7 +90,9 @@ impl Probe {
         }
         let ring = options.ring_bytes.next_power_of_two().max(4096);
         let level = if options.verbose { VerifierLogLevel::VERBOSE } else { VerifierLogLevel::default() };
-        let ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        diagnostics::configure(&mut loader, options.verbose);
+        let ebpf = loader
             .override_global("OFFSETS", options.offsets.as_bytes(), true)
             .override_global("SIGNATURES", options.signatures.as_bytes(), true)
             .override_global("CONFIG", options.config.as_bytes(), true)
@@ -102,6 +107,7 @@ impl Probe {
             programs: Vec::new(),
             twinned: Vec::new(),
             twins,
+            verbose: options.verbose,
             calls: Vec::new(),
         };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {

@@ -9,6 +9,7 @@ mod attach;
 mod audit;
 mod calls;
 pub mod catalogue;
+mod diagnostics;
 pub mod functions;
 mod maps;
 pub mod means;
@@ -18,5 +19,6 @@ mod run_time;
 
 pub use attach::{AttachError, Probe, ProbeOptions};
 pub use audit::{InodeTarget, Inodes};
+pub use diagnostics::Diagnostics;
 pub use maps::{ChainLevel, HookCounts};
 pub use run_time::{RunTime, run_time_is_measured};

@@ -75,12 +75,13 @@ impl LiveCapture {
         options: LiveOptions,
     ) -> Result<(Self, BatchReceiver), AttachError> {
         let ring = probe.take_ring()?;
+        let diagnostics = probe.take_diagnostics()?;
         let (sender, receiver) = channel(header, options.depth);
         // Bounded, so that a caller cannot pile up requests on a stream that nobody consumes.
         let (requests, inbox): (_, Receiver<Request>) = sync_channel(8);
         let thread = std::thread::Builder::new()
             .name("probe-ring".to_owned())
-            .spawn(move || thread::Drain::new(probe, ring, sender, options).run(&inbox))
+            .spawn(move || thread::Drain::new(probe, ring, diagnostics, sender, options).run(&inbox))
             .map_err(|_| AttachError::Missing("thread for its ring"))?;
         Ok((Self { requests, thread }, receiver))
     }

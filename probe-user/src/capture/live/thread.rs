@@ -26,7 +26,7 @@ use crate::{
         session::{HookCount, SessionEnd},
         stream::{BatchSender, Closed},
     },
-    hooks::{InodeTarget, Probe},
+    hooks::{Diagnostics, InodeTarget, Probe},
     kernel::clock::monotonic_ns as now,
 };
 
@@ -54,6 +54,8 @@ const MAX_NAMED: usize = 1 << 20;
 pub struct Drain {
     probe: Probe,
     ring: RingBuf<MapData>,
+    /// Read where the ring is looked at, if anybody asked for it.
+    diagnostics: Option<Diagnostics>,
     sender: BatchSender,
     options: LiveOptions,
     batch: RecordBatch,
@@ -76,10 +78,17 @@ pub struct Drain {
 
 impl Drain {
     /// Takes everything over.
-    pub fn new(probe: Probe, ring: RingBuf<MapData>, sender: BatchSender, options: LiveOptions) -> Self {
+    pub fn new(
+        probe: Probe,
+        ring: RingBuf<MapData>,
+        diagnostics: Option<Diagnostics>,
+        sender: BatchSender,
+        options: LiveOptions,
+    ) -> Self {
         Self {
             probe,
             ring,
+            diagnostics,
             sender,
             options,
             batch: RecordBatch::with_capacity(BATCH_BYTES + (8 << 10)),
@@ -113,6 +122,9 @@ impl Drain {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let Ok(drained) = self.drain() else { return };
+            if let Some(diagnostics) = &mut self.diagnostics {
+                diagnostics.forward();
+            }
             wait = if drained == 0 { (wait * 2).min(IDLE) } else { BUSY };
             if sampled.elapsed() >= SAMPLE_EVERY {
                 sampled = Instant::now();
@@ -337,6 +349,9 @@ impl Drain {
         self.probe.detach();
         // Nobody writes any more.
         while self.drain()? > 0 {}
+        if let Some(diagnostics) = self.diagnostics.take() {
+            diagnostics.close(&self.probe);
+        }
         self.sample(true);
         self.flush()?;
         let counts = self.probe.counts().unwrap_or_default();

@@ -1,0 +1,176 @@
+//! What the kernel side says of itself with `-vv`: rare moments, as lines of a log and not as records of the stream.
+//!
+//! The only file that logs. Off, which is the default, the level is a constant zero for the verifier, and it takes what
+//! stands behind [`on`] out of every program. What a line needs on the stack and what the verifier needs to walk through
+//! it are large, so lines are made in global functions of their own: see [`Run::number`].
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_get_smp_processor_id};
+use aya_log_ebpf::{
+    info,
+    macro_support::{Level, level_enabled},
+    warn,
+};
+use probe_common::{
+    hook::{HOOK_SLOTS, HookId},
+    loss::LossClass,
+};
+
+use crate::{emit::Run, globals::off, maps::DIAGNOSED, read};
+
+/// Bytes of a hook's name in a line, and of a loss class's. The rest is zeroes, which the user side leaves out: of a length
+/// that is not known here LLVM would make a call of `memcpy`.
+const HOOK_NAME: usize = 40;
+const CLASS_NAME: usize = 16;
+const CLASSES: usize = 32;
+
+static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_SLOTS as usize] = {
+    let mut names = [[0; HOOK_NAME]; HOOK_SLOTS as usize];
+    let mut at = 0;
+    while at < HookId::ALL.len() {
+        names[HookId::ALL[at] as usize] = padded(HookId::ALL[at].name());
+        at += 1;
+    }
+    names
+};
+
+/// What became of a filesystem, by whether it is followed.
+static FATES: [[u8; 8]; 2] = [*b"left out", *b"followed"];
+
+static CLASS_NAMES: [[u8; CLASS_NAME]; CLASSES] = {
+    let mut names = [[0; CLASS_NAME]; CLASSES];
+    let mut at = 0;
+    while at < LossClass::ALL.len() {
+        names[LossClass::ALL[at] as usize] = padded(LossClass::ALL[at].name());
+        at += 1;
+    }
+    names
+};
+
+const fn padded<const N: usize>(name: &str) -> [u8; N] {
+    let mut padded = [0; N];
+    let mut at = 0;
+    while at < name.len() {
+        padded[at] = name.as_bytes()[at];
+        at += 1;
+    }
+    padded
+}
+
+/// Whether anybody wants to know.
+#[inline(always)]
+fn on() -> bool {
+    level_enabled(Level::Warn)
+}
+
+/// A filesystem was met that had no id, and is followed or not.
+#[inline(always)]
+pub fn fs_seen(run: &Run, fs_info: u64, followed: bool) {
+    if on() {
+        diagnose_fs(run.number(), fs_info, u32::from(followed));
+    }
+}
+
+/// The type string of `btrfs_space_reservation` at this address is none that the books know.
+#[inline(always)]
+pub fn type_unknown(address: u64) {
+    if on() {
+        diagnose_type(address);
+    }
+}
+
+/// Something was lost, and counted.
+#[inline(always)]
+pub fn lost(run: &Run, class: LossClass) {
+    if on() {
+        diagnose_loss(run.number(), class as u32);
+    }
+}
+
+/// Counts a line that was made, after it was: the user side sees by this number how many found no room, which the logging
+/// itself does not tell.
+#[inline(always)]
+fn count() {
+    if let Some(count) = DIAGNOSED.get_ptr_mut(0) {
+        // SAFETY: the entry stays; all CPUs count.
+        unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(count, 1) };
+    }
+}
+
+#[inline(always)]
+fn hook_name(run: u32) -> &'static str {
+    let hook = (run & 0xff).min(HOOK_SLOTS - 1);
+    // SAFETY: below the table's length; the names are ASCII.
+    unsafe { core::str::from_utf8_unchecked(HOOK_NAMES.get_unchecked(hook as usize)) }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn diagnose_fs(run: u32, fs_info: u64, followed: u32) -> u64 {
+    if !on() {
+        return 0;
+    }
+    let device: u32 = read::at(read::at(fs_info, off!(fs_sb)), off!(sb_s_dev));
+    let id: [u8; 16] = read::at(read::at(fs_info, off!(fs_fs_devices)), off!(fs_devices_fsid));
+    // SAFETY: below the table's length; the words are ASCII.
+    let fate = unsafe { core::str::from_utf8_unchecked(FATES.get_unchecked(followed as usize & 1)) };
+    info!(
+        &(),
+        target: "kernel",
+        "filesystem {:x}-{:x}-{:x}-{:x}-{:x} first seen by {}, device {}:{}: {}",
+        &id[..4],
+        &id[4..6],
+        &id[6..8],
+        &id[8..10],
+        &id[10..],
+        hook_name(run),
+        // `MINORBITS`, `include/linux/kdev_t.h`
+        device >> 20,
+        device & 0xf_ffff,
+        fate
+    );
+    count();
+    0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn diagnose_type(address: u64) -> u64 {
+    if !on() {
+        return 0;
+    }
+    let mut text = [0u64; 4];
+    let bytes = text.as_mut_ptr().cast::<[u8; 32]>();
+    // SAFETY: the helper checks the address and writes at most the length.
+    let _ = unsafe { bpf_probe_read_kernel_str_bytes(address as *const u8, &mut *bytes) };
+    for word in &mut text {
+        // ASCII whatever stands there: the user side takes nothing else for text.
+        *word &= 0x7f7f_7f7f_7f7f_7f7f;
+    }
+    // SAFETY: all of it is ASCII.
+    let text = unsafe { core::str::from_utf8_unchecked(&*text.as_ptr().cast::<[u8; 32]>()) };
+    warn!(&(), target: "kernel", "btrfs_space_reservation has a type that the books do not know: {}", text);
+    count();
+    0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn diagnose_loss(run: u32, class: u32) -> u64 {
+    if !on() {
+        return 0;
+    }
+    let class = class as usize & (CLASSES - 1);
+    let times = Run::numbered(run).map_or(0, |run| run.losses(class));
+    // What is lost again and again is told ever more rarely: a full table fails at every event.
+    if times & times.wrapping_sub(1) != 0 {
+        return 0;
+    }
+    // SAFETY: below the table's length; the names are ASCII.
+    let name = unsafe { core::str::from_utf8_unchecked(CLASS_NAMES.get_unchecked(class)) };
+    // SAFETY: plain helper.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    warn!(&(), target: "kernel", "lost at {}: {} ({} so far on CPU {})", hook_name(run), name, times, cpu);
+    count();
+    0
+}

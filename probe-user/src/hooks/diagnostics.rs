@@ -1,0 +1,116 @@
+//! What the kernel side says of itself with `-vv` (`probe-ebpf/src/diagnose.rs`), as lines of our own log.
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aya::{EbpfLoader, maps::Array};
+use aya_log::{EbpfLogger, Level};
+use log::{Log, Metadata, Record};
+
+use super::attach::{AttachError, Probe};
+
+/// The ring of the lines, by the name that `aya-log-ebpf` gives it.
+const RING: &str = "AYA_LOGS";
+/// Bytes for more than a hundred lines: they are rare, and read as often as the ring of records.
+const RING_BYTES: u32 = 64 << 10;
+/// For when nothing is said: the loader makes it the smallest that there is, a page.
+const NO_RING: u32 = 1;
+
+const ON: u8 = Level::Debug as u8;
+const OFF: u8 = 0;
+
+/// Switches the lines on or off, before the kernel side is loaded.
+pub(super) fn configure(loader: &mut EbpfLoader<'_>, wanted: bool) {
+    let (level, ring) = if wanted { (&ON, RING_BYTES) } else { (&OFF, NO_RING) };
+    loader.override_global(aya_log::LEVEL, level, true).map_max_entries(RING, ring);
+}
+
+/// The reader of the lines.
+pub struct Diagnostics {
+    logger: EbpfLogger<Forward>,
+    read: Arc<AtomicU64>,
+}
+
+impl Probe {
+    /// Takes out what reads the lines of the kernel side, if they were asked for. To be done after the programs are loaded.
+    ///
+    /// # Errors
+    /// It was taken already, or the object is not ours.
+    pub fn take_diagnostics(&mut self) -> Result<Option<Diagnostics>, AttachError> {
+        if !self.verbose {
+            return Ok(None);
+        }
+        let read = Arc::<AtomicU64>::default();
+        let forward = Forward { read: Arc::clone(&read) };
+        match EbpfLogger::init_with_logger(&mut self.ebpf, forward) {
+            Ok(logger) => Ok(Some(Diagnostics { logger, read })),
+            Err(aya_log::Error::MapError(source)) => Err(AttachError::Map { name: RING, source }),
+            Err(_) => Err(AttachError::Missing(RING)),
+        }
+    }
+
+    /// Lines that the kernel side made since the programs were loaded.
+    fn diagnostics_made(&self) -> u64 {
+        let map = self.ebpf.map("DIAGNOSED").map(Array::<_, u64>::try_from);
+        map.and_then(|map| map.ok()?.get(&0, 0).ok()).unwrap_or(0)
+    }
+}
+
+impl Diagnostics {
+    /// Passes on what was said since the last time.
+    pub fn forward(&mut self) {
+        self.logger.flush();
+    }
+
+    /// Passes on the last lines, and says how many found no room. For when the hooks are off.
+    pub fn close(mut self, probe: &Probe) {
+        // First: a line is counted when it is in its ring.
+        let made = probe.diagnostics_made();
+        self.forward();
+        let lost = made.saturating_sub(self.read.load(Ordering::Relaxed));
+        if lost > 0 {
+            log::warn!("{lost} lines of the kernel side found no room in their ring");
+        }
+    }
+}
+
+/// Counts lines and hands them to the log of this process, under the target that the kernel side gave them.
+struct Forward {
+    read: Arc<AtomicU64>,
+}
+
+impl Log for Forward {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        log::logger().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        let line = readable(&record.args().to_string());
+        let metadata = record.metadata().clone();
+        log::logger()
+            .log(&Record::builder().metadata(metadata).args(format_args!("kernel side: {line}")).build());
+    }
+
+    fn flush(&self) {
+        log::logger().flush();
+    }
+}
+
+/// Names come in fields of one length, filled up with zeroes. What else does not print came from memory of the kernel's.
+fn readable(line: &str) -> String {
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    line.chars().filter(|c| *c != '\0').map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn a_padded_name_is_shown_without_its_padding() {
+        assert_eq!(readable("lost at console\0\0\0: stack\0\0, 1"), "lost at console: stack, 1");
+        assert_eq!(readable("type \x1b[2J"), "type \u{fffd}[2J");
+    }
+}
