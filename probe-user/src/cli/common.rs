@@ -1,5 +1,8 @@
 //! Options that several subcommands share, in groups: what to capture, what to follow, what to report.
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{
@@ -10,6 +13,7 @@ use clap::{
 use super::{
     UsageError,
     parse::{self, FsSelector},
+    same_file::{self, Input},
     session::{CapturePlan, FilterPlan, ReportPlan, StacksChoice, TierChoice},
 };
 use crate::{
@@ -158,8 +162,17 @@ fn kinds() -> PossibleValuesParser {
 }
 
 impl ReportOpts {
-    pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<ReportPlan> {
+    /// `recording`: the one that is analysed, if any.
+    pub(super) fn plan(
+        &self,
+        terminal: &TerminalOpts,
+        recording: Option<&Path>,
+    ) -> anyhow::Result<ReportPlan> {
         let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
+        let inputs = [("recording", recording), ("--ignore file", self.ignore.as_deref())];
+        let inputs: Vec<Input<'_>> =
+            inputs.into_iter().filter_map(|(what, path)| Some(Input { what, path: path? })).collect();
+        same_file::check(&outputs, &inputs)?;
         let fail_on = FindingKind::ALL
             .into_iter()
             .filter(|kind| self.fail_on.iter().any(|name| name == kind.name()))

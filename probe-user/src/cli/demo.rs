@@ -18,7 +18,7 @@ impl Args {
         Ok(SessionPlan {
             source: Source::Demo,
             filter: FilterPlan::default(),
-            goal: Goal::Report(self.report.plan(terminal)?),
+            goal: Goal::Report(self.report.plan(terminal, None)?),
             verbosity: terminal.verbose,
         })
     }

@@ -16,6 +16,7 @@ pub mod parse;
 mod record;
 mod report;
 mod run;
+mod same_file;
 mod schema;
 pub mod session;
 mod top;

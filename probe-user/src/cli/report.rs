@@ -29,7 +29,7 @@ impl Args {
         Ok(SessionPlan {
             source: Source::Recording(self.file.clone()),
             filter: self.filter.plan()?,
-            goal: Goal::Report(self.report.plan(terminal)?),
+            goal: Goal::Report(self.report.plan(terminal, Some(&self.file))?),
             verbosity: terminal.verbose,
         })
     }

@@ -29,7 +29,7 @@ impl Args {
                 until: Until::Command(self.command.clone()),
             },
             filter: self.filter.plan()?,
-            goal: Goal::Report(self.report.plan(terminal)?),
+            goal: Goal::Report(self.report.plan(terminal, None)?),
             verbosity: terminal.verbose,
         })
     }

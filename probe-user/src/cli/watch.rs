@@ -27,7 +27,7 @@ impl Args {
         Ok(SessionPlan {
             source: Source::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
-            goal: Goal::Watch(self.report.plan(terminal)?),
+            goal: Goal::Watch(self.report.plan(terminal, None)?),
             verbosity: terminal.verbose,
         })
     }

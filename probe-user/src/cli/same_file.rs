@@ -1,0 +1,176 @@
+//! Two names of one file: what is written must not replace what is read, nor what else is written.
+//!
+//! Looked at when the plan is made, before anything is read, captured or written.
+use std::{
+    ffi::OsString,
+    fs::{self, Metadata},
+    io,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    path::Path,
+};
+
+use super::UsageError;
+use crate::report::{
+    escape::escape,
+    output::{Output, Target},
+};
+
+/// A file that is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input<'a> {
+    /// What it is to whoever typed it.
+    pub(super) what: &'static str,
+    /// Its name as typed.
+    pub(super) path: &'a Path,
+}
+
+/// A file as the system tells it from others, links followed. Pipes and devices are none: nothing in them is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Identity {
+    /// One that is there.
+    There { device: u64, inode: u64 },
+    /// One that is not there yet: a name in a folder.
+    ToCome { device: u64, folder: u64, name: OsString },
+}
+
+impl Identity {
+    fn of(path: &Path) -> Option<Self> {
+        match fs::metadata(path) {
+            Ok(meta) => Self::there(&meta),
+            // Outputs come so into being: a link to nowhere is replaced, and not followed.
+            Err(_) => {
+                let name = path.file_name()?.to_owned();
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                let folder = fs::metadata(folder.unwrap_or(Path::new("."))).ok()?;
+                Some(Self::ToCome { device: folder.dev(), folder: folder.ino(), name })
+            }
+        }
+    }
+
+    fn there(meta: &Metadata) -> Option<Self> {
+        meta.is_file().then(|| Self::There { device: meta.dev(), inode: meta.ino() })
+    }
+
+    fn of_target(target: &Target) -> Option<Self> {
+        match target {
+            Target::File(path) => Self::of(path),
+            Target::Stdout => {
+                let copy = io::stdout().as_fd().try_clone_to_owned().ok()?;
+                Self::there(&fs::File::from(copy).metadata().ok()?)
+            }
+        }
+    }
+}
+
+/// Refuses reports that would replace a file that is read, or one another.
+///
+/// # Errors
+/// One sentence that names both.
+pub(super) fn check(outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
+    let read: Vec<_> = inputs.iter().filter_map(|input| Some((input, Identity::of(input.path)?))).collect();
+    let mut written: Vec<(&Target, Identity)> = Vec::new();
+    for Output { target, .. } in outputs {
+        let Some(identity) = Identity::of_target(target) else { continue };
+        if let Some((Input { what, path }, _)) = read.iter().find(|(_, read)| *read == identity) {
+            return Err(UsageError(format!(
+                "a report would go to {}, which is the {what} {}; give the report a file of its own",
+                shown(target),
+                escape(&path.to_string_lossy())
+            )));
+        }
+        if let Some((other, _)) = written.iter().find(|(_, written)| *written == identity) {
+            return Err(UsageError(format!(
+                "two reports would go to one file, by the names {} and {}; give each a file of its own with --format \
+                 FORMAT=FILE",
+                shown(other),
+                shown(target)
+            )));
+        }
+        written.push((target, identity));
+    }
+    Ok(())
+}
+
+fn shown(target: &Target) -> String {
+    match target {
+        Target::Stdout => "standard output".to_owned(),
+        Target::File(path) => escape(&path.to_string_lossy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+    use std::{os::unix::fs::symlink, path::PathBuf};
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::report::output::Format;
+
+    /// A folder with `recording`, all kinds of links to it, and `other`.
+    fn folder() -> TempDir {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("recording"), "x").unwrap();
+        fs::write(at("other"), "x").unwrap();
+        fs::hard_link(at("recording"), at("hard")).unwrap();
+        symlink("recording", at("soft")).unwrap();
+        symlink("soft", at("softer")).unwrap();
+        symlink("nothing", at("nowhere")).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        symlink("..", at("sub/up")).unwrap();
+        folder
+    }
+
+    fn refusal(folder: &TempDir, outputs: &[&str], inputs: &[&str]) -> Option<String> {
+        let path = |name: &&str| -> PathBuf { folder.path().join(name) };
+        let outputs: Vec<Output> = outputs
+            .iter()
+            .map(|name| Output { format: Format::Text, target: Target::File(path(name)) })
+            .collect();
+        let inputs: Vec<PathBuf> = inputs.iter().map(path).collect();
+        let inputs: Vec<Input<'_>> = inputs.iter().map(|path| Input { what: "recording", path }).collect();
+        let refused = check(&outputs, &inputs).err()?.0;
+        Some(refused.replace(&format!("{}/", folder.path().display()), ""))
+    }
+
+    #[test]
+    fn a_report_does_not_replace_what_is_read_by_whatever_name() {
+        let folder = folder();
+        for name in ["recording", "hard", "soft", "softer", "./recording", "sub/../recording", "sub/up/soft"]
+        {
+            for (output, input) in [(name, "recording"), ("recording", name)] {
+                let refused = refusal(&folder, &["sub/fine", output], &["other", input]).unwrap();
+                let expected = format!(
+                    "a report would go to {output}, which is the recording {input}; give the report a file of its own"
+                );
+                assert_eq!(refused, expected);
+            }
+        }
+        for name in ["other", "new", "sub/recording", "nowhere", "no/such/folder"] {
+            assert_eq!(refusal(&folder, &[name], &["recording"]), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn two_reports_do_not_replace_each_other_by_whatever_names() {
+        let folder = folder();
+        for (one, two) in
+            [("recording", "hard"), ("soft", "recording"), ("new", "sub/../new"), ("new", "sub/up/new")]
+        {
+            let refused = refusal(&folder, &[one, "sub/fine", two], &[]).unwrap();
+            let expected = format!("two reports would go to one file, by the names {one} and {two}; ");
+            assert!(refused.starts_with(&expected), "{refused}");
+        }
+        // The link goes, and what it names comes beside it.
+        assert_eq!(refusal(&folder, &["new", "sub/new", "nowhere", "nothing"], &[]), None);
+    }
+
+    #[test]
+    fn devices_take_any_number_of_reports() {
+        let null = || Output { format: Format::Text, target: Target::File("/dev/null".into()) };
+        let input = Input { what: "recording", path: Path::new("/dev/null") };
+        assert_eq!(check(&[null(), null()], &[input]), Ok(()));
+    }
+}
