@@ -3,33 +3,96 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::Signal;
+use probe_user::workload::loopfs::{Fsid, LoopFs};
 use serde_json::Value;
 use support::load;
-use support::probe::{self, assert_clean, lives, number};
+use support::probe::{self, Done, assert_clean, lives, number};
 use tempfile::TempDir;
+
+/// Writes a file, for a shell.
+fn write(fs: &LoopFs) -> String {
+    let file = fs.path().join("file");
+    format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display())
+}
 
 #[test]
 fn the_status_of_the_command_is_passed_on() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let (uuid, file) = (fs.fsid().to_string(), fs.path().join("file"));
-    let write = format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display());
+    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_clean(&done);
     assert_eq!(done.report()["command"][0], "sh");
     assert!(number(&done.report()["statistics"]["order_checked"]) >= 64, "{}", done.report()["statistics"]);
 
-    let done = probe::run(&["run", "--", "true"]);
-    assert_eq!((done.code, done.report()["verdict"].as_str()), (0, Some("clean")));
-    let done = probe::run(&["run", "--", "sh", "-c", "exit 7"]);
-    assert_eq!((done.code, done.report()["verdict"].as_str()), (7, Some("clean")));
-    let done = probe::run(&["run", "--", "sh", "-c", "kill -TERM $$"]);
-    assert_eq!((done.code, done.report()["verdict"].as_str()), (143, Some("clean")));
+    for (end, code) in [("exit 7", 7), ("kill -TERM $$", 143)] {
+        let done = probe::run(&["run", "--", "sh", "-c", &format!("{write}; {end}")]);
+        assert_eq!((done.code, done.report()["verdict"].as_str()), (code, Some("clean")));
+    }
+}
+
+/// Asserts that nothing was judged and that the report says so, to scripts too.
+fn assert_nothing_judged(done: &Done, begin: &str, named: &str) {
+    probe::assert_silent(done.report());
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{done:?}");
+    let reasons = probe::list(&done.report()["verdict_reasons"]);
+    let [reason] = reasons else { panic!("{reasons:?}") };
+    let reason = reason.as_str().unwrap();
+    assert!(reason.starts_with(begin) && reason.contains(named), "{reason}");
+}
+
+/// A filesystem that never came made the session clean.
+#[test]
+fn a_session_that_followed_nothing_is_inconclusive() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let (uuid, never) = (fs.fsid().to_string(), Fsid::random().unwrap().to_string());
+    load::beside(&[fs.path()], || {
+        let done = probe::run(&["watch", "--duration", "1s", "--fs", &never]);
+        assert_nothing_judged(&done, &format!("No filesystem matched --fs {never}: "), &uuid);
+        // The status of the command comes first.
+        let done = probe::run(&["run", "--fs", &never, "--", "sh", "-c", "exit 7"]);
+        assert_eq!((done.code, done.report()["verdict"].as_str()), (7, Some("inconclusive")));
+        for (option, number) in [("--inode", "9999999"), ("--subvol", "8888888")] {
+            let done = probe::run(&["watch", "--duration", "1s", "--fs", &uuid, option, number]);
+            assert_nothing_judged(&done, &format!("No reservation matched {option} {number} "), "writes to");
+        }
+        let done = probe::run(&["watch", "--duration", "1s", "--fs", &uuid, "--fs", &never]);
+        assert_nothing_judged(&done, &format!("No filesystem matched --fs {never}: "), &uuid);
+    });
+}
+
+/// A filesystem on which nothing happened was called clean, though nothing was held to account.
+#[test]
+fn a_session_in_which_nothing_happened_is_inconclusive() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
+    // Without a transaction that would be committed in the middle.
+    fs.umount().unwrap();
+    fs.mount_with("ro").unwrap();
+    let begin = format!("Nothing happened on --fs {uuid} (mounted on ");
+    let done = probe::run(&["run", "--fs", &uuid, "--", "true"]);
+    assert_nothing_judged(&done, &begin, fs.path().to_str().unwrap());
+    // And so says its recording.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("idle.rsv");
+    let file = file.to_str().unwrap();
+    let recorded = probe::run(&["record", "-o", file, "--fs", &uuid, "--", "true"]);
+    assert_eq!(recorded.code, 0, "{}", recorded.stderr);
+    let replay = probe::run(&["report", file]);
+    assert_eq!(replay.report()["verdict_reasons"], done.report()["verdict_reasons"]);
+    assert_nothing_judged(&replay, &begin, fs.path().to_str().unwrap());
+
+    fs.remount(false).unwrap();
+    assert_clean(&probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]));
+    let inode = std::fs::metadata(fs.path().join("file")).unwrap().ino().to_string();
+    assert_clean(&probe::run(&["run", "--fs", &uuid, "--inode", &inode, "--", "sh", "-c", &write]));
 }
 
 /// Where the functions of btrfs are hooked: by what, and why not by fentry, and that they run by it.
@@ -37,8 +100,7 @@ fn the_status_of_the_command_is_passed_on() {
 fn the_report_says_by_what_functions_are_hooked() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let (uuid, file) = (fs.fsid().to_string(), fs.path().join("file"));
-    let write = format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display());
+    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_clean(&done);
     let report = done.report();
@@ -78,8 +140,9 @@ fn a_command_that_does_not_exist_is_one_sentence() {
 #[test]
 fn the_command_has_standard_output_to_itself() {
     let Some(_alone) = support::live() else { return };
-    let _fs = load::filesystem(256);
-    let done = probe::run(&["run", "-q", "--", "echo", "from the command"]);
+    let fs = load::filesystem(256);
+    let command = format!("{}; echo from the command", write(&fs));
+    let done = probe::run(&["run", "-q", "--", "sh", "-c", &command]);
     assert_eq!((done.code, done.stdout.as_str()), (0, "from the command\n"));
 }
 
@@ -157,10 +220,10 @@ impl Drop for FullDisk {
 #[test]
 fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
     let Some(_alone) = support::live() else { return };
-    let _fs = load::filesystem(256);
+    let fs = load::filesystem(256);
     let disk = FullDisk::new();
     let target = disk.0.path().join("report.txt");
-    let done = probe::run(&["run", "-o", target.to_str().unwrap(), "--", "true"]);
+    let done = probe::run(&["run", "-o", target.to_str().unwrap(), "--", "sh", "-c", &write(&fs)]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     let last = done.stderr.lines().last().unwrap();
     assert!(last.contains("the disk is full") && last.contains("report.txt"), "{}", done.stderr);
@@ -175,11 +238,11 @@ fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
 #[test]
 fn a_report_file_is_private() {
     let Some(_alone) = support::live() else { return };
-    let _fs = load::filesystem(256);
+    let fs = load::filesystem(256);
     let folder = tempfile::tempdir().unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     let (text, recording) = (folder.path().join("report.txt"), folder.path().join("run.rsv"));
-    let done = probe::run(&["run", "-o", text.to_str().unwrap(), "--", "true"]);
+    let done = probe::run(&["run", "-o", text.to_str().unwrap(), "--", "sh", "-c", &write(&fs)]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let done = probe::run(&["record", "-o", recording.to_str().unwrap(), "--", "true"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
@@ -220,7 +283,7 @@ fn lines_of_json_end_with_the_report() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let Some(_alone) = support::live() else { return };
-    let _fs = load::filesystem(256);
+    let fs = load::filesystem(256);
     for arguments in [&["watch"][..], &["watch", "--format", "ndjson"][..]] {
         let folder = tempfile::tempdir().unwrap();
         let json = folder.path().join("report.json");
@@ -235,6 +298,8 @@ fn a_reader_that_goes_away_is_no_error() {
         while !said.contains("attached,") {
             assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
         }
+        std::fs::write(fs.path().join("file"), [7; 100_000]).unwrap();
+        fs.sync().unwrap();
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGTERM).unwrap();
         stderr.read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");

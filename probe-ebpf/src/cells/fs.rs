@@ -235,8 +235,10 @@ pub fn fs_begin(run: &Run, fs_info: u64) {
 }
 
 /// A work queue is destroyed. Returns the id at the first one.
+///
+/// A filesystem that nobody has met is met here: at the release of its global reserve it would be one that lives, for ever.
 pub fn fs_end(run: &Run, fs_info: u64) -> Option<u32> {
-    let (slot, cell) = find_within(fs_info, SHAPE.probes)?;
+    let (slot, cell) = meet(run, fs_info, 0)?;
     // SAFETY: an array entry stays; unmounting is serialised for one fs_info.
     unsafe {
         if (*cell).flags & FLAG_DYING != 0 {

@@ -14,7 +14,7 @@ pub enum ExitStatus {
     Usage,
     /// 3: findings that count.
     Findings,
-    /// 4: no finding, but something that could hide one was not seen.
+    /// 4: no finding, but something that could hide one was not seen, or nothing was followed.
     Inconclusive,
     /// The status of the command that was run.
     Command(u8),

@@ -71,7 +71,7 @@ What was typed makes no sense.
 Findings that count.
 .TP
 4
-Inconclusive: no finding, but something that could hide one was not seen.
+Inconclusive: no finding, but something that could hide one was not seen, or nothing happened to what was to be followed.
 .PP
 .B run
 and

@@ -2,11 +2,12 @@
 //! say the same of it.
 use super::{
     facts,
+    followed::Followed,
     names::{Stacks, StreamNames},
 };
 use crate::{
     attribution::Windows,
-    capture::{batch::RecordBatch, record::Record, session::SessionHeader, stream::Source},
+    capture::{batch::RecordBatch, record::Record, session::{SessionEnd, SessionHeader}, stream::Source},
     ledger::Ledger,
 };
 
@@ -19,6 +20,8 @@ pub struct Books {
     pub names: StreamNames,
     /// Tests of a test suite.
     pub windows: Windows,
+    /// Whether anything was judged.
+    followed: Followed,
     /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
     pub undecodable: u64,
     /// The stream has ended, and nothing waits any more.
@@ -33,6 +36,7 @@ impl Books {
             ledger: Ledger::new(facts::setup(header)),
             names: StreamNames::default(),
             windows: Windows::default(),
+            followed: Followed::new(header),
             undecodable: 0,
             over: false,
         }
@@ -44,10 +48,35 @@ impl Books {
         Stacks { ledger: &self.ledger, names: &self.names }
     }
 
+    /// Why nothing was judged so far, one sentence each; empty if something was.
+    #[must_use]
+    pub fn nothing_followed(&self, header: &SessionHeader, end: Option<&SessionEnd>) -> Vec<String> {
+        self.followed.doubts(header, end)
+    }
+
+    /// What stands against `clean` besides what the ledger knows, one sentence each. `notes`: of the source, once it is over.
+    #[must_use]
+    pub fn doubts(&self, notes: Vec<String>) -> Vec<String> {
+        let mut doubts = notes;
+        if self.windows.forgotten() > 0 {
+            doubts.push(format!("{} tests were forgotten to bound memory.", self.windows.forgotten()));
+        }
+        doubts
+    }
+
+    /// All that stands against `clean` besides what the ledger knows, of a stream that is over.
+    #[must_use]
+    pub fn all_doubts(&self, source: &impl Source) -> Vec<String> {
+        let mut doubts = self.nothing_followed(source.header(), source.end());
+        doubts.extend(self.doubts(source.notes()));
+        doubts
+    }
+
     /// The next record. When what was missed is looked at follows from the records alone, not from how they came: a replay and
     /// its report see the same losses in the same tests as the live session.
     pub fn apply(&mut self, record: &Record) {
         self.ledger.apply(record);
+        self.followed.note(record);
         if let Record::TestNote(note) = record {
             self.windows.note(note, self.ledger.record_count());
         }

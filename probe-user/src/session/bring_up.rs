@@ -8,7 +8,7 @@ use probe_common::{
     config::{Config, MAX_FILTER_FS},
 };
 
-use super::names::Symbols;
+use super::{followed, names::Symbols};
 use crate::{
     capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, ONLY_FILESYSTEMS, SessionHeader, Tier},
     cli::{
@@ -309,15 +309,12 @@ fn options_shown(
         ("ring-size".to_owned(), capture.ring_bytes.to_string()),
         ("stacks".to_owned(), format!("{:?}", capture.stacks).to_lowercase()),
     ]);
-    if let Some(inode) = filter.inode {
-        options.insert("inode".to_owned(), inode.to_string());
-    }
     if !fsids.is_empty() {
-        let named: Vec<String> = fsids.iter().map(|fsid| Fsid(*fsid).to_string()).collect();
-        options.insert(ONLY_FILESYSTEMS.to_owned(), named.join(" "));
+        let uuids: Vec<String> = fsids.iter().map(|fsid| Fsid(*fsid).to_string()).collect();
+        options.insert(ONLY_FILESYSTEMS.to_owned(), uuids.join(&followed::NEXT.to_string()));
     }
-    if let Some(subvol) = filter.subvol {
-        options.insert("subvol".to_owned(), subvol.to_string());
+    for (name, number) in [(followed::INODE, filter.inode), (followed::SUBVOL, filter.subvol)] {
+        options.extend(number.map(|number| (name.to_owned(), number.to_string())));
     }
     options
 }

@@ -15,7 +15,7 @@ use probe_common::task::MarkerKind;
 use super::{
     bring_up::bring_up,
     conductor::{Conductor, Ended},
-    consume, live, names, replay,
+    consume, followed, live, names, replay,
 };
 use crate::{
     capture::file::RecordingReader,
@@ -76,6 +76,8 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     let symbols = names::Symbols::of(root);
     let mut attached = bring_up(root, capture, &filter, &symbols, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
+    // Nobody typed it: a demo that is interrupted early is judged by what ran.
+    attached.header.options.remove(followed::FS);
     let conductor = Conductor::new()?;
     let announcement = live::attached_line(plan, &attached);
     let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None)?;

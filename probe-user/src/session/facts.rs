@@ -148,40 +148,18 @@ pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
         .collect()
 }
 
-/// What stands against `clean` besides what the books know, one sentence each. `notes`: of the source, once it is over. `met`: a
-/// filesystem was seen.
-#[must_use]
-pub fn doubts(
-    header: &SessionHeader,
-    end: Option<&SessionEnd>,
-    notes: Vec<String>,
-    met: bool,
-    windows: &Windows,
-) -> Vec<String> {
-    let mut doubts = notes;
-    let somewhere = !header.filesystems.is_empty() || end.is_some_and(|end| !end.filesystems.is_empty());
-    if !met && !somewhere {
-        doubts.push("No btrfs filesystem was mounted: mount one, or start before it is mounted.".to_owned());
-    }
-    if windows.forgotten() > 0 {
-        doubts.push(format!("{} tests were forgotten to bound memory.", windows.forgotten()));
-    }
-    doubts
-}
-
-/// The report of a stream that has ended.
+/// The report of a stream that has ended. `doubts`: what the books do not know of.
 #[must_use]
 pub fn report(
     header: &SessionHeader,
     end: Option<&SessionEnd>,
-    notes: Vec<String>,
+    doubts: Vec<String>,
     ledger: &Ledger,
     names: &StreamNames,
     windows: &Windows,
     policy: &Policy,
 ) -> Report {
     let summary = ledger.summary(TOP_INODES);
-    let doubts = doubts(header, end, notes, !summary.filesystems.is_empty(), windows);
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
     let stacks = Stacks { ledger, names };

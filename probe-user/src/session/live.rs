@@ -263,7 +263,7 @@ pub(super) fn deliver(
     let report = facts::report(
         receiver.header(),
         receiver.end(),
-        receiver.notes(),
+        books.all_doubts(receiver),
         &books.ledger,
         &books.names,
         &books.windows,

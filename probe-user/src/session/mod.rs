@@ -10,6 +10,7 @@ mod consume;
 mod demo;
 mod doctor;
 mod facts;
+mod followed;
 mod live;
 mod names;
 mod replay;

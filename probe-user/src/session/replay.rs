@@ -34,7 +34,7 @@ pub fn replay_source<R: std::io::Read>(
     let report = facts::report(
         reader.header(),
         reader.end(),
-        reader.notes(),
+        books.all_doubts(&reader),
         &books.ledger,
         &books.names,
         &books.windows,

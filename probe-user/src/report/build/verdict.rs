@@ -58,6 +58,13 @@ pub fn decide(
     } else {
         verdict
     };
+    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() {
+        // What was checked is no reason for doubt.
+        reasons.clear();
+        Verdict::Inconclusive
+    } else {
+        verdict
+    };
     for doubt in doubts {
         if !reasons.contains(doubt) {
             reasons.push(doubt.clone());

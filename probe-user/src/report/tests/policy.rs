@@ -78,7 +78,10 @@ fn a_doubt_of_the_session_makes_a_clean_ledger_inconclusive_and_findings_stay() 
     let mut facts = facts();
     facts.doubts = vec!["update_bytes_pinned did not attach.".to_owned()];
     let clean = summary(Verdict::Clean, &["all was checked."]);
-    assert_eq!(report_of(&clean, &[], &facts, &Policy::default()).verdict.0, Verdict::Inconclusive);
+    let report = report_of(&clean, &[], &facts, &Policy::default());
+    assert_eq!(report.verdict.0, Verdict::Inconclusive);
+    // What was checked is no reason for it.
+    assert_eq!(report.verdict_reasons, ["update_bytes_pinned did not attach."]);
     let found = with(&Policy::default(), &[], &["update_bytes_pinned did not attach."]);
     assert_eq!(found.verdict.0, Verdict::Findings);
 }

@@ -221,9 +221,14 @@ impl Scene {
 
     /// The verdict as a report of this moment has it.
     fn judge(&mut self, pools: &[FsSummary], extras: &Extras) {
-        let Books { ledger, windows, .. } = &self.books;
-        let met = !pools.is_empty();
-        let mut doubts = facts::doubts(&self.header, extras.end.as_ref(), extras.notes.clone(), met, windows);
+        let ledger = &self.books.ledger;
+        let nothing = self.books.nothing_followed(&self.header, extras.end.as_ref());
+        let mut doubts = self.books.doubts(extras.notes.clone());
+        // What has not come yet may still come while the stream goes on.
+        let waits = !self.books.over;
+        if !waits {
+            doubts.extend(nothing.iter().cloned());
+        }
         let stacks = self.books.stacks();
         let findings = ledger.findings().iter().collect();
         let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
@@ -232,6 +237,9 @@ impl Scene {
         self.walked.found = ledger.findings().len() as u64;
         self.walked.verdict = Some(verdict);
         self.walked.reasons = Arc::new(reasons);
+        if waits {
+            self.walked.wait_for(nothing);
+        }
     }
 
     /// Rows of the newest tests, newest first, and the names of the tests of findings.

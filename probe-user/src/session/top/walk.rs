@@ -117,6 +117,14 @@ impl Walked {
         };
         Self { inodes: Arc::new(view), held, ..Self::default() }
     }
+
+    /// What has to come before there is anything to judge; once after a walk.
+    pub fn wait_for(&mut self, wanted: Vec<String>) {
+        if self.verdict == Some(Verdict::Clean) && !wanted.is_empty() {
+            self.verdict = None;
+            self.reasons = Arc::new(wanted);
+        }
+    }
 }
 
 const fn id(inode: &InodeView) -> InodeId {

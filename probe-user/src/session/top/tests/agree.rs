@@ -44,9 +44,10 @@ fn report_of(path: &Path, most: u64) -> Report {
             books.apply(&record);
         }
     }
-    let (end, notes) = if books.over { (reader.end(), reader.notes()) } else { (None, Vec::new()) };
+    let end = if books.over { reader.end() } else { None };
+    let doubts = if books.over { books.all_doubts(&reader) } else { Vec::new() };
     let Books { ledger, names, windows, .. } = &books;
-    facts::report(reader.header(), end, notes, ledger, names, windows, &Policy::default())
+    facts::report(reader.header(), end, doubts, ledger, names, windows, &Policy::default())
 }
 
 fn length_of(path: &Path) -> u64 {
