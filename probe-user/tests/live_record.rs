@@ -68,6 +68,41 @@ fn a_recording_is_reported_the_same_each_time() {
     assert!(number(&replayed["audit"]["compared"]) > 0 || number(&replayed["audit"]["moving"]) > 0);
 }
 
+/// `report --fs` judged all that was in the recording.
+#[test]
+fn a_filter_of_a_report_leaves_what_a_session_with_it_would_show() {
+    let Some(_alone) = support::live() else { return };
+    let (one, other) = (load::filesystem(256), load::filesystem(256));
+    let (uuid, second) = (one.fsid().to_string(), other.fsid().to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("both.rsv");
+    let file = file.to_str().unwrap();
+    let (watched, recorded) = load::beside(&[one.path(), other.path()], || {
+        let recorder = probe::attached(&["record", "-o", file, "--ring-size", RING, "--duration", "5s"]);
+        let watched = probe::run(&["watch", "--fs", &uuid, "--ring-size", RING, "--duration", "2s"]);
+        (watched, recorder.finish())
+    });
+    assert_eq!(recorded.code, 0, "{recorded:?}");
+    assert_clean(&watched);
+    let whole = probe::run(&["report", file]);
+    assert_clean(&whole);
+    assert_eq!(lives(whole.report(), &uuid).len() + lives(whole.report(), &second).len(), 2);
+    for name in [uuid.as_str(), one.path().to_str().unwrap(), one.device().to_str().unwrap()] {
+        let part = probe::run(&["report", file, "--fs", name]);
+        assert_clean(&part);
+        let [life] = probe::list(&part.report()["filesystems"]) else {
+            panic!("{}", part.report()["filesystems"])
+        };
+        assert_eq!(life, lives(whole.report(), &uuid)[0], "--fs {name}");
+        for same in ["uuid", "devices", "mounts", "born", "ended", "aborted"] {
+            assert_eq!(life[same], lives(watched.report(), &uuid)[0][same], "{same}");
+        }
+    }
+    // One that the recording of the other does not hold.
+    let none = probe::run(&["report", file, "--fs", "00000000-1111-2222-3333-444444444444"]);
+    assert_eq!((none.code, none.report()["verdict"].as_str()), (4, Some("inconclusive")), "{none:?}");
+}
+
 /// Its recorder was killed: what had been written is readable, and the verdict says that the end is missing.
 #[test]
 fn a_recording_without_its_end_is_inconclusive() {

@@ -83,12 +83,17 @@ impl CaptureOpts {
         CapturePlan { tier, ring_bytes: ring_size, stacks, fstests }
     }
 
-    /// True if nothing of it was typed, as far as that shows.
-    pub(super) fn is_default(&self) -> bool {
-        parse::ring_size(parse::RING_DEFAULT) == Ok(self.ring_size)
+    /// Says that options were typed, as far as that shows, that have no effect on a recording.
+    pub(super) fn warn_of_recording(&self) {
+        let default = parse::ring_size(parse::RING_DEFAULT) == Ok(self.ring_size)
             && self.tier == TierChoice::Auto
             && !self.fstests
-            && self.stacks == StacksChoice::Auto
+            && self.stacks == StacksChoice::Auto;
+        if !default {
+            log::warn!(
+                "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
+            );
+        }
     }
 }
 
@@ -108,21 +113,6 @@ pub(super) struct FilterOpts {
 }
 
 impl FilterOpts {
-    /// Says which options were typed that a recording cannot follow.
-    pub(super) fn warn_of_recording(&self, capture: &CaptureOpts) {
-        if !capture.is_default() {
-            log::warn!(
-                "--tier, --ring-size and --stacks have no effect on a recording: it keeps what it was taken with"
-            );
-        }
-        let Self { filesystems, inode, subvol } = self;
-        if !filesystems.is_empty() || inode.is_some() || subvol.is_some() {
-            log::warn!(
-                "--fs, --inode and --subvol have no effect on a recording: all that is in it is judged"
-            );
-        }
-    }
-
     pub(super) fn plan(&self) -> Result<FilterPlan, UsageError> {
         let most = probe_common::config::MAX_FILTER_FS;
         if self.filesystems.len() > most {

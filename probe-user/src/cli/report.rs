@@ -8,8 +8,10 @@ use super::{
 
 /// Analyse a recording
 ///
-/// The options of a capture and the filter are accepted, so that one set of options serves all subcommands, and have no
-/// effect: tier, ring, stacks and what was followed are those of the recording.
+/// The options of a capture are accepted, so that one set of options serves all subcommands, and have no effect: tier, ring
+/// and stacks are those of the recording. --fs leaves of a recording what a session with this filter would have
+/// recorded; a mount point or device means every filesystem that the recording knows there. --inode and --subvol have to be
+/// those that the recording was taken with.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,7 +27,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
-        self.filter.warn_of_recording(&self.capture);
+        self.capture.warn_of_recording();
         Ok(SessionPlan {
             source: Source::Recording(self.file.clone()),
             filter: self.filter.plan()?,

@@ -170,5 +170,10 @@ pub enum TopSource {
         filter: FilterPlan,
     },
     /// A recording.
-    Recording(PathBuf),
+    Recording {
+        /// Where it is.
+        file: PathBuf,
+        /// Which records.
+        filter: FilterPlan,
+    },
 }

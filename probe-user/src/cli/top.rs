@@ -53,8 +53,8 @@ impl Args {
         let filter = self.filter.plan()?;
         let source = match &self.replay {
             Some(file) => {
-                self.filter.warn_of_recording(&self.capture);
-                TopSource::Recording(file.clone())
+                self.capture.warn_of_recording();
+                TopSource::Recording { file: file.clone(), filter }
             }
             None => TopSource::Live { capture: self.capture.plan(), filter },
         };

@@ -98,7 +98,8 @@ fn on_btrfs(mounts: &[Mount], path: &Path) -> bool {
 }
 
 /// An absolute path without `.` and `..`, by its letters alone: the kernel is not asked.
-fn lexical(given: &str) -> PathBuf {
+#[must_use]
+pub fn lexical(given: &str) -> PathBuf {
     let absolute = std::path::absolute(given).unwrap_or_else(|_| PathBuf::from(given));
     let mut path = PathBuf::new();
     for component in absolute.components() {

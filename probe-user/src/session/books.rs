@@ -7,7 +7,12 @@ use super::{
 };
 use crate::{
     attribution::Windows,
-    capture::{batch::RecordBatch, record::Record, session::{SessionEnd, SessionHeader}, stream::Source},
+    capture::{
+        batch::RecordBatch,
+        record::Record,
+        session::{SessionEnd, SessionHeader},
+        stream::Source,
+    },
     ledger::Ledger,
 };
 

@@ -16,6 +16,7 @@ use super::{
     bring_up::bring_up,
     conductor::{Conductor, Ended},
     consume, followed, live, names, replay,
+    selected::Selected,
 };
 use crate::{
     capture::file::RecordingReader,
@@ -49,7 +50,7 @@ pub fn demo(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
         say("no rights to trace here (root is needed): this is the analysis of a real recording of the demo");
         let reader =
             RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(RECORDING))?;
-        return replay::replay_source(plan, reader);
+        return replay::replay_source(plan, Selected::all(reader));
     }
     run(plan, root)
 }

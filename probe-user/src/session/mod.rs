@@ -15,6 +15,7 @@ mod live;
 mod names;
 mod replay;
 mod result_files;
+mod selected;
 mod suite;
 mod top;
 

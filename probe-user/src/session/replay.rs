@@ -1,9 +1,12 @@
 //! `report FILE`: the same books from a recording.
 use std::path::Path;
 
-use super::{consume, facts, live};
+use super::{
+    consume, facts, live,
+    selected::{Recording, Selected},
+};
 use crate::{
-    capture::{file::RecordingReader, stream::Source as _},
+    capture::stream::Source as _,
     cli::{
         exit::ExitStatus,
         session::{Goal, SessionPlan},
@@ -13,10 +16,10 @@ use crate::{
 /// Analyses a recording.
 ///
 /// # Errors
-/// It cannot be read at all, or the report cannot be written.
+/// It cannot be read at all, its filter means nothing in a recording, or the report cannot be written.
 pub fn replay(plan: &SessionPlan, file: &Path) -> anyhow::Result<ExitStatus> {
     live::check_outputs(plan)?;
-    replay_source(plan, RecordingReader::open(file)?)
+    replay_source(plan, Recording::new(file, &plan.filter)?.open()?)
 }
 
 /// Analyses a recording that is open.
@@ -25,7 +28,7 @@ pub fn replay(plan: &SessionPlan, file: &Path) -> anyhow::Result<ExitStatus> {
 /// The report cannot be written.
 pub fn replay_source<R: std::io::Read>(
     plan: &SessionPlan,
-    mut reader: RecordingReader<R>,
+    mut reader: Selected<R>,
 ) -> anyhow::Result<ExitStatus> {
     let books = consume::into_books(&mut reader, |_, _| {});
     let (Goal::Report(report_plan) | Goal::Watch(report_plan)) = &plan.goal else {

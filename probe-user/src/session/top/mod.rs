@@ -21,9 +21,8 @@ use tokio::sync::watch;
 
 use self::{events::Ended, player::Player};
 pub use self::{messages::LogSink, screen::Screen};
-use super::{bring_up, live::spawn};
+use super::{bring_up, live::spawn, selected::Recording};
 use crate::{
-    capture::file::RecordingReader,
     cli::{
         exit::ExitStatus,
         session::{TopPlan, TopSource},
@@ -43,7 +42,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
     screen::check()?;
     let (commands, inbox) = channel();
     let (pictures, newest) = watch::channel(None);
-    let mut app = App::new(plan.look, plan.refresh, matches!(plan.source, TopSource::Recording(_)));
+    let mut app = App::new(plan.look, plan.refresh, matches!(plan.source, TopSource::Recording { .. }));
     let books = match &plan.source {
         TopSource::Live { capture, filter } => {
             bring_up::check(Path::new("/"))?;
@@ -51,9 +50,9 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
             let (capture, filter, verbosity) = (*capture, filter.clone(), plan.verbosity);
             spawn("probe-books", move || books::live(capture, &filter, verbosity, &inbox, &pictures))?
         }
-        TopSource::Recording(file) => {
+        TopSource::Recording { file, filter } => {
             // One that cannot be read at all is said before the screen opens.
-            let player = Player::new(file, RecordingReader::open(file)?);
+            let player = Player::new(Recording::new(file, filter)?)?;
             "Reading the recording.".clone_into(&mut app.waiting);
             spawn("probe-books", move || books::replay(player, &inbox, &pictures))?
         }

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     fs::File,
-    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -14,13 +13,12 @@ use std::{
 use super::scene::{Extras, Scene};
 use crate::{
     capture::{
-        batch::RecordBatch,
-        file::{FileError, RecordingReader},
-        record::Record,
-        session::SessionHeader,
-        stream::Source as _,
+        batch::RecordBatch, file::FileError, record::Record, session::SessionHeader, stream::Source as _,
     },
-    session::facts,
+    session::{
+        facts,
+        selected::{Recording, Selected},
+    },
     tui::{
         picture::{InodeId, Picture, RecordLine, ReplayView, Wish},
         state::ReplayOrder,
@@ -58,9 +56,9 @@ enum Goal {
 /// See the module.
 #[derive(Debug)]
 pub struct Player {
-    path: PathBuf,
+    recording: Recording,
     header: Arc<SessionHeader>,
-    reader: RecordingReader<File>,
+    reader: Selected<File>,
     scene: Scene,
     focus: Option<InodeId>,
     /// Records of the batch under way, the next one first.
@@ -90,18 +88,21 @@ pub struct Player {
 
 impl Player {
     /// Stands before the first record of a recording and plays.
-    #[must_use]
-    pub fn new(path: &Path, reader: RecordingReader<File>) -> Self {
+    ///
+    /// # Errors
+    /// It is no recording.
+    pub fn new(recording: Recording) -> Result<Self, FileError> {
+        let reader = recording.open()?;
         let header = Arc::new(reader.header().clone());
         let totals = Arc::new(OnceLock::new());
-        let (to_count, result) = (path.to_owned(), Arc::clone(&totals));
+        let (to_count, result) = (recording.clone(), Arc::clone(&totals));
         // Without it there is only no bar that shows how far it is.
         let _ = std::thread::Builder::new()
             .name("probe-count".to_owned())
             .spawn(move || count(&to_count, &result));
         let mut player = Self {
-            path: path.to_owned(),
-            scene: Scene::new(Arc::clone(&header), Some(path.display().to_string())),
+            scene: Scene::new(Arc::clone(&header), Some(recording.path().display().to_string())),
+            recording,
             header,
             reader,
             focus: None,
@@ -123,7 +124,7 @@ impl Player {
             totals,
         };
         player.fetch();
-        player
+        Ok(player)
     }
 
     /// The next record into `next`.
@@ -171,8 +172,8 @@ impl Player {
         // Since the first of several.
         self.rebuilding.get_or_insert_with(Instant::now);
         self.from = 0;
-        self.reader = RecordingReader::open(&self.path)?;
-        self.scene = Scene::new(Arc::clone(&self.header), Some(self.path.display().to_string()));
+        self.reader = self.recording.open()?;
+        self.scene = Scene::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()));
         self.scene.look_into(self.focus);
         self.batch = Vec::new().into_iter();
         (self.next, self.last, self.applied, self.ended) = (None, None, 0, false);
@@ -450,7 +451,7 @@ impl Player {
         let mut picture = match &self.shown {
             Some(shown) => shown.clone(),
             // Nobody has seen anything yet.
-            None => Scene::new(Arc::clone(&self.header), Some(self.path.display().to_string()))
+            None => Scene::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()))
                 .picture(&Wish::default(), Extras::default()),
         };
         let was = picture.replay.take().unwrap_or_default();
@@ -467,8 +468,8 @@ impl Player {
 }
 
 /// Reads a recording to its end, for its length alone.
-fn count(path: &Path, result: &OnceLock<Totals>) {
-    let Ok(mut reader) = RecordingReader::open(path) else { return };
+fn count(recording: &Recording, result: &OnceLock<Totals>) {
+    let Ok(mut reader) = recording.open() else { return };
     let mut batch = RecordBatch::new();
     let mut totals = Totals { records: 0, last: 0 };
     while reader.next_batch(&mut batch) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 mod agree;
 mod bounds;
+mod filtered;
 mod pages;
 mod streams;
 mod suites;
@@ -28,6 +29,8 @@ use crate::{
         record::Record,
         stream::Source as _,
     },
+    cli::session::FilterPlan,
+    session::selected::Recording,
     tui::{
         look::{Look, Theme},
         picture::Picture,
@@ -51,7 +54,12 @@ struct Stage {
 
 impl Stage {
     fn open(path: &Path) -> Self {
-        let mut player = Player::new(path, RecordingReader::open(path).unwrap());
+        Self::open_with(path, &FilterPlan::default())
+    }
+
+    fn open_with(path: &Path, filter: &FilterPlan) -> Self {
+        let recording = Recording::new(path, filter).unwrap();
+        let mut player = Player::new(recording).unwrap();
         player.wait_for_length();
         player.order(ReplayOrder::Pause).unwrap();
         Self { player, app: App::new(LOOK, Duration::from_secs(1), true) }

@@ -1,0 +1,276 @@
+//! A recording, or of it what `--fs` names.
+//!
+//! The kernel side of a live session drops all records of the filesystems that its filter leaves out, and decides that
+//! once for each, when it meets it. Here the same records are dropped, between the file and whoever reads it. That takes a
+//! look at the whole file first: a filesystem can be named after its first records, and where it was mounted is known at
+//! the end.
+//!
+//! Refused: `--inode` and `--subvol` on a recording that was taken without them. They alter what the kernel side tells
+//! of the inodes that stay (whose reservation follows on whose extents in one task, which calls lie inside each other), so
+//! that what is left of a whole recording would not be what a live session says.
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use probe_common::header::Header;
+use rustc_hash::{FxHashMap, FxHashSet};
+use zerocopy::FromBytes as _;
+
+use super::followed::{FS, INODE, NEXT, OR, SUBVOL};
+use crate::{
+    capture::{
+        batch::RecordBatch,
+        file::{FileError, RecordingReader},
+        record::Record,
+        session::{FsPlace, SessionEnd, SessionHeader, SymbolRow},
+        stream::{Source, SourceState},
+    },
+    cli::{UsageError, parse::FsSelector, session::FilterPlan},
+    kernel::{fsid::Fsid, select},
+    report::escape::escape,
+};
+
+/// A recording and what of it is wanted.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    path: PathBuf,
+    choice: Option<Arc<Choice>>,
+}
+
+/// What `--fs` leaves.
+#[derive(Debug, Default)]
+struct Choice {
+    /// Ids of filesystems that stay.
+    kept: FxHashSet<u32>,
+    /// Ids of which the recording says what they are.
+    named: FxHashSet<u32>,
+    /// The filter as the header of a session has it.
+    option: String,
+    /// Filesystems that came and went, so that neither begin nor end of the session knows them.
+    passing: Vec<FsPlace>,
+}
+
+impl Recording {
+    /// Looks at a recording for what the filter means in it; without a filter it is not even opened.
+    ///
+    /// # Errors
+    /// It is no recording, or cannot be read twice, or was not taken with this `--inode` and `--subvol`.
+    pub fn new(path: &Path, filter: &FilterPlan) -> anyhow::Result<Self> {
+        let path = path.to_owned();
+        let FilterPlan { filesystems, inode, subvol } = filter;
+        if filesystems.is_empty() && inode.is_none() && subvol.is_none() {
+            return Ok(Self { path, choice: None });
+        }
+        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            return Err(UsageError(format!(
+                "--fs, --inode and --subvol need a recording that can be read twice, and {} is no regular file: copy it \
+                 to one",
+                escape(&path.to_string_lossy())
+            ))
+            .into());
+        }
+        let reader = RecordingReader::open(&path)?;
+        for (name, wanted) in [(INODE, inode), (SUBVOL, subvol)] {
+            if let Some(number) = wanted {
+                check_taken_with(reader.header(), name, *number)?;
+            }
+        }
+        let choice = (!filesystems.is_empty()).then(|| Arc::new(Choice::of(reader, filesystems)));
+        Ok(Self { path, choice })
+    }
+
+    /// Reads it from its begin.
+    ///
+    /// # Errors
+    /// See [`RecordingReader::open`].
+    pub fn open(&self) -> Result<Selected<File>, FileError> {
+        Ok(Selected::new(RecordingReader::open(&self.path)?, self.choice.clone()))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check_taken_with(header: &SessionHeader, name: &str, number: u64) -> Result<(), UsageError> {
+    if header.options.get(name).is_some_and(|taken| *taken == number.to_string()) {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "a recording cannot be narrowed to --{name} {number} afterwards, since its filesystem is judged as a whole: \
+         record with --{name} {number}, or filter on the screen of `btrfs-probe top --replay FILE`"
+    )))
+}
+
+/// What a recording says of its filesystems.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Identity at first sight, and name of the device, by id.
+    seen: FxHashMap<u32, (Fsid, String)>,
+    places: Vec<FsPlace>,
+}
+
+impl Survey {
+    fn of<R: Read>(mut reader: RecordingReader<R>) -> Self {
+        let mut survey = Self::default();
+        let mut batch = RecordBatch::new();
+        while reader.next_batch(&mut batch) {
+            for record in &batch {
+                let Ok(Record::FsSeen(seen)) = record else { continue };
+                let s_id = seen.s_id.split(|byte| *byte == 0).next().unwrap_or_default();
+                let device = String::from_utf8_lossy(s_id).into_owned();
+                let known = survey.seen.entry(seen.header.fs).or_insert((Fsid(seen.fsid), String::new()));
+                if !device.is_empty() {
+                    known.1 = device;
+                }
+            }
+            drop(reader.take_symbols());
+        }
+        survey.places.extend(reader.header().filesystems.iter().cloned());
+        survey.places.extend(reader.end().into_iter().flat_map(|end| end.filesystems.iter().cloned()));
+        survey
+    }
+
+    /// Those that only the stream knows.
+    fn passing(&self) -> Vec<FsPlace> {
+        let mut passing: Vec<FsPlace> = Vec::new();
+        for (fsid, device) in self.seen.values() {
+            let uuid = fsid.to_string();
+            if self.places.iter().chain(&passing).all(|place| place.uuid != uuid) {
+                let devices = if device.is_empty() { Vec::new() } else { vec![device.clone()] };
+                passing.push(FsPlace { uuid, devices, mounts: Vec::new() });
+            }
+        }
+        passing.sort_unstable_by(|one, other| one.uuid.cmp(&other.uuid));
+        passing
+    }
+
+    /// The filesystems that a path means: all that had this mount point or this device.
+    fn at(&self, path: &Path) -> Vec<Fsid> {
+        let path = select::lexical(&path.to_string_lossy());
+        let device = path.strip_prefix("/dev").ok().map(|name| name.to_string_lossy().into_owned());
+        let is = |name: &String| Some(name) == device.as_ref();
+        let there = |place: &&FsPlace| {
+            place.mounts.iter().any(|mount| Path::new(mount) == path) || place.devices.iter().any(is)
+        };
+        let placed = self.places.iter().filter(there).filter_map(|place| place.uuid.parse().ok());
+        let seen = self.seen.values().filter(|(_, name)| is(name)).map(|(fsid, _)| *fsid);
+        let mut found: Vec<Fsid> = placed.chain(seen).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
+impl Choice {
+    fn of<R: Read>(reader: RecordingReader<R>, filters: &[FsSelector]) -> Self {
+        let survey = Survey::of(reader);
+        let mut choice = Self {
+            named: survey.seen.keys().copied().collect(),
+            passing: survey.passing(),
+            ..Self::default()
+        };
+        let mut options: Vec<String> = Vec::new();
+        for filter in filters {
+            let meant = match filter {
+                FsSelector::Uuid(fsid) => vec![Fsid(*fsid)],
+                FsSelector::Path(path) => survey.at(path),
+            };
+            let ids = survey.seen.iter().filter(|(_, (fsid, _))| meant.contains(fsid)).map(|(id, _)| *id);
+            choice.kept.extend(ids);
+            options.push(match filter {
+                FsSelector::Path(path) if meant.is_empty() => path.to_string_lossy().replace([NEXT, OR], "?"),
+                _ => meant.iter().map(Fsid::to_string).collect::<Vec<_>>().join(&OR.to_string()),
+            });
+        }
+        choice.option = options.join(&NEXT.to_string());
+        choice
+    }
+}
+
+/// The records of a [`Recording`] that are wanted.
+#[derive(Debug)]
+pub struct Selected<R = File> {
+    reader: RecordingReader<R>,
+    choice: Option<Arc<Choice>>,
+    header: SessionHeader,
+    /// The batch as it is in the file.
+    whole: RecordBatch,
+    /// Records of filesystems that the recording does not name.
+    nameless: u64,
+}
+
+impl<R: Read> Selected<R> {
+    fn new(reader: RecordingReader<R>, choice: Option<Arc<Choice>>) -> Self {
+        let mut header = reader.header().clone();
+        if let Some(choice) = &choice {
+            header.options.insert(FS.to_owned(), choice.option.clone());
+            header.filesystems.extend(choice.passing.iter().cloned());
+        }
+        Self { reader, choice, header, whole: RecordBatch::new(), nameless: 0 }
+    }
+
+    /// All of a recording.
+    pub fn all(reader: RecordingReader<R>) -> Self {
+        Self::new(reader, None)
+    }
+
+    /// Replaces the batch by the next records; `false` at the end.
+    pub fn next_batch(&mut self, batch: &mut RecordBatch) -> bool {
+        let Self { reader, choice, whole, nameless, .. } = self;
+        let Some(choice) = choice else { return reader.next_batch(batch) };
+        batch.clear();
+        while batch.is_empty() && reader.next_batch(whole) {
+            for record in whole.raw().flatten() {
+                let fs = Header::read_from_prefix(record).map_or(0, |(header, _)| header.fs);
+                if fs == 0 || choice.kept.contains(&fs) {
+                    // It was one whole record before.
+                    let _ = batch.push(record);
+                } else if !choice.named.contains(&fs) {
+                    *nameless += 1;
+                }
+            }
+        }
+        !batch.is_empty()
+    }
+}
+
+impl<R: Read> Source for Selected<R> {
+    fn header(&self) -> &SessionHeader {
+        &self.header
+    }
+
+    fn next(&mut self, batch: &mut RecordBatch, _wait: Duration) -> SourceState {
+        if self.next_batch(batch) { SourceState::Batch } else { SourceState::End }
+    }
+
+    fn take_symbols(&mut self) -> Vec<SymbolRow> {
+        self.reader.take_symbols()
+    }
+
+    fn end(&self) -> Option<&SessionEnd> {
+        self.reader.end()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.reader.notes();
+        if self.nameless > 0 {
+            notes.push(format!(
+                "{} records are of filesystems whose UUID was lost, so that they could not be held against --fs: leave it \
+                 out.",
+                self.nameless
+            ));
+        }
+        notes
+    }
+}
+
+#[cfg(test)]
+#[path = "selected_tests.rs"]
+mod tests;
