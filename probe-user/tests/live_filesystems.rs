@@ -171,6 +171,24 @@ fn many_quick_mounts_are_as_many_lives() {
     }
 }
 
+/// What came after its work queues were gone, the release of the global reserve, was the first that was seen of it: it was one
+/// that lives for ever, and freed memory was read as its levels.
+#[test]
+fn a_filesystem_first_seen_at_its_unmount_ends() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem(160);
+    let uuid = fs.fsid().to_string();
+    std::fs::write(fs.path().join("file"), vec![1; 100_000]).unwrap();
+    // A mount without anything to write has nothing to say until the reserve is released.
+    fs.umount().unwrap();
+    fs.mount().unwrap();
+    fs.remount(true).unwrap();
+    let (done, ()) = watched(&uuid, || fs.umount().unwrap());
+    assert_silent(done.report());
+    let [life] = lives(done.report(), &uuid)[..] else { panic!("{:?}", done.report) };
+    assert_eq!((&life["born"], &life["ended"]), (&Value::Bool(false), &Value::Bool(true)), "{life}");
+}
+
 /// A session over a test suite went blind: what the kernel side had kept for filesystems that were gone was not given to
 /// those that came, and a hundred at once were more than it had room for.
 #[test]
