@@ -92,11 +92,11 @@ fn what_the_kernel_complains_of_is_not_clean() {
     let Some(_alone) = support::live() else { return };
     let (fs, other) = (filesystem(160), filesystem(160));
     let uuid = fs.fsid().to_string();
-    let work = || {
+    let work = |complained: &LoopFs| {
         operate(fs.path(), Abilities::default(), 1, 20, &["buffered", "small"]);
-        complain(fs.device());
+        complain(complained.device());
     };
-    let (done, ()) = watched(&uuid, work);
+    let (done, ()) = watched(&uuid, || work(&fs));
     assert_silent(done.report());
     assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{}", done.stderr);
     let names = |done: &Done, uuid: &str| {
@@ -111,18 +111,23 @@ fn what_the_kernel_complains_of_is_not_clean() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.rsv");
     let session = probe::attached(&["record", "-o", file.to_str().unwrap(), "--fs", &uuid]);
-    work();
+    work(&fs);
     assert_eq!(session.interrupt().code, 0);
     let done = probe::run(&["report", file.to_str().unwrap()]);
     assert_eq!((done.code, names(&done, &uuid)), (4, 1), "{}", done.report()["verdict_reasons"]);
 
     // Of a filesystem that is not followed.
-    let (done, ()) = watched(&uuid, || complain(other.device()));
+    let (done, ()) = watched(&uuid, || work(&other));
     assert_clean(&done);
     let session = probe::attached(&["watch", "--ring-size", RING]);
-    complain(other.device());
+    work(&other);
     let done = session.interrupt();
-    assert_eq!(done.code, 4, "all are followed, and it may be one that had nothing to do");
+    let reasons = &done.report()["verdict_reasons"];
+    assert_eq!(done.code, 4, "all are followed, and it may be one that had nothing to do: {reasons}");
+    assert!(
+        list(reasons).iter().any(|reason| reason.to_string().contains("The kernel said of loop")),
+        "{reasons}"
+    );
 }
 
 #[test]
