@@ -13,7 +13,7 @@ use aya_log_ebpf::{
 };
 use probe_common::{
     hook::{HOOK_SLOTS, HookId},
-    loss::LossClass,
+    loss::{LOSS_SLOTS, LossClass},
 };
 
 use crate::{emit::Run, globals::off, maps::DIAGNOSED, read};
@@ -22,7 +22,6 @@ use crate::{emit::Run, globals::off, maps::DIAGNOSED, read};
 /// that is not known here LLVM would make a call of `memcpy`.
 const HOOK_NAME: usize = 40;
 const CLASS_NAME: usize = 16;
-const CLASSES: usize = 32;
 
 static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_SLOTS as usize] = {
     let mut names = [[0; HOOK_NAME]; HOOK_SLOTS as usize];
@@ -37,8 +36,8 @@ static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_SLOTS as usize] = {
 /// What became of a filesystem, by whether it is followed.
 static FATES: [[u8; 8]; 2] = [*b"left out", *b"followed"];
 
-static CLASS_NAMES: [[u8; CLASS_NAME]; CLASSES] = {
-    let mut names = [[0; CLASS_NAME]; CLASSES];
+static CLASS_NAMES: [[u8; CLASS_NAME]; LOSS_SLOTS] = {
+    let mut names = [[0; CLASS_NAME]; LOSS_SLOTS];
     let mut at = 0;
     while at < LossClass::ALL.len() {
         names[LossClass::ALL[at] as usize] = padded(LossClass::ALL[at].name());
@@ -160,7 +159,7 @@ extern "C" fn diagnose_loss(run: u32, class: u32) -> u64 {
     if !on() {
         return 0;
     }
-    let class = class as usize & (CLASSES - 1);
+    let class = class as usize & (LOSS_SLOTS - 1);
     let times = Run::numbered(run).map_or(0, |run| run.losses(class));
     // What is lost again and again is told ever more rarely: a full table fails at every event.
     if times & times.wrapping_sub(1) != 0 {

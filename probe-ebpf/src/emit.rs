@@ -11,7 +11,7 @@ use aya_ebpf::{
 use probe_common::{
     header::{Header, RecordKind},
     hook::HookId,
-    loss::LossClass,
+    loss::{LOSS_SLOTS, LossClass},
 };
 
 use crate::{
@@ -104,7 +104,7 @@ impl Run {
     #[inline(always)]
     pub fn losses(&self, class: usize) -> u64 {
         // SAFETY: this CPU's cell; masked to the array's length.
-        unsafe { (*self.cpu).lost[class & 31] }
+        unsafe { (*self.cpu).lost[class & (LOSS_SLOTS - 1)] }
     }
 
     /// Counts an inode that ended clean without a record.

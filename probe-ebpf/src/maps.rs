@@ -1,6 +1,5 @@
 //! Every map: who writes, who reads, how large and why.
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
@@ -53,10 +52,10 @@ pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(table::FILESYSTE
 #[map]
 pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(table::QGROUPS.cells(), 0);
 
-/// Chained counters of space_infos, by a hash of the object address. The user side maps them and
-/// reads `links` and `value`.
+/// Chained counters of space_infos, by a hash of the object address. The user side looks up
+/// those that it knows, and reads `links` and `value`.
 #[map]
-pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), BPF_F_MMAPABLE);
+pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), 0);
 
 /// Threads, by a hash of the thread id. A cell belongs to one live thread and is written by it alone.
 #[map]

@@ -67,12 +67,7 @@ fn cell_at(slot: u32) -> Option<*mut FsCell> {
     FILESYSTEMS.get_ptr_mut(slot & SHAPE.mask())
 }
 
-/// A filesystem's slot and cell, if they are where most are.
-#[inline(always)]
-fn find_near(fs_info: u64) -> Option<(u32, *mut FsCell)> {
-    find_within(fs_info, NEAR_PROBES)
-}
-
+/// A filesystem's slot and cell, if they are among the first `probes` where it may lie.
 #[inline(always)]
 fn find_within(fs_info: u64, probes: u32) -> Option<(u32, *mut FsCell)> {
     for probe in 0..probes {
@@ -98,7 +93,7 @@ pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     if fs_info == 0 {
         return None;
     }
-    let (slot, cell) = match find_near(fs_info) {
+    let (slot, cell) = match find_within(fs_info, NEAR_PROBES) {
         Some(found) => found,
         None => meet(run, fs_info, 0)?,
     };

@@ -94,7 +94,7 @@ pub struct FsPlace {
     pub mounts: Vec<String>,
 }
 
-/// [`SessionHeader::options`]: the UUIDs that `--fs` named, with commas between; without it all filesystems are followed.
+/// [`SessionHeader::options`]: the UUIDs that `--fs` named, with commas between and `|` between those that one `--fs` means; without it all filesystems are followed.
 pub const ONLY_FILESYSTEMS: &str = "fs";
 
 /// Everything known when the hooks are attached.

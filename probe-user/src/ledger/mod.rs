@@ -54,7 +54,7 @@ use probe_common::{
     task::{Marker, MarkerKind},
 };
 
-pub use self::{audit::AuditCandidate, doubts::Doubts};
+pub use self::{audit::AuditCandidate, doubts::Doubts, words::uuid};
 use self::{
     calls::Calls,
     docket::{Docket, Violation},

@@ -18,6 +18,7 @@ use super::{
     spans::{Span, Spans},
     summary::KernelLine,
     verdict::grouped,
+    words,
 };
 
 /// Most complaints that are told apart; more are only counted.
@@ -174,24 +175,12 @@ fn count<'a>(spans: impl IntoIterator<Item = &'a Span>) -> u64 {
 fn place(device: Option<&str>, fs: &[u32], all: &Filesystems) -> String {
     let Some(device) = device else { return "without a filesystem".to_owned() };
     let mut place = format!("of {device}");
-    let mut known = fs.iter().filter_map(|id| all.find(*id)).map(|fs| uuid(&fs.fsid));
+    let mut known = fs.iter().filter_map(|id| all.find(*id)).map(|fs| words::uuid(&fs.fsid));
     if let Some(first) = known.next() {
         let more = known.fold(String::new(), |text, uuid| text + " or " + &uuid);
         let _ = write!(place, " ({first}{more})");
     }
     place
-}
-
-/// A UUID as text.
-fn uuid(bytes: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 impl Topic {

@@ -1,4 +1,18 @@
-//! Amounts in the sentences of findings.
+//! Amounts and ids in sentences.
+use std::fmt::Write as _;
+
+/// `fs_devices->fsid` as the kernel prints it (`%pU`).
+#[must_use]
+pub fn uuid(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
 
 /// A number of outstanding extents.
 pub(super) fn extents(number: i64) -> String {

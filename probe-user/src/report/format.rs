@@ -1,20 +1,6 @@
 //! Numbers and ids as a person reads them.
-use std::fmt::Write as _;
-
 use super::model::FailedReservationTotals;
-
-/// `fs_devices->fsid` as the kernel prints it (`%pU`).
-#[must_use]
-pub fn uuid(bytes: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
+pub use crate::ledger::uuid;
 
 /// Reads what [`uuid`] writes.
 #[must_use]

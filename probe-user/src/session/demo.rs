@@ -15,11 +15,11 @@ use probe_common::task::MarkerKind;
 use super::{
     bring_up::bring_up,
     conductor::{Conductor, Ended},
-    consume, followed, live, names, replay,
+    consume, live, names, replay,
     selected::Selected,
 };
 use crate::{
-    capture::file::RecordingReader,
+    capture::{file::RecordingReader, session::ONLY_FILESYSTEMS},
     cli::{
         exit::ExitStatus,
         parse::FsSelector,
@@ -78,7 +78,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     let mut attached = bring_up(root, capture, &filter, &symbols, plan.verbosity)?;
     attached.header.command = vec!["the demo's own workload".to_owned()];
     // Nobody typed it: a demo that is interrupted early is judged by what ran.
-    attached.header.options.remove(followed::FS);
+    attached.header.options.remove(ONLY_FILESYSTEMS);
     let conductor = Conductor::new()?;
     let announcement = live::attached_line(plan, &attached);
     let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None)?;

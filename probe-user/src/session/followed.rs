@@ -9,22 +9,19 @@ use rustc_hash::FxHashMap;
 use crate::{
     capture::{
         record::Record,
-        session::{FsPlace, SessionEnd, SessionHeader},
+        session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader},
     },
     kernel::fsid::Fsid,
     report::escape::escape,
 };
 
-/// Name of `--fs` among the options of a session: UUIDs, with [`NEXT`] between filters and [`OR`] between the filesystems
-/// that one of them means; one that means none is there as typed.
-pub(super) const FS: &str = crate::capture::session::ONLY_FILESYSTEMS;
 /// Name of `--inode` among the options of a session.
 pub(super) const INODE: &str = "inode";
 /// Name of `--subvol` among the options of a session.
 pub(super) const SUBVOL: &str = "subvol";
-/// Between one `--fs` and the next.
+/// Between one `--fs` and the next in the option [`ONLY_FILESYSTEMS`].
 pub(super) const NEXT: char = ',';
-/// Between filesystems of which any is meant.
+/// Between filesystems of which any is meant by one `--fs`; one that means none is there as typed.
 pub(super) const OR: char = '|';
 /// Filesystems that a sentence names.
 const NAMED: usize = 4;
@@ -67,7 +64,7 @@ impl Followed {
     #[must_use]
     pub fn new(header: &SessionHeader) -> Self {
         let number = |name| header.options.get(name).and_then(|typed| typed.parse().ok());
-        let filters = header.options.get(FS).map(String::as_str).unwrap_or_default();
+        let filters = header.options.get(ONLY_FILESYSTEMS).map(String::as_str).unwrap_or_default();
         let wanted = |filter: &str| Wanted {
             name: filter.split(OR).next().unwrap_or_default().to_owned(),
             any: filter.split(OR).filter_map(|uuid| uuid.parse().ok()).collect(),

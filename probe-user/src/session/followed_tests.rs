@@ -97,20 +97,23 @@ fn a_filesystem_that_never_came_was_not_judged() {
         fsid(B),
         fsid(A)
     );
-    assert_eq!(doubts(&header(&[(FS, &wanted)], &[A]), &[]), [sentence.as_str()]);
+    assert_eq!(doubts(&header(&[(ONLY_FILESYSTEMS, &wanted)], &[A]), &[]), [sentence.as_str()]);
     // Nor is it by what happened elsewhere.
-    assert_eq!(doubts(&header(&[(FS, &wanted)], &[A]), &[seen(A), chain(A)]), [sentence.as_str()]);
+    assert_eq!(
+        doubts(&header(&[(ONLY_FILESYSTEMS, &wanted)], &[A]), &[seen(A), chain(A)]),
+        [sentence.as_str()]
+    );
     let sentence = format!(
         "No filesystem matched --fs {}: no btrfs was mounted while we watched; mount it before the session ends.",
         fsid(B)
     );
-    assert_eq!(doubts(&header(&[(FS, &wanted)], &[]), &[]), [sentence.as_str()]);
+    assert_eq!(doubts(&header(&[(ONLY_FILESYSTEMS, &wanted)], &[]), &[]), [sentence.as_str()]);
 }
 
 #[test]
 fn a_filter_that_means_nothing_leaves_nothing_clean() {
     for filter in ["/mnt/x", "garbage"] {
-        let wanted = header(&[(FS, filter)], &[]);
+        let wanted = header(&[(ONLY_FILESYSTEMS, filter)], &[]);
         let sentence = format!(
             "No filesystem matched --fs {filter}: it was not mounted while we watched; mount it, or name one that was ({}).",
             fsid(A)
@@ -121,7 +124,7 @@ fn a_filter_that_means_nothing_leaves_nothing_clean() {
 
 #[test]
 fn each_filesystem_that_was_asked_for_has_to_be_judged() {
-    let both = header(&[(FS, &by_fs(&[A, B]))], &[A, B]);
+    let both = header(&[(ONLY_FILESYSTEMS, &by_fs(&[A, B]))], &[A, B]);
     let idle = |fs: u32| {
         format!(
             "Nothing happened on --fs {} (mounted on /mnt/{fs}) while we watched, so nothing was judged: let something write to it.",
@@ -139,8 +142,8 @@ fn each_filesystem_that_was_asked_for_has_to_be_judged() {
 #[test]
 fn of_those_that_one_filter_means_one_is_enough() {
     let any = format!("{}{OR}{}", fsid(A), fsid(B));
-    assert_eq!(doubts(&header(&[(FS, &any)], &[A]), &[seen(A), seen(B), chain(B)]), [""; 0]);
-    assert_eq!(doubts(&header(&[(FS, &any)], &[A]), &[]).len(), 1);
+    assert_eq!(doubts(&header(&[(ONLY_FILESYSTEMS, &any)], &[A]), &[seen(A), seen(B), chain(B)]), [""; 0]);
+    assert_eq!(doubts(&header(&[(ONLY_FILESYSTEMS, &any)], &[A]), &[]).len(), 1);
 }
 
 #[test]
@@ -169,8 +172,8 @@ fn an_inode_that_nothing_reserved_for_was_not_judged() {
     }
     // Where the filesystem was not judged, that is what to say.
     let fs = by_fs(&[B]);
-    assert_eq!(with(&[(FS, &fs), (INODE, "257")]).len(), 1);
-    assert!(with(&[(FS, &fs), (INODE, "257")])[0].starts_with("No filesystem matched"));
+    assert_eq!(with(&[(ONLY_FILESYSTEMS, &fs), (INODE, "257")]).len(), 1);
+    assert!(with(&[(ONLY_FILESYSTEMS, &fs), (INODE, "257")])[0].starts_with("No filesystem matched"));
 }
 
 #[test]

@@ -20,13 +20,13 @@ use probe_common::header::Header;
 use rustc_hash::{FxHashMap, FxHashSet};
 use zerocopy::FromBytes as _;
 
-use super::followed::{FS, INODE, NEXT, OR, SUBVOL};
+use super::followed::{INODE, NEXT, OR, SUBVOL};
 use crate::{
     capture::{
         batch::RecordBatch,
         file::{FileError, RecordingReader},
         record::Record,
-        session::{FsPlace, SessionEnd, SessionHeader, SymbolRow},
+        session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader, SymbolRow},
         stream::{Source, SourceState},
     },
     cli::{UsageError, parse::FsSelector, session::FilterPlan},
@@ -210,7 +210,7 @@ impl<R: Read> Selected<R> {
     fn new(reader: RecordingReader<R>, choice: Option<Arc<Choice>>) -> Self {
         let mut header = reader.header().clone();
         if let Some(choice) = &choice {
-            header.options.insert(FS.to_owned(), choice.option.clone());
+            header.options.insert(ONLY_FILESYSTEMS.to_owned(), choice.option.clone());
             header.filesystems.extend(choice.passing.iter().cloned());
         }
         Self { reader, choice, header, whole: RecordBatch::new(), nameless: 0 }

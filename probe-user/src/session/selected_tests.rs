@@ -137,7 +137,7 @@ fn a_filter_leaves_what_a_session_with_it_would_have_recorded() {
         // As the kernel side would have filtered it.
         let own: Vec<Record> =
             both().into_iter().filter(|record| [0, fs].contains(&record.header().fs)).collect();
-        let live = recording(&folder, &[(FS, &fsid(fs).to_string())], &own);
+        let live = recording(&folder, &[(ONLY_FILESYSTEMS, &fsid(fs).to_string())], &own);
         let live = report(&live, &FilterPlan::default());
         let (device, mount) =
             if fs == A { ("/dev/loop30", "/mnt/a") } else { ("/dev/loop31", "/mnt//x/../b/") };
