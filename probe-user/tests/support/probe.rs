@@ -259,17 +259,22 @@ pub fn preempts_programs(report: &Value) -> bool {
 /// True if the kernel skipped programs that were preempted, and nothing else stands against a clean verdict: an emulated
 /// machine that has more to do than it can preempts a lot of them.
 pub fn skipped_by_the_kernel(report: &Value) -> bool {
-    let reasons = list(&report["verdict_reasons"]);
-    let skipped = |reason: &Value| {
-        let text = reason.as_str().unwrap_or_default();
+    preempts_programs(report)
+        && report["verdict"] == "inconclusive"
+        && number(&report["loss"]["by_class"]["recursion"]) > 0
+        && other_reasons(report).is_empty()
+}
+
+/// Reasons of the verdict but for programs that this kernel skipped because they were preempted.
+pub fn other_reasons(report: &Value) -> Vec<&str> {
+    let skipped = |text: &str| {
         ["were skipped because", "breaks of chains are explained by loss", "were dropped because a loss"]
             .iter()
             .any(|consequence| text.contains(consequence))
     };
-    preempts_programs(report)
-        && report["verdict"] == "inconclusive"
-        && number(&report["loss"]["by_class"]["recursion"]) > 0
-        && reasons.iter().all(skipped)
+    let preempts = preempts_programs(report);
+    let reasons = list(&report["verdict_reasons"]).iter().filter_map(Value::as_str);
+    reasons.filter(|reason| !(preempts && skipped(reason))).collect()
 }
 
 /// [`assert_silent`], nothing lost, and so the verdict `clean`.
