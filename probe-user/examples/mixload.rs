@@ -1,16 +1,20 @@
 //! A mixed btrfs load to run something beside, such as `btrfs-probe run -- mixload --make 2 --quota --seconds 20`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::atomic::AtomicBool;
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::AtomicBool,
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use clap::Parser;
-use probe_user::workload::loopfs::{LoopFs, LoopFsOptions, stale};
-use probe_user::workload::mix::{Mix, MixReport, Until};
-use probe_user::workload::ops::{Abilities, Layout};
-use probe_user::workload::{Error, Result, cleanup};
+use probe_workload::{
+    Error, Result, cleanup,
+    loopfs::{LoopFs, LoopFsOptions, stale},
+    mix::{Mix, MixReport, Until},
+    ops::{Abilities, Layout},
+};
 
 /// Runs a mixed btrfs load and prints how often each operation ended in which way.
 #[derive(Debug, Parser)]

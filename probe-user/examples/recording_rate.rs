@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use probe_common::{header::Header, inode::Mod};
-use probe_user::capture::{
+use probe_record::{
     batch::RecordBatch,
     file::{RecordingReader, RecordingWriter, WriterOptions},
     session::{SessionEnd, SessionHeader},

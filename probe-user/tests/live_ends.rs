@@ -4,20 +4,25 @@
 #![allow(clippy::print_stdout, reason = "a test says what the kernel has")]
 mod support;
 
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    os::{fd::AsRawFd, unix::fs::FileExt},
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
-use probe_user::workload::loopfs::{LoopFs, LoopFsOptions};
-use probe_user::workload::ops::Abilities;
+use probe_workload::{
+    loopfs::{LoopFs, LoopFsOptions},
+    ops::Abilities,
+};
 use serde_json::Value;
-use support::load::{beside, filesystem, operate};
-use support::probe::{self, Done, RING, assert_clean, assert_silent, assert_silent_but_for, list, number};
+use support::{
+    load::{beside, filesystem, operate},
+    probe::{self, Done, RING, assert_clean, assert_silent, assert_silent_but_for, list, number},
+};
 
 /// Follows everything while `body` runs.
 fn watched<T>(body: impl FnOnce() -> T) -> (Done, T) {

@@ -3,18 +3,24 @@
 #![allow(clippy::print_stdout, reason = "a failing test should show what was seen")]
 mod support;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use probe_user::workload::loopfs::{Fsid, LoopFs, LoopFsOptions};
-use probe_user::workload::mix::MixReport;
-use probe_user::workload::ops::{Abilities, Layout, OpOutcome, TWINS, shared_name};
+use probe_workload::{
+    loopfs::{Fsid, LoopFs, LoopFsOptions},
+    mix::MixReport,
+    ops::{Abilities, Layout, OpOutcome, TWINS, shared_name},
+};
 use serde_json::Value;
-use support::load::{beside, filesystem, operate, operate_in};
-use support::probe::{self, Done, RING, assert_clean, assert_silent, list, lives, number};
+use support::{
+    load::{beside, filesystem, operate, operate_in},
+    probe::{self, Done, RING, assert_clean, assert_silent, list, lives, number},
+};
 
 const ALL: Abilities = Abilities { quota: false, balance: true, remount: true, fill: true };
 

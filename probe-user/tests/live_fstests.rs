@@ -2,22 +2,28 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use std::collections::BTreeSet;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
-use probe_user::workload::loopfs::{Fsid, LoopFs};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+use probe_workload::loopfs::{Fsid, LoopFs};
 use serde_json::Value;
-use support::load::filesystem;
-use support::probe::{self, Done, RING, assert_clean, list};
-use support::suite::Suite;
+use support::{
+    load::filesystem,
+    probe::{self, Done, RING, assert_clean, list},
+    suite::Suite,
+};
 
 /// Longer than a sign takes from the kernel into the books.
 const SEEN: Duration = Duration::from_millis(500);

@@ -2,23 +2,26 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use probe_common::{ABI_VERSION, config::Config};
-use probe_user::capture::{
+use probe_ledger::{Ledger, Setup, summary::Verdict};
+use probe_record::{
     batch::RecordBatch,
     file::{RecordingReader, RecordingWriter, WriterOptions},
-    live::{LiveCapture, LiveOptions},
     record::Record,
     session::{SessionEnd, SessionHeader, SymbolRow},
     stream::{Source, SourceState},
 };
-use probe_user::hooks::{Probe, ProbeOptions, catalogue, functions, plan};
-use probe_user::kernel::btf::KernelTypes;
-use probe_user::ledger::{Ledger, Setup, summary::Verdict};
-use support::load;
-use support::probe::{self, RING, assert_clean, assert_silent, lives, number};
+use probe_user::{
+    capture::{LiveCapture, LiveOptions},
+    hooks::{Probe, ProbeOptions, catalogue, functions, plan},
+    kernel::btf::KernelTypes,
+};
+use support::{
+    load,
+    probe::{self, RING, assert_clean, assert_silent, lives, number},
+};
 
 /// The kernel side, as the tool has it inside: the test may run where nothing was built.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/probe.bpf.o"));

@@ -3,15 +3,18 @@
 #![allow(clippy::print_stderr, reason = "a test says why it skips")]
 mod support;
 
-use std::ffi::CString;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::{
+    ffi::CString,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::PathBuf,
+    process::Command,
+};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use probe_user::workload::mounts;
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+};
+use probe_workload::mounts;
 use support::probe::{self, Done};
 use tempfile::TempDir;
 

@@ -2,16 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::signal::Signal;
-use probe_user::workload::loopfs::{Fsid, LoopFs};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::signal::Signal,
+};
+use probe_workload::loopfs::{Fsid, LoopFs};
 use serde_json::Value;
-use support::load;
-use support::probe::{self, Done, assert_clean, lives, number};
+use support::{
+    load,
+    probe::{self, Done, assert_clean, lives, number},
+};
 use tempfile::TempDir;
 
 /// Writes a file, for a shell.

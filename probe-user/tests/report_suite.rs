@@ -1,18 +1,24 @@
 //! A recording of a test suite with two sections, with a leak that was put into it: what counts, by the flags of `report`,
 //! and the cases of its JUnit.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use probe_common::fs::FsSeen;
-use probe_common::header::Header;
-use probe_common::inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY};
-use probe_common::suite::{NOTE_TEXT, NoteKind, TestNote};
-use probe_common::task::{Marker, MarkerKind};
-use probe_user::capture::batch::RecordBatch;
-use probe_user::capture::file::{RecordingWriter, WriterOptions};
-use probe_user::capture::record::Record;
-use probe_user::capture::session::{HookRow, HookState, SessionEnd, SessionHeader};
+use probe_common::{
+    fs::FsSeen,
+    header::Header,
+    inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
+    suite::{NOTE_TEXT, NoteKind, TestNote},
+    task::{Marker, MarkerKind},
+};
+use probe_record::{
+    batch::RecordBatch,
+    file::{RecordingWriter, WriterOptions},
+    record::Record,
+    session::{HookRow, HookState, SessionEnd, SessionHeader},
+};
 use probe_user::hooks::catalogue;
 use serde_json::Value;
 

@@ -3,27 +3,34 @@
 #![allow(clippy::print_stdout, reason = "a failing test should show what the workload did")]
 mod support;
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{self, Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
-use nix::unistd::Pid;
-use probe_user::workload::ioctl::btrfs;
-use probe_user::workload::loopfs::{LoopFs, LoopFsOptions, stale};
-use probe_user::workload::mix::{Mix, Until};
-use probe_user::workload::ops::{
-    Abilities, Ctx, Layout, Need, OPS, Op, OpOutcome, QUOTA_LIMIT, TWINS, shared_name,
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    os::unix::{
+        fs::MetadataExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
+    process::{self, Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
 };
-use probe_user::workload::rng::Rng;
-use probe_user::workload::script::{DemoPlan, StepState};
-use probe_user::workload::{Error, mounts};
+
+use nix::{
+    sys::signal::{SigHandler, Signal, kill, signal},
+    unistd::Pid,
+};
+use probe_workload::{
+    Error,
+    ioctl::btrfs,
+    loopfs::{LoopFs, LoopFsOptions, stale},
+    mix::{Mix, Until},
+    mounts,
+    ops::{Abilities, Ctx, Layout, Need, OPS, Op, OpOutcome, QUOTA_LIMIT, TWINS, shared_name},
+    rng::Rng,
+    script::{DemoPlan, StepState},
+};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 const WITH_QUOTA: Abilities = Abilities { quota: true, balance: false, remount: true, fill: true };

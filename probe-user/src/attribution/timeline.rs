@@ -1,5 +1,5 @@
 //! When something was missed. Pure.
-use crate::ledger::Doubts;
+use probe_ledger::Doubts;
 
 /// Most spans that are kept apart; neighbours are put together beyond it.
 const MOST: usize = 20_000;

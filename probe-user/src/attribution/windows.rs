@@ -1,14 +1,14 @@
 //! Notes to tests. Pure: a replay finds the same tests.
+use std::collections::BTreeSet;
+
 use probe_common::suite::{NoteKind, TestNote};
+use probe_ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
 
 use super::{
     observer::text_of,
     overlap,
     timeline::{SETTLE_NS, Timeline},
 };
-use std::collections::BTreeSet;
-
-use crate::ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
 
 /// Most tests that are kept; the oldest go first.
 const MOST: usize = 100_000;
@@ -278,7 +278,7 @@ mod tests {
     use probe_common::{header::Header, suite::NOTE_TEXT};
 
     use super::*;
-    use crate::ledger::{
+    use probe_ledger::{
         finding::{Account, Confidence, FindingKind, StackRef},
         spans::Spans,
     };

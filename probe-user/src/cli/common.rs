@@ -9,6 +9,7 @@ use clap::{
     Args, ValueEnum,
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _},
 };
+use probe_ledger::finding::FindingKind;
 
 use super::{
     UsageError,
@@ -16,15 +17,12 @@ use super::{
     same_file::{self, Input},
     session::{CapturePlan, FilterPlan, ReportPlan, StacksChoice, TierChoice},
 };
-use crate::{
-    ledger::finding::FindingKind,
-    report::{
-        build::Policy,
-        escape::escape,
-        ignore,
-        output::{self, Format, Target, TextStyle},
-        text::{ColorChoice, Detail},
-    },
+use crate::report::{
+    build::Policy,
+    escape::escape,
+    ignore,
+    output::{self, Format, Target, TextStyle},
+    text::{ColorChoice, Detail},
 };
 
 /// How to look; for all subcommands.

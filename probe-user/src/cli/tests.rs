@@ -3,18 +3,16 @@
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser as _};
+use probe_ledger::finding::FindingKind;
 
 use super::{
     Cli, Command,
     parse::FsSelector,
     session::{CapturePlan, Goal, SessionPlan, Source, StacksChoice, TierChoice, Until},
 };
-use crate::{
-    ledger::finding::FindingKind,
-    report::{
-        output::{Format, Output, Target},
-        text::{ColorChoice, Detail},
-    },
+use crate::report::{
+    output::{Format, Output, Target},
+    text::{ColorChoice, Detail},
 };
 
 fn plan(line: &str) -> anyhow::Result<SessionPlan> {

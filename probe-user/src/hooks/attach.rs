@@ -6,6 +6,7 @@ use aya::{
     programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
 };
 use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures, table::FRAMES};
+use probe_record::session::{HookRow, HookState};
 use zerocopy::IntoBytes;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     diagnostics,
     plan::PlannedHook,
 };
-use crate::capture::session::{HookRow, HookState};
 
 /// Why the kernel side could not be brought up at all.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use aya::{
     },
 };
 use probe_common::hook::HookId;
+use probe_record::session::{HookRow, HookState};
 
 use super::{
     attach::{Probe, chain, first_line},
@@ -18,7 +19,6 @@ use super::{
     means::{Means, Offers},
     returns::{Kretprobe, Tracefs},
 };
-use crate::capture::session::{HookRow, HookState};
 
 /// Does nothing; see [`Probe::try_fentry`].
 const TRIAL: &str = "fentry_is_taken";

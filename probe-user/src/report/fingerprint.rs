@@ -12,8 +12,9 @@
 //!
 //! A finding without a stack has only its kind and account. Whoever ignores that ignores all of that kind and account
 //! that have no stack; the documents say so.
+use probe_ledger::finding::{Account, FindingKind};
+
 use super::model::Frame;
-use crate::ledger::finding::{Account, FindingKind};
 
 /// 16 hex digits.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Numbers and ids as a person reads them.
+pub use probe_ledger::uuid;
+
 use super::model::FailedReservationTotals;
-pub use crate::ledger::uuid;
 
 /// Reads what [`uuid`] writes.
 #[must_use]

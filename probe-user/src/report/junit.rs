@@ -6,13 +6,13 @@
 //! a property of the case, and no failure of ours.
 use std::{io, time::Duration};
 
+use probe_ledger::summary::Verdict;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::{
     model::{Finding, Report, Test},
     text,
 };
-use crate::ledger::summary::Verdict;
 
 /// Writes the document.
 ///

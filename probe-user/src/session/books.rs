@@ -1,20 +1,19 @@
 //! Books, names and tests of one stream. Whoever consumes it, for a report or for the screen, feeds it to these, so that both
 //! say the same of it.
+use probe_ledger::Ledger;
+use probe_record::{
+    batch::RecordBatch,
+    record::Record,
+    session::{SessionEnd, SessionHeader},
+    stream::Source,
+};
+
 use super::{
     facts,
     followed::Followed,
     names::{Stacks, StreamNames},
 };
-use crate::{
-    attribution::Windows,
-    capture::{
-        batch::RecordBatch,
-        record::Record,
-        session::{SessionEnd, SessionHeader},
-        stream::Source,
-    },
-    ledger::Ledger,
-};
+use crate::attribution::Windows;
 
 /// See the module.
 #[derive(Debug)]

@@ -7,10 +7,12 @@ use probe_common::{
     ABI_VERSION,
     config::{Config, MAX_FILTER_FS},
 };
+use probe_record::session::{
+    BtrfsBuild, FsPlace, HookRow, KernelInfo, ONLY_FILESYSTEMS, SessionHeader, Tier,
+};
 
 use super::{followed, names::Symbols};
 use crate::{
-    capture::session::{BtrfsBuild, FsPlace, HookRow, KernelInfo, ONLY_FILESYSTEMS, SessionHeader, Tier},
     cli::{
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, TierChoice},

@@ -6,13 +6,12 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use probe_record::session::CommandStatus;
 use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
     sync::Notify,
 };
-
-use crate::capture::session::CommandStatus;
 
 /// Time that a command gets to end after a signal to us, before it is killed by a second signal or left behind.
 const GRACE: Duration = Duration::from_secs(30);

@@ -4,25 +4,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_record::{
+    batch::RecordBatch,
+    file::RecordingWriter,
+    stream::{Source, SourceState},
+};
+
 use super::{
     books::Books,
     facts,
     result_files::ResultFiles,
     suite::{self, TestLines},
 };
-use crate::{
-    capture::{
-        batch::RecordBatch,
-        file::RecordingWriter,
-        stream::{Source, SourceState},
-    },
-    report::{
-        build::{self, Policy, ReportInput},
-        model::Test,
-        ndjson::{LineWriter, LossLine, StreamLine},
-        output::PatientStdout,
-        text,
-    },
+use crate::report::{
+    build::{self, Policy, ReportInput},
+    model::Test,
+    ndjson::{LineWriter, LossLine, StreamLine},
+    output::PatientStdout,
+    text,
 };
 
 const WAIT: Duration = Duration::from_millis(100);

@@ -11,6 +11,11 @@ use std::{
 
 use anyhow::Context as _;
 use probe_common::task::MarkerKind;
+use probe_record::{file::RecordingReader, session::ONLY_FILESYSTEMS};
+use probe_workload::{
+    loopfs::stale::cleanup_stale,
+    script::{DemoPlan, Step, StepState},
+};
 
 use super::{
     bring_up::bring_up,
@@ -19,17 +24,12 @@ use super::{
     selected::Selected,
 };
 use crate::{
-    capture::{file::RecordingReader, session::ONLY_FILESYSTEMS},
     cli::{
         exit::ExitStatus,
         parse::FsSelector,
         session::{CapturePlan, FilterPlan, Goal, SessionPlan, StacksChoice, TierChoice},
     },
     kernel::caps::Capabilities,
-    workload::{
-        loopfs::stale::cleanup_stale,
-        script::{DemoPlan, Step, StepState},
-    },
 };
 
 const RING_BYTES: u32 = 16 << 20;

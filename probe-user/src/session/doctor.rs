@@ -1,9 +1,10 @@
 //! `doctor`: what this kernel lets us see, found out by trying.
 use std::path::Path;
 
+use probe_record::session::HookState;
+
 use super::bring_up;
 use crate::{
-    capture::session::HookState,
     cli::{exit::ExitStatus, session::DoctorPlan},
     hooks::catalogue::CATALOGUE,
     kernel::doctor::{Access, Doctor, HookRow, collect},
@@ -40,7 +41,7 @@ pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
     Ok(if able { ExitStatus::Clean } else { ExitStatus::Failed })
 }
 
-fn row(row: crate::capture::session::HookRow) -> HookRow {
+fn row(row: probe_record::session::HookRow) -> HookRow {
     let state = match row.state {
         HookState::Attached => "attachable",
         HookState::Skipped => "skipped",

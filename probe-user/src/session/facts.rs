@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use probe_common::hook::HookId;
+use probe_ledger::{Ledger, Setup};
+use probe_record::session::{self, BtrfsBuild, SessionEnd, SessionHeader};
 
 use super::{
     names::{Stacks, StreamNames},
@@ -10,9 +12,7 @@ use super::{
 };
 use crate::{
     attribution::Windows,
-    capture::session::{self, BtrfsBuild, SessionEnd, SessionHeader},
     hooks::{catalogue, functions},
-    ledger::{Ledger, Setup},
     report::{
         build::{FsPlaces, Policy, ReportInput, SessionFacts, build},
         format,
@@ -182,7 +182,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::capture::record::Record;
+    use probe_record::record::Record;
 
     #[test]
     fn a_finding_names_the_path_of_its_inode() {

@@ -4,16 +4,13 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use probe_common::{call::CALL_INODE, fs::LEVELS_AUDIT, inode::MOMENT_AUDIT};
+use probe_record::{
+    record::Record,
+    session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader},
+};
 use rustc_hash::FxHashMap;
 
-use crate::{
-    capture::{
-        record::Record,
-        session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader},
-    },
-    kernel::fsid::Fsid,
-    report::escape::escape,
-};
+use crate::{kernel::fsid::Fsid, report::escape::escape};
 
 /// Name of `--inode` among the options of a session.
 pub(super) const INODE: &str = "inode";

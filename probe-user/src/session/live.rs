@@ -8,6 +8,11 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use probe_common::{suite::TestSign, task::MarkerKind};
+use probe_record::{
+    file::{RecordingWriter, WriterOptions},
+    session::{HookState, SessionEnd},
+    stream::{BatchReceiver, Source as _},
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -19,12 +24,7 @@ use super::{
 };
 use crate::{
     attribution::Observer,
-    capture::{
-        file::{RecordingWriter, WriterOptions},
-        live::{LiveCapture, LiveOptions, Namer},
-        session::{HookState, SessionEnd},
-        stream::{BatchReceiver, Source as _},
-    },
+    capture::{LiveCapture, LiveOptions, Namer},
     cli::{
         exit::{self, ExitStatus},
         session::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},

@@ -4,11 +4,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probe_ledger::Ledger;
+use probe_record::session::SymbolRow;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    capture::{live::Namer, session::SymbolRow},
-    ledger::Ledger,
+    capture::Namer,
     report::{build::StackResolver, model::Frame},
     symbols::{SymbolTable, Symbolize},
 };

@@ -1,16 +1,15 @@
 //! `report FILE`: the same books from a recording.
 use std::path::Path;
 
+use probe_record::stream::Source as _;
+
 use super::{
     consume, facts, live,
     selected::{Recording, Selected},
 };
-use crate::{
-    capture::stream::Source as _,
-    cli::{
-        exit::ExitStatus,
-        session::{Goal, SessionPlan},
-    },
+use crate::cli::{
+    exit::ExitStatus,
+    session::{Goal, SessionPlan},
 };
 
 /// Analyses a recording.

@@ -4,10 +4,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probe_ledger::{Ledger, finding::Finding};
+
 use super::suite::Pools;
 use crate::{
     attribution::{TestWindow, Windows},
-    ledger::{Ledger, finding::Finding},
     report::{model, output, text},
 };
 

@@ -17,18 +17,18 @@ use std::{
 };
 
 use probe_common::header::Header;
+use probe_record::{
+    batch::RecordBatch,
+    file::{FileError, RecordingReader},
+    record::Record,
+    session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader, SymbolRow},
+    stream::{Source, SourceState},
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use zerocopy::FromBytes as _;
 
 use super::followed::{INODE, NEXT, OR, SUBVOL};
 use crate::{
-    capture::{
-        batch::RecordBatch,
-        file::{FileError, RecordingReader},
-        record::Record,
-        session::{FsPlace, ONLY_FILESYSTEMS, SessionEnd, SessionHeader, SymbolRow},
-        stream::{Source, SourceState},
-    },
     cli::{UsageError, parse::FsSelector, session::FilterPlan},
     kernel::{fsid::Fsid, select},
     report::escape::escape,

@@ -6,16 +6,16 @@ use probe_common::{
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
     task::{Marker, MarkerKind, TaskSeen},
 };
+use probe_ledger::summary::Verdict;
+use probe_record::{
+    file::{RecordingWriter, WriterOptions},
+    session::{HookRow, HookState},
+};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    capture::{
-        file::{RecordingWriter, WriterOptions},
-        session::{HookRow, HookState},
-    },
     hooks::catalogue,
-    ledger::summary::Verdict,
     report::{build::Policy, model::Report},
     session::{consume, facts},
 };

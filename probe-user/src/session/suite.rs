@@ -2,15 +2,15 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
+use probe_ledger::{
+    Ledger,
+    finding::Finding,
+    summary::{FsSummary, KernelLine, KernelWarn, Verdict},
+};
 use rustc_hash::FxHashMap;
 
 use crate::{
     attribution::{SETTLE_NS, TestWindow, Windows},
-    ledger::{
-        Ledger,
-        finding::Finding,
-        summary::{FsSummary, KernelLine, KernelWarn, Verdict},
-    },
     report::{
         build::{Explanations, StackResolver, unexplained_warnings},
         format,

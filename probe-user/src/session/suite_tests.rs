@@ -1,5 +1,7 @@
 //! A stream with tests and a finding: rows, lines and files.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+use std::path::Path;
+
 use probe_common::{
     failure::{LINE_TEXT, LogLine, Warn},
     fs::FsSeen,
@@ -8,13 +10,11 @@ use probe_common::{
     loss::{LOSS_SLOTS, LossSample},
     suite::{NOTE_TEXT, NoteKind, TestNote},
 };
-
-use std::path::Path;
+use probe_ledger::Setup;
+use probe_record::record::Record;
 
 use super::*;
 use crate::{
-    capture::record::Record,
-    ledger::Setup,
     report::{
         build::{self, Policy, ReportInput, Unresolved},
         model,
@@ -80,7 +80,7 @@ fn with_input<T>(
     make: impl FnOnce(&ReportInput<'_>) -> T,
 ) -> T {
     let summary = ledger.summary(0);
-    let header = crate::capture::session::SessionHeader::default();
+    let header = probe_record::session::SessionHeader::default();
     let mut facts = super::super::facts::facts(&header, None, summary.span, Vec::new());
     facts.tests = tests;
     let findings = ledger.findings();
@@ -94,7 +94,7 @@ fn rows(ledger: &Ledger, findings: &[&Finding], policy: &Policy) -> Vec<model::F
 }
 
 fn ignoring_leaks() -> Policy {
-    let fail_on = [crate::ledger::finding::FindingKind::Underflow].into_iter().collect();
+    let fail_on = [probe_ledger::finding::FindingKind::Underflow].into_iter().collect();
     Policy { fail_on, ..Policy::default() }
 }
 

@@ -1,19 +1,25 @@
 //! Something to watch.
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-use nix::sys::signal::{SigHandler, Signal, kill, signal};
-use nix::unistd::Pid;
-use probe_user::workload::loopfs::{FOLDER_PREFIX, LoopFs, LoopFsOptions};
-use probe_user::workload::mix::{Mix, MixReport, Until};
-use probe_user::workload::mounts;
-use probe_user::workload::ops::{Abilities, Layout};
+use nix::{
+    sys::signal::{SigHandler, Signal, kill, signal},
+    unistd::Pid,
+};
+use probe_workload::{
+    loopfs::{FOLDER_PREFIX, LoopFs, LoopFsOptions},
+    mix::{Mix, MixReport, Until},
+    mounts,
+    ops::{Abilities, Layout},
+};
 
 /// A filesystem of `size_mib` MiB, mounted, data and metadata in single copies.
 pub fn filesystem(size_mib: u64) -> LoopFs {

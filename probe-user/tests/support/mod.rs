@@ -13,15 +13,15 @@ pub mod probe;
 pub mod suite;
 pub mod tmux;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use nix::fcntl::{Flock, FlockArg};
-use probe_user::workload::ioctl::loopdev;
-use probe_user::workload::loopfs::FOLDER_PREFIX;
-use probe_user::workload::mounts;
+use probe_workload::{ioctl::loopdev, loopfs::FOLDER_PREFIX, mounts};
 
 /// The right to disturb the kernel, held by one test of all binaries at a time: each watches all of it.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! A small test suite of our own that shows itself as `check` of xfstests does, and nothing else of it.
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
-use probe_user::workload::loopfs::LoopFs;
+use probe_workload::loopfs::LoopFs;
 use tempfile::TempDir;
 
 /// A suite in a folder of its own.

@@ -33,6 +33,12 @@ impl Profile {
                 "--config",
                 "profile.dev.package.probe-common.opt-level=2",
                 "--config",
+                "profile.dev.package.probe-record.opt-level=2",
+                "--config",
+                "profile.dev.package.probe-ledger.opt-level=2",
+                "--config",
+                "profile.dev.package.probe-workload.opt-level=2",
+                "--config",
                 "profile.dev.package.probe-user.opt-level=2",
             ],
         }

@@ -1,10 +1,8 @@
 //! What the report needs besides the ledger.
 use std::collections::BTreeMap;
 
-use crate::{
-    ledger::{finding::Finding, summary::Summary},
-    report::model::{Frame, Hook, Kernel, Test, Tier},
-};
+use crate::report::model::{Frame, Hook, Kernel, Test, Tier};
+use probe_ledger::{finding::Finding, summary::Summary};
 
 use super::Policy;
 

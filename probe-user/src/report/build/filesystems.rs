@@ -1,17 +1,16 @@
 //! Filesystems: books, pools, space_infos, chains and audits.
 use std::collections::BTreeMap;
 
+use probe_ledger::{
+    finding::Account,
+    pools::{SpaceNow, SpaceRest},
+    summary::{AuditSummary, ChainSummary, FsSummary, Summary},
+};
+
 use super::SessionFacts;
-use crate::{
-    ledger::{
-        finding::Account,
-        pools::{SpaceNow, SpaceRest},
-        summary::{AuditSummary, ChainSummary, FsSummary, Summary},
-    },
-    report::{
-        format,
-        model::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, SpaceState, Tickets},
-    },
+use crate::report::{
+    format,
+    model::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, SpaceState, Tickets},
 };
 
 /// All filesystems, in the order met.

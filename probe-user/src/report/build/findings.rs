@@ -1,11 +1,10 @@
 //! Findings of the ledger to findings of the report.
+use probe_ledger::finding::{Evidence, Finding, Origin, StackRef, TaskRef};
+
 use super::{ReportInput, StackResolver};
-use crate::{
-    ledger::finding::{Evidence, Finding, Origin, StackRef, TaskRef},
-    report::{
-        fingerprint::fingerprint,
-        model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task},
-    },
+use crate::report::{
+    fingerprint::fingerprint,
+    model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task},
 };
 
 /// Most lines of the kernel's log shown for one finding.

@@ -1,9 +1,8 @@
 //! Top holders.
+use probe_ledger::summary::{InodeSummary, Summary};
+
 use super::facts::uuid_of;
-use crate::{
-    ledger::summary::{InodeSummary, Summary},
-    report::model::{InodeHolder, Task},
-};
+use crate::report::model::{InodeHolder, Task};
 
 /// All inodes of the summary, in its order (most bytes first).
 pub(super) fn build(summary: &Summary) -> Vec<InodeHolder> {

@@ -11,10 +11,10 @@ mod warnings;
 
 use std::collections::BTreeMap;
 
-use probe_common::loss::LossClass;
-
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::one as build_finding;
+use probe_common::loss::LossClass;
+use probe_ledger::summary::{self, FailedReservations, Statistics};
 pub use verdict::{Policy, decide};
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
@@ -22,7 +22,6 @@ use super::model::{
     FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION,
     StatisticTotals, Tool,
 };
-use crate::ledger::summary::{self, FailedReservations, Statistics};
 
 /// Builds the report.
 #[must_use]

@@ -4,12 +4,10 @@
 //! no finding counts, whatever could hide one decides between `clean` and `inconclusive`.
 use std::collections::BTreeSet;
 
-use crate::{
-    ledger::{
-        finding::FindingKind,
-        summary::{Judged, Verdict},
-    },
-    report::model::{Finding, IgnoredBy, Test},
+use crate::report::model::{Finding, IgnoredBy, Test};
+use probe_ledger::{
+    finding::FindingKind,
+    summary::{Judged, Verdict},
 };
 
 /// Which findings count. The default counts all.

@@ -2,15 +2,14 @@
 //!
 //! A WARN has no filesystem, no inode and no bytes, so it is no finding. But where btrfs' own check of what we follow
 //! fails and no finding of that kind stands beside it, something was missed, and `clean` would be wrong.
-use super::StackResolver;
-use crate::{
-    ledger::{
-        finding::{Account, Finding},
-        spans::Span,
-        summary::{FsSummary, KernelWarn},
-    },
-    report::model::Frame,
+use probe_ledger::{
+    finding::{Account, Finding},
+    spans::Span,
+    summary::{FsSummary, KernelWarn},
 };
+
+use super::StackResolver;
+use crate::report::model::Frame;
 
 /// From the first WARN of a check to the record of what it has found, and from the last record of a filesystem to the WARNs of
 /// its end, a kernel may have a slow console to write to, ns.

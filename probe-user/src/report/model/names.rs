@@ -2,13 +2,12 @@
 //! that writes and reads `name()`: a name is spelled once, in the ledger.
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-
-use crate::ledger::{
+use probe_ledger::{
     finding::{Account, Confidence, FindingKind, SpaceCounter},
     summary::Verdict,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 macro_rules! by_name {
     ($(#[$doc:meta])* $wrapper:ident($inner:ty), $all:expr, $title:literal) => {

@@ -6,22 +6,18 @@ use probe_common::{
     hook::HookId,
     loss::LossClass,
 };
+use probe_ledger::{
+    finding::{Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef},
+    spans::{Span, Spans},
+    summary::{
+        AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelLine, KernelWarn,
+        Statistics, Summary, Verdict,
+    },
+};
 
-use crate::{
-    ledger::{
-        finding::{
-            Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
-        },
-        spans::{Span, Spans},
-        summary::{
-            AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelLine, KernelWarn,
-            Statistics, Summary, Verdict,
-        },
-    },
-    report::{
-        build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
-        model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, Tier},
-    },
+use crate::report::{
+    build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
+    model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, Tier},
 };
 
 pub(super) const FSID: [u8; 16] = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];

@@ -1,19 +1,16 @@
 //! The example of each page under `docs/findings/`, rendered from known data so that the pages cannot lag behind the
 //! renderer. `BLESS=1 cargo test -p probe-user examples` writes them anew.
+use probe_ledger::{
+    finding::{Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef},
+    spans::Spans,
+    summary::Verdict,
+};
+
 use super::data::{FSID, facts, summary};
-use crate::{
-    ledger::{
-        finding::{
-            Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef,
-        },
-        spans::Spans,
-        summary::Verdict,
-    },
-    report::{
-        build::{self, Policy, ReportInput, StackResolver},
-        model::Frame,
-        text::{self, Look},
-    },
+use crate::report::{
+    build::{self, Policy, ReportInput, StackResolver},
+    model::Frame,
+    text::{self, Look},
 };
 
 const RELEASE: u64 = 1;

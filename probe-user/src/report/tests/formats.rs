@@ -1,16 +1,14 @@
 //! Every format of the same three reports.
 use insta::assert_snapshot;
+use probe_ledger::summary::Verdict;
 
 use super::data::{clean, facts, inconclusive, leak, over_release, report_of, summary, test, with_findings};
-use crate::{
-    ledger::summary::Verdict,
-    report::{
-        build::Policy,
-        escape, folded, json, junit,
-        model::Report,
-        ndjson::{self, StreamLine},
-        text::{self, Detail, Look},
-    },
+use crate::report::{
+    build::Policy,
+    escape, folded, json, junit,
+    model::Report,
+    ndjson::{self, StreamLine},
+    text::{self, Detail, Look},
 };
 
 const WIDE: Look = Look { width: 120, color: false, unicode: true };

@@ -1,9 +1,8 @@
 //! What the kernel's complaints become in a report.
+use probe_ledger::summary::Verdict;
+
 use super::data::{facts, leak, line, over_release, report_of, summary};
-use crate::{
-    ledger::summary::Verdict,
-    report::{build::Policy, model::KernelLine},
-};
+use crate::report::{build::Policy, model::KernelLine};
 
 #[test]
 fn a_complaint_stands_in_the_report_with_its_filesystem() {

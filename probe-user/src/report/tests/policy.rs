@@ -2,14 +2,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probe_common::loss::LossClass;
+use probe_ledger::{finding::FindingKind, summary::Verdict};
 
 use super::data::{facts, leak, over_release, report_of, summary, test, with_findings};
-use crate::{
-    ledger::{finding::FindingKind, summary::Verdict},
-    report::{
-        build::Policy,
-        model::{IgnoredBy, Report},
-    },
+use crate::report::{
+    build::Policy,
+    model::{IgnoredBy, Report},
 };
 
 const REASON: &str = "bytes were freed that were never reserved.";

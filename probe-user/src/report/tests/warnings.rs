@@ -1,19 +1,16 @@
 //! What the kernel's own checks do to the verdict.
 use std::collections::BTreeSet;
 
+use probe_ledger::{
+    finding::{Account, Finding, FindingKind},
+    spans::Spans,
+    summary::{KernelWarn, Verdict},
+};
+
 use super::data::{START, facts, leak, over_release, summary};
-use crate::{
-    ledger::{
-        finding::{Account, Finding, FindingKind},
-        spans::Spans,
-        summary::{KernelWarn, Verdict},
-    },
-    report::{
-        build::{
-            self, Explanations, Policy, ReportInput, StackResolver, failed_checks, unexplained_warnings,
-        },
-        model::{Frame, Report},
-    },
+use crate::report::{
+    build::{self, Explanations, Policy, ReportInput, StackResolver, failed_checks, unexplained_warnings},
+    model::{Frame, Report},
 };
 
 const SECOND: u64 = 1_000_000_000;

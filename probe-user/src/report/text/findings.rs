@@ -1,4 +1,6 @@
 //! Findings: what was broken, where, by whom, and what speaks for it.
+use probe_ledger::finding::FindingKind;
+
 use super::{
     super::{
         escape::escape,
@@ -8,7 +10,6 @@ use super::{
     },
     paper::{Paper, Tone},
 };
-use crate::ledger::finding::FindingKind;
 
 /// Frames shown of the stack of one line of evidence; the finding's own stack is shown whole.
 const EVIDENCE_FRAMES: usize = 3;

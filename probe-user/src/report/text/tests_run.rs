@@ -1,4 +1,6 @@
 //! Tests of a test suite: those that are not clean, and those that still ran at the end.
+use probe_ledger::summary::Verdict;
+
 use super::{
     super::{
         escape::escape,
@@ -9,7 +11,6 @@ use super::{
     paper::Paper,
     table::{self, left, right},
 };
-use crate::ledger::summary::Verdict;
 
 /// All of them with `-v`.
 pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {

@@ -1,4 +1,6 @@
 //! The head of the report: what it says, why, and of what session.
+use probe_ledger::summary::Verdict;
+
 use super::{
     super::{
         escape::escape,
@@ -7,7 +9,6 @@ use super::{
     },
     paper::{Paper, Tone},
 };
-use crate::ledger::summary::Verdict;
 
 pub(super) fn render(paper: &mut Paper, report: &Report) {
     let ignored = report.findings.iter().filter(|finding| finding.ignored.is_some()).count();

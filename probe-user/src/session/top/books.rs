@@ -8,6 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_record::{
+    batch::RecordBatch,
+    stream::{BatchReceiver, Source as _, SourceState},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -17,11 +21,7 @@ use super::{
     scene::{Extras, Scene},
 };
 use crate::{
-    capture::{
-        batch::RecordBatch,
-        live::LiveCapture,
-        stream::{BatchReceiver, Source as _, SourceState},
-    },
+    capture::LiveCapture,
     cli::session::{CapturePlan, FilterPlan},
     session::{
         bring_up::{bring_up, places},

@@ -17,6 +17,7 @@ mod walk;
 use std::{io::Write as _, path::Path, sync::mpsc::channel, time::Duration};
 
 use anyhow::{anyhow, bail};
+use probe_ledger::summary::Verdict;
 use tokio::sync::watch;
 
 use self::{events::Ended, player::Player};
@@ -27,7 +28,6 @@ use crate::{
         exit::ExitStatus,
         session::{TopPlan, TopSource},
     },
-    ledger::summary::Verdict,
     tui::state::App,
 };
 

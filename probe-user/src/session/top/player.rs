@@ -10,11 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_record::{
+    batch::RecordBatch, file::FileError, record::Record, session::SessionHeader, stream::Source as _,
+};
+
 use super::scene::{Extras, Scene};
 use crate::{
-    capture::{
-        batch::RecordBatch, file::FileError, record::Record, session::SessionHeader, stream::Source as _,
-    },
     session::{
         facts,
         selected::{Recording, Selected},

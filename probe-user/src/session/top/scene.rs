@@ -2,26 +2,26 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use probe_common::hook::HookId;
+use probe_ledger::{
+    Ledger,
+    finding::{Finding, Origin},
+    summary::{FailedReservations, FsSummary, Statistics, Summary, Verdict},
+};
+use probe_record::{
+    batch::RecordBatch,
+    record::Record,
+    session::{self, HookState, SessionEnd, SessionHeader},
+    stream::Source,
+};
 use rustc_hash::FxHashMap;
 
 use super::walk::{self, FsNames, Walked};
 use crate::{
-    capture::{
-        batch::RecordBatch,
-        live::{Gauges, HookGauge},
-        record::Record,
-        session::{self, HookState, SessionEnd, SessionHeader},
-        stream::Source,
-    },
-    ledger::{
-        Ledger,
-        finding::{Finding, Origin},
-        summary::{FailedReservations, FsSummary, Statistics, Summary, Verdict},
-    },
+    capture::{Gauges, HookGauge},
     report::{
         build::{self, FsPlaces, Policy, ReportInput, StackResolver as _},
-        format, model,
-        model::StackSource,
+        format,
+        model::{self, StackSource},
     },
     session::{
         books::Books,

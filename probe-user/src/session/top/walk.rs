@@ -10,20 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_ledger::{
+    Ledger,
+    peek::{InodeView, add_held},
+    summary::Verdict,
+};
 use rustc_hash::FxHashMap;
 
-use crate::{
-    ledger::{
-        Ledger,
-        peek::{InodeView, add_held},
-        summary::Verdict,
-    },
-    tui::{
-        filter::{Fields, Filter, Word},
-        picture::{InodeId, InodeRow, InodesView, Rest, WindowView, Wish},
-        state::InodeSort,
-        watch::Watch,
-    },
+use crate::tui::{
+    filter::{Fields, Filter, Word},
+    picture::{InodeId, InodeRow, InodesView, Rest, WindowView, Wish},
+    state::InodeSort,
+    watch::Watch,
 };
 
 /// A walk may take this part of the time at most.

@@ -9,6 +9,7 @@ mod pool;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use probe_common::loss::LossClass;
+use probe_ledger::summary::Verdict;
 
 pub use self::{
     health::{HealthView, HookLine},
@@ -16,10 +17,7 @@ pub use self::{
     pool::{FsView, History, PoolKey, PoolRow, TicketLine, TicketOutcome},
 };
 use super::{filter::Filter, state::InodeSort};
-use crate::{
-    ledger::summary::Verdict,
-    report::model::{FailedReservationTotals, Finding},
-};
+use crate::report::model::{FailedReservationTotals, Finding};
 
 /// What is known of a session from its begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

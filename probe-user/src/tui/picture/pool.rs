@@ -1,6 +1,7 @@
 //! Pools of a filesystem on the screen.
+use probe_ledger::finding::Account;
+
 use super::RecordLine;
-use crate::ledger::finding::Account;
 
 /// A pool, and the name under which its history is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

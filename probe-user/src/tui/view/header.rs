@@ -1,4 +1,5 @@
 //! The two lines above every page: verdict and losses, and the tabs.
+use probe_ledger::summary::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
@@ -9,12 +10,9 @@ use super::{
     },
     Piece, put,
 };
-use crate::{
-    ledger::summary::Verdict,
-    report::{
-        escape::{escape, width},
-        format,
-    },
+use crate::report::{
+    escape::{escape, width},
+    format,
 };
 
 /// What the session is, what it has seen, and above all what it has not seen. Where room is scarce, the end gives way

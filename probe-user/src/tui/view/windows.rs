@@ -1,4 +1,5 @@
 //! Tests, and the command: what happened from begin to end of each.
+use probe_ledger::summary::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
@@ -11,12 +12,9 @@ use super::{
     },
     wrap,
 };
-use crate::{
-    ledger::summary::Verdict,
-    report::{
-        escape::{escape, keep_end, width},
-        format,
-    },
+use crate::report::{
+    escape::{escape, keep_end, width},
+    format,
 };
 
 /// The columns.

@@ -1,10 +1,10 @@
 //! Which inodes are active: rates and trends. What is quiet for longest gives way.
 use std::collections::VecDeque;
 
+use probe_ledger::Ledger;
 use rustc_hash::FxHashMap;
 
 use super::super::picture::InodeId;
-use crate::ledger::Ledger;
 
 /// Inodes with a rate and a trend at most.
 const MOST: usize = 8192;

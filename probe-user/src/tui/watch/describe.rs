@@ -8,8 +8,9 @@ use probe_common::{
         MOMENT_EVICT,
     },
 };
+use probe_record::record::Record;
 
-use crate::{capture::record::Record, report::format};
+use crate::report::format;
 
 /// Subvolume (0 if not known), number, and counters of the inode that a record is about.
 #[must_use]

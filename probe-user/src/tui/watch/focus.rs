@@ -2,18 +2,16 @@
 use std::collections::VecDeque;
 
 use probe_common::inode::{COUNTERS_VALID, Counters, DELALLOC_RESERVE, DELALLOC_STACK_REPRESENTATIVE};
+use probe_ledger::{
+    Ledger,
+    finding::{Origin, StackRef},
+};
+use probe_record::record::Record;
 use rustc_hash::FxHashMap;
 
 use super::{
     super::picture::{InodeId, RecordLine},
     describe::{describe, inode_of},
-};
-use crate::{
-    capture::record::Record,
-    ledger::{
-        Ledger,
-        finding::{Origin, StackRef},
-    },
 };
 
 /// Records that are kept.

@@ -14,6 +14,8 @@ use probe_common::{
     inode::{DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_DESTROY},
     task::{Marker, MarkerKind},
 };
+use probe_ledger::Ledger;
+use probe_record::record::Record;
 use rustc_hash::FxHashMap;
 
 pub use self::{
@@ -25,7 +27,6 @@ pub use self::{
     tickets::Tickets,
 };
 use super::picture::InodeId;
-use crate::{capture::record::Record, ledger::Ledger};
 
 /// Time between two samples of the histories.
 pub const SAMPLE_NS: u64 = 250_000_000;

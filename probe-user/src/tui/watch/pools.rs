@@ -1,18 +1,17 @@
 //! What the pools of a filesystem held.
 use std::collections::{BTreeMap, VecDeque};
 
+use probe_ledger::{
+    finding::Account,
+    pools::{SpaceNow, SpaceRest},
+    summary::FsSummary,
+};
+
 use super::{
     super::picture::{History, PoolKey, PoolRow},
     SAMPLES,
 };
-use crate::{
-    ledger::{
-        finding::Account,
-        pools::{SpaceNow, SpaceRest},
-        summary::FsSummary,
-    },
-    report::format,
-};
+use crate::report::format;
 
 /// Qgroup counters that are shown; a filesystem can have thousands.
 const MAX_QGROUPS: usize = 24;

@@ -1,11 +1,13 @@
 //! Tickets, refusals and flushes of a filesystem: what explains a stall.
 use std::collections::VecDeque;
 
+use probe_ledger::Ledger;
+use probe_record::record::Record;
+
 use super::{
     super::picture::{RecordLine, TicketLine, TicketOutcome},
     describe::flush_name,
 };
-use crate::{capture::record::Record, ledger::Ledger};
 
 /// Lines that are kept.
 const MOST: usize = 200;

@@ -1,8 +1,10 @@
 //! The tables of `docs/tiers.md`, from the scenarios.
-use probe_user::ledger::finding::FindingKind;
+use probe_ledger::finding::FindingKind;
 
-use super::scenario::{Bug, Scenario, Sight};
-use super::table;
+use super::{
+    scenario::{Bug, Scenario, Sight},
+    table,
+};
 
 /// A row for each kind of finding, a cell for each tier: which bugs it names so.
 pub fn kinds() -> String {

@@ -1,16 +1,20 @@
 //! What the scenarios do to their filesystem.
-use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use probe_user::workload::ioctl::btrfs;
+use probe_workload::ioctl::btrfs;
 
 use super::module;
 

@@ -2,15 +2,15 @@
 //!
 //! Each is the test binary, started again. Faults of a scenario are told by process, and one whose work fails must not
 //! take the others with it.
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use probe_user::workload::loopfs::{LoopFs, LoopFsOptions};
+use probe_workload::loopfs::{LoopFs, LoopFsOptions};
 
-use super::scenario::Sight;
-use super::work::Work;
-use super::{module, table};
+use super::{module, scenario::Sight, table, work::Work};
 
 /// For the test binary: nothing but [`run`].
 pub const ARGUMENTS: [&str; 4] = ["--exact", "worker", "--nocapture", "--test-threads=1"];

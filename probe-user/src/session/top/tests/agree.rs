@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use probe_common::{failure::Warn, header::Header};
+use probe_ledger::{finding::Account, summary::Verdict};
+use probe_record::{batch::RecordBatch, file::RecordingReader, record::Record, stream::Source as _};
 
 use super::{
     Stage, recording,
@@ -10,8 +12,6 @@ use super::{
     with_leaks,
 };
 use crate::{
-    capture::{batch::RecordBatch, file::RecordingReader, record::Record, stream::Source as _},
-    ledger::{finding::Account, summary::Verdict},
     report::{
         build::Policy,
         model::{AccountState, Filesystem, HookState, InodeHolder, Report, StatisticTotals},

@@ -9,10 +9,10 @@ use probe_common::{
     inode::{COUNTERS_VALID, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, Delalloc, Name},
     task::TaskSeen,
 };
+use probe_record::{record::Record, session::SessionHeader};
 
 use super::{LOOK, Stage, recording};
 use crate::{
-    capture::{record::Record, session::SessionHeader},
     session::top::scene::{Extras, Scene},
     tui::{picture::Wish, state::App},
 };

@@ -1,9 +1,10 @@
 //! The screen on a part of a recording, and where nothing was judged.
+use probe_ledger::summary::Verdict;
+
 use super::{Stage, recording};
 use crate::{
     cli::{parse::FsSelector, session::FilterPlan},
     kernel::fsid::Fsid,
-    ledger::summary::Verdict,
     tui::picture::Picture,
 };
 

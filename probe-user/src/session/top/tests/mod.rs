@@ -15,6 +15,12 @@ use std::{
 };
 
 use probe_common::inode::{COUNTERS_VALID, MOMENT_DESTROY};
+use probe_record::{
+    batch::RecordBatch,
+    file::{RecordingReader, RecordingWriter, WriterOptions},
+    record::Record,
+    stream::Source as _,
+};
 use ratatui::{
     Terminal,
     backend::TestBackend,
@@ -23,12 +29,6 @@ use ratatui::{
 
 use super::player::Player;
 use crate::{
-    capture::{
-        batch::RecordBatch,
-        file::{RecordingReader, RecordingWriter, WriterOptions},
-        record::Record,
-        stream::Source as _,
-    },
     cli::session::FilterPlan,
     session::selected::Recording,
     tui::{

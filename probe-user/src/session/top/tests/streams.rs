@@ -10,16 +10,13 @@ use probe_common::{
     suite::{NOTE_TEXT, NoteKind, TestNote},
     task::{Marker, MarkerKind},
 };
-
-use crate::{
-    capture::{
-        batch::RecordBatch,
-        file::{RecordingWriter, WriterOptions},
-        record::Record,
-        session::{HookRow, HookState, SessionEnd, SessionHeader, Tier},
-    },
-    ledger::tests::call_kernel::{Fault, Kernel},
+use probe_record::{
+    batch::RecordBatch,
+    file::{RecordingWriter, WriterOptions},
+    record::Record,
+    session::{HookRow, HookState, SessionEnd, SessionHeader, Tier},
 };
+use probe_simulated::functions::{Fault, Kernel};
 
 const SECOND: u64 = 1_000_000_000;
 

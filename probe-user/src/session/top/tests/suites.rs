@@ -1,8 +1,8 @@
 //! The page Tests: each run of a test is a row of its own, as in a report.
 use insta::assert_snapshot;
+use probe_ledger::summary::Verdict;
 
 use super::{Stage, streams::suite};
-use crate::ledger::summary::Verdict;
 
 /// They were told apart by their names: the end of one run ended the other's.
 #[test]

@@ -1,13 +1,11 @@
 //! Time in a recording: what is shown at a moment does not depend on the way to it.
 use std::{sync::Arc, time::Duration};
 
+use probe_ledger::summary::Verdict;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Stage, recording, with_leaks};
-use crate::{
-    ledger::summary::Verdict,
-    tui::{picture::Picture, state::ReplayOrder},
-};
+use crate::tui::{picture::Picture, state::ReplayOrder};
 
 const PAGES: [&str; 5] = ["1", "2", "3", "4", "5"];
 

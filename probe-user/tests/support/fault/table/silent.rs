@@ -1,17 +1,21 @@
 //! Correct kernels under hard conditions: no finding.
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use nix::mount::{MntFlags, umount2};
-use probe_user::workload::ioctl::btrfs;
+use probe_workload::ioctl::btrfs;
 
-use super::super::module;
-use super::super::scenario::{Scenario, Sight};
-use super::super::work::{APART, LENGTH, Work, dirty};
+use super::super::{
+    module,
+    scenario::{Scenario, Sight},
+    work::{APART, LENGTH, Work, dirty},
+};
 
 /// A scenario without a bug.
 const fn silent(

@@ -1,0 +1,19 @@
+//! Tests of the ledger: rules one by one, every trap of a correct kernel, a simulated kernel under any
+//! interleaving, and the same stream with one transfer altered.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+mod alter;
+mod altered;
+mod altered_records;
+mod audits;
+mod budgets;
+mod call_altered;
+mod call_rules;
+mod calls;
+mod closings;
+mod errors;
+mod log_lines;
+mod properties;
+mod recorded;
+mod script_2012;
+mod stream;
+mod traps;

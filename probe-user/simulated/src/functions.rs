@@ -1,0 +1,582 @@
+//! A small kernel seen through its calls: tasks that reserve, write back, finish, fail and flush on shared inodes, with
+//! every interleaving between two changes, and faults of that kernel made on demand.
+//!
+//! Ground truth is the state; the records are what the function tier sends: one per call, at its return.
+mod steps;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use probe_common::{
+    call::{CALL_FOREIGN, CALL_INODE, CALL_RETURNED, CALL_RSV, Call},
+    claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    fs::{FS_BORN, FsSeen, LEVELS_UNMOUNT, Levels, SpaceLevels},
+    header::Header,
+    hook::HookId,
+    inode::{
+        COUNTERS_VALID, Counters, InodeState, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOMENT_DESTROY, Mod,
+    },
+    task::{Marker, MarkerKind},
+};
+use probe_record::record::Record;
+
+use self::steps::{
+    Step::{self, Add, Clean, Csums, Data, Dirty, Enter, Exit, Extents, Shed, Trans},
+    end_of, failing, finish, release_extents, release_metadata, release_space, reserve,
+};
+use crate::{DATA, I, M, METADATA, N};
+
+/// Id of the simulated filesystem.
+pub const FS: u32 = 0x101;
+const TASKS: usize = 6;
+/// Clears dirty without and with the metadata (`EXTENT_DO_ACCOUNTING` of 6.12).
+const CLEAR: u64 = 1 << 5;
+const ACCOUNT: u64 = 1 << 5 | 1 << 9 | 1 << 13;
+
+/// Subvolume and inode number.
+pub type Key = (u64, u64);
+/// Inodes that tasks work on.
+pub const KEYS: [Key; 4] = [(5, 257), (5, 258), (256, 257), (256, 300)];
+/// Nobody works on it, but a fault may.
+pub const STRANGER: Key = (5, 999);
+
+/// The state of an inode.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inode {
+    /// `outstanding_extents`
+    pub extents: i64,
+    /// `csum_bytes`
+    pub csums: i64,
+    /// `block_rsv.reserved`, bytes.
+    pub reserved: i64,
+    /// `block_rsv.size`, bytes.
+    pub size: i64,
+    /// Ranges that are dirty.
+    pub dirty: Vec4,
+}
+
+/// Up to four dirty ranges, by length.
+pub type Vec4 = [u64; 4];
+
+/// What the kernel does wrong, once, at the first chance from `Kernel::fault_at` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// A function is not run; its call is not seen, or seen with nothing inside.
+    Skip(HookId, bool),
+    /// A function is run twice.
+    Double(HookId),
+    /// A function is given another inode; seen by the probe, or behind its back.
+    Stranger(HookId, bool),
+    /// A function is run twice inside another one only.
+    DoubleInside(HookId, HookId),
+    /// A function is not run inside another one only.
+    SkipInside(HookId, HookId),
+    /// A function is given another inode inside another one only.
+    StrangerInside(HookId, HookId),
+    /// The failing side releases what it never published.
+    FailedReleases,
+    /// Everything was reserved, and an error is returned.
+    FailedKeeps,
+    /// Published, then failed; undone or not.
+    Published(bool),
+    /// The data of a failed reservation comes back this often instead of once.
+    FailedData(u8),
+}
+
+#[derive(Clone, Debug)]
+struct Frame {
+    record: Call,
+    key: Key,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Task {
+    steps: VecDeque<Step>,
+    frames: Vec<Frame>,
+    serial: u32,
+}
+
+/// The kernel and its stream.
+#[derive(Debug)]
+pub struct Kernel {
+    /// What an observer got so far.
+    pub records: Vec<Record>,
+    /// The state of all inodes.
+    pub inodes: BTreeMap<Key, Inode>,
+    tasks: Vec<Task>,
+    /// `bytes_may_use` of the data `space_info`.
+    pub data: i64,
+    /// Bytes of `trans_block_rsv`.
+    pub trans: i64,
+    random: u64,
+    time: u64,
+    fault: Fault,
+    fault_at: usize,
+    /// Where the fault struck: inode, amount.
+    pub struck: Option<(Key, u64)>,
+    /// Reservations that failed.
+    pub failed: u64,
+}
+
+impl Kernel {
+    /// Runs `operations`; the fault strikes from the `fault_at`th on.
+    pub fn run(operations: &[(u8, u8, u8)], seed: u64, fault: Fault, fault_at: usize) -> Self {
+        let mut kernel = Self {
+            records: Vec::new(),
+            inodes: BTreeMap::new(),
+            tasks: vec![Task::default(); TASKS],
+            data: 0,
+            trans: 0,
+            random: seed | 1,
+            time: 1_000_000_000,
+            fault,
+            fault_at,
+            struck: None,
+            failed: 0,
+        };
+        kernel.marker(MarkerKind::Attached);
+        let header = kernel.header(FS, 0);
+        let flags = FS_BORN;
+        let seen = FsSeen { header, flags, nodesize: N as u32, sectorsize: 4096, ..FsSeen::default() };
+        kernel.records.push(seen.into());
+        // The first call only says that calls come.
+        kernel.tasks[0].steps.extend([Enter(HookId::UpdateGlobalBlockRsv, (0, 0), [0; 4]), Exit(0)]);
+        kernel.drain();
+        for (position, (task, operation, inode)) in operations.iter().enumerate() {
+            let task = usize::from(*task) % TASKS;
+            while !kernel.tasks[task].steps.is_empty() {
+                kernel.tick();
+            }
+            let key = KEYS[usize::from(*inode) % KEYS.len()];
+            let mut steps = kernel.operation(*operation, key);
+            if position >= kernel.fault_at && kernel.struck.is_none() {
+                steps = kernel.spoil(steps, key);
+            }
+            kernel.tasks[task].steps.extend(steps);
+            for _ in 0..kernel.next(12) {
+                kernel.tick();
+            }
+        }
+        kernel.drain();
+        kernel.unmount();
+        kernel.marker(MarkerKind::Detaching);
+        kernel
+    }
+
+    fn next(&mut self, below: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) % below
+    }
+
+    fn header(&mut self, fs: u32, task: usize) -> Header {
+        self.time += 500;
+        Header { fs, tid: 100 + task as u32, time: self.time, ..Header::default() }
+    }
+
+    fn marker(&mut self, kind: MarkerKind) {
+        let header = Header { tid: 0, ..self.header(0, 0) };
+        self.records.push(Marker { header, kind: kind as u32, reserved: 0, text: [0; 64] }.into());
+    }
+
+    /// The steps of one operation of a task.
+    fn operation(&mut self, operation: u8, key: Key) -> Vec<Step> {
+        let len = 4096 * (1 + u64::from(operation >> 4));
+        let start = 1 << 20;
+        let check = [Enter(HookId::CheckDataFreeSpace, key, [start, len, 0, 0]), Data(len as i64), Exit(0)];
+        let free =
+            [Enter(HookId::FreeReservedDataSpace, key, [start, len, 0, 0]), Data(-(len as i64)), Exit(0)];
+        let mut steps = Vec::new();
+        match operation % 12 {
+            // A buffered write; sometimes the copy is short, or fails altogether.
+            0..=2 => {
+                steps.extend(check);
+                steps.extend(reserve(key, len, 0));
+                let copied = if len > 4096 && self.next(3) == 0 { len - 4096 } else { len };
+                if self.next(9) == 0 {
+                    steps.extend(release_extents(key, len));
+                    steps.extend(release_space(key, start, len));
+                    return steps;
+                }
+                if copied < len {
+                    steps.extend(release_space(key, start + copied, len - copied));
+                }
+                steps.push(Dirty(key, copied));
+                steps.extend(release_extents(key, len));
+            }
+            // The same through `btrfs_delalloc_reserve_space`.
+            3 => {
+                steps.push(Enter(HookId::ReserveSpace, key, [start, len, 0, 0]));
+                steps.extend(check);
+                steps.extend(reserve(key, len, 0));
+                steps.extend([Exit(0), Dirty(key, len)]);
+                steps.extend(release_extents(key, len));
+            }
+            // A direct write: an ordered extent at once, sometimes of less than was asked for.
+            4 | 5 => {
+                steps.extend(check);
+                steps.extend(reserve(key, len, 0));
+                let short = if len > 4096 && self.next(2) == 0 { 4096 } else { 0 };
+                steps.extend([Extents(key, 1), Data(-((len - short) as i64))]);
+                if short > 0 {
+                    steps.extend(release_metadata(key, short));
+                }
+                steps.extend(release_extents(key, len));
+                if short > 0 {
+                    steps.extend([Enter(
+                        HookId::FreeReservedDataSpace,
+                        key,
+                        [start + len - short, short, 0, 0],
+                    )]);
+                    steps.extend([Data(-(short as i64)), Exit(0)]);
+                }
+                steps.extend(finish(key, len - short));
+            }
+            // Writeback, and its completion.
+            6 => {
+                steps.push(Clean(key, CLEAR));
+            }
+            // Truncated before it was written.
+            7 => {
+                steps.push(Clean(key, ACCOUNT));
+            }
+            // Failing reservations: a buffered write, `btrfs_delalloc_reserve_space`, a write that has no data.
+            8 => {
+                self.failed += 1;
+                steps.extend(check);
+                steps.extend(failing(key, len, 0));
+                steps.extend(free);
+            }
+            9 => {
+                self.failed += 1;
+                steps.push(Enter(HookId::ReserveSpace, key, [start, len, 0, 0]));
+                steps.extend(check);
+                steps.extend(failing(key, len, 0));
+                steps.extend(free);
+                steps.push(Exit(-28));
+            }
+            10 => {
+                self.failed += 1;
+                steps.extend(failing(key, len, 1));
+            }
+            // A transaction, used twice.
+            _ => {
+                let handle = 0xffff_8880_4400_0000 + self.next(3) * 4096;
+                let bytes = 2 * I;
+                steps.extend([Trans(bytes as i64)]);
+                steps.extend([Enter(HookId::EndTransaction, (0, 0), [handle, bytes, bytes, 0]), Exit(0)]);
+                steps.push(Enter(HookId::EndTransaction, (0, 0), [handle, bytes, 0, 0]));
+                steps.push(Enter(HookId::TransReleaseMetadata, (0, 0), [handle, bytes, 0, 0]));
+                steps.push(Enter(HookId::BlockRsvRelease, (0, 0), [bytes, RsvType::Trans as u64, 0, 0]));
+                steps.extend([Trans(-(bytes as i64)), Exit(bytes as i64), Exit(0), Exit(0)]);
+            }
+        }
+        steps
+    }
+
+    /// Makes an operation wrong, if it has what the fault needs.
+    fn spoil(&mut self, mut steps: Vec<Step>, key: Key) -> Vec<Step> {
+        let fault = self.fault;
+        let (outer, hook) = match fault {
+            Fault::None => return steps,
+            Fault::Skip(hook, _) | Fault::Double(hook) | Fault::Stranger(hook, _) => (None, hook),
+            Fault::DoubleInside(outer, hook)
+            | Fault::SkipInside(outer, hook)
+            | Fault::StrangerInside(outer, hook) => (Some(outer), hook),
+            Fault::FailedReleases | Fault::FailedKeeps | Fault::Published(_) => {
+                (None, HookId::ReserveMetadata)
+            }
+            Fault::FailedData(_) => (None, HookId::FreeReservedDataSpace),
+        };
+        let from = match outer {
+            None => 0,
+            Some(outer) => {
+                match steps.iter().position(|step| matches!(step, Enter(of, ..) if *of == outer)) {
+                    Some(at) => at,
+                    None => return steps,
+                }
+            }
+        };
+        let Some(first) = steps[from..].iter().position(|step| matches!(step, Enter(of, ..) if *of == hook))
+        else {
+            return steps;
+        };
+        let first = first + from;
+        let last = end_of(&steps, first);
+        let Enter(_, _, args) = steps[first] else { return steps };
+        let failing = matches!(steps[last], Exit(error) if error < 0);
+        let extents = matches!(hook, HookId::ReleaseExtents);
+        let amount = if extents { 1 } else { args[0] };
+        match fault {
+            Fault::None => {}
+            Fault::Skip(_, false) | Fault::SkipInside(..) => drop(steps.drain(first..=last)),
+            Fault::Skip(_, true) => drop(steps.drain(first + 1..last)),
+            Fault::Double(_) | Fault::DoubleInside(..) => {
+                let again: Vec<Step> = steps[first..=last].to_vec();
+                steps.splice(last + 1..last + 1, again);
+            }
+            Fault::Stranger(_, seen) => {
+                let own = steps[first];
+                steps[first..=last].iter_mut().for_each(|step| *step = step.on(STRANGER));
+                if !seen {
+                    steps[first] = own;
+                }
+            }
+            Fault::StrangerInside(..) => {
+                steps[first..=last].iter_mut().for_each(|step| *step = step.on(STRANGER));
+            }
+            Fault::FailedReleases if failing => {
+                drop(steps.splice(last..last, release_metadata(key, args[0])))
+            }
+            Fault::FailedKeeps if failing => {
+                let mut whole = reserve(key, args[0], args[2]);
+                let end = whole.len() - 1;
+                whole[end] = Exit(-28);
+                drop(steps.splice(first..=last, whole));
+            }
+            Fault::Published(undone) if failing => {
+                let mut inner = vec![Extents(key, 1), Csums(key, args[0] as i64)];
+                if undone {
+                    inner.extend([Extents(key, -1), Csums(key, -(args[0] as i64))]);
+                }
+                drop(steps.splice(last..last, inner));
+            }
+            Fault::FailedData(times) => {
+                let fails = steps.iter().any(|step| matches!(step, Exit(error) if *error < 0));
+                if !fails {
+                    return steps;
+                }
+                let once: Vec<Step> = steps[first..=last].to_vec();
+                let all: Vec<Step> = (0..times).flat_map(|_| once.clone()).collect();
+                drop(steps.splice(first..=last, all));
+            }
+            _ => return steps,
+        }
+        let amount = if matches!(fault, Fault::FailedData(_)) { args[1] } else { amount };
+        self.struck = Some((key, amount));
+        steps
+    }
+
+    fn tick(&mut self) {
+        let ready: Vec<usize> = (0..TASKS).filter(|task| !self.tasks[*task].steps.is_empty()).collect();
+        if ready.is_empty() {
+            return;
+        }
+        let task = ready[self.next(ready.len() as u64) as usize];
+        if let Some(step) = self.tasks[task].steps.pop_front() {
+            self.step(task, step);
+        }
+    }
+
+    fn drain(&mut self) {
+        while self.tasks.iter().any(|task| !task.steps.is_empty()) {
+            self.tick();
+        }
+    }
+
+    fn step(&mut self, task: usize, step: Step) {
+        match step {
+            Enter(hook, key, args) => self.begin(task, hook, key, args),
+            Exit(ret) => self.end(task, ret),
+            Extents(key, change) => {
+                self.changed(task, key, change < 0);
+                self.inode(key).extents += change;
+                self.attribute(task, key, |call| call.extents += change as i32);
+                let after = self.inode(key).extents;
+                if after < 0 && change < 0 {
+                    let header = self.header(FS, task);
+                    let flags = MOD_OUTSTANDING_KNOWN | MOD_UNDERFLOW;
+                    let (root, ino) = key;
+                    let (modification, outstanding) = (change as i32, after as u32);
+                    let record =
+                        Mod { header, root, ino, modification, outstanding, flags, ..Mod::default() };
+                    self.records.push(record.into());
+                }
+                let inside = self.tasks[task].frames.last().map(|frame| frame.record.header.hook);
+                if inside == Some(HookId::ReleaseExtents as u8) {
+                    resize(self.inode(key));
+                    self.attribute(task, key, |call| call.calculations += 1);
+                }
+            }
+            Csums(key, change) => {
+                self.changed(task, key, change < 0);
+                let inode = self.inode(key);
+                inode.csums += change;
+                resize(inode);
+                self.attribute(task, key, |call| {
+                    call.csum_bytes += change;
+                    call.calculations += 1;
+                });
+            }
+            Add(key, bytes) => self.inode(key).reserved += bytes,
+            Shed(key) => {
+                let inode = self.inode(key);
+                let excess = (inode.reserved - inode.size).max(0);
+                inode.reserved -= excess;
+                let last = self.tasks[task].frames.last_mut().unwrap();
+                last.record.ret = excess;
+            }
+            Data(change) => {
+                self.data += change;
+                if let Some(frame) = self.tasks[task].frames.last_mut() {
+                    frame.record.data += change;
+                }
+            }
+            Trans(change) => {
+                self.trans += change;
+                let header = self.header(FS, task);
+                let (claim, bytes) = (ClaimType::Transaction as u32, change.unsigned_abs());
+                let flags = if change > 0 { CLAIM_RESERVE } else { 0 };
+                self.records.push(Claim { header, claim, flags, bytes, ..Claim::default() }.into());
+            }
+            Dirty(key, len) => {
+                let slot = self.inode(key).dirty.iter().position(|of| *of == 0);
+                if let Some(slot) = slot {
+                    self.inode(key).dirty[slot] = len;
+                    self.step(task, Extents(key, 1));
+                } else {
+                    // Too much is dirty: it is given up.
+                    for step in release_space(key, 1 << 20, len).into_iter().rev() {
+                        self.tasks[task].steps.push_front(step);
+                    }
+                }
+            }
+            Clean(key, bits) => {
+                let Some(slot) = self.inode(key).dirty.iter().position(|of| *of != 0) else { return };
+                let len = std::mem::take(&mut self.inode(key).dirty[slot]);
+                let mut steps = Vec::new();
+                if bits == CLEAR {
+                    steps.extend([Extents(key, 1), Data(-(len as i64))]);
+                }
+                steps.push(Enter(HookId::ClearDelallocExtent, key, [0, len - 1, bits, 0]));
+                steps.push(Extents(key, -1));
+                if bits == ACCOUNT {
+                    steps.extend(release_metadata(key, len));
+                    steps.push(Data(-(len as i64)));
+                }
+                steps.push(Exit(0));
+                if bits == CLEAR {
+                    steps.extend(finish(key, len));
+                }
+                if self.struck.is_none() && self.fault_at == 0 {
+                    steps = self.spoil(steps, key);
+                }
+                steps.into_iter().rev().for_each(|step| self.tasks[task].steps.push_front(step));
+            }
+        }
+    }
+
+    fn inode(&mut self, key: Key) -> &mut Inode {
+        self.inodes.entry(key).or_default()
+    }
+
+    /// Another task is inside a call on the inode.
+    fn changed(&mut self, by: usize, key: Key, released: bool) {
+        let others = self.tasks.iter_mut().enumerate().filter(|(task, _)| *task != by);
+        for frame in others.flat_map(|(_, task)| &mut task.frames).filter(|frame| frame.key == key) {
+            frame.record.others += 1;
+            frame.record.others_released += u32::from(released);
+        }
+    }
+
+    fn attribute(&mut self, task: usize, key: Key, change: impl FnOnce(&mut Call)) {
+        let Some(frame) = self.tasks[task].frames.last_mut() else { return };
+        if frame.key == key {
+            change(&mut frame.record);
+        } else {
+            frame.record.flags |= CALL_FOREIGN;
+        }
+    }
+
+    fn counters(&mut self, key: Key) -> Counters {
+        let inode = self.inode(key);
+        Counters {
+            reserved: inode.reserved as u64,
+            size: inode.size as u64,
+            csum_bytes: inode.csums as u64,
+            delalloc_bytes: inode.dirty.iter().sum(),
+            outstanding_extents: inode.extents as u32,
+            flags: COUNTERS_VALID,
+        }
+    }
+
+    fn begin(&mut self, task: usize, hook: HookId, key: Key, args: [u64; 4]) {
+        let mut header = self.header(FS, task);
+        header.hook = hook as u8;
+        let before = self.counters(key);
+        let entered = self.time;
+        let of = &mut self.tasks[task];
+        of.serial += 1;
+        let parent = of.frames.last().map_or(0, |frame| frame.record.serial);
+        let (root, ino) = key;
+        let mut record =
+            Call { header, serial: of.serial, parent, root, ino, args, before, entered, ..Call::default() };
+        record.stack = u64::from(of.serial) << 8 | task as u64;
+        if ino != 0 {
+            record.flags |= CALL_INODE;
+        }
+        match hook {
+            HookId::BlockRsvAddBytes | HookId::BlockRsvRelease if ino != 0 => {
+                (record.rsv, record.rsv_type) = (root << 20 | ino << 8, RsvType::Delalloc as u32);
+                record.flags |= CALL_RSV;
+            }
+            HookId::BlockRsvRelease => {
+                (record.rsv, record.rsv_type) = (0x7000, RsvType::Trans as u32);
+                record.flags |= CALL_RSV;
+            }
+            _ => {}
+        }
+        of.frames.push(Frame { record, key });
+    }
+
+    fn end(&mut self, task: usize, ret: i64) {
+        let Frame { mut record, key } = self.tasks[task].frames.pop().unwrap();
+        record.header.time = self.header(FS, task).time;
+        record.flags |= CALL_RETURNED;
+        if ret != 0 {
+            record.ret = ret;
+        }
+        record.after = self.counters(key);
+        self.records.push(record.into());
+    }
+
+    fn unmount(&mut self) {
+        for key in KEYS {
+            for _ in 0..4 {
+                self.tasks[0].steps.push_back(Clean(key, CLEAR));
+                self.drain();
+            }
+        }
+        let mut leaked = 0;
+        for key in self.inodes.keys().copied().filter(|key| key.1 != 0).collect::<Vec<_>>() {
+            let header = self.header(FS, 0);
+            let counters = self.counters(key);
+            leaked += counters.reserved;
+            let (root, ino) = key;
+            let moment = MOMENT_DESTROY;
+            // Taken where something is left.
+            let stack = u64::from(counters.outstanding_extents != 0 || counters.csum_bytes != 0);
+            self.records.push(
+                InodeState { header, root, ino, counters, moment, stack, ..InodeState::default() }.into(),
+            );
+        }
+        let header = self.header(FS, 0);
+        let mut levels = Levels { header, why: LEVELS_UNMOUNT, ..Levels::default() };
+        levels.trans.reserved = self.trans as u64;
+        levels.trans.size = self.trans as u64;
+        levels.space[0] =
+            SpaceLevels { flags: DATA, may_use: self.data.max(0) as u64, ..SpaceLevels::default() };
+        let may_use = leaked + self.trans as u64;
+        levels.space[1] = SpaceLevels { flags: METADATA, may_use, ..SpaceLevels::default() };
+        self.records.push(levels.into());
+    }
+}
+
+/// `btrfs_calculate_inode_block_rsv_size`
+fn resize(inode: &mut Inode) {
+    let (i, m) = (I as i64, M as i64);
+    let extents = if inode.extents == 0 { 0 } else { inode.extents.max(0) * i + m };
+    inode.size = extents + inode.csums.max(0).div_euclid(1 << 22) * i + if inode.csums > 0 { i } else { 0 };
+}

@@ -1,0 +1,126 @@
+//! Filesystems of the stream, as far as the capture layer needs them: whom to audit.
+use std::collections::BTreeMap;
+
+use probe_common::{
+    chain::{Chain, ChainCounter},
+    fs::FS_BORN,
+    header::{Header, RecordKind},
+};
+use probe_record::record::Record;
+use zerocopy::FromBytes;
+
+/// One filesystem that lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Address of the `struct btrfs_fs_info`.
+    pub fs_info: u64,
+    /// `fs_devices->fsid`
+    pub fsid: [u8; 16],
+    /// Audits so far.
+    pub rounds: u32,
+    /// Chained counters of its space_infos: address and counter. A handful.
+    pub pools: Vec<(u64, ChainCounter)>,
+}
+
+/// Kept up to date from the records that pass by.
+#[derive(Debug, Default)]
+pub struct Filesystems {
+    live: BTreeMap<u32, Live>,
+}
+
+impl Filesystems {
+    /// Looks at one record of the ring; nearly all pass with one comparison.
+    #[inline]
+    pub fn see(&mut self, header: &Header, bytes: &[u8]) {
+        if header.kind == RecordKind::FsSeen as u8 || header.kind == RecordKind::FsEnd as u8 {
+            self.learn(bytes);
+        } else if header.kind == RecordKind::Chain as u8
+            && let Ok((chain, _)) = Chain::read_from_prefix(bytes)
+            && let Some(counter @ (ChainCounter::BytesMayUse | ChainCounter::BytesPinned)) =
+                ChainCounter::from_u32(chain.counter)
+        {
+            self.has_pool(header.fs, chain.object, counter);
+        }
+    }
+
+    /// A counter of a filesystem's space_info, perhaps known already.
+    pub fn has_pool(&mut self, fs: u32, object: u64, counter: ChainCounter) {
+        if let Some(live) = self.live.get_mut(&fs)
+            && !live.pools.contains(&(object, counter))
+        {
+            live.pools.push((object, counter));
+        }
+    }
+
+    fn learn(&mut self, bytes: &[u8]) {
+        match Record::decode(bytes) {
+            Ok(Record::FsSeen(seen)) => {
+                // One that was met in its last breath, while the hooks went on, shows no end. Two lives of one identity do
+                // not overlap, and what stands in sysfs is of the later one.
+                if seen.flags & FS_BORN != 0 {
+                    self.live.retain(|_, live| live.fsid != seen.fsid);
+                }
+                let live = self.live.entry(seen.header.fs).or_default();
+                live.fs_info = seen.fs_info;
+                live.fsid = seen.fsid;
+            }
+            Ok(Record::FsEnd(end)) => {
+                self.live.remove(&end.header.fs);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ids of the living, oldest first.
+    pub fn ids(&self) -> Vec<u32> {
+        self.live.keys().copied().collect()
+    }
+
+    /// One of the living.
+    pub fn find(&self, fs: u32) -> Option<&Live> {
+        self.live.get(&fs)
+    }
+
+    /// One of the living; counts the round.
+    pub fn next_round(&mut self, fs: u32) -> Option<Live> {
+        let live = self.live.get_mut(&fs)?;
+        live.rounds += 1;
+        Some(live.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probe_common::fs::{FsEnd, FsSeen};
+
+    use super::*;
+
+    fn seen(fs: u32, fsid: u8, flags: u32) -> Record {
+        let header = Header { fs, ..Header::default() };
+        FsSeen { header, fsid: [fsid; 16], flags, ..FsSeen::default() }.into()
+    }
+
+    fn after(records: &[Record]) -> Vec<u32> {
+        let mut filesystems = Filesystems::default();
+        for record in records {
+            filesystems.see(record.header(), record.bytes());
+        }
+        filesystems.ids()
+    }
+
+    #[test]
+    fn a_filesystem_lives_from_its_first_sight_to_its_end() {
+        let end = FsEnd { header: Header { fs: 256, ..Header::default() }, ..FsEnd::default() };
+        assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN)]), [256, 257]);
+        assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN), end.into()]), [257]);
+    }
+
+    /// Its work queues were gone before their hook was on: it was met by the release of its global reserve, and mounted
+    /// again. The figures of the second life were held against the books of the first.
+    #[test]
+    fn one_that_was_met_in_its_last_breath_is_over_when_it_is_mounted_again() {
+        assert_eq!(after(&[seen(256, 7, 0), seen(512, 7, FS_BORN)]), [512]);
+        // Sent again with its name.
+        assert_eq!(after(&[seen(256, 7, FS_BORN), seen(256, 7, 0)]), [256]);
+    }
+}

@@ -1,0 +1,394 @@
+//! The thread that owns the probe: ring to batches, requests to records.
+use std::{
+    mem::offset_of,
+    ops::Range,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use aya::maps::{MapData, RingBuf};
+use probe_common::{
+    failure::Warn,
+    header::{Header, RecordKind},
+    hook::HookId,
+    loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass, LossSample},
+    suite::TestSign,
+    task::{Marker, MarkerKind, STACK_FIXED_LEN},
+};
+use probe_record::{
+    batch::RecordBatch,
+    record::Record,
+    session::{HookCount, SessionEnd},
+    stream::{BatchSender, Closed},
+};
+use rustc_hash::FxHashSet;
+use zerocopy::FromBytes;
+
+use super::{BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing};
+use crate::{
+    hooks::{Diagnostics, InodeTarget, Probe},
+    kernel::clock::monotonic_ns as now,
+};
+
+/// Batches are handed over at this size at the latest.
+const BATCH_BYTES: usize = 256 << 10;
+/// How often is looked for a new loss.
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
+/// All losses are read and put into the stream so often, changed or not: conclusions wait until nothing that was missed can
+/// explain them, and the clock on a screen is that of the stream.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+/// Looks that must agree on a skipped event before it is a loss.
+const CONFIRMING_LOOKS: u32 = 4;
+/// Between them: far longer than from the first program of an event to the second.
+const CONFIRMING_PAUSE: Duration = Duration::from_millis(2);
+/// Between the two audits at the end: long enough for an operation under way to show as a change.
+const AUDIT_PAUSE: Duration = Duration::from_millis(120);
+/// Audits at the end, so that the last two can be compared.
+const FINAL_AUDITS: u32 = 3;
+/// Where a [`Warn`] has its address.
+const WARN_ADDRESS: Range<usize> = offset_of!(Warn, address)..offset_of!(Warn, detector);
+/// Addresses that are named; a bound for a stream gone wrong.
+const MAX_NAMED: usize = 1 << 20;
+
+/// The draining thread's state.
+pub struct Drain {
+    probe: Probe,
+    ring: RingBuf<MapData>,
+    /// Read where the ring is looked at, if anybody asked for it.
+    diagnostics: Option<Diagnostics>,
+    sender: BatchSender,
+    options: LiveOptions,
+    batch: RecordBatch,
+    filesystems: Filesystems,
+    named: FxHashSet<u64>,
+    fresh: Vec<u64>,
+    /// As the programs counted them at the last look, and all as they were told last.
+    last_counts: [u64; LOSS_CLASSES],
+    losses: [u64; LOSS_CLASSES],
+    /// Events that were skipped and not rescued, confirmed by several looks.
+    misses: u64,
+    /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
+    detaching: bool,
+    records: u64,
+    /// When the losses were last put into the stream.
+    said: Instant,
+    timing: Timing,
+    ring_peak: u64,
+}
+
+impl Drain {
+    /// Takes everything over.
+    pub fn new(
+        probe: Probe,
+        ring: RingBuf<MapData>,
+        diagnostics: Option<Diagnostics>,
+        sender: BatchSender,
+        options: LiveOptions,
+    ) -> Self {
+        Self {
+            probe,
+            ring,
+            diagnostics,
+            sender,
+            options,
+            batch: RecordBatch::with_capacity(BATCH_BYTES + (8 << 10)),
+            filesystems: Filesystems::default(),
+            named: FxHashSet::default(),
+            fresh: Vec::new(),
+            last_counts: [0; LOSS_CLASSES],
+            losses: [0; LOSS_CLASSES],
+            misses: 0,
+            detaching: false,
+            records: 0,
+            said: Instant::now(),
+            timing: Timing::default(),
+            ring_peak: 0,
+        }
+    }
+
+    /// Runs until asked to stop, or until nobody consumes the stream any more.
+    pub fn run(mut self, requests: &Receiver<Request>) {
+        // What lies in the ring by now may be from before the last hook went on: it comes before the marker.
+        if self.drain().is_err() {
+            return;
+        }
+        self.mark(MarkerKind::Attached, "");
+        let mut sampled = Instant::now();
+        let mut wait = BUSY;
+        loop {
+            let request = match requests.recv_timeout(wait) {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let Ok(drained) = self.drain() else { return };
+            if let Some(diagnostics) = &mut self.diagnostics {
+                diagnostics.forward();
+            }
+            wait = if drained == 0 { (wait * 2).min(IDLE) } else { BUSY };
+            if sampled.elapsed() >= SAMPLE_EVERY {
+                sampled = Instant::now();
+                self.sample(false);
+            }
+            let result = match request {
+                None => self.flush(),
+                Some(Request::Marker(kind, text)) => {
+                    self.mark(kind, &text);
+                    self.flush()
+                }
+                Some(Request::Note(note)) => {
+                    // With the losses until now, so that they fall into the window that they belong to.
+                    self.sample(true);
+                    self.push(&Record::from(*note));
+                    self.flush()
+                }
+                Some(Request::Follow(pid)) => {
+                    self.probe.follow_process(pid);
+                    self.flush()
+                }
+                Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
+                Some(Request::Levels) => {
+                    self.levels();
+                    self.flush()
+                }
+                Some(Request::Gauges { timed, answer }) => {
+                    let ring_bytes = self.options.ring_bytes as u64;
+                    let peak = std::mem::take(&mut self.ring_peak);
+                    // Nobody waits for an answer that nobody takes.
+                    let _ = answer.try_send(self.timing.read(&self.probe, timed, ring_bytes, peak));
+                    self.flush()
+                }
+                Some(Request::Stop(end)) => {
+                    // Nobody left to tell if it fails.
+                    let _ = self.stop(*end);
+                    return;
+                }
+            };
+            if result.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Empties the ring into batches, but takes no more than it can hold once: a ring that fills as fast as it is
+    /// emptied must not keep requests waiting. Returns the number of records.
+    fn drain(&mut self) -> Result<u64, Closed> {
+        let before = self.records;
+        let mut taken = 0;
+        loop {
+            let mut more = false;
+            while let Some(item) = self.ring.next() {
+                let bytes: &[u8] = &item;
+                if let Ok((header, _)) = Header::read_from_prefix(bytes) {
+                    // The ring rounds lengths up to eight; the header has the true one.
+                    let whole = bytes.get(..usize::from(header.len)).unwrap_or(bytes);
+                    self.filesystems.see(&header, whole);
+                    if header.kind == RecordKind::TestSign as u8 {
+                        pass_on(whole, self.options.signs.as_ref());
+                    }
+                    if header.kind == RecordKind::Stack as u8 {
+                        note_addresses(whole.get(STACK_FIXED_LEN..), &mut self.named, &mut self.fresh);
+                    }
+                    if header.kind == RecordKind::Warn as u8 {
+                        // It need not be a frame of the stack.
+                        note_addresses(whole.get(WARN_ADDRESS), &mut self.named, &mut self.fresh);
+                    }
+                    if self.batch.push(whole).is_ok() {
+                        self.records += 1;
+                    }
+                }
+                if self.batch.bytes().len() >= BATCH_BYTES {
+                    more = true;
+                    break;
+                }
+            }
+            taken += self.batch.bytes().len();
+            if more {
+                self.flush()?;
+            }
+            if !more || taken >= self.options.ring_bytes {
+                self.ring_peak = self.ring_peak.max(taken as u64);
+                return Ok(self.records - before);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Closed> {
+        if !self.fresh.is_empty() {
+            let rows = self.fresh.drain(..).map(|address| (self.options.namer)(address)).collect();
+            self.sender.send_symbols(rows)?;
+        }
+        self.sender.send(&mut self.batch)
+    }
+
+    fn push(&mut self, record: &Record) {
+        self.batch.push_record(record);
+        self.records += 1;
+    }
+
+    fn mark(&mut self, kind: MarkerKind, text: &str) {
+        let mut marker = Marker {
+            header: Header { time: now(), ..Header::default() },
+            kind: kind as u32,
+            reserved: 0,
+            text: [0; 64],
+        };
+        for (to, from) in marker.text.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        self.push(&Record::from(marker));
+    }
+
+    /// What was skipped counts when further looks still show it: by then its twin would have rescued it.
+    fn look_for_misses(&mut self) {
+        let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
+        let mut misses = look(&self.probe);
+        for _ in 0..CONFIRMING_LOOKS {
+            if misses <= self.misses || !self.probe.has_twins() {
+                break;
+            }
+            std::thread::sleep(CONFIRMING_PAUSE);
+            misses = misses.min(look(&self.probe));
+        }
+        self.misses = self.misses.max(misses);
+    }
+
+    /// Puts the loss counters into the stream if they changed, if they were not for a while, or `always`.
+    ///
+    /// What the kernel skipped is read with them and not in between: that is a file to read for each program, which costs
+    /// more than all else that is done so often.
+    fn sample(&mut self, always: bool) {
+        // Before the counters: what is missed from here on is told by the next reading.
+        let time = now();
+        let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
+        if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
+            return;
+        }
+        self.last_counts = counts;
+        if !self.detaching {
+            self.look_for_misses();
+        }
+        counts[LossClass::Recursion as usize] += self.misses;
+        self.losses = counts;
+        self.said = Instant::now();
+        let mut sample = LossSample { header: Header { time, ..Header::default() }, counts: [0; LOSS_SLOTS] };
+        for (to, from) in sample.counts.iter_mut().zip(counts) {
+            *to = from;
+        }
+        self.push(&Record::from(sample));
+    }
+
+    /// The levels of all filesystems come as records of the ring; outside of an audit they are judged by nobody.
+    fn levels(&mut self) {
+        for fs in self.filesystems.ids() {
+            if let Some(live) = self.filesystems.find(fs) {
+                // One that is gone by now has no levels.
+                let _ = self.probe.audit_fs(live.fs_info, fs);
+            }
+        }
+    }
+
+    fn audit(&mut self) -> Result<(), Closed> {
+        let inodes = self.probe.inodes().unwrap_or_default();
+        if self.losses[LossClass::ChainRecord as usize] > 0 {
+            // What was lost may have been the first sight of a pool.
+            for level in self.probe.chains().unwrap_or_default() {
+                self.filesystems.has_pool(level.fs, level.object, level.counter);
+            }
+        }
+        for fs in self.filesystems.ids() {
+            let Some(live) = self.filesystems.next_round(fs) else { continue };
+            let links = audit::links(&self.probe, fs, &live);
+            self.push(&Record::from(audit::mark(fs, now(), 0, live.rounds, links)));
+            if self.probe.audit_fs(live.fs_info, fs) {
+                let targets: Vec<InodeTarget> = inodes
+                    .iter()
+                    .filter(|((owner, ..), _)| *owner == fs)
+                    .map(|(_, target)| *target)
+                    .take(self.options.audit_inodes)
+                    .collect();
+                for chunk in targets.chunks(64) {
+                    for target in chunk {
+                        // An inode that is gone by now is none that an audit could judge.
+                        let _ = self.probe.audit_inode(*target);
+                    }
+                    self.drain()?;
+                }
+                let levels = audit::sysfs_levels(&self.probe, &self.options.root, fs, &live, now());
+                // A filesystem is born before it is in sysfs: if the figures were those of a later life, it shows by now.
+                self.drain()?;
+                if self.filesystems.find(fs).is_some() {
+                    for level in levels {
+                        self.push(&Record::from(level));
+                    }
+                }
+            }
+            self.drain()?;
+            let links = audit::links(&self.probe, fs, &live);
+            self.push(&Record::from(audit::mark(fs, now(), 1, live.rounds, links)));
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn stop(mut self, mut end: SessionEnd) -> Result<(), Closed> {
+        // What was missed until now spoils the audits, and not only what they conclude.
+        self.sample(true);
+        for round in 0..FINAL_AUDITS {
+            if round > 0 {
+                std::thread::sleep(AUDIT_PAUSE);
+                self.drain()?;
+            }
+            self.audit()?;
+        }
+        self.mark(MarkerKind::Detaching, "");
+        self.drain()?;
+        let misses = self.probe.recursion_misses();
+        self.look_for_misses();
+        self.detaching = true;
+        self.probe.detach();
+        // Nobody writes any more.
+        while self.drain()? > 0 {}
+        if let Some(diagnostics) = self.diagnostics.take() {
+            diagnostics.close(&self.probe);
+        }
+        self.sample(true);
+        self.flush()?;
+        let counts = self.probe.counts().unwrap_or_default();
+        for class in LossClass::ALL {
+            end.add_loss(class, self.losses[class as usize]);
+        }
+        end.hooks = counts.hits.iter().map(|(hook, hits)| hook_count(*hook, *hits, &misses)).collect();
+        end.records = self.records;
+        end.ended_at_ns = jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX);
+        let Self { sender, probe, .. } = self;
+        // Closing the programs costs the kernel grace periods; the consumer need not wait for that.
+        let result = sender.finish(end);
+        drop(probe);
+        result
+    }
+}
+
+fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
+    let missed = misses.iter().filter(|(of, _)| *of == hook).map(|(_, misses)| *misses).sum();
+    HookCount { id: hook.name().to_owned(), hits, missed }
+}
+
+/// Tells whoever follows the tests of a test suite.
+fn pass_on(record: &[u8], signs: Option<&std::sync::mpsc::Sender<TestSign>>) {
+    if let (Some(signs), Ok(Record::TestSign(sign))) = (signs, Record::decode(record)) {
+        // Nobody follows any more.
+        let _ = signs.send(sign);
+    }
+}
+
+/// Notes the addresses of a part of a record that have no name yet.
+fn note_addresses(part: Option<&[u8]>, named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
+    for word in part.unwrap_or_default().chunks_exact(8) {
+        let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
+        let address = u64::from_le_bytes(word);
+        if named.len() < MAX_NAMED && named.insert(address) {
+            fresh.push(address);
+        }
+    }
+}
