@@ -5,7 +5,7 @@ mod support;
 use std::{path::Path, time::Duration};
 
 use probe_common::{ABI_VERSION, config::Config};
-use probe_ledger::{Ledger, Setup, summary::Verdict};
+use probe_ledger::{Ledger, Setup, Verdict};
 use probe_record::{
     batch::RecordBatch,
     file::{RecordingReader, RecordingWriter, WriterOptions},

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use probe_common::suite::{NoteKind, TestNote};
-use probe_ledger::{Doubts, Ledger, finding::Finding, summary::FsSummary};
+use probe_ledger::{Doubts, Finding, FsSummary, Ledger};
 
 use super::{
     observer::text_of,
@@ -278,10 +278,7 @@ mod tests {
     use probe_common::{header::Header, suite::NOTE_TEXT};
 
     use super::*;
-    use probe_ledger::{
-        finding::{Account, Confidence, FindingKind, StackRef},
-        spans::Spans,
-    };
+    use probe_ledger::{Account, Confidence, FindingKind, Spans, StackRef};
 
     fn note(test: u32, time: u64, kind: NoteKind, text: &str) -> TestNote {
         let header = Header { time, ..Header::default() };

@@ -9,7 +9,7 @@ use clap::{
     Args, ValueEnum,
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _},
 };
-use probe_ledger::finding::FindingKind;
+use probe_ledger::FindingKind;
 
 use super::{
     UsageError,

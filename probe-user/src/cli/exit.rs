@@ -1,7 +1,7 @@
 //! Exit statuses.
 use std::process::ExitCode;
 
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser as _};
-use probe_ledger::finding::FindingKind;
+use probe_ledger::FindingKind;
 
 use super::{
     Cli, Command,

@@ -12,7 +12,7 @@
 //!
 //! A finding without a stack has only its kind and account. Whoever ignores that ignores all of that kind and account
 //! that have no stack; the documents say so.
-use probe_ledger::finding::{Account, FindingKind};
+use probe_ledger::{Account, FindingKind};
 
 use super::model::Frame;
 

@@ -6,7 +6,7 @@
 //! a property of the case, and no failure of ours.
 use std::{io, time::Duration};
 
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::{

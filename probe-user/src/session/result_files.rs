@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use probe_ledger::{Ledger, finding::Finding};
+use probe_ledger::{Finding, Ledger};
 
 use super::suite::Pools;
 use crate::{

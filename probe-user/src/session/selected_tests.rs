@@ -6,7 +6,7 @@ use probe_common::{
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY},
     task::{Marker, MarkerKind, TaskSeen},
 };
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use probe_record::{
     file::{RecordingWriter, WriterOptions},
     session::{HookRow, HookState},

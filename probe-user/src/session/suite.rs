@@ -2,11 +2,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
-use probe_ledger::{
-    Ledger,
-    finding::Finding,
-    summary::{FsSummary, KernelLine, KernelWarn, Verdict},
-};
+use probe_ledger::{Finding, FsSummary, KernelLine, KernelWarn, Ledger, Verdict};
 use rustc_hash::FxHashMap;
 
 use crate::{

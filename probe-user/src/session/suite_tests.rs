@@ -94,7 +94,7 @@ fn rows(ledger: &Ledger, findings: &[&Finding], policy: &Policy) -> Vec<model::F
 }
 
 fn ignoring_leaks() -> Policy {
-    let fail_on = [probe_ledger::finding::FindingKind::Underflow].into_iter().collect();
+    let fail_on = [probe_ledger::FindingKind::Underflow].into_iter().collect();
     Policy { fail_on, ..Policy::default() }
 }
 

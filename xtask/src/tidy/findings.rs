@@ -1,7 +1,7 @@
 //! Each kind of finding has its page under `docs/findings`, and each page its kind.
 use std::{collections::BTreeSet, fs, path::Path};
 
-const KINDS: &str = "probe-user/ledger/src/finding.rs";
+const KINDS: &str = "probe-user/ledger/src/vocabulary/finding.rs";
 const PAGES: &str = "docs/findings";
 /// An overview is not the page of a kind.
 const OVERVIEW: [&str; 2] = ["README", "index"];
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_missing_and_a_foreign_page_are_named() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("probe-user/ledger/src")).unwrap();
+        fs::create_dir_all(root.path().join("probe-user/ledger/src/vocabulary")).unwrap();
         fs::create_dir_all(root.path().join(PAGES)).unwrap();
         fs::write(root.path().join(KINDS), SOURCE).unwrap();
         for page in ["leak", "README", "old-kind"] {

@@ -8,7 +8,10 @@ use probe_common::{
 };
 use probe_record::record::Record;
 
-use crate::finding::{Account, Finding, FindingKind, SpaceCounter};
+use crate::vocabulary::{
+    account::{Account, SpaceCounter},
+    finding::{Finding, FindingKind},
+};
 
 /// What must be found: kind, account, filesystem, subvolume and inode, amount.
 pub type Expected = (FindingKind, Account, u32, Option<(u64, u64)>, u64);

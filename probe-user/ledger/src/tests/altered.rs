@@ -12,7 +12,7 @@ use super::{
     alter::{Expected, reduced},
     recorded::{Closing, Owner, RECORDED, Recorded, assert_complete, recorded},
 };
-use crate::finding::{Account, FindingKind};
+use crate::vocabulary::{account::Account, finding::FindingKind};
 
 /// Most replays per recording and alteration; beyond it sites are taken evenly.
 const MAX_REPLAYS: usize = 8;

@@ -10,10 +10,12 @@ use super::{
     alter::{self, Expected, reduced},
     recorded::{RECORDED, Recorded, assert_complete, recorded},
 };
-use crate::finding::{
-    Account, Confidence,
-    FindingKind::{CounterMismatch, Leak, PublishBeforeReserve, Underflow},
-    SpaceCounter,
+use crate::vocabulary::{
+    account::{Account, SpaceCounter},
+    finding::{
+        Confidence,
+        FindingKind::{CounterMismatch, Leak, PublishBeforeReserve, Underflow},
+    },
 };
 
 /// Most sites of one recording and alteration; beyond it they are taken evenly.
@@ -161,7 +163,7 @@ fn an_underflow_and_a_break_of_a_chain() {
                 let counter =
                     if chain.counter == 1 { SpaceCounter::BytesMayUse } else { SpaceCounter::BytesPinned };
                 let fs = chain.header.fs;
-                let account = crate::chains::space(chain.object_flags, counter).unwrap();
+                let account = crate::vocabulary::account::space(chain.object_flags, counter).unwrap();
                 let (kind, amount) = if event == CHAIN_UNDERFLOW {
                     (chain.old, chain.diff) = (4096, -69_632);
                     (Underflow, 65_536)
@@ -190,7 +192,7 @@ fn sysfs_disagrees() {
         let Record::SysfsLevels(levels) = &mut records[position] else { unreachable!() };
         levels.may_use += 16_384;
         let fs = levels.header.fs;
-        let account = crate::chains::space(levels.flags, SpaceCounter::BytesMayUse).unwrap();
+        let account = crate::vocabulary::account::space(levels.flags, SpaceCounter::BytesMayUse).unwrap();
         let ledger = recorded.run(&records);
         assert_eq!(reduced(ledger.findings()), [(CounterMismatch, account, fs, None, 16_384)]);
     }

@@ -8,7 +8,7 @@ use probe_common::{
 use probe_simulated::{I, M};
 
 use super::stream::{FS, Stream};
-use crate::{finding::Confidence, summary::Verdict};
+use crate::{read::summary::Verdict, vocabulary::finding::Confidence};
 
 fn holds(reserved: u64, outstanding_extents: u32) -> Counters {
     Counters { reserved, size: reserved, outstanding_extents, flags: COUNTERS_VALID, ..Counters::default() }

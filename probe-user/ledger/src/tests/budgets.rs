@@ -7,7 +7,7 @@ use probe_common::{
 use probe_simulated::{I, M};
 
 use super::stream::{FS, Stream};
-use crate::{Ledger, Setup, filesystem::MAX_ENDED, summary::Verdict};
+use crate::{book::filesystems::MAX_ENDED, ledger::Ledger, read::summary::Verdict, vocabulary::setup::Setup};
 
 #[test]
 fn inodes_are_bounded_and_folding_is_silent() {

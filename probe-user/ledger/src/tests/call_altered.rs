@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::calls::run;
 use crate::{
-    finding::{Account, FindingKind},
-    summary::Verdict,
+    read::summary::Verdict,
+    vocabulary::{account::Account, finding::FindingKind},
 };
 
 /// Positions of judged calls of a hook.

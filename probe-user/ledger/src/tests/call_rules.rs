@@ -15,7 +15,7 @@ use super::{
     calls::run,
     stream::{FS, ROOT, Stream},
 };
-use crate::finding::Finding;
+use crate::vocabulary::finding::Finding;
 
 const LEN: u64 = 8192;
 
@@ -400,7 +400,7 @@ fn of_many_threads_the_one_that_holds_something_is_found_when_the_inode_goes() {
     }
     calls.stream.by(100);
     let held = |records: &[probe_record::record::Record]| {
-        let mut ledger = crate::Ledger::new(super::calls::functions());
+        let mut ledger = crate::ledger::Ledger::new(super::calls::functions());
         records.iter().for_each(|record| ledger.apply(record));
         ledger.calls.holders().len()
     };

@@ -13,9 +13,13 @@ use proptest::prelude::*;
 
 use super::stream::Stream;
 use crate::{
-    Ledger, Setup,
-    finding::{Account, FindingKind, SpaceCounter},
-    summary::Verdict,
+    ledger::Ledger,
+    read::summary::Verdict,
+    vocabulary::{
+        account::{Account, SpaceCounter},
+        finding::FindingKind,
+        setup::Setup,
+    },
 };
 
 const EXTENTS: Account = Account::InodeOutstandingExtents;

@@ -11,7 +11,7 @@ use probe_record::record::Record;
 use probe_simulated::{I, M, N};
 
 use super::stream::{FS, Stream};
-use crate::{finding::Confidence, summary::Verdict};
+use crate::{read::summary::Verdict, vocabulary::finding::Confidence};
 
 fn counters(reserved: u64, size: u64) -> Counters {
     Counters { reserved, size, ..Counters::default() }
@@ -278,7 +278,7 @@ fn inodes_of_an_ended_filesystem_whose_destroy_was_not_seen_are_counted() {
 
 #[test]
 fn the_verdict_names_missing_hooks_marker_and_what_was_checked() {
-    use crate::{Ledger, Setup};
+    use crate::{ledger::Ledger, vocabulary::setup::Setup};
     use probe_common::hook::HookId;
     let mut setup = Setup::default();
     setup.attached.retain(|hook| *hook != HookId::BytesPinned);
@@ -303,7 +303,7 @@ fn the_verdict_names_missing_hooks_marker_and_what_was_checked() {
 
 #[test]
 fn books_without_one_of_their_hooks_are_not_judged() {
-    use crate::{Ledger, Setup};
+    use crate::{ledger::Ledger, vocabulary::setup::Setup};
     use probe_common::hook::HookId;
     // The reservations were not seen, the blocks they paid for were.
     let mut s = Stream::born();

@@ -8,7 +8,7 @@ use probe_record::record::Record;
 use probe_simulated::{DATA, I, M, METADATA, N};
 
 use super::stream::{FS, Stream};
-use crate::{finding::Confidence, summary::FailedReservations};
+use crate::vocabulary::{failed_reservations::FailedReservations, finding::Confidence};
 
 const X: u64 = 3 * M;
 const LEN: u64 = 4096;

@@ -7,8 +7,9 @@ use probe_common::{
 
 use super::stream::{FS, Stream};
 use crate::{
-    Ledger, Setup,
-    summary::{KernelLine, Verdict},
+    ledger::Ledger,
+    read::{kernel_lines::KernelLine, summary::Verdict},
+    vocabulary::setup::Setup,
 };
 
 const UNRELEASED: &str = "qgroup 0/257 has unreleased space, type 0 rsv 4096";

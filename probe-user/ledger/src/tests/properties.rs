@@ -19,7 +19,7 @@ use super::{
     alter,
     stream::{Stream, run},
 };
-use crate::{Ledger, Setup, summary::Verdict};
+use crate::{ledger::Ledger, read::summary::Verdict, vocabulary::setup::Setup};
 
 fn operations() -> impl Strategy<Value = (Vec<(u8, u8, u8)>, u64)> {
     (prop::collection::vec(any::<(u8, u8, u8)>(), 1..120), any::<u64>())

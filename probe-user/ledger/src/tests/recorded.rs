@@ -16,10 +16,9 @@ use probe_record::{
 };
 
 use crate::{
-    Ledger, Setup,
-    filesystem::InodeKey,
-    finding::{Account, Finding},
-    summary::Verdict,
+    ledger::Ledger,
+    read::summary::Verdict,
+    vocabulary::{account::Account, finding::Finding, keys::InodeKey, setup::Setup},
 };
 
 /// A recording in memory.
@@ -73,7 +72,8 @@ impl Closing {
     fn of(ledger: &Ledger, state: &InodeState) -> Self {
         let fs = ledger.filesystems.find(state.header.fs).unwrap();
         let book = fs.inodes.get(&InodeKey { root: state.root, ino: state.ino });
-        let exact = book.map_or(ledger.desk.loss.exact(fs.zero_since), |b| fs.is_exact(b, &ledger.desk.loss));
+        let exact =
+            book.map_or(ledger.context.loss.exact(fs.zero_since), |b| fs.is_exact(b, &ledger.context.loss));
         Self {
             owner: (fs.id, state.root, state.ino),
             exact: exact && !fs.poisoned.contains(&state.ino),

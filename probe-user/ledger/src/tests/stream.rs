@@ -18,7 +18,11 @@ use probe_common::{
 use probe_record::record::Record;
 use probe_simulated::{DATA, M, METADATA, N};
 
-use crate::{Ledger, Setup, finding::Finding, summary::Verdict};
+use crate::{
+    ledger::Ledger,
+    read::summary::Verdict,
+    vocabulary::{finding::Finding, setup::Setup},
+};
 
 /// The filesystem of most tests.
 pub const FS: u32 = 0x101;

@@ -16,7 +16,7 @@ use probe_record::record::Record;
 use probe_simulated::{DATA, I, M, METADATA, N};
 
 use super::stream::{FS, ROOT, Stream};
-use crate::summary::Verdict;
+use crate::read::summary::Verdict;
 
 fn may_use(event: u32, old: u64, diff: i64) -> Chain {
     let counter = ChainCounter::BytesMayUse as u32;
@@ -129,7 +129,7 @@ fn trap_06_evict_joins_snapshots_and_subvolumes_do_not_balance() {
     }
     s.claim(transaction, 2_621_440, CLAIM_RESERVE, RsvType::Temp).claim(transaction, I, 0, RsvType::Temp);
     let ledger = s.audit(1, &[]).audit(1, &[]).audit(1, &[]).unmount().assert_clean();
-    assert_eq!(ledger.summary(0).filesystems[0].books[&crate::finding::Account::TransRsv], 0);
+    assert_eq!(ledger.summary(0).filesystems[0].books[&crate::vocabulary::account::Account::TransRsv], 0);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What the report needs besides the ledger.
 use std::collections::BTreeMap;
 
-use crate::report::model::{Frame, Hook, Kernel, Test, Tier};
-use probe_ledger::{finding::Finding, summary::Summary};
+use probe_ledger::{Finding, Summary};
 
 use super::Policy;
+use crate::report::model::{Frame, Hook, Kernel, Test, Tier};
 
 /// Ids and addresses to frames. The caller implements it over its symbols and the ledger's stacks.
 pub trait StackResolver {

@@ -1,11 +1,7 @@
 //! Filesystems: books, pools, space_infos, chains and audits.
 use std::collections::BTreeMap;
 
-use probe_ledger::{
-    finding::Account,
-    pools::{SpaceNow, SpaceRest},
-    summary::{AuditSummary, ChainSummary, FsSummary, Summary},
-};
+use probe_ledger::{Account, AuditSummary, ChainSummary, FsSummary, SpaceNow, SpaceRest, Summary};
 
 use super::SessionFacts;
 use crate::report::{

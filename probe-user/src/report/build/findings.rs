@@ -1,5 +1,5 @@
 //! Findings of the ledger to findings of the report.
-use probe_ledger::finding::{Evidence, Finding, Origin, StackRef, TaskRef};
+use probe_ledger::{Evidence, Finding, Origin, StackRef, TaskRef};
 
 use super::{ReportInput, StackResolver};
 use crate::report::{

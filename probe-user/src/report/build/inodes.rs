@@ -1,5 +1,5 @@
 //! Top holders.
-use probe_ledger::summary::{InodeSummary, Summary};
+use probe_ledger::{InodeSummary, Summary};
 
 use super::facts::uuid_of;
 use crate::report::model::{InodeHolder, Task};

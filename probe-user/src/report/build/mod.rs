@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::one as build_finding;
 use probe_common::loss::LossClass;
-use probe_ledger::summary::{self, FailedReservations, Statistics};
+use probe_ledger::{self, FailedReservations, Statistics};
 pub use verdict::{Policy, decide};
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
@@ -90,9 +90,9 @@ pub const fn failed(failed: FailedReservations) -> FailedReservationTotals {
     FailedReservationTotals { total, raced, not_raced, balanced, undecided }
 }
 
-fn kernel_line(input: &ReportInput<'_>, line: &summary::KernelLine) -> KernelLine {
+fn kernel_line(input: &ReportInput<'_>, line: &probe_ledger::KernelLine) -> KernelLine {
     // Destructured, so that a new field of the ledger cannot be forgotten here.
-    let summary::KernelLine {
+    let probe_ledger::KernelLine {
         text,
         device,
         fs,

@@ -4,11 +4,9 @@
 //! no finding counts, whatever could hide one decides between `clean` and `inconclusive`.
 use std::collections::BTreeSet;
 
+use probe_ledger::{FindingKind, Judged, Verdict};
+
 use crate::report::model::{Finding, IgnoredBy, Test};
-use probe_ledger::{
-    finding::FindingKind,
-    summary::{Judged, Verdict},
-};
 
 /// Which findings count. The default counts all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

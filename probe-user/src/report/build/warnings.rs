@@ -2,11 +2,7 @@
 //!
 //! A WARN has no filesystem, no inode and no bytes, so it is no finding. But where btrfs' own check of what we follow
 //! fails and no finding of that kind stands beside it, something was missed, and `clean` would be wrong.
-use probe_ledger::{
-    finding::{Account, Finding},
-    spans::Span,
-    summary::{FsSummary, KernelWarn},
-};
+use probe_ledger::{Account, Finding, FsSummary, KernelWarn, Span};
 
 use super::StackResolver;
 use crate::report::model::Frame;

@@ -2,10 +2,7 @@
 //! that writes and reads `name()`: a name is spelled once, in the ledger.
 use std::borrow::Cow;
 
-use probe_ledger::{
-    finding::{Account, Confidence, FindingKind, SpaceCounter},
-    summary::Verdict,
-};
+use probe_ledger::{Account, Confidence, FindingKind, SpaceCounter, Verdict};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 

@@ -7,12 +7,9 @@ use probe_common::{
     loss::LossClass,
 };
 use probe_ledger::{
-    finding::{Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef},
-    spans::{Span, Spans},
-    summary::{
-        AuditSummary, ChainSummary, FailedReservations, FsSummary, InodeSummary, KernelLine, KernelWarn,
-        Statistics, Summary, Verdict,
-    },
+    Account, AuditSummary, ChainSummary, Confidence, Evidence, FailedReservations, Finding, FindingKind,
+    FsSummary, InodeSummary, KernelLine, KernelWarn, Origin, SpaceCounter, Span, Spans, StackRef, Statistics,
+    Summary, TaskRef, Verdict,
 };
 
 use crate::report::{

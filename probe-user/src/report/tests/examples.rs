@@ -1,9 +1,8 @@
 //! The example of each page under `docs/findings/`, rendered from known data so that the pages cannot lag behind the
 //! renderer. `BLESS=1 cargo test -p probe-user examples` writes them anew.
 use probe_ledger::{
-    finding::{Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef},
-    spans::Spans,
-    summary::Verdict,
+    Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, Spans, StackRef, TaskRef,
+    Verdict,
 };
 
 use super::data::{FSID, facts, summary};

@@ -1,6 +1,6 @@
 //! Every format of the same three reports.
 use insta::assert_snapshot;
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::data::{clean, facts, inconclusive, leak, over_release, report_of, summary, test, with_findings};
 use crate::report::{

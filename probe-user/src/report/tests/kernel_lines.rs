@@ -1,5 +1,5 @@
 //! What the kernel's complaints become in a report.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::data::{facts, leak, line, over_release, report_of, summary};
 use crate::report::{build::Policy, model::KernelLine};

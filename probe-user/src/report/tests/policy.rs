@@ -2,7 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probe_common::loss::LossClass;
-use probe_ledger::{finding::FindingKind, summary::Verdict};
+use probe_ledger::{FindingKind, Verdict};
 
 use super::data::{facts, leak, over_release, report_of, summary, test, with_findings};
 use crate::report::{

@@ -1,11 +1,7 @@
 //! What the kernel's own checks do to the verdict.
 use std::collections::BTreeSet;
 
-use probe_ledger::{
-    finding::{Account, Finding, FindingKind},
-    spans::Spans,
-    summary::{KernelWarn, Verdict},
-};
+use probe_ledger::{Account, Finding, FindingKind, KernelWarn, Spans, Verdict};
 
 use super::data::{START, facts, leak, over_release, summary};
 use crate::report::{

@@ -1,5 +1,5 @@
 //! Findings: what was broken, where, by whom, and what speaks for it.
-use probe_ledger::finding::FindingKind;
+use probe_ledger::FindingKind;
 
 use super::{
     super::{

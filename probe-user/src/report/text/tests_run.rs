@@ -1,5 +1,5 @@
 //! Tests of a test suite: those that are not clean, and those that still ran at the end.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::{
     super::{

@@ -1,5 +1,5 @@
 //! The head of the report: what it says, why, and of what session.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::{
     super::{

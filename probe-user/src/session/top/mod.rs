@@ -17,7 +17,7 @@ mod walk;
 use std::{io::Write as _, path::Path, sync::mpsc::channel, time::Duration};
 
 use anyhow::{anyhow, bail};
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use tokio::sync::watch;
 
 use self::{events::Ended, player::Player};

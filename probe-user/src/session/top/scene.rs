@@ -2,11 +2,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use probe_common::hook::HookId;
-use probe_ledger::{
-    Ledger,
-    finding::{Finding, Origin},
-    summary::{FailedReservations, FsSummary, Statistics, Summary, Verdict},
-};
+use probe_ledger::{FailedReservations, Finding, FsSummary, Ledger, Origin, Statistics, Summary, Verdict};
 use probe_record::{
     batch::RecordBatch,
     record::Record,

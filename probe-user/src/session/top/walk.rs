@@ -10,11 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_ledger::{
-    Ledger,
-    peek::{InodeView, add_held},
-    summary::Verdict,
-};
+use probe_ledger::{InodeView, Ledger, Verdict, add_held};
 use rustc_hash::FxHashMap;
 
 use crate::tui::{

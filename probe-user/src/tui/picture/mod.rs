@@ -9,7 +9,7 @@ mod pool;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use probe_common::loss::LossClass;
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 pub use self::{
     health::{HealthView, HookLine},

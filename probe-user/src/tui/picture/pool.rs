@@ -1,5 +1,5 @@
 //! Pools of a filesystem on the screen.
-use probe_ledger::finding::Account;
+use probe_ledger::Account;
 
 use super::RecordLine;
 

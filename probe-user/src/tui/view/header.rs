@@ -1,5 +1,5 @@
 //! The two lines above every page: verdict and losses, and the tabs.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{

@@ -1,5 +1,5 @@
 //! Tests, and the command: what happened from begin to end of each.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{

@@ -2,10 +2,7 @@
 use std::collections::VecDeque;
 
 use probe_common::inode::{COUNTERS_VALID, Counters, DELALLOC_RESERVE, DELALLOC_STACK_REPRESENTATIVE};
-use probe_ledger::{
-    Ledger,
-    finding::{Origin, StackRef},
-};
+use probe_ledger::{Ledger, Origin, StackRef};
 use probe_record::record::Record;
 use rustc_hash::FxHashMap;
 

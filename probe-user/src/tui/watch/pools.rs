@@ -1,11 +1,7 @@
 //! What the pools of a filesystem held.
 use std::collections::{BTreeMap, VecDeque};
 
-use probe_ledger::{
-    finding::Account,
-    pools::{SpaceNow, SpaceRest},
-    summary::FsSummary,
-};
+use probe_ledger::{Account, FsSummary, SpaceNow, SpaceRest};
 
 use super::{
     super::picture::{History, PoolKey, PoolRow},

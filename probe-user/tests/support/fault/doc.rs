@@ -1,5 +1,5 @@
 //! The tables of `docs/tiers.md`, from the scenarios.
-use probe_ledger::finding::FindingKind;
+use probe_ledger::FindingKind;
 
 use super::{
     scenario::{Bug, Scenario, Sight},

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use probe_common::{failure::Warn, header::Header};
-use probe_ledger::{finding::Account, summary::Verdict};
+use probe_ledger::{Account, Verdict};
 use probe_record::{batch::RecordBatch, file::RecordingReader, record::Record, stream::Source as _};
 
 use super::{

@@ -1,5 +1,5 @@
 //! The screen on a part of a recording, and where nothing was judged.
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::{Stage, recording};
 use crate::{

@@ -1,6 +1,6 @@
 //! The page Tests: each run of a test is a row of its own, as in a report.
 use insta::assert_snapshot;
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 
 use super::{Stage, streams::suite};
 

@@ -1,7 +1,7 @@
 //! Time in a recording: what is shown at a moment does not depend on the way to it.
 use std::{sync::Arc, time::Duration};
 
-use probe_ledger::summary::Verdict;
+use probe_ledger::Verdict;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Stage, recording, with_leaks};

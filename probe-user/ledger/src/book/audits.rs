@@ -1,0 +1,98 @@
+//! Looks at the kernel's own figures so far, and what looked wrong at the last.
+use probe_common::{
+    fs::Levels,
+    inode::{Counters, InodeState},
+};
+use rustc_hash::FxHashMap;
+
+use crate::vocabulary::{account::Account, finding::FindingKind, keys::InodeKey};
+
+/// Comparison of the books with sysfs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditSummary {
+    /// Comparisons that were possible (the counter stood still while sysfs was read).
+    pub compared: u64,
+    /// Comparisons that agreed.
+    pub equal: u64,
+    /// Comparisons that were not possible because the counter kept moving.
+    pub moving: u64,
+    /// The last comparison per account, `(sysfs, books)`.
+    pub last: Vec<(Account, u64, u64)>,
+}
+
+/// Audits of one filesystem.
+#[derive(Debug, Default)]
+pub(crate) struct Audits {
+    pub previous: Option<Box<Round>>,
+    pub current: Option<Box<Round>>,
+    pub suspicions: FxHashMap<Subject, Suspicion>,
+    pub summary: AuditSummary,
+    /// Quiet pairs that were judged.
+    pub quiet: u64,
+}
+
+/// Begin to end of one audit.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    pub epoch: u32,
+    pub links: (u64, u64),
+    pub activity: (u64, u64),
+    pub inodes: FxHashMap<InodeKey, Counters>,
+    pub levels: Option<Levels>,
+}
+
+pub(crate) type Subject = (FindingKind, Account, Option<InodeKey>);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Suspicion {
+    pub amount: u64,
+    pub balance: Option<i64>,
+    pub audits: u32,
+    pub reported: bool,
+    /// [`Fs::activity`] and [`InodeBook::records`] at the last look.
+    pub activity: u64,
+    pub records: u32,
+    pub time: u64,
+    /// Of the last look.
+    pub epoch: u32,
+}
+
+impl Audits {
+    pub(crate) fn inode(&mut self, key: InodeKey, record: &InodeState) {
+        if let Some(round) = &mut self.current {
+            round.inodes.insert(key, record.counters);
+        }
+    }
+
+    pub(crate) fn levels(&mut self, record: &Levels) {
+        if let Some(round) = &mut self.current {
+            round.levels = Some(*record);
+        }
+    }
+
+    /// The inode is destroyed. True if its block_rsv was reported as leaked while it lived.
+    pub(crate) fn inode_closed(&mut self, key: InodeKey) -> bool {
+        if self.suspicions.is_empty() {
+            return false;
+        }
+        let subject = (FindingKind::Leak, Account::InodeMetaRsv, Some(key));
+        let reported = self.suspicions.get(&subject).is_some_and(|suspicion| suspicion.reported);
+        self.suspicions.retain(|(_, _, of), _| *of != Some(key));
+        reported
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.previous = None;
+        self.current = None;
+        self.suspicions = FxHashMap::default();
+    }
+}
+
+impl Round {
+    pub(crate) fn is_quiet_since(&self, previous: &Self) -> bool {
+        let links = previous.links.0;
+        self.epoch == previous.epoch
+            && [previous.links.1, self.links.0, self.links.1].into_iter().all(|mark| mark == links)
+            && previous.activity.0 == self.activity.1
+    }
+}

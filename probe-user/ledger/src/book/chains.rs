@@ -1,0 +1,105 @@
+//! The chains of a filesystem: counters that show their value before each change.
+use probe_common::chain::{Chain, ChainCounter};
+use rustc_hash::FxHashMap;
+
+use crate::vocabulary::words::total;
+
+/// Chains of one filesystem, by object and counter.
+#[derive(Debug, Default)]
+pub(crate) struct Chains {
+    pub by_object: FxHashMap<(u64, u32), ChainBook>,
+    /// How many objects with a book have these flags, by counter and flags.
+    pub with_flags: FxHashMap<(u32, u64), u32>,
+    /// Chains opened so far.
+    pub opened: u64,
+    /// Links of chains whose object is gone, or at rest.
+    pub gone_links: u64,
+    /// Qgroups whose counter was zero are no longer remembered: any that opens can be one of those.
+    pub some_rest: bool,
+    /// Breaks that a loss explains.
+    pub explained: u64,
+    /// Breaks that nothing explains but that a correct kernel can cause (qgroups).
+    pub unexplained: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChainBook {
+    /// Place in the order of opening.
+    pub number: u64,
+    pub flags: u64,
+    pub epoch: u32,
+    pub links: u64,
+    pub breaks: u64,
+    pub value: u64,
+    /// Position in the stream of the record that showed it.
+    pub at: u64,
+    pub peak: u64,
+    /// Another object with the same qgroup id was followed before, or this one's value changed without its event: quotas
+    /// were switched.
+    pub replaced: bool,
+}
+
+impl Chains {
+    pub(crate) fn links(&self) -> u64 {
+        total(self.by_object.values().map(|chain| chain.links)).saturating_add(self.gone_links)
+    }
+
+    /// True if a qgroup has reserved anything.
+    pub(crate) fn has_qgroups(&self) -> bool {
+        let mut counters = self.by_object.keys().filter_map(|(_, counter)| ChainCounter::from_u32(*counter));
+        self.some_rest || counters.any(is_qgroup)
+    }
+
+    pub(crate) fn open(&mut self, record: &Chain, epoch: u32) {
+        let key = (record.object, record.counter);
+        let before = self.take(key);
+        let same = self.with_flags.entry((record.counter, record.object_flags)).or_default();
+        let replaced = *same > 0 || before || self.some_rest;
+        *same += 1;
+        self.opened += 1;
+        let chain = ChainBook {
+            number: self.opened,
+            flags: record.object_flags,
+            epoch,
+            links: 0,
+            breaks: 0,
+            value: 0,
+            at: 0,
+            peak: 0,
+            replaced,
+        };
+        self.by_object.insert(key, chain);
+    }
+
+    /// A qgroup's counter is zero and not followed until it opens again.
+    pub(crate) fn rest(&mut self, record: &Chain) {
+        if let Some(chain) = self.by_object.get_mut(&(record.object, record.counter)) {
+            chain.links = chain.links.max(record.links);
+        }
+        self.take((record.object, record.counter));
+        self.some_rest = true;
+    }
+
+    /// Ends a book; its links stay counted. False if there was none.
+    pub(crate) fn take(&mut self, key: (u64, u32)) -> bool {
+        let Some(chain) = self.by_object.remove(&key) else { return false };
+        self.gone_links = self.gone_links.saturating_add(chain.links);
+        let flags = (key.1, chain.flags);
+        match self.with_flags.get_mut(&flags) {
+            Some(same) if *same > 1 => *same -= 1,
+            _ => {
+                self.with_flags.remove(&flags);
+            }
+        }
+        true
+    }
+}
+
+pub(crate) const fn is_qgroup(counter: ChainCounter) -> bool {
+    match counter {
+        ChainCounter::BytesMayUse | ChainCounter::BytesPinned => false,
+        ChainCounter::QgroupData | ChainCounter::QgroupMetaPertrans | ChainCounter::QgroupMetaPrealloc => {
+            true
+        }
+    }
+}

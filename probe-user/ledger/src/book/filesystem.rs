@@ -1,0 +1,167 @@
+//! One filesystem of the stream, and the list of all.
+use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    audits::Audits, chains::Chains, claims::Claims, inode::InodeBook, loss::Loss, reported::AlreadyReported,
+    reserving_stacks::ReservingStacks,
+};
+use crate::vocabulary::{
+    finding::StackRef,
+    keys::InodeKey,
+    words::{text, total},
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Fs {
+    pub id: u32,
+    pub fsid: [u8; 16],
+    pub device: String,
+    /// Bytes; 0 while unknown.
+    pub nodesize: u64,
+    /// Bytes; 0 while unknown.
+    pub sectorsize: u64,
+    /// Extents are shorter than on other filesystems, which shows in the reservations.
+    pub zoned: bool,
+    /// First and last record, `CLOCK_MONOTONIC` ns.
+    pub span: (u64, u64),
+    pub born: bool,
+    pub ended: bool,
+    pub aborted: bool,
+    /// Epoch of the first record: where a birth makes every opening zero.
+    pub first_epoch: u32,
+    /// Epoch since which an account that was never seen holds nothing; 0 if not known.
+    pub zero_since: u32,
+    /// `zero_since` comes from an audit, see [`InodeBook::by_audit`].
+    pub zero_by_audit: bool,
+    pub inodes: FxHashMap<InodeKey, InodeBook>,
+    /// Inode numbers with bytes whose subvolume is not known.
+    pub poisoned: FxHashSet<u64>,
+    pub claims: Claims,
+    pub chains: Chains,
+    pub audits: Audits,
+    pub levels: Option<Box<Levels>>,
+    /// Position of these in the stream.
+    pub levels_at: u64,
+    /// The levels at its unmount were seen.
+    pub final_levels: bool,
+    pub tickets: (u64, u64),
+    pub enospc: u64,
+    pub inodes_closed: u64,
+    /// Chain links of inodes that are gone.
+    pub closed_links: u64,
+    /// Records of the books so far: tells whether anything happened between two audits.
+    pub activity: u64,
+    /// Bytes that inodes of this filesystem leaked, by the kernel's own counters.
+    pub leaked_by_inodes: u64,
+    pub not_judged: NotJudged,
+    /// What rules of calls have reported already.
+    pub reported: AlreadyReported,
+    /// Who reserved from its pools.
+    pub reserving_stacks: ReservingStacks,
+    /// The stack that released the global reserve at unmount, if that call was seen.
+    pub unmount_stack: StackRef,
+}
+
+/// What was seen but could not be judged, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NotJudged {
+    /// Releases without a known subvolume.
+    pub unknown_root: u64,
+    /// A shortfall that a failed tree block allocation explains.
+    pub unuse: u64,
+    /// Books with a balance when the filesystem ended, without a destroy.
+    pub not_destroyed: u64,
+    /// Final levels of an aborted filesystem.
+    pub aborted: u64,
+    /// qgroup metadata reservations that the kernel clamped.
+    pub qgroup_clamps: u64,
+    /// Destroyed inodes whose counters the kernel side could not validate.
+    pub unreadable: u64,
+    /// A surplus that blocks of an unknown payer explain.
+    pub doubtful_blocks: u64,
+    /// Claims during log replay.
+    pub log_replay: u64,
+    /// Filesystems that reserved something and went without final levels: those come with the release of the global
+    /// reserve, and there was none left.
+    pub no_final_levels: u64,
+}
+
+impl Fs {
+    pub(crate) fn new(id: u32, loss: &Loss) -> Self {
+        Self { id, first_epoch: loss.epoch(), ..Self::default() }
+    }
+
+    /// A record of it.
+    pub(crate) const fn met(&mut self, time: u64) {
+        if self.span.0 == 0 {
+            self.span.0 = time;
+        }
+        if time > self.span.1 {
+            self.span.1 = time;
+        }
+    }
+
+    /// May come again when more is known; zero means unknown.
+    pub(crate) fn seen(&mut self, seen: &FsSeen) {
+        if seen.fsid != [0; 16] {
+            self.fsid = seen.fsid;
+        }
+        let device = text(&seen.s_id);
+        if !device.is_empty() {
+            self.device = device;
+        }
+        if seen.nodesize != 0 {
+            self.nodesize = u64::from(seen.nodesize);
+        }
+        if seen.sectorsize != 0 {
+            self.sectorsize = u64::from(seen.sectorsize);
+        }
+        if seen.flags & FS_BORN != 0 && !self.born {
+            self.born = true;
+            self.zero_since = self.first_epoch;
+        }
+        if seen.flags & FS_LOG_RECOVERING != 0 {
+            self.claims.taint();
+        }
+    }
+
+    /// Bytes of a sector; the smallest there is while it is not known.
+    pub(crate) const fn sector(&self) -> u64 {
+        if self.sectorsize == 0 { 4096 } else { self.sectorsize }
+    }
+
+    /// The book of an inode; opened at first sight.
+    pub(crate) fn book(&mut self, key: InodeKey) -> &mut InodeBook {
+        self.inodes.entry(key).or_insert_with(|| InodeBook::open(self.zero_by_audit))
+    }
+
+    /// True if the balance of `book` is what the kernel must hold whenever nothing is in flight.
+    pub(crate) fn is_exact(&self, book: &InodeBook, loss: &Loss) -> bool {
+        loss.exact(book.exact_since.max(self.zero_since))
+    }
+
+    /// Epoch of the birth, 0 if it was not seen or is no longer what makes the openings known.
+    pub(crate) const fn born_since(&self) -> u32 {
+        if self.zero_by_audit { 0 } else { self.zero_since }
+    }
+
+    /// Chain links of it, its inodes' included. Costs a walk over its inodes and chains.
+    pub(crate) fn links(&self) -> u64 {
+        let open = self.inodes.values().map(|book| u64::from(book.links));
+        total([self.chains.links(), self.closed_links].into_iter().chain(open))
+    }
+
+    /// The filesystem is gone; its id never comes back.
+    pub(crate) fn end(&mut self, loss: &Loss) {
+        let open = std::mem::take(&mut self.inodes);
+        self.not_judged.not_destroyed +=
+            open.values().filter(|book| book.balance != 0 && self.is_exact(book, loss)).count() as u64;
+        self.closed_links =
+            self.closed_links.saturating_add(total(open.values().map(|book| u64::from(book.links))));
+        self.poisoned = FxHashSet::default();
+        self.claims.end();
+        self.audits.end();
+        self.ended = true;
+    }
+}

@@ -1,0 +1,181 @@
+//! The book of one inode's delalloc block_rsv.
+//!
+//! `balance = opening + reserved - released - tree blocks paid by own bytes - delayed inode items`, which is what
+//! `block_rsv.reserved` must be when no operation is in flight. Between those moments records may lag behind the
+//! changes in either direction, so a balance is judged only where nothing can be in flight.
+use probe_common::inode::{COUNTERS_VALID, Counters};
+
+use crate::vocabulary::finding::{Origin, StackRef};
+
+/// Most reserving stacks kept per inode.
+const MAX_ORIGINS: usize = 4;
+
+/// Kept small: one per live inode.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InodeBook {
+    /// Bytes by the books.
+    pub balance: i64,
+    /// Epoch since which the balance is right; 0 if only the filesystem's opening can make it so.
+    pub exact_since: u32,
+    /// Own-funds tree blocks so far, saturating.
+    pub blocks: u16,
+    /// Tree blocks of which it is not known whether its own bytes paid for them, saturating.
+    pub doubtful_blocks: u8,
+    /// The opening comes from an audit: a release that was in flight then may still be on its way.
+    pub by_audit: bool,
+    /// Last counters of the kernel.
+    pub counters: Counters,
+    pub address: u64,
+    pub generation: u64,
+    pub reserved_total: u64,
+    pub reservations: u32,
+    /// Records of the books so far, wrapping: tells whether anything happened between two looks.
+    pub records: u32,
+    pub last_tid: u32,
+    /// Links of the `outstanding_extents` chain, saturating.
+    pub links: u32,
+    origins: Option<Box<[Origins; MAX_ORIGINS]>>,
+    /// The stack that reserved last, whatever became of the bytes; 0 if none.
+    last_stack: u64,
+}
+
+/// One reserving stack. 24 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Origins {
+    stack: u64,
+    bytes: u64,
+    /// Saturating below [`REPRESENTATIVE`], which is or-ed in.
+    count: u32,
+}
+
+/// In [`Origins::count`]: the stack is of an earlier event of the same context.
+const REPRESENTATIVE: u32 = 1 << 31;
+
+impl InodeBook {
+    /// First sight.
+    pub(crate) fn open(by_audit: bool) -> Self {
+        Self { by_audit, ..Self::default() }
+    }
+
+    /// Bytes came in by a reserve.
+    pub(crate) fn reserve(&mut self, bytes: u64, tid: u32, stack: StackRef) {
+        self.balance = self.balance.wrapping_add_unsigned(bytes);
+        self.reserved_total = self.reserved_total.wrapping_add(bytes);
+        self.reservations = self.reservations.saturating_add(1);
+        self.records = self.records.wrapping_add(1);
+        self.last_tid = tid;
+        if stack.id != 0 {
+            self.last_stack = stack.id;
+            self.remember(bytes, stack);
+        }
+    }
+
+    /// Bytes left.
+    pub(crate) const fn take(&mut self, bytes: u64) {
+        self.balance = self.balance.wrapping_sub_unsigned(bytes);
+        self.records = self.records.wrapping_add(1);
+    }
+
+    /// True if blocks of which nobody knows who paid account for `surplus` bytes that the books have too much.
+    pub(crate) const fn explained_by_doubtful_blocks(&self, surplus: i64, nodesize: u64) -> bool {
+        let surplus = surplus.unsigned_abs();
+        nodesize != 0 && surplus.is_multiple_of(nodesize) && surplus / nodesize <= self.doubtful_blocks as u64
+    }
+
+    /// The kernel's own figures, if they are.
+    pub(crate) const fn set_counters(&mut self, counters: &Counters) {
+        if counters.flags & COUNTERS_VALID != 0 {
+            self.counters = *counters;
+        }
+    }
+
+    /// The kernel holds nothing, and nothing is dirty or under way.
+    pub(crate) const fn kernel_is_empty(&self) -> bool {
+        is_idle(&self.counters) && self.counters.reserved == 0 && self.counters.size == 0
+    }
+
+    /// The stacks that reserved since the inode was last empty, most bytes first.
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        let mut origins: Vec<Origin> = self.origins.as_deref().map_or_else(Vec::new, |slots| {
+            let used = slots.iter().filter(|slot| slot.count != 0);
+            used.map(|slot| Origin {
+                bytes: slot.bytes,
+                count: u64::from(slot.count & !REPRESENTATIVE),
+                stack: StackRef { id: slot.stack, representative: slot.count & REPRESENTATIVE != 0 },
+            })
+            .collect()
+        });
+        origins.sort_by_key(|origin| std::cmp::Reverse(origin.bytes));
+        origins
+    }
+
+    /// Who reserved last: for a release of what was not reserved there is no other.
+    fn last_origin(&self) -> Option<Origin> {
+        let stack = StackRef { id: self.last_stack, representative: true };
+        (self.last_stack != 0).then_some(Origin { bytes: 0, count: 1, stack })
+    }
+
+    /// [`Self::origins`]; if the inode was empty for a moment before more was taken from it, who reserved last.
+    pub(crate) fn origins_or_last(&self) -> Vec<Origin> {
+        let mut origins = self.origins();
+        if origins.is_empty() {
+            origins.extend(self.last_origin());
+        }
+        origins
+    }
+
+    /// Nothing is owed: the stacks so far reserved nothing that is still here.
+    pub(crate) fn forget_origins(&mut self) {
+        self.origins = None;
+    }
+
+    fn remember(&mut self, bytes: u64, stack: StackRef) {
+        let slots = self.origins.get_or_insert_default();
+        // The last slot is shared by whatever comes after the first three stacks: it shows the newest of them.
+        let slot = slots
+            .iter()
+            .position(|slot| slot.stack == stack.id || slot.count == 0)
+            .unwrap_or(MAX_ORIGINS - 1);
+        let slot = &mut slots[slot];
+        slot.stack = stack.id;
+        slot.bytes = slot.bytes.wrapping_add(bytes);
+        let count = ((slot.count & !REPRESENTATIVE) + 1).min(REPRESENTATIVE - 1);
+        slot.count = count | if stack.representative { REPRESENTATIVE } else { 0 };
+    }
+}
+
+/// Valid counters that show no extent, no checksum bytes, no dirty data: nobody reserves or writes back.
+pub(crate) const fn is_idle(counters: &Counters) -> bool {
+    counters.flags & COUNTERS_VALID != 0
+        && counters.outstanding_extents == 0
+        && counters.csum_bytes == 0
+        && counters.delalloc_bytes == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_inode_costs_at_most_200_bytes() {
+        // A hash table is 7/16 to 7/8 full, 2/3 on average; most inodes hold nothing and have no origins.
+        let slot = size_of::<(crate::vocabulary::keys::InodeKey, InodeBook)>();
+        assert!(slot * 3 / 2 <= 200, "{slot}");
+    }
+
+    #[test]
+    fn origins_are_bounded_and_sorted() {
+        let mut book = InodeBook::default();
+        for id in 1..=6 {
+            book.reserve(id * 100, 1, StackRef { id, representative: false });
+        }
+        let origins = book.origins();
+        assert_eq!(origins.len(), 4);
+        assert_eq!((origins[0].stack.id, origins[0].bytes, origins[0].count), (6, 1500, 3));
+        book.forget_origins();
+        assert!(book.origins().is_empty());
+        // Two ordered extents end at once, one of them twice: between its two ends nothing is left.
+        let last = book.origins_or_last();
+        assert_eq!((last.len(), last[0].stack.representative), (1, true));
+    }
+}

@@ -1,0 +1,116 @@
+//! A call of a hooked function, reduced to what rules need.
+use probe_common::{
+    call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call},
+    claim::RsvType,
+    hook::HookId,
+};
+
+use crate::vocabulary::{finding::StackRef, keys::InodeKey};
+
+/// A call, reduced to what rules need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub serial: u32,
+    pub parent: u32,
+    pub flags: u32,
+    pub hook: u8,
+    pub fs: u32,
+    pub tid: u32,
+    pub key: InodeKey,
+    pub rsv: u64,
+    pub rsv_type: RsvType,
+    pub args: [u64; 4],
+    pub ret: i64,
+    pub extents: i32,
+    pub calculations: u32,
+    pub csum_bytes: i64,
+    pub data: i64,
+    pub entered: u64,
+    pub time: u64,
+    pub stack: StackRef,
+    /// A child of it is missing or was not kept: what it contains is not judged.
+    pub torn: bool,
+}
+
+impl Node {
+    pub(crate) fn of(record: &Call) -> Self {
+        let exact = record.stack != 0;
+        let id = if exact { record.stack } else { record.stack_representative };
+        Self {
+            serial: record.serial,
+            parent: record.parent,
+            flags: record.flags,
+            hook: record.header.hook,
+            fs: record.header.fs,
+            tid: record.header.tid,
+            key: InodeKey { root: record.root, ino: record.ino },
+            rsv: record.rsv,
+            rsv_type: RsvType::from_u32(record.rsv_type),
+            args: record.args,
+            ret: record.ret,
+            extents: record.extents,
+            calculations: record.calculations,
+            csum_bytes: record.csum_bytes,
+            data: record.data,
+            entered: record.entered,
+            time: record.header.time,
+            stack: StackRef { id, representative: !exact && id != 0 },
+            torn: record.flags & CALL_TREE_TORN != 0,
+        }
+    }
+
+    /// No call: a moment at which something of a thread shows.
+    pub(crate) const fn at(fs: u32, tid: u32, time: u64) -> Self {
+        Self {
+            serial: 0,
+            parent: 0,
+            flags: 0,
+            hook: 0,
+            fs,
+            tid,
+            key: InodeKey { root: 0, ino: 0 },
+            rsv: 0,
+            rsv_type: RsvType::None,
+            args: [0; 4],
+            ret: 0,
+            extents: 0,
+            calculations: 0,
+            csum_bytes: 0,
+            data: 0,
+            entered: 0,
+            time,
+            stack: StackRef { id: 0, representative: false },
+            torn: false,
+        }
+    }
+
+    pub(crate) const fn is(&self, hook: HookId) -> bool {
+        self.hook == hook as u8
+    }
+
+    pub(crate) const fn has(&self, flags: u32) -> bool {
+        self.flags & flags == flags
+    }
+
+    pub(crate) fn inode(&self) -> Option<InodeKey> {
+        self.has(CALL_INODE).then_some(self.key)
+    }
+
+    /// Of interest to the call around it. Calls on pools are not: a flush makes thousands of them.
+    pub(crate) fn is_kept(&self) -> bool {
+        let rsv = self.is(HookId::BlockRsvRelease) && self.has(CALL_RSV);
+        [
+            HookId::ReserveMetadata,
+            HookId::ReleaseMetadata,
+            HookId::InodeRsvRelease,
+            HookId::CheckDataFreeSpace,
+            HookId::FreeReservedDataSpace,
+            HookId::FreeReservedDataSpaceNoquota,
+            HookId::BlockRsvAddBytes,
+            HookId::TransReleaseMetadata,
+        ]
+        .into_iter()
+        .any(|hook| self.is(hook))
+            || rsv && matches!(self.rsv_type, RsvType::Delalloc | RsvType::Trans | RsvType::Temp)
+    }
+}

@@ -1,0 +1,73 @@
+//! What rules of calls have already reported of an inode or a filesystem: whatever else shows the same bytes later is
+//! the same bug.
+use rustc_hash::FxHashMap;
+
+use super::{node::Node, thread::RaceLeftover};
+use crate::vocabulary::{account::Account, keys::InodeKey};
+
+/// Most cleared ranges kept whose data was not freed.
+const MAX_CLEARED_RANGES: usize = 256;
+/// Most inodes kept; a fault that hits more of them is one that nobody overlooks.
+const MAX_INODES: usize = 1 << 16;
+
+/// Amounts by which counters are wrong for a reason that was reported; positive: too high.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CounterOffset {
+    pub extents: i64,
+    pub csum_bytes: i64,
+    pub meta_rsv: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct AlreadyReported {
+    pub inodes: FxHashMap<InodeKey, CounterOffset>,
+    /// `bytes_may_use` of data.
+    pub data: i64,
+    /// Dirty ranges that were cleared and whose data nobody freed; most of them had none.
+    pub cleared_ranges: Vec<(Node, u64)>,
+    /// What a race left for a failing side that did not take it.
+    pub race_leftovers: Vec<RaceLeftover>,
+    /// `bytes_may_use` of metadata, besides that of inodes.
+    pub metadata: i64,
+    /// `trans_block_rsv`
+    pub trans: i64,
+    /// Subvolumes and inodes do not matter: the DATA reservation of qgroups.
+    pub qgroup_data: i64,
+}
+
+impl AlreadyReported {
+    pub(crate) fn inode(&self, key: InodeKey) -> Option<CounterOffset> {
+        if self.inodes.is_empty() { None } else { self.inodes.get(&key).copied() }
+    }
+
+    pub(crate) fn close(&mut self, key: InodeKey) -> Option<CounterOffset> {
+        if self.inodes.is_empty() { None } else { self.inodes.remove(&key) }
+    }
+
+    /// The data of a cleared range was not freed, which is right if there was none.
+    pub(crate) fn cleared_range_kept(&mut self, node: Node, bytes: u64) {
+        if self.cleared_ranges.len() < MAX_CLEARED_RANGES {
+            self.cleared_ranges.push((node, bytes));
+        }
+    }
+
+    /// The one call that kept exactly what is left, if there is one.
+    pub(crate) fn take_cleared_range(&mut self, bytes: i64) -> Option<Node> {
+        let mut fitting = self.cleared_ranges.iter().filter(|(_, kept)| *kept as i64 == bytes);
+        let (node, _) = fitting.next()?;
+        fitting.next().is_none().then_some(*node)
+    }
+
+    /// The counter is off by `amount` because of a fault that was reported.
+    pub(crate) fn add(&mut self, key: InodeKey, account: Account, amount: i64) {
+        if self.inodes.len() >= MAX_INODES && !self.inodes.contains_key(&key) {
+            return;
+        }
+        let wrong = self.inodes.entry(key).or_default();
+        match account {
+            Account::InodeOutstandingExtents => wrong.extents = wrong.extents.saturating_add(amount),
+            Account::InodeCsumBytes => wrong.csum_bytes = wrong.csum_bytes.saturating_add(amount),
+            _ => wrong.meta_rsv = wrong.meta_rsv.saturating_add(amount),
+        }
+    }
+}

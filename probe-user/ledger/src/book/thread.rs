@@ -1,0 +1,231 @@
+//! What one thread holds, as its calls show it.
+use super::node::Node;
+use crate::vocabulary::{
+    failed_reservations::FailedReservations,
+    finding::{Origin, StackRef},
+    keys::InodeKey,
+};
+
+/// Most operations of one thread; the kernel never has more than one.
+const MAX_OPERATIONS: usize = 8;
+
+/// What is known of one thread since `epoch`.
+#[derive(Debug, Default)]
+pub(crate) struct Thread {
+    pub epoch: u32,
+    /// An operation was begun since: whatever the thread holds is known. No caller begins one while it holds another.
+    pub known: bool,
+    /// A data reservation was begun since.
+    pub data_known: bool,
+    pub operations: Vec<Operation>,
+    pub data: Vec<Data>,
+    pub failure: Option<Failure>,
+    pub published: Option<Published>,
+    pub handle: Option<Handle>,
+    pub waiting: Vec<Node>,
+    /// Some calls were not kept for want of room.
+    pub crowded: bool,
+    /// It is one of the holders.
+    pub listed: bool,
+}
+
+impl Thread {
+    /// Something may have been missed: nothing is known any more.
+    pub(crate) fn restart(&mut self, epoch: u32, failed: &mut FailedReservations) {
+        if let Some(failure) = self.failure.take() {
+            failure.undecided(failed);
+        }
+        self.epoch = epoch;
+        self.known = false;
+        self.data_known = false;
+        self.published = None;
+        self.operations.clear();
+        self.data.clear();
+        self.handle = None;
+        self.waiting.clear();
+        self.crowded = false;
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+            && self.failure.is_none()
+            && self.published.is_none()
+            && self.handle.is_none()
+            && self.operations.iter().all(Operation::is_closed)
+    }
+
+    /// The thread holds something of this inode, or owes something to it.
+    pub(crate) fn holds(&self, fs: u32, key: InodeKey) -> bool {
+        self.operations.iter().any(|operation| operation.is_open_on(fs, key))
+            || self.failure.as_ref().is_some_and(|failure| failure.is_of(fs, key))
+    }
+
+    /// True if it holds something of any inode, or owes something to one.
+    pub(crate) fn may_hold(&self) -> bool {
+        self.failure.is_some() || !self.operations.iter().all(Operation::is_closed)
+    }
+
+    pub(crate) fn make_room(&mut self) {
+        if self.operations.len() >= MAX_OPERATIONS {
+            self.operations.remove(0);
+        }
+    }
+}
+
+/// A successful reservation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub fs: u32,
+    pub key: InodeKey,
+    /// Extents not given back yet.
+    pub extents: i64,
+    /// Bytes that the task may still release itself; what goes to dirty pages or an ordered extent stays here.
+    pub bytes: u64,
+    /// Metadata bytes that were reserved.
+    pub reserved: u64,
+    pub stack: StackRef,
+}
+
+impl Operation {
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.extents == 0
+    }
+
+    pub(crate) fn is_open_on(&self, fs: u32, key: InodeKey) -> bool {
+        self.extents != 0 && self.fs == fs && self.key == key
+    }
+
+    pub(crate) const fn origin(&self) -> Origin {
+        Origin { bytes: self.reserved, count: 1, stack: self.stack }
+    }
+}
+
+/// Data reserved by a thread for an inode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Data {
+    pub fs: u32,
+    pub key: InodeKey,
+    /// Bytes that may still come back.
+    pub left: u64,
+    pub bytes: u64,
+    /// By `btrfs_alloc_data_chunk_ondemand`, which preallocation uses as well as an encoded write.
+    pub chunk: bool,
+    /// No metadata was reserved for it yet.
+    pub fresh: bool,
+    /// Its metadata reservation failed.
+    pub failed: bool,
+    pub stack: StackRef,
+}
+
+impl Data {
+    /// The bytes that a failed reservation of metadata must give back. A direct write with `IOCB_NOWAIT` reserves
+    /// no data itself, so what a preallocation left must not be taken for its own.
+    pub(crate) const fn belongs_to(&self, node: &Node, disk_bytes: u64) -> bool {
+        self.fresh && self.left > 0 && (!self.chunk || (node.args[2] == 0 && disk_bytes == self.bytes))
+    }
+}
+
+/// A failed reservation whose task has not moved on yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub node: Node,
+    /// Data that its caller had taken.
+    pub held: u64,
+    pub raced: u32,
+    /// All of it came back.
+    pub done: bool,
+    pub counted: bool,
+    /// A finding says what was wrong: neither balanced nor undecided.
+    pub wrong: bool,
+}
+
+impl Failure {
+    pub(crate) fn is_of(&self, fs: u32, key: InodeKey) -> bool {
+        self.node.fs == fs && self.node.key == key
+    }
+
+    /// The thread cannot be followed any further.
+    pub(crate) const fn undecided(&self, failed: &mut FailedReservations) {
+        if !self.done && !self.wrong {
+            failed.undecided += 1;
+        }
+    }
+
+    /// What happened, for an explanation.
+    pub(crate) fn story(&self) -> String {
+        story(&self.node, self.held, self.raced)
+    }
+
+    pub(crate) const fn balanced(&mut self, failed: &mut FailedReservations) {
+        self.done = true;
+        if !self.wrong {
+            self.counted = true;
+            failed.balanced += 1;
+        }
+    }
+}
+
+pub(crate) fn story(node: &Node, held: u64, raced: u32) -> String {
+    let taken = if held == 0 { "no data".to_owned() } else { format!("{held} bytes of data") };
+    let race = match raced {
+        0 => "no release on the inode raced with it".to_owned(),
+        1 => "1 release on the inode raced with it".to_owned(),
+        n => format!("{n} releases on the inode raced with it"),
+    };
+    format!(
+        "The reservation for {} bytes failed with error {}; its task had taken {taken} before, and {race}.",
+        node.args[0], node.ret
+    )
+}
+
+/// A publication that is not over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub node: Node,
+    pub bytes: i64,
+    pub undone: bool,
+    /// Releases of others on the inode since.
+    pub raced: u32,
+    /// Bytes of the block_rsv that the task released itself.
+    pub released: i64,
+}
+
+impl Published {
+    pub(crate) fn is_of(&self, fs: u32, key: InodeKey) -> bool {
+        self.node.fs == fs && self.node.key == key
+    }
+
+    pub(crate) fn story(&self) -> String {
+        let race = match self.raced {
+            0 => "nobody released anything of the inode in between".to_owned(),
+            1 => "1 release on the inode ran in between".to_owned(),
+            n => format!("{n} releases on the inode ran in between"),
+        };
+        let undone = if self.undone { "undid that" } else { "left that" };
+        format!(
+            "The task published {} bytes of csum_bytes and their extents before anything was reserved, failed, {undone} \
+             and released {} bytes of the block_rsv; {race}.",
+            self.bytes, self.released
+        )
+    }
+}
+
+/// What a race left for a failing side that did not take it: it shows when the inode goes.
+#[derive(Clone, Debug)]
+pub(crate) struct RaceLeftover {
+    pub epoch: u32,
+    pub key: InodeKey,
+    pub node: Node,
+    pub story: String,
+    /// A release is known to have run in between.
+    pub raced: bool,
+}
+
+/// A handle of which a use ended without a release.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handle {
+    pub fs: u32,
+    pub address: u64,
+    pub bytes: u64,
+    pub stack: StackRef,
+}

@@ -1,0 +1,161 @@
+//! The ledger: records in, findings out.
+use probe_common::{
+    fs::LEVELS_UNMOUNT,
+    inode::MOMENT_DESTROY,
+    loss::LossSample,
+    task::{Marker, MarkerKind},
+};
+use probe_record::record::Record;
+
+use crate::{
+    book::{filesystems::Filesystems, loss::Loss},
+    context::{
+        Context, evidence::RecentRecords, names::Names, pending::PendingFindings, printed::Printed,
+        statistics::Counts, warnings::Warnings,
+    },
+    rule::{audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures},
+    vocabulary::setup::Setup,
+};
+
+/// The books of one stream.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(crate) setup: Setup,
+    pub(crate) context: Context,
+    pub(crate) filesystems: Filesystems,
+    pub(crate) failures: Failures,
+    pub(crate) calls: Calls,
+}
+
+impl Ledger {
+    /// Empty books.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let calls = Calls::new(&setup);
+        let context = Context {
+            loss: Loss::new(),
+            names: Names::default(),
+            recent: RecentRecords::new(setup.evidence_window),
+            pending: PendingFindings::new(calls.active),
+            statistics: Counts::new(),
+            warnings: Warnings::default(),
+            printed: Printed::default(),
+        };
+        let failures = Failures::new(calls.active);
+        Self { setup, context, filesystems: Filesystems::default(), failures, calls }
+    }
+
+    /// The next record of the stream.
+    pub fn apply(&mut self, record: &Record) {
+        let Self { setup, context, filesystems, failures, calls } = self;
+        let header = record.header();
+        context.statistics.record(header.hook, header.time);
+        // Records of the capture layer carry no loss count of the ring.
+        if header.kind < 128 {
+            context.loss.on_header(header.lost);
+        }
+        match record {
+            Record::LossSample(body) => return loss_sample(context, body),
+            Record::Marker(body) => return marker(setup, context, body),
+            Record::Stack(body) => return context.names.stack(body),
+            Record::Warn(body) => return context.warnings.warned(body),
+            Record::LogLine(body) => return context.printed.line(body, filesystems),
+            Record::TaskSeen(body) => {
+                if context.names.task_seen(body) {
+                    failures.resolve_undecided(body.header.tid);
+                    calls.thread_replaced(body.header.tid);
+                    filesystems.iter_mut().for_each(|fs| fs.claims.thread_replaced(body.header.tid));
+                }
+                return;
+            }
+            Record::Name(body) => return context.names.path_seen(body),
+            Record::Flush(_) | Record::TestSign(_) | Record::TestNote(_) => return,
+            _ => {}
+        }
+        if header.fs == 0 {
+            return;
+        }
+        let before = filesystems.inodes;
+        let fs = filesystems.get(header.fs, &context.loss, || context.named());
+        fs.met(header.time);
+        let held = fs.inodes.len();
+        match record {
+            Record::Delalloc(body) => {
+                delalloc::delalloc(context, fs, body);
+                failures.delalloc(context, body);
+            }
+            Record::Claim(body) => {
+                calls.claim(context, fs, body);
+                claims::claim(context, fs, body);
+            }
+            Record::Block(body) => delalloc::block(context, fs, body),
+            Record::Mod(body) => {
+                chains::modification(context, fs, body);
+                failures.modification(context, body);
+            }
+            Record::InodeState(body) => {
+                if body.moment == MOMENT_DESTROY {
+                    calls.destroyed(context, fs, body);
+                }
+                closing::inode_state(context, fs, body);
+            }
+            Record::Chain(body) => chains::chain(context, fs, body),
+            Record::Bmu(body) => failures.bmu(context, body),
+            Record::Enospc(body) => failures.enospc(context, fs, body),
+            Record::Ticket(body) => failures.ticket(context, fs, body),
+            Record::Levels(body) => {
+                if body.why == LEVELS_UNMOUNT {
+                    calls.unmounted(context, fs, body);
+                }
+                closing::levels(context, fs, body);
+            }
+            Record::FsSeen(body) => fs.seen(body),
+            Record::FsEnd(body) => closing::end(context, fs, body),
+            Record::AuditMark(body) => audit::mark(context, fs, body),
+            Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
+            Record::Call(body) => calls.call(context, fs, body),
+            Record::LossSample(_)
+            | Record::Marker(_)
+            | Record::Stack(_)
+            | Record::Warn(_)
+            | Record::LogLine(_)
+            | Record::TaskSeen(_)
+            | Record::Name(_)
+            | Record::Flush(_)
+            | Record::TestSign(_)
+            | Record::TestNote(_) => {}
+        }
+        filesystems.inodes = before + fs.inodes.len() - held;
+        if filesystems.inodes > setup.max_inodes {
+            filesystems.fold(&mut context.loss);
+        }
+    }
+
+    /// End of the stream: what was held back until nothing could explain it is settled.
+    pub fn finish(&mut self) {
+        let Self { setup: _, context, filesystems, failures, calls } = self;
+        failures.finish();
+        calls.finish();
+        for fs in filesystems.iter_mut() {
+            calls.left_over(context, fs);
+            audit::finish(context, fs);
+        }
+        context.pending.settle_all(&context.names);
+    }
+}
+
+fn loss_sample(context: &mut Context, sample: &LossSample) {
+    if context.loss.on_sample(sample.header.time, &sample.counts) {
+        context.pending.withdraw_waiting();
+    }
+    // Only here: records of a backlog may be far ahead of the sample that tells what was missed among them.
+    context.pending.settle(sample.header.time, &context.names);
+}
+
+fn marker(setup: &Setup, context: &mut Context, marker: &Marker) {
+    if marker.kind == MarkerKind::Attached as u32 {
+        context.loss.attached(setup.required.iter().all(|hook| setup.attached.contains(hook)));
+    } else if marker.kind == MarkerKind::Detaching as u32 {
+        context.loss.detaching();
+    }
+}

@@ -1,0 +1,125 @@
+//! What could hide a finding, as numbers that only grow: so that it can be told in which window it grew.
+use probe_common::loss::LossClass;
+
+use crate::{book::loss::Phase, ledger::Ledger, vocabulary::words::total};
+
+/// Sums since the beginning of the stream, or between two moments of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubts {
+    /// Losses of the classes that touch the books.
+    pub lost: u64,
+    /// Breaks of chains that a loss explains.
+    pub explained: u64,
+    /// Suspicions that were dropped because a loss could explain them.
+    pub withdrawn: u64,
+    /// Calls whose callers were never seen to return.
+    pub orphans: u64,
+    /// Inodes whose counters could not be read at the end of their life.
+    pub unreadable: u64,
+    /// Changes of qgroup counters that came without their event.
+    pub unexplained: u64,
+    /// Lines of btrfs in the kernel's log that were held back and may have been complaints, or were only counted.
+    pub unread: u64,
+    /// Findings that were only counted, since there were too many.
+    pub beyond: u64,
+    /// A hook that the books need is missing, or the stream does not say that all were attached: nothing is ever seen
+    /// whole.
+    pub blind: bool,
+}
+
+impl Doubts {
+    /// True if nothing could hide a finding.
+    #[must_use]
+    pub fn none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What came since `before`.
+    #[must_use]
+    pub const fn since(&self, before: &Self) -> Self {
+        Self {
+            lost: self.lost.saturating_sub(before.lost),
+            explained: self.explained.saturating_sub(before.explained),
+            withdrawn: self.withdrawn.saturating_sub(before.withdrawn),
+            orphans: self.orphans.saturating_sub(before.orphans),
+            unreadable: self.unreadable.saturating_sub(before.unreadable),
+            unexplained: self.unexplained.saturating_sub(before.unexplained),
+            unread: self.unread.saturating_sub(before.unread),
+            beyond: self.beyond.saturating_sub(before.beyond),
+            blind: self.blind,
+        }
+    }
+
+    /// Adds what came in another span.
+    pub const fn add(&mut self, other: &Self) {
+        self.lost = self.lost.saturating_add(other.lost);
+        self.explained = self.explained.saturating_add(other.explained);
+        self.withdrawn = self.withdrawn.saturating_add(other.withdrawn);
+        self.orphans = self.orphans.saturating_add(other.orphans);
+        self.unreadable = self.unreadable.saturating_add(other.unreadable);
+        self.unexplained = self.unexplained.saturating_add(other.unexplained);
+        self.unread = self.unread.saturating_add(other.unread);
+        self.beyond = self.beyond.saturating_add(other.beyond);
+        self.blind |= other.blind;
+    }
+
+    /// One clause each, for the verdict of a window.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.blind {
+            reasons.push("a hook that the books need is missing".to_owned());
+        }
+        let counts = [
+            (self.lost, "records lost or events skipped"),
+            (self.explained, "breaks of chains explained by loss"),
+            (self.withdrawn, "suspicions dropped because a loss could explain them"),
+            (self.orphans, "calls whose callers were never seen to return"),
+            (self.unreadable, "inodes unreadable at the end of their life"),
+            (self.unexplained, "changes of qgroup counters without their event"),
+            (self.unread, "lines of btrfs in the kernel's log that were held back or only counted"),
+            (self.beyond, "findings that were only counted"),
+        ];
+        let some = counts.into_iter().filter(|(count, _)| *count > 0);
+        reasons
+            .extend(some.map(|(count, what)| format!("{} {what}", crate::vocabulary::words::grouped(count))));
+        reasons
+    }
+}
+
+impl Ledger {
+    /// What could hide a finding so far. A walk over the filesystems, not over their inodes.
+    #[must_use]
+    pub fn doubts(&self) -> Doubts {
+        let Self { setup, context, filesystems, calls, .. } = self;
+        let touching = LossClass::ALL.into_iter().filter(|class| class.touches_books());
+        let lost = total(touching.map(|class| context.loss.count(class)));
+        let sums = filesystems.sums();
+        let whole = setup.required.iter().all(|hook| setup.attached.contains(hook));
+        Doubts {
+            lost,
+            // Before all hooks are attached a break has that for a reason, and without a loss there is no other.
+            explained: if lost > 0 { sums.explained } else { 0 },
+            withdrawn: context.pending.withdrawn(),
+            orphans: calls.checked.orphans,
+            unreadable: sums.not_judged.unreadable,
+            unexplained: sums.unexplained,
+            unread: context.printed.unread(),
+            beyond: context.pending.beyond_bound(),
+            blind: !whole || setup.deaf().is_some() || context.loss.phase() == Phase::Before,
+        }
+    }
+
+    /// Time of the stream: that of its latest record, `CLOCK_MONOTONIC` ns.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.context.statistics.now()
+    }
+
+    /// Time of the stream at which its losses were last read: what is older than [`SETTLE_NS`](probe_user::attribution::SETTLE_NS)
+    /// then is settled. `CLOCK_MONOTONIC` ns.
+    #[must_use]
+    pub const fn read_at(&self) -> u64 {
+        self.context.loss.read_at()
+    }
+}

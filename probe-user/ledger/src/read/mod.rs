@@ -1,0 +1,10 @@
+//! What others ask of the ledger: read-only. A screen asks a piece at a time, a report takes a summary of the same pieces.
+pub(crate) mod doubts;
+pub(crate) mod kernel_lines;
+mod not_judged;
+pub(crate) mod pools;
+pub(crate) mod queries;
+mod summarise;
+mod verdict;
+
+pub(crate) mod summary;

@@ -1,0 +1,255 @@
+//! All books of calls.
+use probe_common::{
+    call::{CALL_FS_ERROR, CALL_UNFRAMED, Call},
+    claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    fs::Levels,
+    hook::HookId,
+    inode::InodeState,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs};
+use crate::{
+    book::{filesystem::Fs, node::Node, thread::Thread},
+    context::Context,
+    rule::calls::context::{CallContext, Checked},
+    vocabulary::{failed_reservations::FailedReservations, keys::InodeKey, setup::Setup},
+};
+
+/// Hooks without which no call is judged. `btrfs_delalloc_shrink_extents` is not among them: kernels before 6.18 have none.
+pub(crate) const NEEDED: [HookId; 12] = [
+    HookId::ReserveMetadata,
+    HookId::ReleaseMetadata,
+    HookId::ReleaseExtents,
+    HookId::InodeRsvRelease,
+    HookId::ReserveSpace,
+    HookId::ReleaseSpace,
+    HookId::CheckDataFreeSpace,
+    HookId::AllocDataChunkOndemand,
+    HookId::FreeReservedDataSpace,
+    HookId::BlockRsvRelease,
+    HookId::ClearDelallocExtent,
+    HookId::RemoveOrderedExtent,
+];
+
+/// Most threads followed; beyond it those without anything open are forgotten, then all.
+const MAX_THREADS: usize = 1 << 16;
+
+/// All books of calls.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// All of [`NEEDED`] is attached.
+    pub active: bool,
+    /// A function hook is attached, so the session is one of the function tier.
+    pub wanted: bool,
+    pub checked: Checked,
+    pub failed: FailedReservations,
+    threads: FxHashMap<u32, Thread>,
+    /// Threads that may hold something of an inode: those that do, and some that did. A suite of tests has thousands of
+    /// threads, and hardly any of them holds something.
+    holders: FxHashSet<u32>,
+    rsvs: Rsvs,
+    qgroups: Qgroups,
+    /// Threads that publish counters outside of a reservation: none on a correct kernel.
+    publishing: Vec<u32>,
+    epoch: u32,
+    /// What began after this time, in ns, has been seen in full.
+    since: u64,
+}
+
+impl Calls {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let attached = |hook: &HookId| setup.attached.contains(hook);
+        Self {
+            active: NEEDED.iter().all(attached),
+            wanted: setup.attached.iter().any(|hook| hook.is_function()),
+            ..Self::default()
+        }
+    }
+
+    /// A call has returned.
+    pub(crate) fn call(&mut self, shared: &mut Context, fs: &mut Fs, record: &Call) {
+        shared.recent.call(record);
+        self.checked.calls += 1;
+        fs.activity += 1;
+        if !self.active {
+            return;
+        }
+        if record.flags & CALL_FS_ERROR != 0 {
+            fs.aborted = true;
+        }
+        if self.epoch != shared.loss.epoch() {
+            self.epoch = shared.loss.epoch();
+            self.since = shared.statistics.now();
+            self.rsvs.forget();
+            self.qgroups.forget();
+            self.publishing.clear();
+        }
+        if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
+            self.make_room(shared);
+        }
+        let Self { checked, failed, threads, holders, rsvs, epoch, since, publishing, .. } = self;
+        let thread = threads.entry(record.header.tid).or_default();
+        if thread.epoch != *epoch {
+            thread.restart(*epoch, failed);
+        }
+        let judges = shared.loss.judges();
+        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let tid = record.header.tid;
+        if record.flags & CALL_UNFRAMED != 0 {
+            context.checked.unframed += 1;
+            if published::unframed(&context, thread, record) {
+                publishing.push(tid);
+            }
+            return;
+        }
+        let node = Node::of(record);
+        if node.is(HookId::ReleaseGlobalBlockRsv) {
+            context.fs.unmount_stack = node.stack;
+        }
+        thread.enter(&mut context, rsvs, &node, record);
+        if !thread.listed && thread.may_hold() {
+            thread.listed = true;
+            holders.insert(tid);
+        }
+        if !publishing.is_empty() {
+            let over = thread.published.is_some() && node.parent == 0 && !node.is(HookId::BlockRsvRelease);
+            if over {
+                thread.settle_published(&mut context);
+                publishing.retain(|of| *of != tid);
+            }
+            if node.is(HookId::InodeRsvRelease) {
+                raced(threads, publishing, &node);
+            }
+        }
+        self.qgroups.call(&context, &node, record);
+    }
+
+    /// A handle makes its claim when it is started, before the task points to it: the one before is gone.
+    pub(crate) fn claim(&mut self, shared: &mut Context, fs: &mut Fs, record: &Claim) {
+        let start = record.claim == ClaimType::Transaction as u32
+            && record.flags & CLAIM_RESERVE != 0
+            && record.payer != RsvType::Temp as u32
+            && record.handle == 0;
+        if !start || !self.active || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        let Self { checked, failed, threads, since, epoch, .. } = self;
+        let judges = shared.loss.judges();
+        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        if let Some(thread) = threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == *epoch) {
+            handles::gone(&mut context, thread, record.header.tid, record.header.time);
+        }
+    }
+
+    /// The inode is destroyed: nobody can be inside an operation on it. Comes before [`super::closing`].
+    pub(crate) fn destroyed(&mut self, shared: &mut Context, fs: &mut Fs, record: &InodeState) {
+        if !self.active || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        self.forget_holders();
+        let Self { checked, failed, threads, holders, since, epoch, .. } = self;
+        let judges = shared.loss.judges();
+        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let key = InodeKey { root: record.root, ino: record.ino };
+        let holds = |thread: &Thread| thread.epoch == *epoch && thread.holds(context.fs.id, key);
+        let mut tids: Vec<u32> =
+            holders.iter().copied().filter(|tid| threads.get(tid).is_some_and(holds)).collect();
+        tids.sort_unstable();
+        operations::destroyed(&mut context, threads, &tids, key, record);
+        self.qgroups.destroyed(&mut context, key, record);
+        if !context.fs.reported.race_leftovers.is_empty() {
+            let left = std::mem::take(&mut context.fs.reported.race_leftovers);
+            let (due, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| left.is_of(key));
+            context.fs.reported.race_leftovers = rest;
+            due.into_iter().for_each(|left| left.settle(&mut context, record));
+        }
+    }
+
+    /// The filesystem is unmounted: nobody is inside it. Comes before [`super::closing`].
+    pub(crate) fn unmounted(&mut self, shared: &mut Context, fs: &mut Fs, record: &Levels) {
+        if !self.active || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        let Self { checked, failed, threads, rsvs, since, epoch, .. } = self;
+        let judges = shared.loss.judges();
+        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut all: Vec<_> = threads.iter_mut().filter(|(_, thread)| thread.epoch == *epoch).collect();
+        all.sort_unstable_by_key(|(tid, _)| **tid);
+        for (tid, thread) in all {
+            thread.unmounted(&mut context, *tid, record);
+        }
+        rsvs.unmounted(&mut context, record);
+        data::unmounted(&mut context, record);
+        self.qgroups.unmounted(context.fs.id);
+    }
+
+    /// The thread id belongs to another thread now, which can hold nothing.
+    pub(crate) fn thread_replaced(&mut self, tid: u32) {
+        if let Some(mut thread) = self.threads.remove(&tid) {
+            thread.restart(0, &mut self.failed);
+        }
+    }
+
+    /// Failed reservations so far; those that are still under way are undecided.
+    pub(crate) fn failures(&self) -> FailedReservations {
+        let mut failed = self.failed;
+        self.threads
+            .values()
+            .filter_map(|thread| thread.failure)
+            .for_each(|failure| failure.undecided(&mut failed));
+        failed
+    }
+
+    /// End of the stream: failures whose end was not seen stay open.
+    pub(crate) fn finish(&mut self) {
+        for thread in self.threads.values_mut() {
+            thread.restart(0, &mut self.failed);
+        }
+    }
+
+    /// End of the stream: inodes that were not destroyed until then.
+    pub(crate) fn left_over(&mut self, shared: &mut Context, fs: &mut Fs) {
+        let left = std::mem::take(&mut fs.reported.race_leftovers);
+        let Self { checked, failed, since, .. } = self;
+        let judges = shared.loss.judges();
+        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        left.into_iter().for_each(|left| left.published(&mut context));
+    }
+
+    /// Takes out those that hold nothing any more: each is looked at once for what it held, and not for each inode that goes.
+    fn forget_holders(&mut self) {
+        let Self { threads, holders, .. } = self;
+        holders.retain(|tid| {
+            let Some(thread) = threads.get_mut(tid) else { return false };
+            thread.listed = thread.may_hold();
+            thread.listed
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn holders(&self) -> &FxHashSet<u32> {
+        &self.holders
+    }
+
+    fn make_room(&mut self, shared: &mut Context) {
+        self.threads.retain(|_, thread| !thread.is_idle());
+        if self.threads.len() >= MAX_THREADS {
+            let dropped = self.threads.len();
+            self.threads.values_mut().for_each(|thread| thread.restart(0, &mut self.failed));
+            self.threads.clear();
+            self.holders.clear();
+            shared.loss.fold(dropped as u64);
+        }
+    }
+}
+
+/// A release on an inode for which other threads have published something.
+fn raced(threads: &mut FxHashMap<u32, Thread>, publishing: &[u32], node: &Node) {
+    for tid in publishing.iter().filter(|tid| **tid != node.tid) {
+        let published = threads.get_mut(tid).and_then(|thread| thread.published.as_mut());
+        if let Some(published) = published.filter(|published| published.is_of(node.fs, node.key)) {
+            published.raced += 1;
+        }
+    }
+}

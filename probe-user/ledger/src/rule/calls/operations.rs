@@ -1,0 +1,245 @@
+//! Open operations: what a task holds between reserve and release of extents.
+//!
+//! Sound because every caller of `btrfs_delalloc_reserve_metadata` and `btrfs_delalloc_release_extents` calls both
+//! in one function, once each for the same length, before it begins another. The budget of bytes is wider than that
+//! of extents: 6.1 and 6.12 release the rest of a short copy after the extents (`btrfs_buffered_write`), and
+//! `btrfs_truncate_block` before; so a closed operation keeps its bytes until the task begins the next.
+use probe_common::{
+    call::{CALL_INODE, CALL_SPECIAL_INODE, Call},
+    hook::HookId,
+    inode::InodeState,
+};
+use rustc_hash::FxHashMap;
+
+use super::{context::CallContext, owner, report::Deviation};
+use crate::{
+    book::{
+        node::Node,
+        thread::{Operation, Thread},
+    },
+    vocabulary::{
+        account::Account,
+        finding::{Confidence, FindingKind, Origin, StackRef},
+        keys::InodeKey,
+        lengths, words,
+    },
+};
+
+/// `btrfs_delalloc_reserve_metadata` has returned.
+pub(crate) fn reserve(
+    context: &mut CallContext<'_>,
+    thread: &mut Thread,
+    node: &Node,
+    children: &[Node],
+    record: &Call,
+    already_reported: bool,
+) {
+    if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_INODE) {
+        return;
+    }
+    context.shared.statistics.overlapping += u64::from(record.others > 0);
+    thread.settle_failure(context, node);
+    if !context.judged(node) {
+        thread.known = false;
+        thread.operations.retain(|operation| operation.key != node.key);
+        if node.ret < 0 {
+            context.failed.count(record);
+            context.failed.undecided += 1;
+        }
+        return;
+    }
+    // What the thread may still release of earlier operations ends here.
+    thread.operations.retain(|operation| !operation.is_closed());
+    if node.ret < 0 {
+        thread.failed(context, node, record, already_reported);
+        thread.known = true;
+        return;
+    }
+    thread.known = true;
+    thread.make_room();
+    thread.data_used(node);
+    let own = |child: &&Node| child.is(HookId::BlockRsvAddBytes) && child.parent == node.serial;
+    thread.operations.push(Operation {
+        fs: node.fs,
+        key: node.key,
+        // What is more or less than it should be was reported.
+        extents: if already_reported { lengths::extents(node.args[0]) } else { i64::from(node.extents) },
+        bytes: lengths::align(node.args[1], context.fs.sector()),
+        reserved: children.iter().filter(own).map(|child| child.args[0]).fold(0, u64::wrapping_add),
+        stack: node.stack,
+    });
+}
+
+/// `btrfs_delalloc_release_extents`, or the shrinking of an operation, has returned.
+pub(crate) fn release(
+    context: &mut CallContext<'_>,
+    thread: &mut Thread,
+    node: &Node,
+    already_reported: bool,
+) {
+    if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_INODE) {
+        return;
+    }
+    if !context.judged(node) {
+        thread.known = false;
+        thread.operations.retain(|operation| operation.key != node.key);
+        return;
+    }
+    thread.data_used(node);
+    let whole = node.is(HookId::ReleaseExtents);
+    let mut rest = i64::from(node.extents).saturating_neg();
+    if already_reported {
+        // What the call should have done closes the operation; what it did was reported.
+        rest = if whole { lengths::extents(node.args[0]) } else { 0 };
+    }
+    let held: i64 = open(thread, node).map(|operation| operation.extents).sum();
+    for operation in thread.operations.iter_mut().rev().filter(|of| of.is_open_on(node.fs, node.key)) {
+        let part = rest.clamp(0, operation.extents);
+        operation.extents -= part;
+        rest -= part;
+        context.checked.operations += u64::from(operation.extents == 0);
+    }
+    if rest <= 0 || !thread.known || already_reported {
+        return;
+    }
+    let account = Account::InodeOutstandingExtents;
+    if held == 0
+        && let Some(other) =
+            thread.operations.iter_mut().rev().find(|of| of.fs == node.fs && of.extents == rest)
+    {
+        other.extents = 0;
+        let other = *other;
+        owner::wrong(context, node, node.key, other.key, account, rest, vec![other.origin()]);
+        return;
+    }
+    let mut deviation = Deviation::of(
+        account,
+        -rest,
+        format!("The task released {} of the inode and held {held} of it.", words::extents(rest + held)),
+    );
+    // Without the operation nothing of what follows can be told either.
+    thread.known &= held != 0;
+    deviation.before = Some(held);
+    deviation.origins = thread.origins(node);
+    after_failure(context, thread, node, &mut deviation);
+    context.report(node, deviation);
+}
+
+/// `btrfs_delalloc_release_metadata`, called by the task for bytes of its own operation.
+pub(crate) fn release_metadata(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
+    if !context.judged(node) {
+        thread.known = false;
+        return;
+    }
+    let bytes = lengths::align(node.args[0], context.fs.sector());
+    let mut rest = bytes;
+    for operation in thread.operations.iter_mut().rev().filter(|of| of.fs == node.fs && of.key == node.key) {
+        let part = rest.min(operation.bytes);
+        operation.bytes -= part;
+        rest -= part;
+    }
+    if rest == 0 || !thread.known {
+        return;
+    }
+    // Without the operation nothing of what follows can be told either.
+    thread.known = thread.operations.iter().any(|of| of.is_open_on(node.fs, node.key));
+    let account = Account::InodeCsumBytes;
+    let other = thread.operations.iter_mut().rev().find(|of| {
+        // Of a closed one most bytes were handed on: only all of them can have been meant.
+        of.fs == node.fs && if of.is_closed() { of.bytes == bytes } else { of.bytes >= bytes }
+    });
+    if rest == bytes
+        && let Some(other) = other
+    {
+        other.bytes -= bytes;
+        let other = *other;
+        owner::wrong(context, node, node.key, other.key, account, bytes as i64, vec![other.origin()]);
+        return;
+    }
+    let held = bytes - rest;
+    let mut deviation = Deviation::of(
+        account,
+        (rest as i64).saturating_neg(),
+        format!(
+            "The task released the metadata of {bytes} bytes of the inode; of what it had reserved itself, {held} bytes \
+             were left to release."
+        ),
+    );
+    deviation.before = Some(held as i64);
+    deviation.origins = thread.origins(node);
+    after_failure(context, thread, node, &mut deviation);
+    context.report(node, deviation);
+}
+
+/// A release after a reservation that failed is the failing side's.
+fn after_failure(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node, deviation: &mut Deviation) {
+    if thread.failure.is_some_and(|failure| failure.is_of(node.fs, node.key)) {
+        deviation.kind = FindingKind::ErrorPathOverRelease;
+        deviation.text = format!("{}{}", thread.failure_is_wrong(context), deviation.text);
+    }
+}
+
+fn open<'a>(thread: &'a Thread, node: &'a Node) -> impl Iterator<Item = &'a Operation> {
+    thread.operations.iter().filter(|of| of.is_open_on(node.fs, node.key))
+}
+
+impl Thread {
+    /// The reservations of the thread on this inode, closed or not.
+    fn origins(&self, node: &Node) -> Vec<Origin> {
+        let own = self.operations.iter().filter(|of| of.fs == node.fs && of.key == node.key);
+        own.map(Operation::origin).collect()
+    }
+}
+
+/// The inode is destroyed: what any thread still holds of it was never given back. `holders`: those threads.
+pub(crate) fn destroyed(
+    context: &mut CallContext<'_>,
+    threads: &mut FxHashMap<u32, Thread>,
+    holders: &[u32],
+    key: InodeKey,
+    record: &InodeState,
+) {
+    let fs = context.fs.id;
+    let mut held = 0;
+    let mut origins = Vec::new();
+    let mut tid = record.header.tid;
+    for of in holders {
+        let Some(thread) = threads.get_mut(of) else { continue };
+        thread.destroyed_failure(context, *of, key, record);
+        for operation in thread.operations.iter_mut().filter(|of| of.is_open_on(fs, key)) {
+            held += operation.extents;
+            origins.push(operation.origin());
+            tid = *of;
+            operation.extents = 0;
+        }
+    }
+    if held <= 0 || !context.judges {
+        return;
+    }
+    let kernel = i64::from(record.counters.outstanding_extents as i32);
+    // It shows here; where it was reserved is its origin.
+    let stack = StackRef { id: record.stack, representative: false };
+    let node = Node { flags: CALL_INODE, key, stack, ..Node::at(fs, tid, record.header.time) };
+    let before = context.fs.reported.inode(key).map_or(0, |wrong| wrong.extents);
+    let (kind, text) = if kernel.wrapping_sub(before) == held {
+        let text = format!(
+            "The inode was destroyed with {kernel} outstanding extents: a task reserved {held} and never released them."
+        );
+        (FindingKind::Leak, text)
+    } else {
+        let text = format!(
+            "A task reserved {} that no call released, but the inode was destroyed with {kernel}: released by nobody \
+             that we saw.",
+            words::extents(held)
+        );
+        (FindingKind::CounterMismatch, text)
+    };
+    let mut deviation = Deviation::new(kind, Account::InodeOutstandingExtents, held, text);
+    deviation.before = Some(held);
+    deviation.origins = origins;
+    deviation.confidence = Confidence::Exact;
+    if kind == FindingKind::CounterMismatch {
+        deviation.confidence = Confidence::OneSided;
+    }
+    context.report(&node, deviation);
+}

@@ -1,0 +1,42 @@
+//! Reserved for one inode, freed from another.
+use super::{context::CallContext, report::Deviation};
+use crate::{
+    book::node::Node,
+    vocabulary::{
+        account::Account,
+        finding::{FindingKind, Origin},
+        keys::InodeKey,
+    },
+};
+
+/// `freed` lost `amount` that belongs to `right`. One finding: over-release on one and leak on the other are its halves.
+pub(crate) fn wrong(
+    context: &mut CallContext<'_>,
+    node: &Node,
+    freed: InodeKey,
+    right: InodeKey,
+    account: Account,
+    amount: i64,
+    origins: Vec<Origin>,
+) {
+    let amounts = match (account, amount) {
+        (Account::InodeOutstandingExtents, 1) => "1 extent that was".to_owned(),
+        (Account::InodeOutstandingExtents, _) => format!("{amount} extents that were"),
+        _ => format!("{amount} bytes that were"),
+    };
+    let text = if right.root == freed.root {
+        format!(
+            "{amounts} reserved for inode {} of the same subvolume were released from inode {}.",
+            right.ino, freed.ino
+        )
+    } else {
+        format!(
+            "{amounts} reserved for inode {} of subvolume {} were released from inode {} of subvolume {}.",
+            right.ino, right.root, freed.ino, freed.root
+        )
+    };
+    context.explain(Some(right), account, amount);
+    let mut deviation = Deviation::new(FindingKind::WrongOwner, account, amount.saturating_neg(), text);
+    deviation.origins = origins;
+    context.report_on(node, Some(freed), deviation);
+}

@@ -1,0 +1,105 @@
+//! From a broken rule of calls to the pending.
+use super::context::CallContext;
+use crate::{
+    book::node::Node,
+    context::{evidence::Query, violation::Violation},
+    vocabulary::{
+        account::{Account, DATA_MAY_USE},
+        finding::{Confidence, FindingKind, Origin},
+        keys::InodeKey,
+    },
+};
+
+/// What is wrong, and by how much the kernel's counter is now off: positive if too high.
+pub(crate) struct Deviation {
+    pub kind: FindingKind,
+    pub account: Account,
+    pub off: i64,
+    /// How much was wrong, where that is not how much the counter is off now.
+    pub amount: Option<u64>,
+    pub before: Option<i64>,
+    pub origins: Vec<Origin>,
+    pub confidence: Confidence,
+    pub text: String,
+}
+
+impl Deviation {
+    /// More is left than should be (`off` positive), or less.
+    pub(crate) const fn of(account: Account, off: i64, text: String) -> Self {
+        let kind = if off < 0 { FindingKind::OverRelease } else { FindingKind::Leak };
+        Self::new(kind, account, off, text)
+    }
+
+    pub(crate) const fn new(kind: FindingKind, account: Account, off: i64, text: String) -> Self {
+        let confidence = Confidence::Exact;
+        Self { kind, account, off, amount: None, before: None, origins: Vec::new(), confidence, text }
+    }
+}
+
+impl CallContext<'_> {
+    /// Files a deviation of the inode of `node`.
+    pub(crate) fn report(&mut self, node: &Node, deviation: Deviation) {
+        self.report_on(node, node.inode(), deviation);
+    }
+
+    /// Files a deviation of `key`, or of the filesystem.
+    pub(crate) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, deviation: Deviation) {
+        let Deviation { kind, account, off, amount, before, mut origins, confidence, text } = deviation;
+        if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
+            // Which reservation it was is not known, but who reserved for the inode is.
+            origins = if off < 0 { book.origins_or_last() } else { book.origins() };
+        }
+        if origins.is_empty() {
+            origins = self.fs.reserving_stacks.origins(account);
+        }
+        self.explain(key, account, off);
+        self.shared.defer_call(Violation {
+            root: key.map(|key| key.root),
+            ino: key.map(|key| key.ino),
+            generation: key
+                .and_then(|key| self.fs.inodes.get(&key))
+                .map(|book| book.generation)
+                .filter(|generation| *generation != 0),
+            amount: amount.unwrap_or(off.unsigned_abs()),
+            balance_before: before,
+            stack: node.stack,
+            origins,
+            confidence,
+            explanation: text,
+            query: match key {
+                Some(InodeKey { root, ino }) => Query::Inode { fs: node.fs, root, ino },
+                None => Query::Task { fs: node.fs, tid: node.tid },
+            },
+            ..Violation::new(kind, account, node.fs, (node.time, node.tid))
+        });
+    }
+
+    /// Whatever else shows that the counter is off by these bytes shows the same bug: what waits is dropped, and
+    /// what comes is compared.
+    pub(crate) fn explain(&mut self, key: Option<InodeKey>, account: Account, off: i64) {
+        let most = off.unsigned_abs();
+        let owner = key.map(|key| (key.root, key.ino));
+        match account {
+            Account::InodeOutstandingExtents | Account::InodeCsumBytes | Account::InodeMetaRsv => {
+                if let Some(key) = key {
+                    self.fs.reported.add(key, account, off);
+                }
+                self.shared.pending.absorb(self.fs.id, owner, account, most);
+            }
+            DATA_MAY_USE => {
+                self.fs.reported.data = self.fs.reported.data.saturating_add(off);
+                self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
+            Account::InodeQgroupData => {
+                self.fs.reported.qgroup_data = self.fs.reported.qgroup_data.saturating_add(off);
+                self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
+            Account::TransRsv => {
+                self.fs.reported.trans = self.fs.reported.trans.saturating_add(off);
+                self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
+            Account::TempRsv => self.fs.reported.metadata = self.fs.reported.metadata.saturating_add(off),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Temporary block_rsvs (evict, truncate, subvolume operations, snapshots, relocation), by address.
+//!
+//! Each ends with `btrfs_block_rsv_release(rsv, -1)`, which leaves nothing. It belongs to one task, so the kernel's own
+//! figure in a record is what it holds then. One that is set up anew at the same place while it still held bytes, or
+//! that holds some when its filesystem is unmounted, has lost them.
+use probe_common::{
+    call::{CALL_RETURNED, CALL_RSV, CALL_TREE_TORN, Call},
+    claim::RsvType,
+    fs::Levels,
+    hook::HookId,
+};
+use rustc_hash::FxHashMap;
+
+use super::{context::CallContext, report::Deviation};
+use crate::{
+    book::node::Node,
+    vocabulary::{account::Account, finding::Origin},
+};
+
+/// Most that are followed at a time; beyond it none is.
+const MAX_RSVS: usize = 1 << 14;
+
+#[derive(Debug, Default)]
+pub(crate) struct Rsvs {
+    /// Those that hold something.
+    open: FxHashMap<(u32, u64), Held>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    bytes: u64,
+    node: Node,
+}
+
+impl Rsvs {
+    /// Something may have been missed.
+    pub(crate) fn forget(&mut self) {
+        self.open.clear();
+    }
+
+    /// A call on a block_rsv has returned.
+    pub(crate) fn call(&mut self, context: &mut CallContext<'_>, node: &Node, record: &Call) {
+        if node.rsv_type != RsvType::Temp || !node.has(CALL_RSV | CALL_RETURNED) {
+            self.migrated_in(node);
+            return;
+        }
+        let at = (node.fs, node.rsv);
+        let (before, after) = (&record.before, &record.after);
+        let judged = context.judges && node.entered > context.since && !node.has(CALL_TREE_TORN);
+        // A use shows its block_rsv only when it returns, so that it has no figures of before.
+        let adds = node.is(HookId::BlockRsvAdd) || node.is(HookId::BlockRsvRefill);
+        if judged && adds && before.reserved == 0 && before.size == 0 {
+            self.set_up_anew(context, node);
+        }
+        let all = node.is(HookId::BlockRsvRelease) && node.args[0] == u64::MAX;
+        if judged && all && after.reserved != 0 && !context.fs.aborted {
+            let text = format!(
+                "A temporary block_rsv still held {} bytes after all of it was released.",
+                after.reserved
+            );
+            let mut deviation = Deviation::of(Account::TempRsv, after.reserved as i64, text);
+            deviation.origins = self.open.remove(&at).iter().map(Held::origin).collect();
+            context.report_on(node, None, deviation);
+            return;
+        }
+        if !judged || after.reserved == 0 {
+            self.open.remove(&at);
+        } else if self.open.len() < MAX_RSVS {
+            let origin = self.open.get(&at).map_or(*node, |held| held.node);
+            self.open.insert(at, Held { bytes: after.reserved, node: origin });
+        } else {
+            self.open.clear();
+        }
+    }
+
+    /// Nobody could tell that it held something from its own records: the destination of a migration has none.
+    fn migrated_in(&mut self, node: &Node) {
+        if node.is(HookId::BlockRsvMigrate) && node.ret == 0 && node.args[3] == RsvType::Temp as u64 {
+            let at = (node.fs, node.args[0]);
+            if let Some(held) = self.open.get_mut(&at) {
+                held.bytes = held.bytes.wrapping_add(node.args[1]);
+            }
+        }
+    }
+
+    fn set_up_anew(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        let Some(held) = self.open.remove(&(node.fs, node.rsv)) else { return };
+        if context.fs.aborted {
+            return;
+        }
+        let text = format!(
+            "A temporary block_rsv was set up anew while the one before at the same place still held {} bytes.",
+            held.bytes
+        );
+        let mut deviation = Deviation::of(Account::TempRsv, held.bytes as i64, text);
+        deviation.origins = vec![held.origin()];
+        context.report_on(node, None, deviation);
+    }
+
+    /// Nobody can hold a temporary block_rsv any more.
+    pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, record: &Levels) {
+        let fs = context.fs.id;
+        let mut left: Vec<_> =
+            self.open.iter().filter(|((of, _), _)| *of == fs).map(|(at, held)| (*at, *held)).collect();
+        left.sort_unstable_by_key(|(at, _)| *at);
+        self.open.retain(|(of, _), _| *of != fs);
+        if !context.judges || context.fs.aborted {
+            return;
+        }
+        for (_, held) in left {
+            let text = format!("At unmount a temporary block_rsv still held {} bytes.", held.bytes);
+            let mut deviation = Deviation::of(Account::TempRsv, held.bytes as i64, text);
+            deviation.origins = vec![held.origin()];
+            context.report_on(&Node { time: record.header.time, ..held.node }, None, deviation);
+        }
+    }
+}
+
+impl Held {
+    const fn origin(&self) -> Origin {
+        Origin { bytes: self.bytes, count: 1, stack: self.node.stack }
+    }
+}

@@ -1,0 +1,169 @@
+//! One thread: its tree of calls as far as it is not complete, and what it holds.
+//!
+//! Records come at the return of their call, the inner ones first. So what waits for the call around it forms a
+//! stack: the children of a call are the newest entries, those with a higher serial.
+use probe_common::{
+    call::{CALL_INODE, CALL_RETURNED, CALL_SPECIAL_INODE, CALL_TREE_TORN, Call},
+    fs::Levels,
+    hook::{HOOK_SLOTS, HookId},
+};
+
+use super::{context::CallContext, contracts, handles, operations, rsvs::Rsvs};
+use crate::book::{node::Node, thread::Thread};
+
+/// Most calls that wait for the one around them. A flush inside a reservation makes many, and nearly all of them are
+/// of no interest to the call around it.
+const MAX_WAITING: usize = 128;
+
+/// Functions by number; a search through [`HookId::ALL`] for each call would cost as much as the rest.
+const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
+    let mut hooks = [None; HOOK_SLOTS as usize];
+    let mut at = 0;
+    while at < HookId::ALL.len() {
+        hooks[HookId::ALL[at] as usize] = Some(HookId::ALL[at]);
+        at += 1;
+    }
+    hooks
+};
+
+fn hook_of(number: u8) -> Option<HookId> {
+    HOOKS.get(usize::from(number)).copied().flatten()
+}
+
+/// True if `a` was begun after `b`; serials may wrap.
+const fn younger(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b) as i32 > 0
+}
+
+impl Thread {
+    /// A call has returned: its children are complete.
+    pub(crate) fn enter(
+        &mut self,
+        context: &mut CallContext<'_>,
+        rsvs: &mut Rsvs,
+        node: &Node,
+        record: &Call,
+    ) {
+        let first = self
+            .waiting
+            .iter()
+            .rposition(|waiting| !younger(waiting.serial, node.serial))
+            .map_or(0, |at| at + 1);
+        let mut node = *node;
+        if first < self.waiting.len() {
+            // Who called the others was never seen.
+            let orphans = self.waiting[first..].iter().filter(|child| child.parent != node.serial).count();
+            node.torn |= orphans > 0;
+            context.checked.orphans += orphans as u64;
+            if orphans > 0 {
+                // Whether the missing call used the data is not known.
+                self.data.clear();
+                self.data_known = false;
+            }
+        }
+        node.torn |= self.crowded;
+        context.checked.torn += u64::from(node.torn);
+        let inside = std::mem::take(&mut self.waiting);
+        let children = &inside[first..];
+        if node.torn {
+            node.flags |= CALL_TREE_TORN;
+        }
+        if node.is(HookId::InodeRsvRelease) {
+            // It returns nothing; what it released is for the call around it to know.
+            let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
+            node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
+        }
+        rsvs.call(context, &node, record);
+        let already_reported = contracts::check(context, self, &node, children, record);
+        self.effects(context, &node, children, record, already_reported);
+        self.waiting = inside;
+        self.waiting.truncate(first);
+        if node.parent == 0 {
+            let seen_in_full = |child: &&Node| child.entered > context.since;
+            context.checked.orphans += self.waiting.iter().filter(seen_in_full).count() as u64;
+            self.waiting.clear();
+            self.crowded = false;
+        } else if node.is_kept() {
+            if self.waiting.len() < MAX_WAITING {
+                self.waiting.push(node);
+            } else {
+                self.crowded = true;
+            }
+        }
+    }
+
+    /// What the call changes in the books of its thread. `already_reported`: the call itself was found wrong.
+    fn effects(
+        &mut self,
+        context: &mut CallContext<'_>,
+        node: &Node,
+        children: &[Node],
+        record: &Call,
+        already_reported: bool,
+    ) {
+        match hook_of(node.hook) {
+            Some(HookId::ReserveMetadata) => {
+                operations::reserve(context, self, node, children, record, already_reported)
+            }
+            Some(HookId::ReleaseExtents | HookId::ShrinkExtents) => {
+                operations::release(context, self, node, already_reported)
+            }
+            Some(HookId::CheckDataFreeSpace | HookId::AllocDataChunkOndemand) => {
+                self.data_reserved(context, node)
+            }
+            Some(HookId::ReserveSpace) => {
+                self.released_inside(context, node, children);
+                self.settle_failure(context, node);
+            }
+            Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
+            Some(HookId::EndTransaction) => {
+                self.released_inside(context, node, children);
+                handles::ended(context, self, node, children);
+            }
+            // These release for a range, an ordered extent or themselves, not for the task's operation.
+            Some(
+                HookId::RemoveOrderedExtent | HookId::ClearDelallocExtent | HookId::FreeReservedDataSpace,
+            ) => {}
+            // What is wrong inside was reported; the budget stays too wide, which is the safe side.
+            _ if already_reported => {}
+            _ => self.released_inside(context, node, children),
+        }
+        if let Some(published) = &mut self.published
+            && node.is(HookId::BlockRsvRelease)
+            && published.is_of(node.fs, node.key)
+        {
+            published.released = published.released.saturating_add(node.ret.max(0));
+        }
+        if node.parent == 0 && !already_reported {
+            self.released(context, node);
+        }
+    }
+
+    /// Releases inside a call that does not account for them itself: they are the task's own.
+    fn released_inside(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
+        for child in children.iter().filter(|child| child.parent == node.serial) {
+            self.released(context, child);
+        }
+    }
+
+    fn released(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_RETURNED) {
+            return;
+        }
+        if node.is(HookId::ReleaseMetadata) {
+            operations::release_metadata(context, self, node);
+        } else if node.is(HookId::FreeReservedDataSpaceNoquota) && !node.has(CALL_INODE) {
+            self.data_freed_by_nobody(context, node);
+        } else if node.is(HookId::FreeReservedDataSpace) || node.is(HookId::FreeReservedDataSpaceNoquota) {
+            self.data_freed(context, node);
+        }
+    }
+
+    /// Nobody is inside the filesystem any more.
+    pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, tid: u32, record: &Levels) {
+        self.unmounted_failure(context, tid, record);
+        self.operations.retain(|operation| operation.fs != context.fs.id);
+        self.data.retain(|data| data.fs != context.fs.id);
+        handles::gone(context, self, tid, record.header.time);
+    }
+}

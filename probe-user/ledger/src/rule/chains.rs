@@ -1,0 +1,207 @@
+//! Counters that show their value before each change: `old + diff == next old`.
+//!
+//! The links are checked in the kernel, under the counter's lock. An underflow is proven by its own record. A
+//! break says that the counter changed unseen: by us missing something (then it is counted) or by the kernel
+//! changing it without saying so.
+use probe_common::{
+    chain::{CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_REST, CHAIN_UNDERFLOW, Chain, ChainCounter},
+    inode::{MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, Mod},
+};
+
+use crate::{
+    book::{chains::is_qgroup, filesystem::Fs, loss::Phase},
+    context::{Context, evidence::Query, violation::Violation},
+    vocabulary::{
+        account::{self, Account, SpaceCounter},
+        finding::{Confidence, FindingKind, StackRef},
+        keys::InodeKey,
+        words,
+    },
+};
+
+/// A link of a chain that says more than that it held.
+pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
+    context.recent.chain(record);
+    let Some(counter) = ChainCounter::from_u32(record.counter) else { return };
+    if record.event == CHAIN_REST {
+        fs.chains.rest(record);
+        return;
+    }
+    let epoch = context.loss.epoch();
+    let key = (record.object, record.counter);
+    let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
+    // While a tracepoint is switched on or off, one processor passes it and another does not: what the links of that
+    // time say is where the chain stands, and no more.
+    let opening = record.event == CHAIN_BREAK && context.loss.phase() != Phase::Attached;
+    if record.event == CHAIN_OPEN || !known || opening {
+        fs.chains.open(record, epoch);
+    }
+    let Some(chain) = fs.chains.by_object.get_mut(&key) else { return };
+    let explained = !known || !context.loss.exact(chain.epoch);
+    chain.epoch = epoch;
+    chain.links = chain.links.max(record.links);
+    let underflow = record.diff < 0 && record.old < record.diff.unsigned_abs();
+    chain.value = if underflow { 0 } else { record.old.wrapping_add_signed(record.diff) };
+    chain.at = context.statistics.records();
+    chain.peak = chain.peak.max(record.peak).max(chain.value);
+    // A value that is both another than was left and too small is shown as the latter.
+    let other = record.event == CHAIN_UNDERFLOW && is_qgroup(counter) && record.old != record.expected;
+    let broke = (record.event == CHAIN_BREAK || other) && !opening;
+    // A qgroup made anew can lie where the one before lay.
+    chain.replaced |= broke && is_qgroup(counter);
+    let replaced = chain.replaced;
+    chain.breaks += u64::from(broke);
+    if record.event == CHAIN_OVERFLOW {
+        fs.chains.unexplained += 1;
+    }
+    if broke {
+        if explained {
+            fs.chains.explained += 1;
+        } else {
+            broken(context, fs, record, counter);
+        }
+    }
+    if underflow
+        && (record.event == CHAIN_UNDERFLOW || record.event == CHAIN_BREAK || record.event == CHAIN_OPEN)
+    {
+        underflown(context, fs, record, counter, replaced);
+    }
+}
+
+fn broken(context: &mut Context, fs: &mut Fs, record: &Chain, counter: ChainCounter) {
+    let Some(account) = account::of_chain(counter, record.object_flags) else { return };
+    if is_qgroup(counter) {
+        // Switching quotas off and on, and deleting a qgroup, change the values without an event.
+        fs.chains.unexplained += 1;
+        return;
+    }
+    let amount = record.old.abs_diff(record.expected);
+    context.defer(Violation {
+        explanation: format!(
+            "The counter was {} where the change before had left {}, and nothing was lost in between: it was changed \
+             without its tracepoint, or from outside its lock.",
+            record.old, record.expected
+        ),
+        ..of_chain(fs.id, record, FindingKind::CounterMismatch, account, amount, record.expected as i64)
+    });
+}
+
+fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: ChainCounter, replaced: bool) {
+    let Some(account) = account::of_chain(counter, record.object_flags) else { return };
+    let confidence = match counter {
+        ChainCounter::BytesMayUse | ChainCounter::BytesPinned => Confidence::Exact,
+        // The kernel may convert more than was reserved and clamps: legal.
+        ChainCounter::QgroupMetaPertrans | ChainCounter::QgroupMetaPrealloc => {
+            fs.not_judged.qgroup_clamps += 1;
+            return;
+        }
+        // The qgroup may be one of those that are no longer remembered, or a new one.
+        ChainCounter::QgroupData if fs.chains.some_rest => {
+            fs.chains.unexplained += 1;
+            return;
+        }
+        // Ranges that were reserved under the quotas of before are freed from the new qgroup.
+        ChainCounter::QgroupData if replaced => {
+            fs.not_judged.qgroup_clamps += 1;
+            return;
+        }
+        ChainCounter::QgroupData if fs.born => Confidence::Exact,
+        ChainCounter::QgroupData => Confidence::OneSided,
+    };
+    let amount = record.diff.unsigned_abs() - record.old;
+    let known = match account {
+        Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data,
+        Account::InodeQgroupData => fs.reported.qgroup_data,
+        _ => 0,
+    };
+    if known < 0 && amount <= known.unsigned_abs() {
+        // The call that freed too much was reported.
+        return;
+    }
+    let violation = Violation {
+        confidence,
+        explanation: format!(
+            "{} bytes were taken from a counter that held {}: {amount} bytes were freed that were never reserved.",
+            record.diff.unsigned_abs(),
+            record.old
+        ),
+        ..of_chain(fs.id, record, FindingKind::Underflow, account, amount, record.old as i64)
+    };
+    context.file(violation);
+}
+
+fn of_chain(
+    fs: u32,
+    record: &Chain,
+    kind: FindingKind,
+    account: Account,
+    amount: u64,
+    before: i64,
+) -> Violation {
+    Violation {
+        amount,
+        balance_before: Some(before),
+        stack: StackRef { id: record.stack, representative: false },
+        query: Query::Object { fs, object: record.object },
+        ..Violation::new(kind, account, fs, (record.header.time, record.header.tid))
+    }
+}
+
+/// `outstanding_extents`.
+pub(crate) fn modification(context: &mut Context, fs: &mut Fs, record: &Mod) {
+    context.recent.modification(record);
+    let book = fs.book(InodeKey { root: record.root, ino: record.ino });
+    book.links = book.links.max(u32::try_from(record.links).unwrap_or(u32::MAX));
+    if record.flags & (MOD_UNDERFLOW | MOD_CHAIN_BREAK) == 0 {
+        return;
+    }
+    let origins = book.origins_or_last();
+    let explained = fs.reported.inode(InodeKey { root: record.root, ino: record.ino });
+    let violation = |kind, amount, before, explanation| Violation {
+        root: Some(record.root),
+        ino: Some(record.ino),
+        amount,
+        balance_before: Some(before),
+        stack: StackRef { id: record.stack, representative: false },
+        origins: origins.clone(),
+        confidence: Confidence::OneSided,
+        explanation,
+        query: Query::Inode { fs: record.header.fs, root: record.root, ino: record.ino },
+        ..Violation::new(
+            kind,
+            Account::InodeOutstandingExtents,
+            record.header.fs,
+            (record.header.time, record.header.tid),
+        )
+    };
+    if record.flags & MOD_OUTSTANDING_KNOWN != 0 && record.flags & MOD_UNDERFLOW != 0 {
+        let after = i64::from(record.outstanding as i32);
+        let before = after - i64::from(record.modification);
+        // What was below zero before was reported before.
+        let amount = before.min(0) - after;
+        let explained = explained.map_or(0, |wrong| wrong.extents);
+        if amount > 0 && explained > after {
+            let text = format!(
+                "An inode that had {before} outstanding extents lost {}: the counter wrapped.",
+                words::extents(i64::from(record.modification).abs())
+            );
+            let mut violation = violation(FindingKind::Underflow, amount as u64, before, text);
+            violation.confidence = Confidence::Exact;
+            context.file(violation);
+        }
+    }
+    if record.flags & MOD_CHAIN_BREAK != 0 {
+        let before = record.outstanding.wrapping_sub(record.modification as u32);
+        let difference = before.wrapping_sub(record.expected) as i32;
+        if !context.loss.complete() {
+            fs.chains.explained += 1;
+        } else if difference != 0 {
+            let text = format!(
+                "outstanding_extents was {before} where the change before had left {}, and nothing was lost.",
+                record.expected
+            );
+            let amount = u64::from(difference.unsigned_abs());
+            context.defer(violation(FindingKind::CounterMismatch, amount, i64::from(record.expected), text));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Accounts: what holds reserved bytes or counts, and which `space_info` counters belong to them.
+use probe_common::chain::ChainCounter;
+
+/// Something that holds reserved bytes or counts. Names are used alike in filters, JSON, TUI and docs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// The inode's delalloc block_rsv, bytes.
+    InodeMetaRsv,
+    /// Count.
+    InodeOutstandingExtents,
+    /// Bytes.
+    InodeCsumBytes,
+    /// Bytes of data.
+    InodeDelallocBytes,
+    /// Bytes.
+    InodeQgroupData,
+    /// Bytes.
+    RootQgroupMetaPrealloc,
+    /// Bytes.
+    RootQgroupMetaPertrans,
+    /// `trans_block_rsv`
+    TransRsv,
+    /// The handle's local `delayed_rsv`, 6.12 on.
+    TransDelayedRefsRsv,
+    /// `delayed_block_rsv`
+    FsDelayedRsv,
+    /// `delayed_refs_rsv`
+    FsDelayedRefsRsv,
+    /// `global_block_rsv`
+    FsGlobalRsv,
+    /// `chunk_block_rsv`
+    FsChunkRsv,
+    /// Temporary block_rsvs.
+    TempRsv,
+    /// `space_info` of data.
+    SpaceData(SpaceCounter),
+    /// `space_info` of metadata (and of mixed block groups).
+    SpaceMetadata(SpaceCounter),
+    /// `space_info` of system.
+    SpaceSystem(SpaceCounter),
+}
+
+/// Which counter of a `space_info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpaceCounter {
+    /// `bytes_may_use`
+    BytesMayUse,
+    /// `bytes_reserved`
+    BytesReserved,
+    /// `bytes_pinned`
+    BytesPinned,
+}
+
+impl Account {
+    /// Id, for example `space.metadata.bytes_may_use`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        use SpaceCounter::{BytesMayUse, BytesPinned, BytesReserved};
+        match self {
+            Self::InodeMetaRsv => "inode.meta_rsv",
+            Self::InodeOutstandingExtents => "inode.outstanding_extents",
+            Self::InodeCsumBytes => "inode.csum_bytes",
+            Self::InodeDelallocBytes => "inode.delalloc_bytes",
+            Self::InodeQgroupData => "inode.qgroup_data",
+            Self::RootQgroupMetaPrealloc => "root.qgroup_meta_prealloc",
+            Self::RootQgroupMetaPertrans => "root.qgroup_meta_pertrans",
+            Self::TransRsv => "trans.rsv",
+            Self::TransDelayedRefsRsv => "trans.delayed_refs_rsv",
+            Self::FsDelayedRsv => "fs.delayed_rsv",
+            Self::FsDelayedRefsRsv => "fs.delayed_refs_rsv",
+            Self::FsGlobalRsv => "fs.global_rsv",
+            Self::FsChunkRsv => "fs.chunk_rsv",
+            Self::TempRsv => "temp.rsv",
+            Self::SpaceData(BytesMayUse) => "space.data.bytes_may_use",
+            Self::SpaceData(BytesReserved) => "space.data.bytes_reserved",
+            Self::SpaceData(BytesPinned) => "space.data.bytes_pinned",
+            Self::SpaceMetadata(BytesMayUse) => "space.metadata.bytes_may_use",
+            Self::SpaceMetadata(BytesReserved) => "space.metadata.bytes_reserved",
+            Self::SpaceMetadata(BytesPinned) => "space.metadata.bytes_pinned",
+            Self::SpaceSystem(BytesMayUse) => "space.system.bytes_may_use",
+            Self::SpaceSystem(BytesReserved) => "space.system.bytes_reserved",
+            Self::SpaceSystem(BytesPinned) => "space.system.bytes_pinned",
+        }
+    }
+
+    /// `bytes`, or `count` for `inode.outstanding_extents`.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        if matches!(self, Self::InodeOutstandingExtents) { "count" } else { "bytes" }
+    }
+}
+
+/// The bytes of data that may be used.
+pub(crate) const DATA_MAY_USE: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
+
+/// `BTRFS_BLOCK_GROUP_DATA`
+const DATA: u64 = 1;
+
+/// `BTRFS_BLOCK_GROUP_SYSTEM`
+const SYSTEM: u64 = 2;
+
+/// `BTRFS_BLOCK_GROUP_METADATA`
+const METADATA: u64 = 4;
+
+/// The account of a chained counter. `None` for space_infos that have no account (remap trees).
+pub(crate) const fn of_chain(counter: ChainCounter, flags: u64) -> Option<Account> {
+    match counter {
+        ChainCounter::BytesMayUse => space(flags, SpaceCounter::BytesMayUse),
+        ChainCounter::BytesPinned => space(flags, SpaceCounter::BytesPinned),
+        ChainCounter::QgroupData => Some(Account::InodeQgroupData),
+        ChainCounter::QgroupMetaPertrans => Some(Account::RootQgroupMetaPertrans),
+        ChainCounter::QgroupMetaPrealloc => Some(Account::RootQgroupMetaPrealloc),
+    }
+}
+
+/// The account of a counter of a `space_info` with these flags.
+pub(crate) const fn space(flags: u64, counter: SpaceCounter) -> Option<Account> {
+    if flags & METADATA != 0 {
+        Some(Account::SpaceMetadata(counter))
+    } else if flags & DATA != 0 {
+        Some(Account::SpaceData(counter))
+    } else if flags & SYSTEM != 0 {
+        Some(Account::SpaceSystem(counter))
+    } else {
+        None
+    }
+}
+
+/// True for a data `space_info` (mixed ones count as metadata).
+pub(crate) const fn is_data(flags: u64) -> bool {
+    flags & DATA != 0 && flags & METADATA == 0
+}
+
+/// True for a metadata or mixed `space_info`.
+pub(crate) const fn is_metadata(flags: u64) -> bool {
+    flags & METADATA != 0
+}

@@ -1,0 +1,9 @@
+//! The words of the ledger: accounts, findings, keys. They know nothing of books and rules.
+pub(crate) mod account;
+pub(crate) mod failed_reservations;
+pub(crate) mod finding;
+pub(crate) mod keys;
+pub(crate) mod lengths;
+pub(crate) mod setup;
+pub(crate) mod spans;
+pub(crate) mod words;
