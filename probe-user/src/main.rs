@@ -1,7 +1,8 @@
 //! The program: everything is in the library.
 use std::process::ExitCode;
 
-use probe_user::cli::{self, exit::ExitStatus};
+use probe_user::cli;
+use probe_user::session::exit::ExitStatus;
 
 fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {

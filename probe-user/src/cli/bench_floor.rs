@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use aya::{Ebpf, maps::RingBuf, programs::RawTracePoint};
 
-use super::exit::ExitStatus;
+use crate::session::exit::ExitStatus;
 
 const PROGRAMS: [(&str, &str); 2] = [
     ("floor_space_reservation", "btrfs_space_reservation"),
@@ -40,11 +40,11 @@ impl Args {
             program.attach(tracepoint)?;
         }
         let mut ring = RingBuf::try_from(ebpf.take_map("RING").context("the object has no map RING")?)?;
-        let conductor = crate::session::conductor::Conductor::new()?;
+        let waiter = crate::session::waiter::SessionWaiter::new()?;
         // The bench waits for this word.
         let _ = std::io::stderr().write_all(b"btrfs-probe: attached, the floor\n");
         let mut drained = 0u64;
-        let _ = conductor.until(async {
+        let _ = waiter.until(async {
             loop {
                 while let Some(record) = ring.next() {
                     drained += record.len() as u64 / 64;

@@ -12,17 +12,21 @@ use clap::{
 use probe_ledger::FindingKind;
 
 use super::{
-    UsageError,
-    parse::{self, FsSelector},
+    parse,
     same_file::{self, Input},
-    session::{CapturePlan, FilterPlan, ReportPlan, StacksChoice, TierChoice},
 };
-use crate::report::{
-    build::Policy,
-    escape::escape,
-    ignore,
-    output::{self, Format, Target, TextStyle},
-    text::{ColorChoice, Detail},
+use crate::{
+    report::{
+        build::Policy,
+        escape::escape,
+        ignore,
+        output::{self, Format, Target, TextStyle},
+        text::{ColorChoice, Detail},
+    },
+    session::{
+        exit::UsageError,
+        plan::{CapturePlan, FilterPlan, FsSelector, ReportPlan, StacksChoice, TierChoice},
+    },
 };
 
 /// How to look; for all subcommands.

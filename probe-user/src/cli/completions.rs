@@ -1,8 +1,7 @@
 //! `btrfs-probe completions`
 use clap::CommandFactory as _;
 
-use super::exit::ExitStatus;
-use crate::report::output;
+use crate::{report::output, session::exit::ExitStatus};
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,6 @@
 //! `btrfs-probe demo`
-use super::{
-    common::{ReportOpts, TerminalOpts},
-    session::{FilterPlan, Goal, SessionPlan, Source},
-};
+use super::common::{ReportOpts, TerminalOpts};
+use crate::session::plan::{FilterPlan, Goal, SessionPlan, StreamFrom};
 
 /// Show the whole path on a loop-backed btrfs with a workload of its own
 ///
@@ -16,7 +14,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         Ok(SessionPlan {
-            source: Source::Demo,
+            source: StreamFrom::Demo,
             filter: FilterPlan::default(),
             goal: Goal::Report(self.report.plan(terminal, None)?),
             verbosity: terminal.verbose,

@@ -1,5 +1,6 @@
 //! `btrfs-probe doctor`
-use super::{common::TerminalOpts, session::DoctorPlan};
+use super::common::TerminalOpts;
+use crate::session::plan::DoctorPlan;
 
 /// Say what this kernel lets us see: rights, BTF, each hook, the tier, and the remedy for what is missing
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use super::exit::ExitStatus;
-use crate::report::output;
+use crate::{report::output, session::exit::ExitStatus};
 
 /// Print the manual page; read it with `btrfs-probe man | man -l -`
 #[derive(Debug, clap::Args)]

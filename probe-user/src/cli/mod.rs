@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and what it means.
 //!
 //! Each subcommand is a file with its arguments; those that watch a kernel turn them into a
-//! [`session::SessionPlan`], which holds no trace of the syntax, and hand that to [`session`]. Help, man page and
+//! [`crate::session::plan::SessionPlan`], which holds no trace of the syntax, and hand that to [`session`]. Help, man page and
 //! completions are all made from the one description here.
 //!
 //! Refused: asking back, reading a configuration file, and a second name for any option.
@@ -10,7 +10,6 @@ mod common;
 mod completions;
 mod demo;
 mod doctor;
-pub mod exit;
 mod man;
 pub mod parse;
 mod record;
@@ -18,7 +17,6 @@ mod report;
 mod run;
 mod same_file;
 mod schema;
-pub mod session;
 mod top;
 mod watch;
 
@@ -26,7 +24,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
-use exit::ExitStatus;
+use crate::session::exit::{ExitStatus, UsageError};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
@@ -60,11 +58,6 @@ enum Command {
     Man(man::Args),
     BenchFloor(bench_floor::Args),
 }
-
-/// Something typed fits the syntax and means nothing: exit status 2.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
 
 /// Runs the program with these arguments (the program's name first) and returns its exit status.
 ///

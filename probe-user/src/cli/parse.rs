@@ -1,7 +1,5 @@
 //! Values of options: sizes, durations, filesystems.
-use std::{path::PathBuf, str::FromStr, time::Duration};
-
-use crate::report::format;
+use std::time::Duration;
 
 /// Smallest ring: a few milliseconds of a busy kernel.
 pub const RING_MIN: u32 = 64 << 10;
@@ -9,29 +7,6 @@ pub const RING_MIN: u32 = 64 << 10;
 pub const RING_MAX: u32 = 1 << 30;
 /// Ring without `--ring-size`.
 pub const RING_DEFAULT: &str = "16M";
-
-/// Which filesystem.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FsSelector {
-    /// By `fs_devices->fsid`.
-    Uuid([u8; 16]),
-    /// By a path: a mount point, a file on it, or a device. Resolved when the session starts.
-    Path(PathBuf),
-}
-
-impl FromStr for FsSelector {
-    type Err = String;
-
-    fn from_str(typed: &str) -> Result<Self, String> {
-        if let Some(uuid) = format::parse_uuid(typed) {
-            return Ok(Self::Uuid(uuid));
-        }
-        if typed.contains('/') || typed == "." || typed == ".." {
-            return Ok(Self::Path(PathBuf::from(typed)));
-        }
-        Err("name a mount point or device by its path, or a filesystem by its whole UUID".to_owned())
-    }
-}
 
 /// A ring's size in bytes: a power of two, as the kernel demands.
 ///
@@ -113,13 +88,5 @@ mod tests {
         for wrong in ["", "0", "0s", "-5s", "soon", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn filesystems_are_uuids_or_paths() {
-        assert!(matches!("2a6f7e80-ab5e-4c01-0203-0405060708ff".parse(), Ok(FsSelector::Uuid(_))));
-        assert_eq!("/mnt".parse(), Ok(FsSelector::Path("/mnt".into())));
-        assert_eq!(".".parse(), Ok(FsSelector::Path(".".into())));
-        assert!("2a6f7e80-ab5e".parse::<FsSelector>().is_err());
     }
 }

@@ -4,8 +4,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use super::{
     common::{CaptureOpts, FilterOpts, TerminalOpts},
     parse,
-    session::{Goal, SessionPlan, Source, Until},
 };
+use crate::session::plan::{Goal, SessionPlan, StreamFrom, Until};
 
 /// Capture to a file, with no analysis in the way; until COMMAND ends or Ctrl-C
 ///
@@ -36,7 +36,7 @@ impl Args {
             (true, None) => Until::Signal,
         };
         Ok(SessionPlan {
-            source: Source::Live { capture: self.capture.plan(), until },
+            source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
             goal: Goal::Record { file: self.output.clone() },
             verbosity: terminal.verbose,

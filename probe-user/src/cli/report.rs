@@ -1,10 +1,8 @@
 //! `btrfs-probe report`
 use std::path::PathBuf;
 
-use super::{
-    common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts},
-    session::{Goal, SessionPlan, Source},
-};
+use super::common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts};
+use crate::session::plan::{Goal, SessionPlan, StreamFrom};
 
 /// Analyse a recording
 ///
@@ -29,7 +27,7 @@ impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         self.capture.warn_of_recording();
         Ok(SessionPlan {
-            source: Source::Recording(self.file.clone()),
+            source: StreamFrom::Recording(self.file.clone()),
             filter: self.filter.plan()?,
             goal: Goal::Report(self.report.plan(terminal, Some(&self.file))?),
             verbosity: terminal.verbose,

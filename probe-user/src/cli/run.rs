@@ -1,10 +1,8 @@
 //! `btrfs-probe run`
 use std::ffi::OsString;
 
-use super::{
-    common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts},
-    session::{Goal, SessionPlan, Source, Until},
-};
+use super::common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts};
+use crate::session::plan::{Goal, SessionPlan, StreamFrom, Until};
 
 /// Attach, run COMMAND, detach, report
 #[derive(Debug, clap::Args)]
@@ -24,7 +22,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         Ok(SessionPlan {
-            source: Source::Live {
+            source: StreamFrom::Live {
                 capture: self.capture.plan(),
                 until: Until::Command(self.command.clone()),
             },

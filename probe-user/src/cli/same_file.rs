@@ -9,10 +9,12 @@ use std::{
     path::Path,
 };
 
-use super::UsageError;
-use crate::report::{
-    escape::escape,
-    output::{Output, Target},
+use crate::{
+    report::{
+        escape::escape,
+        output::{Output, Target},
+    },
+    session::exit::UsageError,
 };
 
 /// A file that is read.

@@ -1,6 +1,8 @@
 //! `btrfs-probe schema`
-use super::exit::ExitStatus;
-use crate::report::{output, schema};
+use crate::{
+    report::{output, schema},
+    session::exit::ExitStatus,
+};
 
 /// Print the JSON Schema of the report or of the NDJSON stream
 #[derive(Debug, clap::Args)]

@@ -5,14 +5,15 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, time::Duration};
 use clap::{CommandFactory as _, Parser as _};
 use probe_ledger::FindingKind;
 
-use super::{
-    Cli, Command,
-    parse::FsSelector,
-    session::{CapturePlan, Goal, SessionPlan, Source, StacksChoice, TierChoice, Until},
-};
-use crate::report::{
-    output::{Format, Output, Target},
-    text::{ColorChoice, Detail},
+use super::{Cli, Command};
+use crate::{
+    report::{
+        output::{Format, Output, Target},
+        text::{ColorChoice, Detail},
+    },
+    session::plan::{
+        CapturePlan, FsSelector, Goal, SessionPlan, StacksChoice, StreamFrom, TierChoice, Until,
+    },
 };
 
 fn plan(line: &str) -> anyhow::Result<SessionPlan> {
@@ -50,7 +51,7 @@ fn run_takes_everything_behind_its_own_options_as_the_command() {
             fstests: false,
         };
         let until = Until::Command(words("ls -v --tier functions"));
-        assert_eq!(plan.source, Source::Live { capture, until }, "{line}");
+        assert_eq!(plan.source, StreamFrom::Live { capture, until }, "{line}");
         assert_eq!(plan.verbosity, 1);
     }
 }
@@ -58,7 +59,7 @@ fn run_takes_everything_behind_its_own_options_as_the_command() {
 #[test]
 fn watch_ends_on_a_signal_or_after_a_time() {
     let until = |line| match plan(line).unwrap().source {
-        Source::Live { until, .. } => until,
+        StreamFrom::Live { until, .. } => until,
         other => panic!("{other:?}"),
     };
     assert_eq!(until("btrfs-probe watch"), Until::Signal);
@@ -99,7 +100,10 @@ fn outputs_go_where_they_were_sent() {
 
 #[test]
 fn a_recording_needs_no_capture_and_has_a_default_name() {
-    assert_eq!(plan("btrfs-probe report --tier functions f").unwrap().source, Source::Recording("f".into()));
+    assert_eq!(
+        plan("btrfs-probe report --tier functions f").unwrap().source,
+        StreamFrom::Recording("f".into())
+    );
     let goal = plan("btrfs-probe record").unwrap().goal;
     assert_eq!(goal, Goal::Record { file: "btrfs-probe.rsv".into() });
 }

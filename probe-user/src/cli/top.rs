@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 use super::{
     common::{CaptureOpts, FilterOpts, TerminalOpts},
     parse,
-    session::{TopPlan, TopSource},
 };
 use crate::{
     report::text,
+    session::plan::{TopPlan, TopSource},
     tui::look::{Look, Theme},
 };
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 use super::{
     common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts},
     parse,
-    session::{Goal, SessionPlan, Source, Until},
 };
+use crate::session::plan::{Goal, SessionPlan, StreamFrom, Until};
 
 /// Attach until Ctrl-C; show findings as they come and a report at the end
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         let until = self.duration.map_or(Until::Signal, Until::Elapsed);
         Ok(SessionPlan {
-            source: Source::Live { capture: self.capture.plan(), until },
+            source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
             goal: Goal::Watch(self.report.plan(terminal, None)?),
             verbosity: terminal.verbose,

@@ -11,12 +11,12 @@ use probe_record::session::{
     BtrfsBuild, FsPlace, HookRow, KernelInfo, ONLY_FILESYSTEMS, SessionHeader, Tier,
 };
 
-use super::{followed, names::Symbols};
+use super::{
+    followed,
+    names::Symbols,
+    plan::{CapturePlan, FilterPlan, FsSelector, TierChoice},
+};
 use crate::{
-    cli::{
-        parse::FsSelector,
-        session::{CapturePlan, FilterPlan, TierChoice},
-    },
     hooks::{Probe, ProbeOptions, functions, means::Offers, plan},
     kernel::{
         btf::KernelTypes,

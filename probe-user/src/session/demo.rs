@@ -19,18 +19,15 @@ use probe_workload::{
 
 use super::{
     bring_up::bring_up,
-    conductor::{Conductor, Ended},
-    consume, live, names, replay,
+    consume,
+    exit::ExitStatus,
+    live, names,
+    plan::{CapturePlan, FilterPlan, FsSelector, Goal, SessionPlan, StacksChoice, TierChoice},
+    replay,
     selected::Selected,
+    waiter::{Ended, SessionWaiter},
 };
-use crate::{
-    cli::{
-        exit::ExitStatus,
-        parse::FsSelector,
-        session::{CapturePlan, FilterPlan, Goal, SessionPlan, StacksChoice, TierChoice},
-    },
-    kernel::caps::Capabilities,
-};
+use crate::kernel::caps::Capabilities;
 
 const RING_BYTES: u32 = 16 << 20;
 const SEED: u64 = 269;
@@ -79,21 +76,21 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     attached.header.command = vec!["the demo's own workload".to_owned()];
     // Nobody typed it: a demo that is interrupted early is judged by what ran.
     attached.header.options.remove(ONLY_FILESYSTEMS);
-    let conductor = Conductor::new()?;
+    let waiter = SessionWaiter::new()?;
     let announcement = live::attached_line(plan, &attached);
     let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None)?;
     live::say(&announcement);
     let stop = Arc::new(AtomicBool::new(false));
-    let conductor = live::spawn("probe-conductor", move || {
+    let waiter = live::spawn("probe-waiter", move || {
         capture.marker(MarkerKind::CommandStart, "demo");
-        let result = conduct(conductor, &script, &stop, capture.auditor());
+        let result = conduct(waiter, &script, &stop, capture.auditor());
         capture.marker(MarkerKind::CommandEnd, "demo");
         live::finish(&capture, None);
         capture.join();
         result
     })?;
     let books = consume::into_books(&mut receiver, |_, _| {});
-    let interrupted = conductor.join().map_err(|_| anyhow::anyhow!("the demo ended by a defect"))??;
+    let interrupted = waiter.join().map_err(|_| anyhow::anyhow!("the demo ended by a defect"))??;
     if interrupted {
         say("interrupted: everything the demo made is removed again; the report covers what ran");
     }
@@ -102,7 +99,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
 
 /// Runs the script; a signal sets its stop flag, and it then cleans up by itself. True if that happened.
 fn conduct(
-    conductor: Conductor,
+    waiter: SessionWaiter,
     script: &DemoPlan,
     stop: &Arc<AtomicBool>,
     audit: impl Fn() + Send + 'static,
@@ -110,7 +107,7 @@ fn conduct(
     let script = script.clone();
     let flag = Arc::clone(stop);
     let work = live::spawn("probe-workload", move || script.run(&flag, &mut |step| progress(step, &audit)))?;
-    let ended = conductor.until(async {
+    let ended = waiter.until(async {
         // The result is taken below; here only its arrival counts.
         while !work.is_finished() {
             tokio::time::sleep(Duration::from_millis(20)).await;

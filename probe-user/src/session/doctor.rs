@@ -3,9 +3,8 @@ use std::path::Path;
 
 use probe_record::session::HookState;
 
-use super::bring_up;
+use super::{bring_up, exit::ExitStatus, plan::DoctorPlan};
 use crate::{
-    cli::{exit::ExitStatus, session::DoctorPlan},
     hooks::catalogue::CATALOGUE,
     kernel::doctor::{Access, Doctor, HookRow, collect},
     report::{escape::escape, output},

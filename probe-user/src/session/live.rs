@@ -18,17 +18,15 @@ use tokio::sync::Notify;
 use super::{
     books::Books,
     bring_up::{self, Attached, bring_up, places},
-    conductor::{Conductor, Ended},
     consume::{self, Announcer},
+    exit::{self, ExitStatus},
     facts, names,
+    plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
+    waiter::{Ended, SessionWaiter},
 };
 use crate::{
     attribution::Observer,
     capture::{LiveCapture, LiveOptions, Namer},
-    cli::{
-        exit::{self, ExitStatus},
-        session::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
-    },
     report::{
         model::Report,
         ndjson::{LineWriter, StreamLine},
@@ -57,8 +55,8 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     if let Until::Command(command) = until {
         attached.header.command = command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
-    let conductor = Conductor::new()?;
-    let enough = conductor.enough();
+    let waiter = SessionWaiter::new()?;
+    let enough = waiter.enough();
     let announcement = attached_line(plan, &attached);
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
     let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs)?;
@@ -72,9 +70,9 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     };
     say(&announcement);
     let until = until.clone();
-    // The conductor may fail (a command that cannot be started): the stream is then ended all the same.
-    let conductor = spawn("probe-conductor", move || {
-        let ended = conduct(&capture, conductor, &until);
+    // The waiter may fail (a command that cannot be started): the stream is then ended all the same.
+    let waiter = spawn("probe-waiter", move || {
+        let ended = conduct(&capture, waiter, &until);
         // What is known of the tests comes before the end of the stream.
         if let Some(observer) = observer {
             observer.close();
@@ -84,8 +82,8 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         ended
     })?;
     match writer {
-        Some(writer) => record(writer, receiver, conductor),
-        None => consume(plan, receiver, conductor, &enough),
+        Some(writer) => record(writer, receiver, waiter),
+        None => consume(plan, receiver, waiter, &enough),
     }
 }
 
@@ -145,7 +143,7 @@ pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
     let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
     let all = attached.header.hooks.len();
     let end = match &plan.source {
-        crate::cli::session::Source::Live { until: Until::Signal, .. } => {
+        crate::session::plan::StreamFrom::Live { until: Until::Signal, .. } => {
             "; Ctrl-C ends the capture and writes the report"
         }
         _ => "",
@@ -162,15 +160,15 @@ pub(super) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn conduct(capture: &LiveCapture, conductor: Conductor, until: &Until) -> anyhow::Result<Ended> {
+fn conduct(capture: &LiveCapture, waiter: SessionWaiter, until: &Until) -> anyhow::Result<Ended> {
     match until {
         Until::Command(command) => {
-            let ended = conductor.command(command, || capture.marker(MarkerKind::CommandStart, ""));
+            let ended = waiter.command(command, || capture.marker(MarkerKind::CommandStart, ""));
             capture.marker(MarkerKind::CommandEnd, "");
             ended
         }
-        Until::Elapsed(time) => Ok(conductor.elapsed(Some(*time))),
-        Until::Signal => Ok(conductor.elapsed(None)),
+        Until::Elapsed(time) => Ok(waiter.elapsed(Some(*time))),
+        Until::Signal => Ok(waiter.elapsed(None)),
     }
 }
 
@@ -178,12 +176,12 @@ fn conduct(capture: &LiveCapture, conductor: Conductor, until: &Until) -> anyhow
 fn record(
     mut writer: RecordingWriter,
     mut receiver: BatchReceiver,
-    conductor: JoinHandle<anyhow::Result<Ended>>,
+    waiter: JoinHandle<anyhow::Result<Ended>>,
 ) -> anyhow::Result<ExitStatus> {
     consume::into_file(&mut receiver, &mut writer);
     let end = receiver.end().cloned().unwrap_or_default();
     let finished = writer.finish(end)?;
-    let ended = joined(conductor)?;
+    let ended = joined(waiter)?;
     let status = &finished.status;
     let text = match &status.stopped {
         None => format!("{} records in {}", status.records, finished.path.display()),
@@ -208,7 +206,7 @@ fn record(
 fn consume(
     plan: &SessionPlan,
     mut receiver: BatchReceiver,
-    conductor: JoinHandle<anyhow::Result<Ended>>,
+    waiter: JoinHandle<anyhow::Result<Ended>>,
     enough: &Notify,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
@@ -221,7 +219,7 @@ fn consume(
                 announcer.look(books, source, &report.policy);
                 end_if(announcer.counted(), report.until_findings, enough);
             });
-            let ended = joined(conductor)?;
+            let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, false)
         }
         Goal::Watch(report) => {
@@ -232,7 +230,7 @@ fn consume(
                 announcer.look(books, source, &report.policy);
                 end_if(announcer.counted(), report.until_findings, enough);
             });
-            let ended = joined(conductor)?;
+            let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, lines)
         }
     }
@@ -244,8 +242,8 @@ fn end_if(counted: usize, until: Option<usize>, enough: &Notify) {
     }
 }
 
-fn joined(conductor: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<Ended> {
-    conductor.join().map_err(|_| anyhow!("the session's conductor ended by a defect"))?
+fn joined(waiter: JoinHandle<anyhow::Result<Ended>>) -> anyhow::Result<Ended> {
+    waiter.join().map_err(|_| anyhow!("the session's waiter ended by a defect"))?
 }
 
 fn has(plan: &ReportPlan, format: Format, target: &Target) -> bool {

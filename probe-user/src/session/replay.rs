@@ -4,12 +4,11 @@ use std::path::Path;
 use probe_record::stream::Source as _;
 
 use super::{
-    consume, facts, live,
-    selected::{Recording, Selected},
-};
-use crate::cli::{
+    consume,
     exit::ExitStatus,
-    session::{Goal, SessionPlan},
+    facts, live,
+    plan::{Goal, SessionPlan},
+    selected::{Recording, Selected},
 };
 
 /// Analyses a recording.

@@ -27,9 +27,12 @@ use probe_record::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use zerocopy::FromBytes as _;
 
-use super::followed::{INODE, NEXT, OR, SUBVOL};
+use super::{
+    exit::UsageError,
+    followed::{INODE, NEXT, OR, SUBVOL},
+    plan::{FilterPlan, FsSelector},
+};
 use crate::{
-    cli::{UsageError, parse::FsSelector, session::FilterPlan},
     kernel::{fsid::Fsid, select},
     report::escape::escape,
 };

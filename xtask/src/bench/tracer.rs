@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use nix::{
-    sys::signal::{Signal, kill, killpg},
+    sys::signal::{SigHandler, Signal, kill, killpg, signal},
     unistd::{Pid, SysconfVar, sysconf},
 };
 
@@ -59,6 +59,9 @@ impl Running {
     pub fn start(mut command: Command, ready: &Ready) -> Result<Self> {
         // A process group of its own: its helpers are counted with it, and Ctrl-C is ours to pass on.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: signal(2) is async-signal-safe. Whoever is started in the background has SIGINT ignored, a shell below it
+        // cannot trap it, and no tracer would end by it.
+        unsafe { command.pre_exec(|| Ok(signal(Signal::SIGINT, SigHandler::SigDfl).map(drop)?)) };
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
         let (sender, output) = mpsc::channel();

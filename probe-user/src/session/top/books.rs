@@ -15,6 +15,7 @@ use probe_record::{
 use tokio::sync::watch;
 
 use super::{
+    super::plan::{CapturePlan, FilterPlan},
     costs::{self, Meter},
     messages,
     player::Player,
@@ -22,7 +23,6 @@ use super::{
 };
 use crate::{
     capture::LiveCapture,
-    cli::session::{CapturePlan, FilterPlan},
     session::{
         bring_up::{bring_up, places},
         live, names,

@@ -22,14 +22,14 @@ use tokio::sync::watch;
 
 use self::{events::Ended, player::Player};
 pub use self::{messages::LogSink, screen::Screen};
-use super::{bring_up, live::spawn, selected::Recording};
-use crate::{
-    cli::{
-        exit::ExitStatus,
-        session::{TopPlan, TopSource},
-    },
-    tui::state::App,
+use super::{
+    bring_up,
+    exit::ExitStatus,
+    live::spawn,
+    plan::{TopPlan, TopSource},
+    selected::Recording,
 };
+use crate::tui::state::App;
 
 /// Time for the other thread to let go of the kernel after the screen is gone.
 const PATIENCE: Duration = Duration::from_secs(5);

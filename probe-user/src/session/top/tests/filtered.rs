@@ -3,8 +3,8 @@ use probe_ledger::Verdict;
 
 use super::{Stage, recording};
 use crate::{
-    cli::{parse::FsSelector, session::FilterPlan},
     kernel::fsid::Fsid,
+    session::plan::{FilterPlan, FsSelector},
     tui::picture::Picture,
 };
 

@@ -27,9 +27,8 @@ use ratatui::{
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
 };
 
-use super::player::Player;
+use super::{super::plan::FilterPlan, player::Player};
 use crate::{
-    cli::session::FilterPlan,
     session::selected::Recording,
     tui::{
         look::{Look, Theme},

@@ -1,10 +1,10 @@
 //! What a subcommand wants of a session, free of any syntax. Carried out by [`crate::session`].
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use super::parse::FsSelector;
 use crate::{
     report::{
         build::Policy,
+        format,
         output::{Output, TextStyle},
     },
     tui::look::Look,
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPlan {
     /// Where records come from.
-    pub source: Source,
+    pub source: StreamFrom,
     /// Which records.
     pub filter: FilterPlan,
     /// What becomes of them.
@@ -25,7 +25,7 @@ pub struct SessionPlan {
 
 /// Where records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum StreamFrom {
     /// The running kernel.
     Live {
         /// How to capture.
@@ -113,6 +113,29 @@ impl StacksChoice {
     }
 }
 
+/// Which filesystem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FsSelector {
+    /// By `fs_devices->fsid`.
+    Uuid([u8; 16]),
+    /// By a path: a mount point, a file on it, or a device. Resolved when the session starts.
+    Path(PathBuf),
+}
+
+impl FromStr for FsSelector {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        if let Some(uuid) = format::parse_uuid(typed) {
+            return Ok(Self::Uuid(uuid));
+        }
+        if typed.contains('/') || typed == "." || typed == ".." {
+            return Ok(Self::Path(PathBuf::from(typed)));
+        }
+        Err("name a mount point or device by its path, or a filesystem by its whole UUID".to_owned())
+    }
+}
+
 /// What to follow; empty fields follow all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterPlan {
@@ -176,4 +199,17 @@ pub enum TopSource {
         /// Which records.
         filter: FilterPlan,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filesystems_are_uuids_or_paths() {
+        assert!(matches!("2a6f7e80-ab5e-4c01-0203-0405060708ff".parse(), Ok(FsSelector::Uuid(_))));
+        assert_eq!("/mnt".parse(), Ok(FsSelector::Path("/mnt".into())));
+        assert_eq!(".".parse(), Ok(FsSelector::Path(".".into())));
+        assert!("2a6f7e80-ab5e".parse::<FsSelector>().is_err());
+    }
 }

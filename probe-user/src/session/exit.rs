@@ -20,6 +20,11 @@ pub enum ExitStatus {
     Command(u8),
 }
 
+/// Something typed fits the syntax and means nothing: exit status 2.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 impl ExitStatus {
     /// Of a verdict.
     #[must_use]

@@ -64,13 +64,13 @@ impl Signals {
 
 /// Waits; all the work is done elsewhere.
 #[derive(Debug)]
-pub struct Conductor {
+pub struct SessionWaiter {
     runtime: tokio::runtime::Runtime,
     signals: Signals,
     enough: Arc<Notify>,
 }
 
-impl Conductor {
+impl SessionWaiter {
     /// From here on signals no longer end the process: make it before anybody is told that the session has begun.
     ///
     /// # Errors
@@ -186,17 +186,17 @@ mod tests {
 
     #[test]
     fn enough_findings_end_a_session_without_a_command() {
-        let conductor = Conductor::new().unwrap();
-        conductor.enough().notify_one();
-        assert_eq!(conductor.elapsed(None), Ended::default());
+        let waiter = SessionWaiter::new().unwrap();
+        waiter.enough().notify_one();
+        assert_eq!(waiter.elapsed(None), Ended::default());
     }
 
     #[test]
     fn enough_findings_end_the_command() {
-        let conductor = Conductor::new().unwrap();
-        let enough = conductor.enough();
+        let waiter = SessionWaiter::new().unwrap();
+        let enough = waiter.enough();
         let command = ["sleep", "600"].map(OsString::from);
-        let ended = conductor.command(&command, || enough.notify_one()).unwrap();
+        let ended = waiter.command(&command, || enough.notify_one()).unwrap();
         assert_eq!(ended.command.unwrap().signal(), Some(nix::libc::SIGTERM));
     }
 }
