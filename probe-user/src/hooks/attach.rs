@@ -1,83 +1,18 @@
 //! Loading the kernel side and putting the hooks on and off.
 use std::os::fd::AsFd;
 
-use aya::{
-    Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
-};
-use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures, table::FRAMES};
+use aya::{EbpfLoader, VerifierLogLevel, programs::RawTracePoint};
+use probe_common::{hook::HookId, table::FRAMES};
 use probe_record::session::{HookRow, HookState};
 use zerocopy::IntoBytes;
 
 use super::{
     catalogue::{AUDIT_FS, AUDIT_INODE},
     diagnostics,
+    error::{AttachError, chain, first_line},
     plan::PlannedHook,
+    probe::{Probe, ProbeOptions},
 };
-
-/// Why the kernel side could not be brought up at all.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The binary was built without the eBPF object.
-    #[error("this build has no kernel side; build it with `cargo xtask build`")]
-    NoObject,
-    /// The kernel refused the object or a map.
-    #[error(
-        "the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
-    )]
-    Load(#[from] aya::EbpfError),
-    /// A map or program of the object is not there.
-    #[error("the eBPF object has no {0}; build tool and object together with `cargo xtask build`")]
-    Missing(&'static str),
-    /// A map cannot be used as what it should be.
-    #[error("eBPF map {name}: {source}")]
-    Map {
-        /// Map.
-        name: &'static str,
-        /// What aya says.
-        source: aya::maps::MapError,
-    },
-    /// No hook at all could be attached.
-    #[error(
-        "not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
-    )]
-    NoHook(String),
-}
-
-/// How to bring up the kernel side.
-#[derive(Clone, Debug)]
-pub struct ProbeOptions {
-    /// Offsets of the running kernel.
-    pub offsets: Offsets,
-    /// Where the arguments of hooked functions are.
-    pub signatures: Signatures,
-    /// Session settings.
-    pub config: Config,
-    /// Bytes of the ring; rounded up to a power of two of at least one page.
-    pub ring_bytes: u32,
-    /// Whether to ask the verifier for its full log, and the kernel side for its own.
-    pub verbose: bool,
-}
-
-/// The kernel side, loaded. Dropping it detaches everything.
-pub struct Probe {
-    pub(super) ebpf: Ebpf,
-    links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
-    /// Programs whose skipped runs and run times are read.
-    pub(super) programs: Vec<(HookId, String)>,
-    /// Programs of hooks that have a twin attached behind them.
-    twinned: Vec<HookId>,
-    twins: bool,
-    /// [`ProbeOptions::verbose`]
-    pub(super) verbose: bool,
-    pub(super) calls: Vec<super::calls::CallLink>,
-}
-
-impl std::fmt::Debug for Probe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Probe").field("attached", &self.links.len()).finish_non_exhaustive()
-    }
-}
 
 impl Probe {
     /// Creates the maps and loads the audit programs; attaches nothing yet.
@@ -252,21 +187,4 @@ impl Probe {
             })
             .collect()
     }
-}
-
-/// An error with all its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// The verifier's log is for `-vv`; a row of a table takes one line.
-pub(super) fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -9,8 +9,9 @@ use probe_common::cell::{INODE_CELLS, InodeCell, InodeKey};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    attach::{AttachError, Probe},
     catalogue::{AUDIT_FS, AUDIT_INODE},
+    error::AttachError,
+    probe::Probe,
 };
 
 const KEY_WORDS: usize = size_of::<InodeKey>() / 8;

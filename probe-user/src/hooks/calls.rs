@@ -4,38 +4,23 @@ use std::{cell::LazyCell, os::fd::AsFd};
 use aya::{
     Btf,
     programs::{
-        FEntry, FExit, KProbe, Program, ProgramError,
-        fentry::{FEntryLink, FEntryLinkId},
-        fexit::{FExitLink, FExitLinkId},
-        kprobe::{KProbeLink, KProbeLinkId},
+        FEntry, FExit, KProbe, Program, ProgramError, fentry::FEntryLink, fexit::FExitLink,
+        kprobe::KProbeLink,
     },
 };
-use probe_common::hook::HookId;
 use probe_record::session::{HookRow, HookState};
 
 use super::{
-    attach::{Probe, chain, first_line},
+    error::{chain, first_line},
     functions::{Function, PlannedFunction},
+    links::{CallLink, LinkId},
     means::{Means, Offers},
+    probe::Probe,
     returns::{Kretprobe, Tracefs},
 };
 
 /// Does nothing; see [`Probe::try_fentry`].
 const TRIAL: &str = "fentry_is_taken";
-
-/// A program of a function that is on.
-pub(super) struct CallLink {
-    hook: HookId,
-    program: String,
-    id: LinkId,
-}
-
-enum LinkId {
-    Kprobe(KProbeLinkId),
-    Kretprobe(Kretprobe),
-    Fentry(FEntryLinkId),
-    Fexit(FExitLinkId),
-}
 
 /// A link that its program has given up. Goes off when it is dropped.
 enum Taken {

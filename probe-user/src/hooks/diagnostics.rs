@@ -8,7 +8,7 @@ use aya::{EbpfLoader, maps::Array};
 use aya_log::{EbpfLogger, Level};
 use log::{Log, Metadata, Record};
 
-use super::attach::{AttachError, Probe};
+use super::{error::AttachError, probe::Probe};
 
 /// The ring of the lines, by the name that `aya-log-ebpf` gives it.
 const RING: &str = "AYA_LOGS";

@@ -9,7 +9,7 @@ use probe_common::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::attach::{AttachError, Probe};
+use super::{error::AttachError, probe::Probe};
 
 /// `CpuCell` of the kernel side as words: hits, losses, closed, jiffy, time.
 const CPU_WORDS: usize = HOOK_SLOTS as usize + LOSS_SLOTS + 3;

@@ -1,6 +1,6 @@
 //! LLVM: the compiler writes bitcode, the linker reads it, and both must mean the same version.
 use std::{
-    fmt, fs,
+    fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -10,35 +10,6 @@ use anyhow::{Context as _, Result, bail};
 
 use super::toolchain::Toolchain;
 use crate::{proc, workspace::Workspace};
-
-/// Version of LLVM as `rustc -vV` prints it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LlvmVersion {
-    /// Decides the bitcode format and the C API.
-    pub major: u32,
-    /// Minor.
-    pub minor: u32,
-    /// Patch.
-    pub patch: u32,
-}
-
-impl LlvmVersion {
-    /// Reads `22.1.8`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.trim().split('.').map(|part| part.parse().ok());
-        Some(Self {
-            major: parts.next()??,
-            minor: parts.next()??,
-            patch: parts.next().flatten().unwrap_or(0),
-        })
-    }
-}
-
-impl fmt::Display for LlvmVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
 
 /// The libLLVM that a compiler loads, from what the dynamic linker says.
 ///
@@ -80,13 +51,6 @@ pub fn folder(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_read_as_rustc_prints_them() {
-        assert_eq!(LlvmVersion::parse("22.1.8\n"), Some(LlvmVersion { major: 22, minor: 1, patch: 8 }));
-        assert_eq!(LlvmVersion::parse("22.1").map(|version| version.patch), Some(0));
-        assert_eq!(LlvmVersion::parse("unknown"), None);
-    }
 
     #[test]
     fn the_library_is_found_among_others() {

@@ -13,6 +13,7 @@ mod apt;
 mod linker;
 mod llvm;
 mod rustup;
+mod search;
 mod stamp;
 mod toolchain;
 
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use self::toolchain::Rejected;
+use self::search::Rejected;
 pub use self::toolchain::Toolchain;
 use crate::{proc, workspace::Workspace};
 
@@ -67,18 +68,18 @@ fn install(workspace: &Workspace) -> Result<Tools> {
 }
 
 fn find_toolchain() -> Result<Toolchain> {
-    let mut rejected = match toolchain::find() {
+    let mut rejected = match search::find() {
         Ok(toolchain) => return Ok(toolchain),
         Err(rejected) => rejected,
     };
     if apt::usable() && apt::install(&["rustc-web", "cargo-web", "rust-web-src"]).is_ok() {
-        rejected = match toolchain::find() {
+        rejected = match search::find() {
             Ok(toolchain) => return Ok(toolchain),
             Err(rejected) => rejected,
         };
     }
     if rustup::install_pinned().is_ok()
-        && let Ok(toolchain) = toolchain::find()
+        && let Ok(toolchain) = search::find()
     {
         return Ok(toolchain);
     }

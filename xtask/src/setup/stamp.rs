@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{Tools, linker, llvm::LlvmVersion, toolchain::Toolchain};
+use super::{
+    Tools, linker,
+    toolchain::{LlvmVersion, Toolchain},
+};
 use crate::workspace::Workspace;
 
 fn path(workspace: &Workspace) -> PathBuf {

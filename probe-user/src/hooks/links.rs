@@ -1,0 +1,19 @@
+//! Links of programs on functions.
+use aya::programs::{fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId};
+use probe_common::hook::HookId;
+
+use super::returns::Kretprobe;
+
+/// A program of a function that is on.
+pub(super) struct CallLink {
+    pub(super) hook: HookId,
+    pub(super) program: String,
+    pub(super) id: LinkId,
+}
+
+pub(super) enum LinkId {
+    Kprobe(KProbeLinkId),
+    Kretprobe(Kretprobe),
+    Fentry(FEntryLinkId),
+    Fexit(FExitLinkId),
+}

@@ -1,0 +1,40 @@
+//! The kernel side, loaded.
+use aya::{Ebpf, programs::raw_trace_point::RawTracePointLinkId};
+use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
+
+use super::links::CallLink;
+
+/// How to bring up the kernel side.
+#[derive(Clone, Debug)]
+pub struct ProbeOptions {
+    /// Offsets of the running kernel.
+    pub offsets: Offsets,
+    /// Where the arguments of hooked functions are.
+    pub signatures: Signatures,
+    /// Session settings.
+    pub config: Config,
+    /// Bytes of the ring; rounded up to a power of two of at least one page.
+    pub ring_bytes: u32,
+    /// Whether to ask the verifier for its full log, and the kernel side for its own.
+    pub verbose: bool,
+}
+
+/// The kernel side, loaded. Dropping it detaches everything.
+pub struct Probe {
+    pub(super) ebpf: Ebpf,
+    pub(super) links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
+    /// Programs whose skipped runs and run times are read.
+    pub(super) programs: Vec<(HookId, String)>,
+    /// Programs of hooks that have a twin attached behind them.
+    pub(super) twinned: Vec<HookId>,
+    pub(super) twins: bool,
+    /// [`ProbeOptions::verbose`]
+    pub(super) verbose: bool,
+    pub(super) calls: Vec<CallLink>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").field("attached", &self.links.len()).finish_non_exhaustive()
+    }
+}
