@@ -28,6 +28,7 @@ pub mod inode;
 pub mod loss;
 pub mod offsets;
 pub mod signature;
+pub mod space;
 pub mod suite;
 pub mod table;
 pub mod task;

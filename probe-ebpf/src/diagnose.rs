@@ -2,7 +2,7 @@
 //!
 //! The only file that logs. Off, which is the default, the level is a constant zero for the verifier, and it takes what
 //! stands behind [`on`] out of every program. What a line needs on the stack and what the verifier needs to walk through
-//! it are large, so lines are made in global functions of their own: see [`Run::number`].
+//! it are large, so lines are made in global functions of their own: see [`crate::emit::Run::number`].
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_get_smp_processor_id};
@@ -16,7 +16,11 @@ use probe_common::{
     loss::{LOSS_SLOTS, LossClass},
 };
 
-use crate::{emit::Run, globals::off, maps::DIAGNOSED, read};
+use crate::{
+    globals::off,
+    maps::{CPU, DIAGNOSED},
+    read,
+};
 
 /// Bytes of a hook's name in a line, and of a loss class's. The rest is zeroes, which the user side leaves out: of a length
 /// that is not known here LLVM would make a call of `memcpy`.
@@ -64,9 +68,9 @@ fn on() -> bool {
 
 /// A filesystem was met that had no id, and is followed or not.
 #[inline(always)]
-pub fn fs_seen(run: &Run, fs_info: u64, followed: bool) {
+pub fn fs_seen(run: u32, fs_info: u64, followed: bool) {
     if on() {
-        diagnose_fs(run.number(), fs_info, u32::from(followed));
+        diagnose_fs(run, fs_info, u32::from(followed));
     }
 }
 
@@ -80,9 +84,9 @@ pub fn type_unknown(address: u64) {
 
 /// Something was lost, and counted.
 #[inline(always)]
-pub fn lost(run: &Run, class: LossClass) {
+pub fn lost(run: u32, class: LossClass) {
     if on() {
-        diagnose_loss(run.number(), class as u32);
+        diagnose_loss(run, class as u32);
     }
 }
 
@@ -160,7 +164,8 @@ extern "C" fn diagnose_loss(run: u32, class: u32) -> u64 {
         return 0;
     }
     let class = class as usize & (LOSS_SLOTS - 1);
-    let times = Run::numbered(run).map_or(0, |run| run.losses(class));
+    // SAFETY: this CPU's cell; masked to the array's length.
+    let times = CPU.get_ptr_mut(0).map_or(0, |cpu| unsafe { (*cpu).lost[class & (LOSS_SLOTS - 1)] });
     // What is lost again and again is told ever more rarely: a full table fails at every event.
     if times & times.wrapping_sub(1) != 0 {
         return 0;

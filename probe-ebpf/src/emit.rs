@@ -11,7 +11,7 @@ use aya_ebpf::{
 use probe_common::{
     header::{Header, RecordKind},
     hook::HookId,
-    loss::{LOSS_SLOTS, LossClass},
+    loss::LossClass,
 };
 
 use crate::{
@@ -97,14 +97,7 @@ impl Run {
         unsafe {
             atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*self.cpu).lost[class as usize], 1)
         };
-        diagnose::lost(self, class);
-    }
-
-    /// Losses of a class on this CPU so far.
-    #[inline(always)]
-    pub fn losses(&self, class: usize) -> u64 {
-        // SAFETY: this CPU's cell; masked to the array's length.
-        unsafe { (*self.cpu).lost[class & (LOSS_SLOTS - 1)] }
+        diagnose::lost(self.number(), class);
     }
 
     /// Counts an inode that ended clean without a record.

@@ -11,7 +11,7 @@ use probe_common::{
     task::Stack,
 };
 
-use crate::cells::{FsCell, TaskCell, TypeCell, frame::Frames};
+use crate::cells::{FsCell, TaskCell, TypeCell, frames::Frames};
 
 /// All records of all CPUs. The size is set by the user side.
 #[map]

@@ -12,7 +12,7 @@ use probe_common::{
 use crate::{
     cells::{
         TaskCell,
-        frame::{Frames, ORIGINS},
+        frames::{Frames, ORIGINS, Origin},
     },
     emit::Run,
     globals::config,
@@ -79,17 +79,6 @@ pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> 
         (*slot).taken = now;
         (id, false)
     }
-}
-
-/// The representative stack of the calls of one function from one place.
-#[repr(C)]
-pub struct Origin {
-    /// Return address of the calls.
-    caller: u64,
-    /// When it was taken, ns.
-    taken: u64,
-    /// Stack id.
-    id: u64,
 }
 
 /// A stack for a call: as [`ordinary`], kept by function and caller.

@@ -10,62 +10,15 @@
 //! What walks over the calls is global functions for the verifier: see [`Run::number`].
 use probe_common::{
     call::{CALL_TREE_TORN, MAX_DEPTH},
-    inode::Counters,
     loss::LossClass,
     table::FRAMES as SHAPE,
 };
 
-use super::{TaskCell, claim};
-use crate::{emit::Run, globals::config, maps::FRAMES, stack::Origin};
-
-/// One call that has not returned.
-///
-/// See [`probe_common::call::Call`] for what has a field of the same name there.
-#[repr(C)]
-pub struct Frame {
-    pub serial: u32,
-    pub parent: u32,
-    /// [`HookId`](probe_common::hook::HookId) as a number.
-    pub hook: u32,
-    pub flags: u32,
-    pub rsv_type: u32,
-    /// Filesystem id.
-    pub fs: u32,
-    pub fs_info: u64,
-    /// [`Place::height`]
-    pub height: u64,
-    /// Address of the `struct btrfs_inode`; 0 if none.
-    pub inode: u64,
-    /// Address of its root.
-    pub root_address: u64,
-    pub root: u64,
-    pub ino: u64,
-    pub rsv: u64,
-    /// What the call is about, as it was handed in.
-    pub subject: u64,
-    /// Where the function leaves bytes that it does not return; 0 if nowhere.
-    pub result: u64,
-    pub args: [u64; 4],
-    pub before: Counters,
-    pub extents: i32,
-    pub calculations: u32,
-    pub csum_bytes: i64,
-    pub data: i64,
-    pub metadata: i64,
-    pub qgroup_data: i64,
-    /// Changes of the inode by this thread since the entry, inner calls included.
-    pub own_changes: u32,
-    pub own_releases: u32,
-    /// The inode's counts at the entry.
-    pub at_changes: u32,
-    pub at_releases: u32,
-    pub entered: u64,
-    pub caller: u64,
-    /// Address of the function: where its entry was seen.
-    pub function: u64,
-    pub stack: u64,
-    pub stack_representative: u64,
-}
+use super::{
+    TaskCell, claim,
+    frames::{Frame, Frames},
+};
+use crate::{emit::Run, globals::config, maps::FRAMES};
 
 /// Where a call is on its thread's stack.
 #[derive(Clone, Copy)]
@@ -78,25 +31,8 @@ pub struct Place {
     pub jumped: bool,
 }
 
-/// Representative stacks of a thread's calls.
-pub const ORIGINS: usize = 32;
-
 /// A thread has no room for its calls: none of them can be followed.
 pub const NONE: u32 = u32::MAX;
-
-/// All of a thread.
-#[repr(C)]
-pub struct Frames {
-    /// Thread id; 0 while free.
-    owner: u64,
-    /// Frames in use.
-    pub depth: u32,
-    /// Serial of the last call.
-    pub serial: u32,
-    frames: [Frame; MAX_DEPTH as usize],
-    /// By function and caller.
-    pub origins: [Origin; ORIGINS],
-}
 
 /// Where the current thread's frames are.
 #[inline(always)]

@@ -56,7 +56,7 @@ impl FsCell {
             (*cell).died = 0;
             (*cell).qgroup_gave_way = 0;
             (*cell).state = decide(fs_info);
-            diagnose::fs_seen(run, fs_info, (*cell).state == STATE_FOLLOWED);
+            diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! said at each type; none needs a lock of ours.
 pub mod chain;
 pub mod frame;
+pub mod frames;
 mod fs;
 mod inode;
 mod task;

@@ -7,9 +7,10 @@ use probe_common::{
     hook::HookId,
     inode::{BLOCK_DOUBTFUL, BLOCK_FALLBACK, BLOCK_FRESH, BLOCK_FROM_TRANS, Block},
     loss::LossClass,
+    space::BLOCK_GROUP_METADATA,
 };
 
-use super::{levels, space::GROUP_METADATA, twin};
+use super::{levels, twin};
 use crate::{
     cells,
     emit::Run,
@@ -176,7 +177,7 @@ fn allocation(run: &Run, ctx: &RawTracePointContext) {
     } else {
         (ctx.arg(1), ctx.arg(3))
     };
-    if space_flags & GROUP_METADATA == 0 {
+    if space_flags & BLOCK_GROUP_METADATA == 0 {
         return;
     }
     let fs_info = read::root_fs_info(root);

@@ -11,13 +11,10 @@ use probe_common::{
         Delalloc,
     },
     loss::LossClass,
+    space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
-use super::{
-    claims,
-    space::{GROUP_DATA, GROUP_METADATA, forget_data},
-    ticket, twin,
-};
+use super::{claims, space::forget_data, twin};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -174,11 +171,11 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
         // SAFETY: the cell is this thread's.
         unsafe {
             (*task).fallback = if bytes == nodesize { 1 } else { 0 };
-            if space_flags & GROUP_METADATA != 0 {
-                if ticket::like_delalloc(bytes, nodesize) {
+            if space_flags & BLOCK_GROUP_METADATA != 0 {
+                if is_delalloc_request(bytes, nodesize) {
                     (*task).follow = cells::FOLLOW_EVENTS;
                 }
-            } else if space_flags & GROUP_DATA != 0 {
+            } else if space_flags & BLOCK_GROUP_DATA != 0 {
                 forget_data(task);
             }
         }

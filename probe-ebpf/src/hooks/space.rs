@@ -6,6 +6,7 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
 };
 
 use super::{functions, levels};
@@ -18,11 +19,6 @@ use crate::{
     globals::{config, off},
     read,
 };
-
-/// `BTRFS_BLOCK_GROUP_DATA`
-pub const GROUP_DATA: u64 = 1;
-/// `BTRFS_BLOCK_GROUP_METADATA`
-pub const GROUP_METADATA: u64 = 4;
 
 /// `trace_update_bytes_may_use(fs_info, sinfo, old, diff)`: under `sinfo->lock`, before the change.
 #[raw_tracepoint(tracepoint = "update_bytes_may_use")]
@@ -38,7 +34,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
     let Some(fs) = cells::fs_id(run, fs_info) else { return };
     let change = Change { fs, object: sinfo, counter: ChainCounter::BytesMayUse, old, diff };
     let flags = link(run, &change, false, |object| read::at(object, off!(sinfo_flags)));
-    if diff < 0 && flags & GROUP_METADATA != 0 && cells::fs_dying(fs) {
+    if diff < 0 && flags & BLOCK_GROUP_METADATA != 0 && cells::fs_dying(fs) {
         levels::send(
             run,
             &levels::Ask {
@@ -51,7 +47,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
         );
     }
     let Some(task) = cells::task_cell(run) else { return };
-    functions::count::may_use(task, flags & GROUP_DATA != 0, flags & GROUP_METADATA != 0, diff);
+    functions::count::may_use(task, flags & BLOCK_GROUP_DATA != 0, flags & BLOCK_GROUP_METADATA != 0, diff);
     // SAFETY: the cell is this thread's.
     unsafe {
         if (*task).follow != 0 || config!(stream_all) != 0 {
@@ -62,11 +58,11 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
                 (*record).diff = diff;
             });
             // The failed operation is over when its data bytes are back or another operation begins.
-            (*task).follow = if flags & GROUP_DATA != 0 { 0 } else { (*task).follow.saturating_sub(1) };
+            (*task).follow = if flags & BLOCK_GROUP_DATA != 0 { 0 } else { (*task).follow.saturating_sub(1) };
         }
-        if flags & GROUP_METADATA != 0 || flags & GROUP_DATA == 0 {
+        if flags & BLOCK_GROUP_METADATA != 0 || flags & BLOCK_GROUP_DATA == 0 {
             (*task).fresh = if diff > 0 { diff as u64 } else { 0 };
-            if diff > 0 && flags & GROUP_METADATA != 0 {
+            if diff > 0 && flags & BLOCK_GROUP_METADATA != 0 {
                 (*task).fund = diff as u64;
             }
         } else if diff > 0 {

@@ -7,22 +7,14 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
 use super::{
     reservation::window_flags,
-    space::{GROUP_DATA, GROUP_METADATA, forget_data, hold_data},
+    space::{forget_data, hold_data},
 };
 use crate::{cells, emit::Run, globals::off, read, stack};
-
-/// True for sizes that `btrfs_delalloc_reserve_metadata` asks for: `(nr + leaves) * 16 nodes + 8 nodes`.
-///
-/// Other requests are single nodes, even multiples (transactions) or exactly 8 nodes (delayed inodes).
-#[inline(always)]
-pub fn like_delalloc(bytes: u64, nodesize: u64) -> bool {
-    let metadata = nodesize * 8;
-    metadata != 0 && bytes >= 3 * metadata && bytes % (2 * metadata) == metadata
-}
 
 /// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner, after the outcome.
 ///
@@ -64,16 +56,16 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
         // SAFETY: the cell is this thread's.
         unsafe {
             if error == 0 {
-                if space_flags & GROUP_METADATA != 0 {
+                if space_flags & BLOCK_GROUP_METADATA != 0 {
                     (*task).fund = bytes;
-                } else if space_flags & GROUP_DATA != 0 {
+                } else if space_flags & BLOCK_GROUP_DATA != 0 {
                     hold_data(task, bytes);
                 }
-            } else if space_flags & GROUP_METADATA != 0 {
-                if like_delalloc(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))) {
+            } else if space_flags & BLOCK_GROUP_METADATA != 0 {
+                if is_delalloc_request(bytes, u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))) {
                     (*task).follow = cells::FOLLOW_EVENTS;
                 }
-            } else if space_flags & GROUP_DATA != 0 {
+            } else if space_flags & BLOCK_GROUP_DATA != 0 {
                 forget_data(task);
             }
         }

@@ -1,4 +1,7 @@
 //! Numbers and ids as a person reads them.
+use probe_common::space::{
+    BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM, BLOCK_GROUP_TYPE_MASK,
+};
 pub use probe_ledger::uuid;
 
 use super::model::FailedReservationTotals;
@@ -19,14 +22,15 @@ pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// Type of a space_info by its `flags` (`BTRFS_BLOCK_GROUP_*`: data 1, system 2, metadata 4).
+/// Type of a space_info by its `flags` (`BTRFS_BLOCK_GROUP_*`).
 #[must_use]
 pub const fn space_type(flags: u64) -> &'static str {
-    match flags & 7 {
-        1 => "data",
-        2 => "system",
-        4 => "metadata",
-        5 => "mixed",
+    const MIXED: u64 = BLOCK_GROUP_DATA | BLOCK_GROUP_METADATA;
+    match flags & BLOCK_GROUP_TYPE_MASK {
+        BLOCK_GROUP_DATA => "data",
+        BLOCK_GROUP_SYSTEM => "system",
+        BLOCK_GROUP_METADATA => "metadata",
+        MIXED => "mixed",
         _ => "unknown",
     }
 }

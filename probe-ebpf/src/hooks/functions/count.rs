@@ -2,13 +2,13 @@
 use probe_common::call::CALL_FOREIGN;
 
 use crate::{
-    cells::{TaskCell, frame},
+    cells::{TaskCell, frame, frames::Frames},
     globals::config,
 };
 
 /// The thread's calls, where the function tier is on.
 #[inline(always)]
-fn frames(task: *mut TaskCell) -> Option<*mut frame::Frames> {
+fn frames(task: *mut TaskCell) -> Option<*mut Frames> {
     if config!(functions) == 0 { None } else { frame::of(task) }
 }
 

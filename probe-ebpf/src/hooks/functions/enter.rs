@@ -10,7 +10,7 @@ use probe_common::{
 
 use super::{context::Entry, subject};
 use crate::{
-    cells::{self, frame},
+    cells::{self, frame, frames::Frame},
     emit::Run,
     globals::config,
     read, stack,
@@ -102,7 +102,7 @@ fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
 /// # Safety
 /// `frame` is the current thread's.
 #[inline(always)]
-unsafe fn inode(frame: *mut frame::Frame, hook: HookId) -> bool {
+unsafe fn inode(frame: *mut Frame, hook: HookId) -> bool {
     // SAFETY: as promised; a live cell stays readable for this run.
     unsafe {
         let inode = (*frame).inode;

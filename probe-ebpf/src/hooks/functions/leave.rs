@@ -13,7 +13,7 @@ use super::{
     enter, send, subject,
 };
 use crate::{
-    cells::{self, frame},
+    cells::{self, frame, frames::Frame},
     emit::Run,
     globals::off,
     read, stack,
@@ -57,7 +57,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
 /// # Safety
 /// `frame` is the current thread's.
 #[inline(always)]
-unsafe fn payer(frame: *mut frame::Frame, rsv: u64) {
+unsafe fn payer(frame: *mut Frame, rsv: u64) {
     // SAFETY: as promised.
     unsafe {
         if (*frame).rsv != rsv {

@@ -12,7 +12,7 @@ use probe_common::{
 
 use super::context::Entry;
 use crate::{
-    cells::frame::Frame,
+    cells::frames::Frame,
     globals::{off, signature_byte},
     read,
 };

@@ -1,5 +1,6 @@
 //! What the pools of a filesystem hold: the kernel's levels, and what is newer of them.
 use probe_common::fs::{Rsv, SpaceLevels};
+use probe_common::space::BLOCK_GROUP_TYPE_MASK;
 
 use super::summary::FsSummary;
 use crate::vocabulary::account::{Account, SpaceCounter};
@@ -45,7 +46,9 @@ impl FsSummary {
         }
         for at in 0..spaces.len() {
             let (before, this) = spaces.split_at_mut(at);
-            let same = before.iter().filter(|space| space.flags & TYPE == this[0].flags & TYPE);
+            let same = before
+                .iter()
+                .filter(|space| space.flags & BLOCK_GROUP_TYPE_MASK == this[0].flags & BLOCK_GROUP_TYPE_MASK);
             this[0].nth = same.count() as u32;
         }
         spaces
@@ -92,9 +95,6 @@ impl FsSummary {
         ]
     }
 }
-
-/// `BTRFS_BLOCK_GROUP_TYPE_MASK`
-const TYPE: u64 = 7;
 
 const fn space_counter(account: Account) -> Option<SpaceCounter> {
     match account {

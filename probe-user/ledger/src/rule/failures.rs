@@ -3,6 +3,7 @@
 //! A correct failing side publishes nothing, releases nothing, and returns its data bytes at once; nothing else
 //! of the task happens in between. So every record of the task between failure and data return is a finding, and
 //! a failure whose data bytes are not known is counted as undecided, never judged.
+use probe_common::space::is_delalloc_request;
 use probe_common::{
     chain::Bmu,
     failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN, Enospc, Ticket},
@@ -414,11 +415,4 @@ impl Pending {
             ..Violation::new(kind, account, self.fs, (header.time, header.tid))
         }
     }
-}
-
-/// `btrfs_delalloc_reserve_metadata` asks for `(extents + csum leaves) * I + M`, with `M = 8 * nodesize` and
-/// `I = 2 * M`: an odd multiple of `M`, three at least. Single tree blocks and transactions never ask for that.
-pub(crate) const fn is_delalloc_request(bytes: u64, nodesize: u64) -> bool {
-    let m = nodesize * 8;
-    m != 0 && bytes.is_multiple_of(m) && bytes / m >= 3 && (bytes / m) % 2 == 1
 }

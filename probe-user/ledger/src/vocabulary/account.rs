@@ -1,5 +1,8 @@
 //! Accounts: what holds reserved bytes or counts, and which `space_info` counters belong to them.
-use probe_common::chain::ChainCounter;
+use probe_common::{
+    chain::ChainCounter,
+    space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM},
+};
 
 /// Something that holds reserved bytes or counts. Names are used alike in filters, JSON, TUI and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,15 +96,6 @@ impl Account {
 /// The bytes of data that may be used.
 pub(crate) const DATA_MAY_USE: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
 
-/// `BTRFS_BLOCK_GROUP_DATA`
-const DATA: u64 = 1;
-
-/// `BTRFS_BLOCK_GROUP_SYSTEM`
-const SYSTEM: u64 = 2;
-
-/// `BTRFS_BLOCK_GROUP_METADATA`
-const METADATA: u64 = 4;
-
 /// The account of a chained counter. `None` for space_infos that have no account (remap trees).
 pub(crate) const fn of_chain(counter: ChainCounter, flags: u64) -> Option<Account> {
     match counter {
@@ -115,11 +109,11 @@ pub(crate) const fn of_chain(counter: ChainCounter, flags: u64) -> Option<Accoun
 
 /// The account of a counter of a `space_info` with these flags.
 pub(crate) const fn space(flags: u64, counter: SpaceCounter) -> Option<Account> {
-    if flags & METADATA != 0 {
+    if flags & BLOCK_GROUP_METADATA != 0 {
         Some(Account::SpaceMetadata(counter))
-    } else if flags & DATA != 0 {
+    } else if flags & BLOCK_GROUP_DATA != 0 {
         Some(Account::SpaceData(counter))
-    } else if flags & SYSTEM != 0 {
+    } else if flags & BLOCK_GROUP_SYSTEM != 0 {
         Some(Account::SpaceSystem(counter))
     } else {
         None
@@ -128,10 +122,10 @@ pub(crate) const fn space(flags: u64, counter: SpaceCounter) -> Option<Account> 
 
 /// True for a data `space_info` (mixed ones count as metadata).
 pub(crate) const fn is_data(flags: u64) -> bool {
-    flags & DATA != 0 && flags & METADATA == 0
+    flags & BLOCK_GROUP_DATA != 0 && flags & BLOCK_GROUP_METADATA == 0
 }
 
 /// True for a metadata or mixed `space_info`.
 pub(crate) const fn is_metadata(flags: u64) -> bool {
-    flags & METADATA != 0
+    flags & BLOCK_GROUP_METADATA != 0
 }
