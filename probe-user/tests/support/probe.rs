@@ -268,7 +268,7 @@ pub fn skipped_by_the_kernel(report: &Value) -> bool {
 /// Reasons of the verdict but for programs that this kernel skipped because they were preempted.
 pub fn other_reasons(report: &Value) -> Vec<&str> {
     let skipped = |text: &str| {
-        ["were skipped because", "breaks of chains are explained by loss", "were dropped because a loss"]
+        ["were skipped because", "had changed where records were lost", "dropped because a loss"]
             .iter()
             .any(|consequence| text.contains(consequence))
     };

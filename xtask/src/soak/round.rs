@@ -27,7 +27,7 @@ pub struct Round {
 
 /// What follows if the kernel skips a program that was preempted by the same event.
 const SKIPPED: [&str; 3] =
-    ["were skipped because", "breaks of chains are explained by loss", "were dropped because a loss"];
+    ["were skipped because", "had changed where records were lost", "dropped because a loss"];
 
 impl Round {
     /// Reads the JSON report of a round; a missing one is a round without a verdict.

@@ -10,7 +10,7 @@ pub struct Doubts {
     pub lost: u64,
     /// Breaks of chains that a loss explains.
     pub explained: u64,
-    /// Suspicions that were dropped because a loss could explain them.
+    /// Possible findings that were dropped because a loss could explain them.
     pub withdrawn: u64,
     /// Calls whose callers were never seen to return.
     pub orphans: u64,
@@ -72,11 +72,11 @@ impl Doubts {
         }
         let counts = [
             (self.lost, "records lost or events skipped"),
-            (self.explained, "breaks of chains explained by loss"),
-            (self.withdrawn, "suspicions dropped because a loss could explain them"),
-            (self.orphans, "calls whose callers were never seen to return"),
-            (self.unreadable, "inodes unreadable at the end of their life"),
-            (self.unexplained, "changes of qgroup counters without their event"),
+            (self.explained, "counters that had changed where records were lost"),
+            (self.withdrawn, "possible findings dropped because a loss could explain them"),
+            (self.orphans, "calls made inside a call that was never seen to return"),
+            (self.unreadable, "inodes whose counters could not be read when they were destroyed"),
+            (self.unexplained, "changes of qgroup counters without their tracepoint"),
             (self.unread, "lines of btrfs in the kernel's log that were held back or only counted"),
             (self.beyond, "findings that were only counted"),
         ];

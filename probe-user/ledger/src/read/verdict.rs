@@ -5,6 +5,7 @@ use super::{
     kernel_lines, not_judged,
     summary::{Judged, Verdict},
 };
+use crate::context::statistics::Counts;
 use crate::{
     book::{filesystems::Filesystems, loss::Phase},
     context::Context,
@@ -64,16 +65,19 @@ fn doubts(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &C
     let withdrawn = context.pending.withdrawn();
     if withdrawn > 0 {
         doubts.push(format!(
-            "{} suspicions were dropped because a loss could explain them.",
+            "Possible findings dropped because a loss could explain them: {}.",
             grouped(withdrawn)
         ));
     }
     if context.pending.waiting() > 0 {
-        doubts.push(format!("{} suspicions are not settled yet.", context.pending.waiting()));
+        doubts.push(format!(
+            "Possible findings that wait for the next reading of the loss counters: {}.",
+            context.pending.waiting()
+        ));
     }
     if calls.checked.orphans > 0 {
         doubts.push(format!(
-            "The calls around {} calls were never seen to return: run again with --tier tracepoints.",
+            "{} calls were made inside a call that was never seen to return: run again with --tier tracepoints.",
             grouped(calls.checked.orphans)
         ));
     }
@@ -81,15 +85,15 @@ fn doubts(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &C
     let unreadable = sums.not_judged.unreadable;
     if unreadable > 0 {
         doubts.push(format!(
-            "The counters of {} inodes could not be read at the end of their life: please report the kernel's version.",
+            "The counters of {} inodes could not be read when they were destroyed: please report the kernel's version.",
             grouped(unreadable)
         ));
     }
     let unexplained = sums.unexplained;
     if unexplained > 0 {
         doubts.push(format!(
-            "{} changes of qgroup counters came without their event, as when quotas are switched: their balances were \
-             taken over as found.",
+            "{} times a qgroup counter had changed without its tracepoint, as it does when quotas are switched on or off: \
+             the books went on from the value that was found.",
             grouped(unexplained)
         ));
     }
@@ -104,7 +108,10 @@ fn doubts(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &C
     ));
     let explained = sums.explained;
     if explained > 0 && loss.phase() != Phase::Before && !loss.trusts_all() {
-        doubts.push(format!("{} breaks of chains are explained by loss.", grouped(explained)));
+        doubts.push(format!(
+            "{} counters had changed where records were lost: what happened to them meanwhile is not known.",
+            grouped(explained)
+        ));
     }
     doubts
 }
@@ -163,19 +170,22 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
     let links = filesystems.links();
     let sums = filesystems.sums();
     let mut reasons = vec![
-        format!("{} links of counters were checked without a break.", grouped(links)),
-        format!("{} inodes were empty at the end of their life.", grouped(sums.inodes_closed)),
-        format!("{} reservations were made in the right order.", grouped(context.statistics.order_checked)),
+        format!(
+            "{} changes of counters were checked: each found the value that the one before had left.",
+            grouped(links)
+        ),
+        destroyed(sums.inodes_closed),
+        order(&context.statistics),
     ];
     if calls.active {
         let checked = calls.checked;
         reasons.push(format!(
-            "{} calls were followed, {} of them did what their arguments say.",
+            "{} calls of hooked functions were followed; {} were compared with their arguments, and did what those say.",
             grouped(checked.calls),
             grouped(checked.contracts)
         ));
         reasons.push(format!(
-            "{} operations gave back all extents that they held.",
+            "{} operations released all extents that they had reserved.",
             grouped(checked.operations)
         ));
         let failed = calls.failures();
@@ -191,29 +201,32 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
         }
         if checked.torn > 0 {
             reasons.push(format!(
-                "{} calls with calls inside that were not followed were not judged.",
+                "{} calls were not judged, because a call inside them was not followed.",
                 grouped(checked.torn)
             ));
         }
         if checked.unframed > 0 {
             reasons.push(format!(
-                "{} changes of csum_bytes were made outside of all calls.",
+                "{} changes of csum_bytes came from outside the hooked functions.",
                 grouped(checked.unframed)
             ));
         }
     }
     let n = sums.not_judged;
     let notes = [
-        (n.aborted, "final levels of aborted filesystems were not judged."),
-        (n.unknown_root, "releases without a known subvolume were left out of their inodes' books."),
+        (n.aborted, "filesystems were aborted: what they held at unmount was not judged."),
+        (n.unknown_root, "releases named an inode without its subvolume, so they are in no inode's book."),
         (n.unuse, "inodes of a full filesystem fell short by tree blocks that could not be allocated."),
-        (n.doubtful_blocks, "inodes had tree blocks of which it is not known who paid for them."),
-        (n.not_destroyed, "inodes with a balance were still open when their filesystem ended."),
+        (n.doubtful_blocks, "inodes may or may not have paid for some tree blocks."),
+        (
+            n.not_destroyed,
+            "inodes still held something when their filesystem ended, and were not seen to be destroyed.",
+        ),
         (n.qgroup_clamps, "frees of qgroup reservations were clamped by the kernel."),
-        (n.log_replay, "claims of log replay were not judged."),
+        (n.log_replay, "reservations of log replay were not judged."),
         (
             n.no_final_levels,
-            "filesystems went without their final levels, as when no global reserve is left.",
+            "filesystems ended without a last reading of their pools, as when no global reserve is left.",
         ),
         (filesystems.gone_count, "filesystems that ended are counted and not listed, to bound memory."),
     ];
@@ -222,4 +235,23 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
     }
     reasons.extend(not_judged::notes(setup, context, filesystems, calls));
     reasons
+}
+
+/// What the ends of inodes showed.
+fn destroyed(inodes: u64) -> String {
+    match inodes {
+        0 => "No inode was destroyed.".to_owned(),
+        1 => "1 inode was destroyed, and held nothing.".to_owned(),
+        n => format!("{} inodes were destroyed, and none held anything.", grouped(n)),
+    }
+}
+
+/// Whether reservations were granted before their extents were published.
+fn order(counts: &Counts) -> String {
+    match (counts.order_checked, counts.order_unknown) {
+        (0, 0) => "No delalloc reservation was made.".to_owned(),
+        (0, _) => "Whether extents were published before they were reserved could not be seen.".to_owned(),
+        (1, _) => "1 reservation was granted before its extents were published.".to_owned(),
+        (n, _) => format!("{} reservations were granted before their extents were published.", grouped(n)),
+    }
 }

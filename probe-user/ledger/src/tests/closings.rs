@@ -212,7 +212,7 @@ fn aborted_filesystems_are_not_judged_as_a_whole_but_their_inodes_are() {
 fn filesystems_that_go_without_final_levels_are_counted() {
     let said = |s: &mut Stream| {
         let summary = s.assert_clean().summary(0);
-        summary.verdict_reasons.iter().any(|reason| reason.starts_with("1 filesystems went without"))
+        summary.verdict_reasons.iter().any(|reason| reason.starts_with("1 filesystems ended without"))
     };
     let used = || {
         let mut s = Stream::born();
@@ -272,7 +272,7 @@ fn a_handle_gives_back_its_local_claim_exactly() {
 fn inodes_of_an_ended_filesystem_whose_destroy_was_not_seen_are_counted() {
     let mut s = Stream::born();
     let ledger = s.reserve(257, 3 * M).unmount().assert_clean();
-    assert!(ledger.summary(0).verdict_reasons.iter().any(|reason| reason.contains("were still open")));
+    assert!(ledger.summary(0).verdict_reasons.iter().any(|reason| reason.contains("still held something")));
     assert!(ledger.summary(4).inodes.is_empty());
 }
 
@@ -298,7 +298,7 @@ fn the_verdict_names_missing_hooks_marker_and_what_was_checked() {
     assert!(unmarked.verdict_reasons[0].contains("all hooks were attached"));
     let mut s = Stream::born();
     let clean = s.reserve(257, 3 * M).release(257, 3 * M).destroy(257).assert_clean().summary(0);
-    assert!(clean.verdict_reasons.contains(&"1 inodes were empty at the end of their life.".to_owned()));
+    assert!(clean.verdict_reasons.contains(&"1 inode was destroyed, and held nothing.".to_owned()));
 }
 
 #[test]

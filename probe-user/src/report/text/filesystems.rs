@@ -36,7 +36,7 @@ pub(super) fn all(paper: &mut Paper, report: &Report, detail: Detail) {
     paper.paragraph(
         "  ",
         &format!(
-            "{} lives from mount to unmount, {} of them aborted: {} inodes checked at their end, {}. -v shows each.",
+            "{} filesystems were mounted and unmounted, {} of them aborted: {} inodes checked when they were destroyed, {}. -v shows each.",
             format::count(left.len() as u64),
             format::count(aborted as u64),
             format::count(closed),
@@ -57,7 +57,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     paper.field("watched", &life(fs));
     paper.field(
         "inodes",
-        &format!("{} live with an account, {} checked at their end", fs.inodes, fs.inodes_closed),
+        &format!("{} live in the books, {} checked when destroyed", fs.inodes, fs.inodes_closed),
     );
     let (granted, failed) = (format::count(fs.tickets.granted), format::count(fs.tickets.failed));
     paper.field(
@@ -65,7 +65,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")),
     );
     if fs.aborted {
-        let text = "aborted: rules over the whole filesystem hold no more from there on";
+        let text = "aborted: rules about the whole filesystem are not applied from there on";
         let text = paper.tone(Tone::Doubt, text);
         paper.line(&format!("   {text}"));
     }
@@ -77,7 +77,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
 }
 
 fn life(fs: &Filesystem) -> String {
-    let from = if fs.born { "from its mount" } else { "from attach on, in the middle of its life" };
+    let from = if fs.born { "from its mount" } else { "from the attach on (it was mounted before)" };
     let to = if fs.ended { "to its unmount" } else { "to the end of the session" };
     format!("{from} {to}")
 }
@@ -140,6 +140,11 @@ fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     };
     let variants = [rows(format::exact), rows(short)];
     table::render_first_fit(paper, &columns, &variants);
+    if pools.iter().any(|(_, state)| state.balance.is_none()) {
+        let note = "books: what the records add up to; - where the books do not follow the pool";
+        let note = paper.tone(Tone::Faint, note);
+        paper.line(&format!("  {note}"));
+    }
 }
 
 /// Accounts that only the books know.
@@ -201,7 +206,7 @@ fn chains(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         paper.paragraph(
             "   ",
             &format!(
-                "{} chained over {}, {}",
+                "{}, {} checked, {}",
                 format::counted(fs.chains.len() as u64, "counter"),
                 format::counted(links, "change"),
                 format::counted(breaks, "break")

@@ -43,7 +43,7 @@ fn statistics(paper: &mut Paper, report: &Report) {
     paper.field(
         "checked",
         &format!(
-            "{} links of chains, the order of {} reservations ({} undecided), the end of {} inodes",
+            "{} changes of counters, the order of {} reservations (not visible for {} more), the end of {} inodes",
             format::count(numbers.links),
             format::count(numbers.order_checked),
             format::count(numbers.order_unknown),
@@ -54,7 +54,7 @@ fn statistics(paper: &mut Paper, report: &Report) {
         paper.field(
             "overlapping",
             &format!(
-                "{} reservations beside another one on the same inode",
+                "{} reservations during another one on the same inode",
                 format::count(numbers.overlapping)
             ),
         );
@@ -115,7 +115,7 @@ fn hooks(paper: &mut Paper, hooks: &[Hook], detail: Detail) {
         })
         .collect();
     table::render(paper, &[left("hook"), left("kind"), right("hits"), right("missed")], &rows);
-    let title =
-        paper.tone(Tone::Faint, "hits count every call of a hook; records are only what it had to say");
+    let title = paper
+        .tone(Tone::Faint, "hits: how often a hook ran; it sends a record only when there is something new");
     paper.line(&format!("  {title}"));
 }

@@ -31,7 +31,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     let rows: Vec<Vec<String>> = report.inodes.iter().take(MOST).map(row).collect();
     table::render(paper, &columns, &rows);
     if report.inodes.iter().take(MOST).any(|inode| !inode.opening_known) {
-        paper.paragraph("  ", "~ met in the middle of its life: counted from there on.");
+        paper.paragraph("  ", "~ first seen while it may have held something already: counted from then on.");
     }
 }
 

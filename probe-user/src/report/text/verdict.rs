@@ -20,10 +20,9 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
         Verdict::Findings => {
             (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
         }
-        Verdict::Inconclusive => (
-            Tone::Doubt,
-            "INCONCLUSIVE: no finding, but something that could hide one was not seen".to_owned(),
-        ),
+        Verdict::Inconclusive => {
+            (Tone::Doubt, "INCONCLUSIVE: no rule was broken, but a finding may have been missed".to_owned())
+        }
     };
     let ignored = match ignored {
         0 => String::new(),
