@@ -40,8 +40,8 @@ pub struct Config {
     pub own_pid: u32,
     /// 1: the function tier is on, so tasks may have frames of hooked calls.
     pub functions: u32,
-    /// 1: programs that can be preempted have a twin, see `hooks/twin.rs` of the kernel side.
-    pub twins: u32,
+    /// 1: programs that can be preempted have a fallback program, see `hooks/fallback.rs` of the kernel side.
+    pub fallbacks: u32,
     /// 1: signs of the tests of a test suite are wanted.
     pub suite: u32,
     /// Where a function returns to while a return probe waits for it: `arch_rethook_trampoline`.

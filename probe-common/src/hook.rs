@@ -112,7 +112,7 @@ pub enum HookId {
 pub const HOOK_SLOTS: u32 = 96;
 
 /// The second program of a hook counts and works at this distance from the first.
-pub const TWIN_SLOT: u32 = 80;
+pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.

@@ -26,7 +26,7 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     filter_root: 0,
     own_pid: 0,
     functions: 0,
-    twins: 0,
+    fallbacks: 0,
     suite: 0,
     return_trampoline: 0,
 });

@@ -69,7 +69,7 @@ pub struct TaskCell {
     pub follow: u32,
     /// 1 if an inode's pointer is wanted at the next `clear_extent_bit`.
     pub want_pointer: u32,
-    /// Hooks (bit by number) whose first program has run for the present event; for [`crate::hooks::twin`].
+    /// Hooks (bit by number) whose first program has run for the present event; for [`crate::hooks::fallback`].
     pub handled: u32,
     /// Where its calls are in [`crate::maps::FRAMES`]; see [`super::frame::NONE`].
     pub frames: u32,

@@ -10,7 +10,7 @@ use probe_common::{
     space::BLOCK_GROUP_METADATA,
 };
 
-use super::{levels, twin};
+use super::{fallback, levels};
 use crate::{
     cells,
     emit::Run,
@@ -153,16 +153,16 @@ fn send(run: &Run, event: &Event) {
 /// 6.1 hands out numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::first(HookId::FindFreeExtent, &ctx) {
+    if let Some(run) = fallback::first(HookId::FindFreeExtent, &ctx) {
         allocation(&run, &ctx);
     }
     0
 }
 
-/// [`find_free_extent`] once more, see [`twin`].
+/// [`find_free_extent`] once more, see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
-pub fn find_free_extent_twin(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::second(HookId::FindFreeExtent, &ctx) {
+pub fn find_free_extent_fallback(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = fallback::second(HookId::FindFreeExtent, &ctx) {
         allocation(&run, &ctx);
     }
     0

@@ -7,7 +7,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{inode, twin};
+use super::{fallback, inode};
 use crate::{cells, emit::Run, globals::off, read};
 
 /// `EXTENT_QGROUP_RESERVED`, `fs/btrfs/extent-io-tree.h`: the same value in 6.1, 6.12, 6.18 and 7.3.
@@ -16,16 +16,16 @@ const EXTENT_QGROUP_RESERVED: u32 = 0x1000;
 /// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
 #[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
 pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::first(HookId::ClearExtentBit, &ctx) {
+    if let Some(run) = fallback::first(HookId::ClearExtentBit, &ctx) {
         clear(&run, &ctx);
     }
     0
 }
 
-/// [`clear_extent_bit`] once more, see [`twin`].
+/// [`clear_extent_bit`] once more, see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
-pub fn clear_extent_bit_twin(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::second(HookId::ClearExtentBit, &ctx) {
+pub fn clear_extent_bit_fallback(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = fallback::second(HookId::ClearExtentBit, &ctx) {
         clear(&run, &ctx);
     }
     0

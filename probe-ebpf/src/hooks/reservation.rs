@@ -14,7 +14,7 @@ use probe_common::{
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
-use super::{claims, space::forget_data, twin};
+use super::{claims, fallback, space::forget_data};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -28,16 +28,16 @@ use crate::{
 /// The type's address is compared before any other work: most events are of types that are no balance at all.
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::first(HookId::SpaceReservation, &ctx) {
+    if let Some(run) = fallback::first(HookId::SpaceReservation, &ctx) {
         reservation(&run, &ctx);
     }
     0
 }
 
-/// [`space_reservation`] once more, see [`twin`].
+/// [`space_reservation`] once more, see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
-pub fn space_reservation_twin(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = twin::second(HookId::SpaceReservation, &ctx) {
+pub fn space_reservation_fallback(ctx: RawTracePointContext) -> i32 {
+    if let Some(run) = fallback::second(HookId::SpaceReservation, &ctx) {
         reservation(&run, &ctx);
     }
     0

@@ -67,7 +67,7 @@ pub struct Drain {
     losses: [u64; LOSS_CLASSES],
     /// Events that were skipped and not rescued, confirmed by several looks.
     misses: u64,
-    /// From here on a hook may lack its twin: what is skipped now is nobody's loss.
+    /// From here on a hook may lack its fallback: what is skipped now is nobody's loss.
     detaching: bool,
     records: u64,
     /// When the losses were last put into the stream.
@@ -239,12 +239,12 @@ impl Drain {
         self.push(&Record::from(marker));
     }
 
-    /// What was skipped counts when further looks still show it: by then its twin would have rescued it.
+    /// What was skipped counts when further looks still show it: by then its fallback would have rescued it.
     fn look_for_misses(&mut self) {
         let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
         let mut misses = look(&self.probe);
         for _ in 0..CONFIRMING_LOOKS {
-            if misses <= self.misses || !self.probe.has_twins() {
+            if misses <= self.misses || !self.probe.has_fallbacks() {
                 break;
             }
             std::thread::sleep(CONFIRMING_PAUSE);

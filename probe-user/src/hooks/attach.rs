@@ -35,13 +35,13 @@ impl Probe {
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;
-        let twins = options.config.twins != 0;
+        let fallbacks = options.config.fallbacks != 0;
         let mut probe = Self {
             ebpf,
             links: Vec::new(),
             programs: Vec::new(),
-            twinned: Vec::new(),
-            twins,
+            with_fallback: Vec::new(),
+            fallbacks,
             verbose: options.verbose,
             calls: Vec::new(),
         };
@@ -92,8 +92,8 @@ impl Probe {
                     return Ok(());
                 }
                 self.load_program(hook.entry.program)?;
-                let twin = hook.entry.twin.filter(|_| self.twins);
-                twin.map_or(Ok(()), |twin| self.load_program(twin))
+                let fallback = hook.entry.fallback.filter(|_| self.fallbacks);
+                fallback.map_or(Ok(()), |fallback| self.load_program(fallback))
             })
             .collect();
         let mut last_error = String::from("all are left out on this kernel");
@@ -126,11 +126,11 @@ impl Probe {
         let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
         self.links.push((hook.entry.hook, name, link));
         self.programs.push((hook.entry.hook, name.to_owned()));
-        if let Some(twin) = hook.entry.twin.filter(|_| self.twins) {
+        if let Some(fallback) = hook.entry.fallback.filter(|_| self.fallbacks) {
             // Behind the first: tracepoints run their programs in the order of attachment.
-            let link = self.program(twin)?.attach(hook.target).map_err(|error| chain(&error))?;
-            self.links.push((hook.entry.hook, twin, link));
-            self.twinned.push(hook.entry.hook);
+            let link = self.program(fallback)?.attach(hook.target).map_err(|error| chain(&error))?;
+            self.links.push((hook.entry.hook, fallback, link));
+            self.with_fallback.push(hook.entry.hook);
         }
         Ok(())
     }
@@ -149,12 +149,12 @@ impl Probe {
 
     /// True if a hook has a second program, see [`Probe::recursion_misses`].
     #[must_use]
-    pub const fn has_twins(&self) -> bool {
-        !self.twinned.is_empty()
+    pub const fn has_fallbacks(&self) -> bool {
+        !self.with_fallback.is_empty()
     }
 
     /// Times that the kernel skipped a program because it was already running on that CPU, by hook, without those
-    /// events that a twin rescued.
+    /// events that a fallback rescued.
     ///
     /// Right when nothing runs. While hooks are on, an event can be between its two programs, skipped and not yet
     /// rescued: a number is to be believed when a second look confirms it.
@@ -174,7 +174,7 @@ impl Probe {
         };
         let skipped: Vec<_> =
             self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
-        if self.twinned.is_empty() {
+        if self.with_fallback.is_empty() {
             return skipped;
         }
         let rescued = self.counts().map(|counts| counts.rescued).unwrap_or_default();
@@ -183,7 +183,14 @@ impl Probe {
         skipped
             .into_iter()
             .map(|(hook, count)| {
-                (hook, if self.twinned.contains(&hook) { count.saturating_sub(rescued(hook)) } else { count })
+                (
+                    hook,
+                    if self.with_fallback.contains(&hook) {
+                        count.saturating_sub(rescued(hook))
+                    } else {
+                        count
+                    },
+                )
             })
             .collect()
     }

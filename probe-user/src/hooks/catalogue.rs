@@ -17,7 +17,7 @@ pub struct Entry {
     /// Only wanted beside a test suite.
     pub suite: bool,
     /// A second program for kernels on which the first can be preempted and is then skipped for other tasks.
-    pub twin: Option<&'static str>,
+    pub fallback: Option<&'static str>,
 }
 
 const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
@@ -130,13 +130,13 @@ const fn entry(
     needs: &'static [&'static str],
 ) -> Entry {
     // Only these fire outside all spinlocks and read or write enough to be preempted in the middle.
-    let twin = match hook {
-        HookId::SpaceReservation => Some("space_reservation_twin"),
-        HookId::ClearExtentBit => Some("clear_extent_bit_twin"),
-        HookId::FindFreeExtent => Some("find_free_extent_twin"),
+    let fallback = match hook {
+        HookId::SpaceReservation => Some("space_reservation_fallback"),
+        HookId::ClearExtentBit => Some("clear_extent_bit_fallback"),
+        HookId::FindFreeExtent => Some("find_free_extent_fallback"),
         _ => None,
     };
-    Entry { hook, program, tracepoints, required, needs, suite: false, twin }
+    Entry { hook, program, tracepoints, required, needs, suite: false, fallback }
 }
 
 /// A hook that says which test of a test suite runs.
@@ -146,7 +146,7 @@ const fn suite(
     tracepoints: &'static [&'static str],
     needs: &'static [&'static str],
 ) -> Entry {
-    Entry { hook, program, tracepoints, required: false, needs, suite: true, twin: None }
+    Entry { hook, program, tracepoints, required: false, needs, suite: true, fallback: None }
 }
 
 /// Hooks without which no verdict can be `clean`.

@@ -3,7 +3,7 @@ use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use probe_common::{
     cell::ChainCell,
     chain::ChainCounter,
-    hook::{HOOK_SLOTS, HookId, TWIN_SLOT},
+    hook::{FALLBACK_SLOT, HOOK_SLOTS, HookId},
     loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass},
     table::CHAINS,
 };
@@ -81,7 +81,7 @@ impl Probe {
         let values = cpus.get(&0, 0).map_err(wrap)?;
         let sum = |at: usize| values.iter().map(|cpu| cpu[at]).sum::<u64>();
         let rescued = |hook: HookId| {
-            let slot = hook as usize + TWIN_SLOT as usize;
+            let slot = hook as usize + FALLBACK_SLOT as usize;
             if slot < HOOK_SLOTS as usize { sum(slot) } else { 0 }
         };
         Ok(HookCounts {

@@ -25,9 +25,9 @@ pub struct Probe {
     pub(super) links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
     /// Programs whose skipped runs and run times are read.
     pub(super) programs: Vec<(HookId, String)>,
-    /// Programs of hooks that have a twin attached behind them.
-    pub(super) twinned: Vec<HookId>,
-    pub(super) twins: bool,
+    /// Programs of hooks that have a fallback program attached behind them.
+    pub(super) with_fallback: Vec<HookId>,
+    pub(super) fallbacks: bool,
     /// [`ProbeOptions::verbose`]
     pub(super) verbose: bool,
     pub(super) calls: Vec<CallLink>,

@@ -99,7 +99,7 @@ pub fn bring_up(
         filter_ino: filter.inode.unwrap_or(0),
         filter_root: filter.subvol.unwrap_or(0),
         own_pid: std::process::id(),
-        twins: u32::from(machine.preempts_tracepoints()),
+        fallbacks: u32::from(machine.preempts_tracepoints()),
         suite: u32::from(capture.fstests),
         ..Config::default()
     };

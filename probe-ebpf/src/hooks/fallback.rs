@@ -2,12 +2,12 @@
 //!
 //! From 7.0 on tracepoints no longer switch preemption off. A program that was preempted on a CPU is skipped there for
 //! every other task until it goes on (`prog->active` in `kernel/trace/bpf_trace.c`), which loses events of hooks that
-//! fire outside all spinlocks. Such a hook gets a twin: the same program once more, with a guard of its own, attached
+//! fire outside all spinlocks. Such a hook gets a fallback program: the same program once more, with a guard of its own, attached
 //! right behind the first, so that it runs right after it in the same task. The first leaves a mark in the task's
-//! cell; the twin takes the mark away and does the work where there is none. What the kernel skipped and no twin
+//! cell; the fallback takes the mark away and does the work where there is none. What the kernel skipped and no fallback
 //! rescued is the difference of two counts, and is reported as before.
 use aya_ebpf::EbpfContext;
-use probe_common::hook::{HookId, TWIN_SLOT};
+use probe_common::hook::{FALLBACK_SLOT, HookId};
 
 use crate::{cells, emit::Run, globals::config};
 
@@ -15,7 +15,7 @@ use crate::{cells, emit::Run, globals::config};
 #[inline(always)]
 pub fn first(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
     let run = Run::begin(hook, ctx)?;
-    if config!(twins) == 0 {
+    if config!(fallbacks) == 0 {
         return Some(run);
     }
     let run = run.identify();
@@ -26,7 +26,7 @@ pub fn first(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
     Some(run)
 }
 
-/// The twin's run, if the first program did not run for this event.
+/// The fallback's run, if the first program did not run for this event.
 ///
 /// Without a cell for the task nobody can tell, and the first has counted that.
 #[inline(always)]
@@ -42,5 +42,5 @@ pub fn second(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
             return None;
         }
     }
-    Run::in_slot(hook, hook as u32 + TWIN_SLOT, ctx).map(Run::identify)
+    Run::in_slot(hook, hook as u32 + FALLBACK_SLOT, ctx).map(Run::identify)
 }
