@@ -1,4 +1,5 @@
-//! `btrfs-probe bench-floor` (hidden): loads the floor of the benchmark and drains its ring, nothing else.
+//! `btrfs-probe bench-floor` (hidden): loads the two smallest possible programs and drains their ring, as the lower bound of
+//! the benchmark.
 use std::{io::Write, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("floor_space_reservation", "btrfs_space_reservation"),
     ("floor_mod_outstanding", "btrfs_inode_mod_outstanding_extents"),
 ];
-/// The same pace as a session's.
+/// As often as a session.
 const DRAIN_EVERY: Duration = Duration::from_millis(2);
 
 /// Two bare raw tracepoints that write a record each, for `cargo xtask bench`
@@ -41,7 +42,7 @@ impl Args {
         }
         let mut ring = RingBuf::try_from(ebpf.take_map("RING").context("the object has no map RING")?)?;
         let waiter = crate::session::waiter::SessionWaiter::new()?;
-        // The bench waits for this word.
+        // The bench waits for this line.
         let _ = std::io::stderr().write_all(b"btrfs-probe: attached, the floor\n");
         let mut drained = 0u64;
         let _ = waiter.until(async {

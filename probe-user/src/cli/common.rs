@@ -29,13 +29,13 @@ use crate::{
     },
 };
 
-/// How to look; for all subcommands.
+/// Verbosity and colours, for all subcommands.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct TerminalOpts {
-    /// Say less: the verdict and the findings only
+    /// Print only the verdict and the findings
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Say more; -vv adds the diagnostics of the kernel side
+    /// Print more; -vv adds the messages of the kernel side
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
@@ -65,16 +65,16 @@ impl TerminalOpts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Capture")]
 pub(super) struct CaptureOpts {
-    /// Which hooks to use: tracepoints, functions (fentry or kprobes in addition), or auto: the best one that attaches
+    /// Which hooks to use: tracepoints, functions (adds fentry or kprobes), or auto (the best tier that attaches)
     #[arg(long, value_name = "TIER", value_enum, default_value_t)]
     tier: TierChoice,
     /// Size of the ring between kernel and tool, a power of two
     #[arg(long, value_name = "SIZE", value_parser = parse::ring_size, default_value = parse::RING_DEFAULT)]
     ring_size: u32,
-    /// Say which xfstests test runs: a verdict for each, and its findings beside its results
+    /// Give each xfstests test its own verdict, and write its findings beside its results
     #[arg(long)]
     fstests: bool,
-    /// When to take stacks: auto where they decide something, all at every record (slow), off never
+    /// When to take stacks: auto (where they decide something), all (at every record, slow), or off
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     stacks: StacksChoice,
 }
@@ -85,7 +85,7 @@ impl CaptureOpts {
         CapturePlan { tier, ring_bytes: ring_size, stacks, fstests }
     }
 
-    /// Says that options were typed, as far as that shows, that have no effect on a recording.
+    /// Warns of capture options that have no effect on a recording. An option typed with its default value does not show.
     pub(super) fn warn_of_recording(&self) {
         let default = parse::ring_size(parse::RING_DEFAULT) == Ok(self.ring_size)
             && self.tier == TierChoice::Auto
@@ -103,13 +103,13 @@ impl CaptureOpts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Filter")]
 pub(super) struct FilterOpts {
-    /// Follow this filesystem only; may be given several times
+    /// Follow only this filesystem; may be given several times
     #[arg(long = "fs", value_name = "MOUNT|UUID|DEVICE")]
     filesystems: Vec<FsSelector>,
-    /// Follow inodes of this number only
+    /// Follow only inodes with this number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     inode: Option<u64>,
-    /// Follow this subvolume only
+    /// Follow only this subvolume
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
     subvol: Option<u64>,
 }
@@ -138,13 +138,13 @@ pub(super) struct ReportOpts {
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
     formats: Vec<(Format, Option<Target>)>,
-    /// Let only findings of these kinds (with commas between) count for verdict and exit status
+    /// Count only findings of these kinds for verdict and exit status; separate kinds with commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
     fail_on: Vec<String>,
-    /// Known findings that do not count: a file of fingerprints, one a line, # begins a comment
+    /// Do not count the known findings in FILE: one fingerprint per line, # begins a comment
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
-    /// End the session when so many findings count; a command is asked to end with SIGTERM, and waited for
+    /// End the session when N findings count; sends SIGTERM to COMMAND and waits for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
 }
@@ -154,7 +154,7 @@ fn kinds() -> PossibleValuesParser {
 }
 
 impl ReportOpts {
-    /// `recording`: the one that is analysed, if any.
+    /// `recording`: the recording to analyse, if any.
     pub(super) fn plan(
         &self,
         terminal: &TerminalOpts,

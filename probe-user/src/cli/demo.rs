@@ -2,9 +2,9 @@
 use super::common::{ReportOpts, TerminalOpts};
 use crate::session::plan::{FilterPlan, Goal, SessionPlan, StreamFrom};
 
-/// Show the whole path on a loop-backed btrfs with a workload of its own
+/// Run a workload on a loop-backed btrfs of its own, and report on it
 ///
-/// Where rights are missing it analyses a real recording that is part of this program, and says so.
+/// Without the rights for that, it analyses a real recording that is part of this program, and says so.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

@@ -2,10 +2,10 @@
 use super::common::TerminalOpts;
 use crate::session::plan::DoctorPlan;
 
-/// Say what this kernel lets us see: rights, BTF, each hook, the tier, and the remedy for what is missing
+/// Show what this kernel lets the tool see: rights, BTF, each hook, the tier, and how to fix what is missing
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -42,7 +42,7 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
         man.render_description_section(&mut section)?;
         man.render_options_section(&mut section)?;
         writeln!(page, ".SS {}", command.get_name())?;
-        // Sections within a subsection would end it; their titles become bold lines.
+        // A section would end the subsection, so its title becomes a bold line.
         for line in String::from_utf8_lossy(&section).lines() {
             match line.strip_prefix(".SH ") {
                 Some("SYNOPSIS" | "DESCRIPTION") => writeln!(page, ".PP")?,
@@ -58,30 +58,30 @@ const EXIT_STATUS: &str = "\
 .SH \"EXIT STATUS\"
 .TP
 0
-Clean: no rule was broken, and nothing that matters was missed.
+Clean: no rule was broken, and the tool missed nothing that matters.
 .TP
 1
 The tool failed.
 .TP
 2
-What was typed makes no sense.
+Usage error: the command line is wrong.
 .TP
 3
 Findings that count.
 .TP
 4
-Inconclusive: no finding, but something that could hide one was not seen, or nothing happened to what was to be followed.
+Inconclusive: no finding, but the tool missed something that could hide one, or nothing happened to what it should follow.
 .PP
 .B run
 and
 .B record
 pass on the status of COMMAND when there is no finding and COMMAND failed.
 .B top
-gives no verdict: it ends with 3 if findings were on the screen, else with 0.
+gives no verdict: it ends with 3 if it showed findings, else with 0.
 .SH ENVIRONMENT
 .TP
 NO_COLOR
-If set and not empty, no colours unless \\-\\-color asks for them.
+If set and not empty, there are no colours unless \\-\\-color asks for them.
 .TP
 COLUMNS
 Width of text that does not go to a terminal, from 60 to 200.

@@ -1,10 +1,10 @@
-//! The command line: what can be typed, and what it means.
+//! The command line: what the user can type, and what it means.
 //!
-//! Each subcommand is a file with its arguments; those that watch a kernel turn them into a
-//! [`crate::session::plan::SessionPlan`], which holds no trace of the syntax, and hand that to [`session`]. Help, man page and
-//! completions are all made from the one description here.
+//! Each subcommand is a file with its arguments. A subcommand that watches a kernel turns them into a
+//! [`crate::session::plan::SessionPlan`], which is free of syntax, and hands it to [`session`]. Help, man page and
+//! completions are all made from this one description.
 //!
-//! Refused: asking back, reading a configuration file, and a second name for any option.
+//! The command line never asks back, reads no configuration file, and gives no option a second name.
 mod bench_floor;
 mod common;
 mod completions;
@@ -28,13 +28,13 @@ use crate::session::exit::{ExitStatus, UsageError};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
-`run` and `record` pass on the status of COMMAND when they have nothing to add; `top` gives
-no verdict and ends with 3 or 0.";
+`run` and `record` pass on the status of COMMAND if it failed and there is no finding.
+`top` gives no verdict: it ends with 3 if it showed findings, else with 0.";
 
 /// Follows every btrfs space reservation from reserve to free on a live kernel
 ///
-/// It attaches to a running kernel, keeps double-entry books of every space reservation of btrfs, and reports what is
-/// freed that was never reserved, what is reserved and never freed, and who holds what right now.
+/// It attaches to a running kernel and keeps double-entry books of every btrfs space reservation. It reports what is freed and
+/// was never reserved, what is reserved and never freed, and who holds what right now.
 #[derive(Debug, Parser)]
 #[command(name = "btrfs-probe", version, after_help = AFTER_HELP, max_term_width = 100, infer_subcommands = false)]
 pub struct Cli {
@@ -61,7 +61,7 @@ enum Command {
 
 /// Runs the program with these arguments (the program's name first) and returns its exit status.
 ///
-/// Help, version and usage errors are printed here; any other error is for the caller to print.
+/// Prints help, version and usage errors. The caller prints any other error.
 ///
 /// # Errors
 /// The tool failed; exit status 1.
@@ -70,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Clean };
-            // Help into a closed pipe is help nobody reads any more.
+            // If the pipe is closed, nobody reads the help any more.
             let _ = error.print();
             return Ok(status);
         }
@@ -105,7 +105,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
     }
 }
 
-/// Warnings by default, errors alone with `-q`, more with `-v`; `RUST_LOG` says it in detail. Always to standard error.
+/// Logs warnings by default, only errors with `-q`, more with `-v`; `RUST_LOG` sets it in detail. Always to standard error.
 fn init_log(terminal: &common::TerminalOpts, screen: bool) {
     let level = match (terminal.quiet, terminal.verbose) {
         (true, _) => log::LevelFilter::Error,
@@ -115,11 +115,11 @@ fn init_log(terminal: &common::TerminalOpts, screen: bool) {
     };
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level);
-    // It tells of every instruction that it relocates: the lines of the kernel side would drown in tens of thousands.
+    // It logs every instruction that it relocates: tens of thousands of lines, between which those of the kernel side are lost.
     builder.filter_module("aya_obj", level.min(log::LevelFilter::Info));
     builder.parse_default_env().format_timestamp(None).format_target(false);
     if screen {
-        // Lines that would tear a screen are kept until it is gone.
+        // A line on the terminal would damage the screen, so keep the lines until the screen has ended.
         builder.target(env_logger::Target::Pipe(Box::new(crate::session::LogSink)));
     }
     // Only the first call of a process counts; in tests there are several.

@@ -5,10 +5,10 @@ use std::time::Duration;
 pub const RING_MIN: u32 = 64 << 10;
 /// Largest ring.
 pub const RING_MAX: u32 = 1 << 30;
-/// Ring without `--ring-size`.
+/// Size of the ring without `--ring-size`.
 pub const RING_DEFAULT: &str = "16M";
 
-/// A ring's size in bytes: a power of two, as the kernel demands.
+/// A ring's size in bytes: a power of two, as the kernel requires.
 ///
 /// # Errors
 /// One sentence.
@@ -20,7 +20,7 @@ pub fn ring_size(typed: &str) -> Result<u32, String> {
         .ok_or_else(|| "choose a power of two from 64K to 1G".to_owned())
 }
 
-/// Bytes, with K, M or G (1024 each) behind; `KiB` and `KB` mean the same.
+/// Bytes, followed by K, M or G (powers of 1024); `KiB` and `KB` mean the same.
 ///
 /// # Errors
 /// One sentence.
@@ -36,7 +36,7 @@ pub fn size(typed: &str) -> Result<u64, String> {
     };
     let number: u64 =
         number.parse().map_err(|_| "write a number with K, M or G behind it, for example 16M".to_owned())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "that is more than any machine has".to_owned())
+    number.checked_mul(1 << shift).ok_or_else(|| "that is more than 64 bits can count".to_owned())
 }
 
 /// A length of time: `90s`, `10m`, `1h30m`; a bare number means seconds.
@@ -52,7 +52,7 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
             Duration::try_from(signed).map_err(|_| advice.to_owned())?
         }
     };
-    if parsed.is_zero() { Err("a session of no length sees nothing".to_owned()) } else { Ok(parsed) }
+    if parsed.is_zero() { Err("choose a time longer than zero".to_owned()) } else { Ok(parsed) }
 }
 
 #[cfg(test)]

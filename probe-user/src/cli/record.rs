@@ -7,13 +7,13 @@ use super::{
 };
 use crate::session::plan::{Goal, SessionPlan, StreamFrom, Until};
 
-/// Capture to a file, with no analysis in the way; until COMMAND ends or Ctrl-C
+/// Capture to a file without analysis, until COMMAND ends or Ctrl-C
 ///
 /// Analyse the recording with `btrfs-probe report FILE`, on this machine or another one.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "btrfs-probe record [OPTIONS] [-- COMMAND...]")]
 pub(super) struct Args {
-    /// The recording
+    /// Write the recording to FILE
     #[arg(short, long, value_name = "FILE", default_value = "btrfs-probe.rsv")]
     output: PathBuf,
     /// Stop after this time, for example 90s, 10m or 1h30m

@@ -6,10 +6,10 @@ use crate::session::plan::{Goal, SessionPlan, StreamFrom};
 
 /// Analyse a recording
 ///
-/// The options of a capture are accepted, so that one set of options serves all subcommands, and have no effect: tier, ring
-/// and stacks are those of the recording. --fs leaves of a recording what a session with this filter would have
-/// recorded; a mount point or device means every filesystem that the recording knows there. --inode and --subvol have to be
-/// those that the recording was taken with.
+/// The capture options have no effect: tier, ring and stacks are those of the recording. They are accepted so that one set of
+/// options works with all subcommands. --fs keeps only what a session with this filter would have recorded; a mount point or
+/// device means every filesystem that the recording knows there. --inode and --subvol must be those that the recording was
+/// taken with.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub(super) struct Args {
     filter: FilterOpts,
     #[command(flatten)]
     report: ReportOpts,
-    /// The recording
+    /// The recording to analyse
     #[arg(value_name = "FILE", help_heading = "Arguments")]
     file: PathBuf,
 }

@@ -1,6 +1,6 @@
-//! Two names of one file: what is written must not replace what is read, nor what else is written.
+//! Two names of one file: an output must not replace an input or another output.
 //!
-//! Looked at when the plan is made, before anything is read, captured or written.
+//! Checked when the plan is made, before anything is read, captured or written.
 use std::{
     ffi::OsString,
     fs::{self, Metadata},
@@ -17,21 +17,21 @@ use crate::{
     session::exit::UsageError,
 };
 
-/// A file that is read.
+/// A file that the session reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Input<'a> {
-    /// What it is to whoever typed it.
+    /// What the user calls it.
     pub(super) what: &'static str,
     /// Its name as typed.
     pub(super) path: &'a Path,
 }
 
-/// A file as the system tells it from others, links followed. Pipes and devices are none: nothing in them is replaced.
+/// Identity of a regular file, links followed. Pipes and devices have none: a report replaces nothing in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Identity {
-    /// One that is there.
+    /// A file that exists.
     There { device: u64, inode: u64 },
-    /// One that is not there yet: a name in a folder.
+    /// A file that does not exist yet: a name in a folder.
     ToCome { device: u64, folder: u64, name: OsString },
 }
 
@@ -39,7 +39,7 @@ impl Identity {
     fn of(path: &Path) -> Option<Self> {
         match fs::metadata(path) {
             Ok(meta) => Self::there(&meta),
-            // Outputs come so into being: a link to nowhere is replaced, and not followed.
+            // Outputs are created this way: a dangling link is replaced, not followed.
             Err(_) => {
                 let name = path.file_name()?.to_owned();
                 let folder = path.parent().filter(|folder| *folder != Path::new(""));

@@ -7,7 +7,7 @@ use crate::{
 /// Print the JSON Schema of the report or of the NDJSON stream
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Of what
+    /// Which schema
     #[arg(value_name = "WHAT", value_enum)]
     what: What,
 }

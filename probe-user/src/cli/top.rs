@@ -13,14 +13,13 @@ use crate::{
 
 /// Show who holds what, live or from a recording
 ///
-/// Pages: inodes, pools, findings, tests, health. `?` lists the keys. What happens while the picture stands still is
-/// watched all the same.
+/// Pages: inodes, pools, findings, tests, health. `?` lists the keys. The tool keeps watching while the display is paused.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Play a recording instead of watching this kernel
     #[arg(long, value_name = "FILE", help_heading = "Screen")]
     replay: Option<PathBuf>,
-    /// Time between two pictures, from 100ms to 1h
+    /// Time between two updates of the screen, from 100ms to 1h
     #[arg(long, value_name = "D", value_parser = refresh, default_value = "1s", help_heading = "Screen")]
     refresh: Duration,
     /// Colours: standard (16 colours), color-blind, or plain
@@ -33,7 +32,7 @@ pub(super) struct Args {
         help_heading = "Screen"
     )]
     theme: Theme,
-    /// Draw with ASCII characters only; without it, the locale decides
+    /// Draw with ASCII characters only; the default depends on the locale
     #[arg(long, help_heading = "Screen")]
     ascii: bool,
     #[command(flatten)]
