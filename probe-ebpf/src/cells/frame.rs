@@ -22,7 +22,7 @@ use crate::{emit::Run, globals::config, maps::FRAMES};
 
 /// Where a call is on its thread's stack.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct StackPosition {
     /// Below that of every call that is still open, or equal to it where that one jumped to this one.
     pub height: u64,
     /// Where it was called from; 0 if that cannot be seen.
@@ -183,8 +183,13 @@ extern "C" fn calls_settle_return(run: u32, slot: u32, entered: u64) -> u64 {
 
 /// Room for a call that begins at this place, its serial and parent filled in; it counts once [`commit`] was called.
 #[inline(always)]
-pub fn begin(run: &Run, task: *mut TaskCell, frames: *mut Frames, place: Place) -> Option<*mut Frame> {
-    calls_settle_entry(run.number(), slot(task), place.height, u32::from(place.jumped));
+pub fn begin(
+    run: &Run,
+    task: *mut TaskCell,
+    frames: *mut Frames,
+    position: StackPosition,
+) -> Option<*mut Frame> {
+    calls_settle_entry(run.number(), slot(task), position.height, u32::from(position.jumped));
     let depth = depth(frames);
     // SAFETY: the frames are this thread's.
     unsafe {
@@ -193,10 +198,10 @@ pub fn begin(run: &Run, task: *mut TaskCell, frames: *mut Frames, place: Place) 
             (*at(frames, MAX_DEPTH - 1)).flags |= CALL_TREE_TORN;
             return None;
         }
-        let (mut parent, mut caller) = (0, place.caller);
+        let (mut parent, mut caller) = (0, position.caller);
         if let Some(outer) = top(frames) {
             parent = (*outer).serial;
-            if (*outer).height == place.height {
+            if (*outer).height == position.height {
                 caller = (*outer).function;
             }
         }
@@ -210,7 +215,7 @@ pub fn begin(run: &Run, task: *mut TaskCell, frames: *mut Frames, place: Place) 
         (*frame).serial = serial;
         (*frame).parent = parent;
         (*frame).hook = run.hook;
-        (*frame).height = place.height;
+        (*frame).height = position.height;
         (*frame).caller = caller;
         Some(frame)
     }

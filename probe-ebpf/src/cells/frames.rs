@@ -18,7 +18,7 @@ pub struct Frame {
     /// Filesystem id.
     pub fs: u32,
     pub fs_info: u64,
-    /// [`super::frame::Place::height`]
+    /// [`super::frame::StackPosition::height`]
     pub height: u64,
     /// Address of the `struct btrfs_inode`; 0 if none.
     pub inode: u64,

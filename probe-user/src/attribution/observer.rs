@@ -20,7 +20,7 @@ use super::{
 use crate::kernel::clock::monotonic_ns as now;
 
 /// Between two looks at what shows itself by no sign: results, and runs that are over.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// Longest wait for the first look at what runs already.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// A script that begins so long after its announcement is that of another test of the same name.
@@ -52,16 +52,16 @@ impl Observer {
             let mut book = Book::new(&note, &root);
             book.begun_before(&follow);
             let _ = ready.send(());
-            let mut looked = Instant::now();
+            let mut checked = Instant::now();
             while !matches!(ending.try_recv(), Ok(()) | Err(std::sync::mpsc::TryRecvError::Disconnected)) {
-                match signs.recv_timeout(LOOK_EVERY) {
+                match signs.recv_timeout(CHECK_EVERY) {
                     Ok(sign) => book.sign(&sign),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
-                if looked.elapsed() >= LOOK_EVERY {
-                    looked = Instant::now();
-                    book.look();
+                if checked.elapsed() >= CHECK_EVERY {
+                    checked = Instant::now();
+                    book.check_processes();
                 }
             }
             while let Ok(sign) = signs.try_recv() {
@@ -103,30 +103,30 @@ struct Book<'a, F> {
     root: &'a Path,
     /// By process id of the run.
     open: BTreeMap<u32, Open>,
-    /// What the last script of a run showed that could be looked at: the next one may be gone too soon.
+    /// What the last script of a run showed that could be checked at: the next one may be gone too soon.
     last: BTreeMap<u32, process::Script>,
     tests: u32,
     /// When the first look at what runs was over: signs until then may be of what it found, or of what was over by then.
-    looked: u64,
+    checked: u64,
 }
 
 impl<'a, F: Fn(TestNote)> Book<'a, F> {
     const fn new(note: &'a F, root: &'a Path) -> Self {
-        Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0, looked: 0 }
+        Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0, checked: 0 }
     }
 
-    /// Tests that were running before anybody looked.
+    /// Tests that were running before anybody checked.
     fn begun_before(&mut self, follow: &impl Fn(u32)) {
         // Before the look: what begins during it shows itself by signs.
         let since = now();
         for pid in process::scripts(self.root) {
-            let script = process::look(self.root, pid);
+            let script = process::read_script(self.root, pid);
             if let Some(name) = script.seqnum.clone() {
                 follow(pid);
                 self.executed(since, pid, &name, script);
             }
         }
-        self.looked = now();
+        self.checked = now();
     }
 
     fn sign(&mut self, sign: &TestSign) {
@@ -137,7 +137,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
                 self.begin(time, pid, name);
             }
         } else if sign.what == SignKind::Exec as u32 {
-            let script = process::look(self.root, pid);
+            let script = process::read_script(self.root, pid);
             // A path that is too long is cut at its end, and then the environment has the name.
             if let Some(name) = sign::of_script(&text).or_else(|| script.seqnum.clone()) {
                 self.executed(time, pid, &name, script);
@@ -147,10 +147,10 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
     }
 
-    /// A sign that waited while we looked at what runs: of the test that was found, or of one before it.
+    /// A sign that waited while we checked at what runs: of the test that was found, or of one before it.
     fn is_known(&self, time: u64, run: u32, name: &str) -> bool {
         self.open.get(&run).is_some_and(|open| {
-            time <= open.began_ns || (time <= self.looked && open.pid != 0 && open.name == name)
+            time <= open.began_ns || (time <= self.checked && open.pid != 0 && open.name == name)
         })
     }
 
@@ -189,7 +189,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
             }
         };
         if !self.open.get(&run).is_some_and(announced) {
-            let gone = script.run == 0 && time <= self.looked;
+            let gone = script.run == 0 && time <= self.checked;
             if gone || self.is_known(time, run, name) {
                 return;
             }
@@ -218,7 +218,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         open.results = script.results;
     }
 
-    /// A script that ended while it was looked at, or before, has the devices and the folder of the one before.
+    /// A script that ended while it was checked at, or before, has the devices and the folder of the one before.
     fn completed(&mut self, run: u32, name: &str, mut script: process::Script) -> process::Script {
         if let Some(last) = self.last.get(&run) {
             if script.results.is_none() {
@@ -253,7 +253,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
     }
 
     /// What shows itself by no sign.
-    fn look(&mut self) {
+    fn check_processes(&mut self) {
         // A script may outlive the run that started it.
         let lives = |pid: u32| pid != 0 && process::lives(self.root, pid);
         let over: Vec<u32> = self
@@ -304,7 +304,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
 
     /// What still runs has no end.
     fn close(&mut self) {
-        self.look();
+        self.check_processes();
         for (run, open) in std::mem::take(&mut self.open) {
             self.tell_result(now(), run, &open);
         }
@@ -318,7 +318,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
 
 fn result_of(open: &Open, over: bool) -> Option<TestResult> {
     let number = open.name.rsplit('/').next().unwrap_or_default();
-    results::look(open.results.as_deref(), number, open.status, open.began, over)
+    results::read_result(open.results.as_deref(), number, open.status, open.began, over)
 }
 
 fn note_of(header: Header, run: u32, test: u32, kind: NoteKind, text: &str) -> TestNote {

@@ -291,7 +291,7 @@ fn a_run_that_is_killed_ends_its_test() {
         book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
         machine.gone(200);
         machine.gone(CHECK);
-        book.look();
+        book.check_processes();
         assert!(book.open.is_empty());
     });
     assert_eq!(only(&notes, &FRAME).len(), 2, "a begin and an end, and no result: {notes:?}");
@@ -308,7 +308,7 @@ fn what_still_runs_when_we_go_has_no_end() {
     assert_eq!(only(&notes, &FRAME).len(), 1, "a begin and nothing else: {notes:?}");
 }
 
-/// It is too quick to be looked at and was not announced: the only run there is has it.
+/// It is too quick to be checked at and was not announced: the only run there is has it.
 #[test]
 fn a_script_that_shows_nothing_is_of_the_only_run() {
     let machine = Machine::new();
@@ -347,10 +347,10 @@ fn a_script_that_outlives_its_run_is_still_the_test() {
     told(&machine, |book| {
         book.sign(&sign(SignKind::Exec, 11, 200, 0, "./tests/generic/001"));
         machine.gone(CHECK);
-        book.look();
+        book.check_processes();
         assert_eq!(book.open.len(), 1);
         machine.gone(200);
-        book.look();
+        book.check_processes();
         assert!(book.open.is_empty());
     });
 }
@@ -383,9 +383,9 @@ fn signs_that_waited_for_the_first_look_begin_nothing_again() {
     let notes = told(&machine, |book| {
         book.begun_before(&|_| {});
         // The test before, and the one that runs, which may have begun during the look.
-        let looked = book.looked;
+        let checked = book.checked;
         for (time, pid, name) in
-            [(10, 200, "generic/001"), (10, 201, "generic/002"), (looked, 201, "generic/002")]
+            [(10, 200, "generic/001"), (10, 201, "generic/002"), (checked, 201, "generic/002")]
         {
             let announced = format!("run fstests {name} at 2026-11-22 06:16:57");
             book.sign(&sign(SignKind::Console, time, CHECK, 0, &announced));

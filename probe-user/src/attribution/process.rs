@@ -29,7 +29,7 @@ pub struct Script {
 }
 
 /// Looks at a process. What it does not show any more stays empty.
-pub fn look(root: &Path, pid: u32) -> Script {
+pub fn read_script(root: &Path, pid: u32) -> Script {
     let of = root.join("proc").join(pid.to_string());
     let environment = std::fs::read(of.join("environ")).unwrap_or_default();
     let mut script = from_environment(&environment, |device| real_name(root, device));
@@ -207,6 +207,6 @@ mod tests {
         let root = Path::new("/");
         assert!(lives(root, std::process::id()));
         assert!(!lives(root, u32::MAX));
-        assert_eq!(look(root, std::process::id()).run, nix::unistd::getppid().as_raw() as u32);
+        assert_eq!(read_script(root, std::process::id()).run, nix::unistd::getppid().as_raw() as u32);
     }
 }

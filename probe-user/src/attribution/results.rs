@@ -42,7 +42,7 @@ impl TestResult {
 /// (of wait(2)); `None` while it runs. `over`: the suite has done with it.
 ///
 /// As in the loop of `check`: no mark of a failure, and a status of zero, is a pass.
-pub fn look(
+pub fn read_result(
     folder: Option<&Path>,
     number: &str,
     status: Option<u32>,
@@ -162,7 +162,7 @@ mod tests {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        look(Some(folder.path()), "269", status, SystemTime::UNIX_EPOCH, true)
+        read_result(Some(folder.path()), "269", status, SystemTime::UNIX_EPOCH, true)
     }
 
     fn pass() -> Option<TestResult> {
@@ -217,7 +217,7 @@ mod tests {
     fn the_log_of_a_test_is_there_for_a_moment_while_it_is_searched() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("269.dmesg"), "Oops: 0\n").unwrap();
-        let result = look(Some(folder.path()), "269", Some(0), SystemTime::UNIX_EPOCH, false);
+        let result = read_result(Some(folder.path()), "269", Some(0), SystemTime::UNIX_EPOCH, false);
         assert_eq!(result, pass());
     }
 
@@ -228,7 +228,7 @@ mod tests {
             fs::write(folder.path().join(name), "Oops: 0\n").unwrap();
         }
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        let result = look(Some(folder.path()), "269", Some(0), later, true);
+        let result = read_result(Some(folder.path()), "269", Some(0), later, true);
         assert_eq!(result, pass());
     }
 }

@@ -23,33 +23,33 @@ struct Span {
 pub struct Timeline {
     spans: Vec<Span>,
     last: Doubts,
-    looked: u64,
+    read_until: u64,
     /// Time of the last reading of the losses at that look.
     read: u64,
 }
 
 impl Timeline {
     /// What is missed in all as of `time`, which is that of the stream, with its losses as they were read at `read`.
-    pub fn look(&mut self, time: u64, read: u64, doubts: Doubts) {
+    pub fn read_doubts(&mut self, time: u64, read: u64, doubts: Doubts) {
         // A time that steps back would put the spans out of order.
-        let time = time.max(self.looked);
+        let time = time.max(self.read_until);
         if doubts != self.last {
             let missed = doubts.since(&self.last);
             self.last = doubts;
             // A reading tells of all that was missed since the one before, however far the stream is ahead of it.
-            self.spans.push(Span { from: self.looked.min(self.read).min(time), to: time, missed });
+            self.spans.push(Span { from: self.read_until.min(self.read).min(time), to: time, missed });
             if self.spans.len() > MOST {
                 self.fold();
             }
         }
-        self.looked = time;
+        self.read_until = time;
         self.read = self.read.max(read);
     }
 
     /// Time of the last look.
     #[must_use]
-    pub const fn looked(&self) -> u64 {
-        self.looked
+    pub const fn read_until(&self) -> u64 {
+        self.read_until
     }
 
     /// What may have been missed between two moments.
@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn a_loss_falls_into_the_windows_around_it() {
         let mut timeline = Timeline::default();
-        timeline.look(10 * SECOND, 10 * SECOND, Doubts::default());
-        timeline.look(11 * SECOND, 11 * SECOND, lost(5));
-        timeline.look(20 * SECOND, 20 * SECOND, lost(5));
+        timeline.read_doubts(10 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.read_doubts(11 * SECOND, 11 * SECOND, lost(5));
+        timeline.read_doubts(20 * SECOND, 20 * SECOND, lost(5));
         assert_eq!(timeline.between(9 * SECOND, 10 * SECOND).lost, 5);
         assert_eq!(timeline.between(11 * SECOND, 12 * SECOND).lost, 5);
         assert_eq!(timeline.between(12 * SECOND, 30 * SECOND), Doubts::default());
@@ -109,9 +109,9 @@ mod tests {
     #[test]
     fn a_loss_falls_into_all_windows_since_the_reading_before() {
         let mut timeline = Timeline::default();
-        timeline.look(10 * SECOND, 10 * SECOND, Doubts::default());
-        timeline.look(30 * SECOND, 10 * SECOND, Doubts::default());
-        timeline.look(31 * SECOND, 31 * SECOND, Doubts { withdrawn: 1, ..lost(5) });
+        timeline.read_doubts(10 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.read_doubts(30 * SECOND, 10 * SECOND, Doubts::default());
+        timeline.read_doubts(31 * SECOND, 31 * SECOND, Doubts { withdrawn: 1, ..lost(5) });
         let missed = timeline.between(12 * SECOND, 13 * SECOND);
         assert_eq!((missed.lost, missed.withdrawn), (5, 1));
         assert_eq!(timeline.between(0, 9 * SECOND).lost, 0);
@@ -120,15 +120,15 @@ mod tests {
     #[test]
     fn a_dropped_suspicion_may_come_from_a_window_before() {
         let mut timeline = Timeline::default();
-        timeline.look(20 * SECOND, 20 * SECOND, Doubts::default());
-        timeline.look(21 * SECOND, 21 * SECOND, Doubts { withdrawn: 1, lost: 1, ..Doubts::default() });
+        timeline.read_doubts(20 * SECOND, 20 * SECOND, Doubts::default());
+        timeline.read_doubts(21 * SECOND, 21 * SECOND, Doubts { withdrawn: 1, lost: 1, ..Doubts::default() });
         assert_eq!(timeline.between(5 * SECOND, 12 * SECOND), Doubts { withdrawn: 1, ..Doubts::default() });
     }
 
     #[test]
     fn what_is_never_seen_is_missed_in_every_window() {
         let mut timeline = Timeline::default();
-        timeline.look(SECOND, SECOND, Doubts { blind: true, ..Doubts::default() });
+        timeline.read_doubts(SECOND, SECOND, Doubts { blind: true, ..Doubts::default() });
         assert!(timeline.between(5 * SECOND, 6 * SECOND).blind);
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let mut timeline = Timeline::default();
         let most = 3 * MOST as u64;
         for at in 1..=most {
-            timeline.look(at * SECOND, at * SECOND, lost(at));
+            timeline.read_doubts(at * SECOND, at * SECOND, lost(at));
         }
         assert!(timeline.spans.len() <= MOST);
         assert_eq!(timeline.between(0, u64::MAX).lost, most);

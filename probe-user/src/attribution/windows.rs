@@ -14,7 +14,7 @@ use super::{
 const MOST: usize = 100_000;
 /// How often, in time of the stream, is looked at what is missed: a walk over all filesystems, of which a long run of a
 /// suite has thousands.
-const LOOK_NS: u64 = 50_000_000;
+const READ_NS: u64 = 50_000_000;
 
 /// One run of one test.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,12 +120,12 @@ impl Windows {
 
     /// True if what is missed should be looked at by `time`: what was missed before the first test is not the first test's.
     #[must_use]
-    pub fn wants_look(&self, time: u64) -> bool {
-        self.fresh || time.saturating_sub(self.timeline.looked()) >= LOOK_NS
+    pub fn wants_doubts(&self, time: u64) -> bool {
+        self.fresh || time.saturating_sub(self.timeline.read_until()) >= READ_NS
     }
 
     /// What is missed in all by now.
-    pub fn look(&mut self, ledger: &Ledger) {
+    pub fn read_doubts(&mut self, ledger: &Ledger) {
         self.look_at(ledger.now(), ledger.read_at(), ledger.record_count(), ledger.doubts());
         let settled = |window: &TestWindow| {
             window.ended.is_some_and(|ended| ended.saturating_add(SETTLE_NS) <= ledger.read_at())
@@ -152,7 +152,7 @@ impl Windows {
 
     fn look_at(&mut self, time: u64, read: u64, records: u64, doubts: Doubts) {
         self.fresh = false;
-        self.timeline.look(time, read, doubts);
+        self.timeline.read_doubts(time, read, doubts);
         for window in self.list.iter_mut().rev().take(64).filter(|window| window.ended.is_none()) {
             window.records.1 = records;
         }
@@ -362,11 +362,11 @@ mod tests {
     fn what_was_missed_before_the_first_test_is_not_its_own() {
         let mut windows = Windows::default();
         let second = 1_000_000_000;
-        assert!(windows.wants_look(5 * second));
+        assert!(windows.wants_doubts(5 * second));
         windows.look_at(5 * second, 5 * second, 10, Doubts { lost: 7, ..Doubts::default() });
-        assert!(!windows.wants_look(5 * second + LOOK_NS - 1));
+        assert!(!windows.wants_doubts(5 * second + READ_NS - 1));
         windows.note(&note(1, 6 * second, NoteKind::Begin, "generic/001"), 20);
-        assert!(windows.wants_look(6 * second));
+        assert!(windows.wants_doubts(6 * second));
         windows.look_at(6 * second, 6 * second, 20, Doubts { lost: 7, ..Doubts::default() });
         assert_eq!(windows.missed(&windows.list()[0], 9 * second).lost, 0);
     }

@@ -84,8 +84,8 @@ impl Books {
         if let Record::TestNote(note) = record {
             self.windows.note(note, self.ledger.record_count());
         }
-        if self.windows.wants_look(self.ledger.now()) {
-            self.windows.look(&self.ledger);
+        if self.windows.wants_doubts(self.ledger.now()) {
+            self.windows.read_doubts(&self.ledger);
         }
     }
 
@@ -109,6 +109,6 @@ impl Books {
     pub fn finish(&mut self) {
         self.ledger.finish();
         self.over = true;
-        self.windows.look(&self.ledger);
+        self.windows.read_doubts(&self.ledger);
     }
 }

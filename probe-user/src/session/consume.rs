@@ -25,8 +25,8 @@ use crate::report::{
 };
 
 const WAIT: Duration = Duration::from_millis(100);
-/// How often the books are looked at for something new to show.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the books are told at for something new to show.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
 
 impl Books {
     /// What a report of this moment is made of. Walks all inodes.
@@ -47,26 +47,26 @@ impl Books {
     }
 }
 
-/// Feeds a whole stream to the books. `look` is called now and then.
-pub fn into_books<S: Source>(source: &mut S, mut look: impl FnMut(&Books, &S)) -> Books {
+/// Feeds a whole stream to the books. `now_and_then` is called now and then.
+pub fn into_books<S: Source>(source: &mut S, mut now_and_then: impl FnMut(&Books, &S)) -> Books {
     let mut books = Books::new(source.header());
     let mut batch = RecordBatch::new();
-    let mut looked = Instant::now();
+    let mut told = Instant::now();
     loop {
         match source.next(&mut batch, WAIT) {
             SourceState::Batch => books.take(source, &batch, |_, _| {}),
             SourceState::Idle => {}
             SourceState::End => break,
         }
-        if looked.elapsed() >= LOOK_EVERY {
-            look(&books, source);
+        if told.elapsed() >= ANNOUNCE_EVERY {
+            now_and_then(&books, source);
             // Of its end, so that looks that take long leave time for the stream.
-            looked = Instant::now();
+            told = Instant::now();
         }
     }
     books.names.add(source.take_symbols());
     books.finish();
-    look(&books, source);
+    now_and_then(&books, source);
     books
 }
 
@@ -121,7 +121,7 @@ impl Announcer {
     }
 
     /// Shows what is new.
-    pub fn look(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
+    pub fn announce(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
         self.loss(books, source);
         // A summary walks all inodes: only when there is a finding to show.
@@ -181,7 +181,7 @@ impl Announcer {
         if books.windows.is_empty() {
             return;
         }
-        self.files.look(&books.windows, &books.ledger, |findings| {
+        self.files.write_new(&books.windows, &books.ledger, |findings| {
             books.as_of_now(source, policy, Vec::new(), |input| {
                 findings.iter().map(|finding| build::build_finding(input, finding)).collect()
             })

@@ -216,7 +216,7 @@ fn consume(
             // Says nothing, but keeps the files beside the results of tests.
             let mut announcer = Announcer::new(false, false);
             let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.look(books, source, &report.policy);
+                announcer.announce(books, source, &report.policy);
                 end_if(announcer.counted(), report.until_findings, enough);
             });
             let ended = joined(waiter)?;
@@ -227,7 +227,7 @@ fn consume(
             let words = !lines && report.style.detail != Detail::Brief;
             let mut announcer = Announcer::new(lines, words);
             let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.look(books, source, &report.policy);
+                announcer.announce(books, source, &report.policy);
                 end_if(announcer.counted(), report.until_findings, enough);
             });
             let ended = joined(waiter)?;

@@ -35,7 +35,7 @@ pub struct ResultFiles {
 impl ResultFiles {
     /// Writes what is new. `show` makes the rows of findings. A file that cannot be written is said once, and no reason to
     /// stop.
-    pub fn look(
+    pub fn write_new(
         &mut self,
         windows: &Windows,
         ledger: &Ledger,

@@ -47,7 +47,7 @@ fn stream(folder: &Path) -> (Ledger, Windows) {
     leak(&mut ledger, header.time, 257);
     ledger.finish();
     assert_eq!(ledger.findings().len(), 1);
-    windows.look(&ledger);
+    windows.read_doubts(&ledger);
     (ledger, windows)
 }
 
@@ -57,7 +57,7 @@ fn another(ledger: &mut Ledger, windows: &mut Windows, test: u32, ino: u64) {
     windows.note(&note(test, began, NoteKind::Begin, "generic/003"), 0);
     leak(ledger, began + 5_000_000_000, ino);
     windows.note(&note(test, began + 9_000_000_000, NoteKind::End, ""), 0);
-    windows.look(ledger);
+    windows.read_doubts(ledger);
 }
 
 fn leak(ledger: &mut Ledger, time: u64, ino: u64) {
@@ -128,7 +128,7 @@ fn findings_that_are_only_counted_are_a_doubt_of_their_test() {
     let folder = tempfile::tempdir().unwrap();
     let (mut ledger, mut windows) = stream(folder.path());
     (0..10_000).for_each(|ino| leak(&mut ledger, 26_000_000_000, 1_000 + ino));
-    windows.look(&ledger);
+    windows.read_doubts(&ledger);
     // A test of long after.
     another(&mut ledger, &mut windows, 10, 20_000);
     let rows = tests(&windows, &ledger, &Unresolved, 0);
@@ -183,13 +183,13 @@ fn a_test_with_a_finding_has_a_file_beside_its_results_and_no_other_has() {
     // Of an earlier session.
     std::fs::write(folder.path().join("001.rsv"), "old").unwrap();
     let mut files = ResultFiles::default();
-    files.look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
+    files.write_new(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("001.rsv").exists());
     let text = std::fs::read_to_string(folder.path().join("002.rsv")).unwrap();
     assert!(text.contains("leak of inode.meta_rsv"), "{text}");
     // It is not written again while nothing changes.
     std::fs::remove_file(folder.path().join("002.rsv")).unwrap();
-    files.look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
+    files.write_new(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("002.rsv").exists());
 }
 
@@ -198,7 +198,7 @@ fn a_finding_that_is_ignored_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
     let policy = ignoring_leaks();
-    ResultFiles::default().look(&windows, &ledger, |findings| rows(&ledger, findings, &policy));
+    ResultFiles::default().write_new(&windows, &ledger, |findings| rows(&ledger, findings, &policy));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -211,7 +211,7 @@ fn a_test_that_runs_again_keeps_the_file_of_its_first_run() {
     std::fs::write(&file, "old").unwrap();
     let mut files = ResultFiles::default();
     let mut look = |windows: &Windows| {
-        files.look(windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()))
+        files.write_new(windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()))
     };
     look(&windows);
     assert!(std::fs::read_to_string(&file).unwrap().contains("leak"), "that of this session");
@@ -230,7 +230,7 @@ fn a_test_without_a_folder_does_not_keep_the_files_of_others_from_their_turn() {
     windows.note(&note(1, 10, NoteKind::Begin, "generic/001"), 0);
     windows.note(&note(2, 20, NoteKind::Begin, "generic/002"), 0);
     windows.note(&note(2, 20, NoteKind::Results, folder.path().to_str().unwrap()), 0);
-    ResultFiles::default().look(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
+    ResultFiles::default().write_new(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("002.rsv").exists());
 }
 

@@ -16,7 +16,7 @@ use aya_ebpf::{
 use probe_common::signature::NO_ARG;
 
 use crate::{
-    cells::frame::Place,
+    cells::frame::StackPosition,
     globals::{config, off},
     read,
 };
@@ -28,7 +28,7 @@ pub trait Entry: EbpfContext {
     /// An argument by position; 0 for [`NO_ARG`].
     fn argument(&self, position: u8) -> u64;
     /// Where the call is.
-    fn place(&self) -> Place;
+    fn position(&self) -> StackPosition;
     /// Address of the function.
     fn function(&self) -> u64;
 }
@@ -37,7 +37,7 @@ pub trait Entry: EbpfContext {
 pub trait Exit: EbpfContext {
     /// Around what the kernel handed to the program.
     fn of(ctx: *mut c_void) -> Self;
-    /// The height of the call's [`Place`].
+    /// The height of the call's [`StackPosition`].
     fn height(&self) -> u64;
     /// The register of return values; what lies in its upper part is the callee's affair.
     fn value(&self) -> u64;
@@ -75,10 +75,10 @@ impl Entry for ProbeContext {
     }
 
     #[inline(always)]
-    fn place(&self) -> Place {
+    fn position(&self) -> StackPosition {
         let height = stack_pointer(self.as_ptr());
         let caller = read::at(height, 0);
-        Place { height, caller, jumped: caller == config!(return_trampoline) }
+        StackPosition { height, caller, jumped: caller == config!(return_trampoline) }
     }
 
     #[inline(always)]
@@ -140,8 +140,8 @@ impl Entry for Traced {
 
     /// What was jumped to is called by the trampoline of what jumped, so that no two open calls share a height.
     #[inline(always)]
-    fn place(&self) -> Place {
-        Place { height: height(self.0), caller: caller(self.0), jumped: false }
+    fn position(&self) -> StackPosition {
+        StackPosition { height: height(self.0), caller: caller(self.0), jumped: false }
     }
 
     #[inline(always)]

@@ -51,7 +51,7 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         run.lost(LossClass::CallFrame);
         return NOTHING;
     };
-    let Some(frame) = frame::begin(&run, task, frames, context.place()) else { return NOTHING };
+    let Some(frame) = frame::begin(&run, task, frames, context.position()) else { return NOTHING };
     // SAFETY: the frame is this thread's.
     unsafe {
         (*frame).fs = fs;

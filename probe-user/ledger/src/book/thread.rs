@@ -18,8 +18,8 @@ pub(crate) struct Thread {
     /// A data reservation was begun since.
     pub data_known: bool,
     pub operations: Vec<Operation>,
-    pub data: Vec<Data>,
-    pub failure: Option<Failure>,
+    pub data: Vec<DataReservation>,
+    pub failure: Option<FailedReservation>,
     pub published: Option<Published>,
     pub handle: Option<Handle>,
     pub waiting: Vec<Node>,
@@ -102,7 +102,7 @@ impl Operation {
 
 /// Data reserved by a thread for an inode.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Data {
+pub(crate) struct DataReservation {
     pub fs: u32,
     pub key: InodeKey,
     /// Bytes that may still come back.
@@ -117,7 +117,7 @@ pub(crate) struct Data {
     pub stack: StackRef,
 }
 
-impl Data {
+impl DataReservation {
     /// The bytes that a failed reservation of metadata must give back. A direct write with `IOCB_NOWAIT` reserves
     /// no data itself, so what a preallocation left must not be taken for its own.
     pub(crate) const fn belongs_to(&self, node: &Node, disk_bytes: u64) -> bool {
@@ -127,7 +127,7 @@ impl Data {
 
 /// A failed reservation whose task has not moved on yet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct FailedReservation {
     pub node: Node,
     /// Data that its caller had taken.
     pub held: u64,
@@ -139,7 +139,7 @@ pub(crate) struct Failure {
     pub wrong: bool,
 }
 
-impl Failure {
+impl FailedReservation {
     pub(crate) fn is_of(&self, fs: u32, key: InodeKey) -> bool {
         self.node.fs == fs && self.node.key == key
     }

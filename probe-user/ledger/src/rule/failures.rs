@@ -64,7 +64,7 @@ pub(crate) struct Failures {
 }
 
 /// What `Enospc` and a failed `Ticket` have in common.
-struct Failure<'a> {
+struct FailedRequest<'a> {
     header: &'a Header,
     space_flags: u64,
     bytes: u64,
@@ -92,7 +92,7 @@ impl Failures {
         self.failed(
             context,
             fs,
-            &Failure {
+            &FailedRequest {
                 header: &record.header,
                 space_flags: record.space_flags,
                 bytes: record.bytes,
@@ -130,7 +130,7 @@ impl Failures {
         self.failed(
             context,
             fs,
-            &Failure {
+            &FailedRequest {
                 header: &record.header,
                 space_flags: record.space_flags,
                 bytes: record.bytes,
@@ -145,7 +145,7 @@ impl Failures {
         );
     }
 
-    fn failed(&mut self, context: &mut Context, fs: &Fs, failure: &Failure<'_>) {
+    fn failed(&mut self, context: &mut Context, fs: &Fs, failure: &FailedRequest<'_>) {
         if self.off || !is_metadata(failure.space_flags) || !is_delalloc_request(failure.bytes, fs.nodesize) {
             return;
         }

@@ -13,7 +13,7 @@ use crate::{
     book::{
         node::Node,
         reserving_stacks::Pool,
-        thread::{Data, Thread},
+        thread::{DataReservation, Thread},
     },
     vocabulary::{
         account::{DATA_MAY_USE, is_data},
@@ -27,7 +27,7 @@ use crate::{
 const MAX_INODES: usize = 4;
 
 impl Thread {
-    fn data_of(&mut self, fs: u32, key: InodeKey) -> Option<&mut Data> {
+    fn data_of(&mut self, fs: u32, key: InodeKey) -> Option<&mut DataReservation> {
         self.data.iter_mut().find(|data| data.fs == fs && data.key == key)
     }
 
@@ -54,7 +54,16 @@ impl Thread {
         };
         let (fs, key, stack) = (node.fs, node.key, node.stack);
         context.fs.reserving_stacks.note(Pool::Data, bytes, stack);
-        self.data.push(Data { fs, key, left: bytes, bytes, chunk, fresh: true, failed: false, stack });
+        self.data.push(DataReservation {
+            fs,
+            key,
+            left: bytes,
+            bytes,
+            chunk,
+            fresh: true,
+            failed: false,
+            stack,
+        });
     }
 
     /// Metadata was reserved for it: from here on it may be handed on.

@@ -10,7 +10,7 @@ use super::{context::CallContext, published, report::Deviation};
 use crate::{
     book::{
         node::Node,
-        thread::{Failure, Thread, story},
+        thread::{FailedReservation, Thread, story},
     },
     vocabulary::{
         account::{Account, DATA_MAY_USE},
@@ -32,8 +32,14 @@ impl Thread {
         context.failed.count(record);
         let held = self.data_at_failure(node, lengths::align(node.args[1], context.fs.sector()));
         let raced = record.others_released;
-        let mut failure =
-            Failure { node: *node, held, raced, done: false, counted: false, wrong: already_reported };
+        let mut failure = FailedReservation {
+            node: *node,
+            held,
+            raced,
+            done: false,
+            counted: false,
+            wrong: already_reported,
+        };
         if held == 0 {
             if self.data_known || node.args[2] != 0 {
                 failure.balanced(context.failed);
@@ -76,7 +82,7 @@ impl Thread {
         }
     }
 
-    fn settle(&mut self, context: &mut CallContext<'_>, failure: Failure, next: &str, time: u64) {
+    fn settle(&mut self, context: &mut CallContext<'_>, failure: FailedReservation, next: &str, time: u64) {
         if failure.done {
             return;
         }
