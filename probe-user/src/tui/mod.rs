@@ -6,14 +6,26 @@
 //! changes by keys alone, and all keys are in one table, [`keys`]. `view` draws state and picture, and nothing
 //! else: the same two always give the same screen.
 //!
+//! Below them, each knowing only those before it: `filter`, `page`, `palette`; `picture`, `keys`; `requests` (what
+//! the screen asks of the thread that keeps the books); `drawing` (text, charts, what can be clicked); `table`;
+//! `columns` (what each table shows and is sorted by). `state` stands on these, `view` on all.
+//!
 //! Refuses to: touch a terminal, a file or a clock (that is the session's part), look up a path through a
 //! mount, and hide a loss: what was missed is in the header of every page.
-mod chart;
+mod columns;
+mod drawing;
 pub mod filter;
 pub mod keys;
-pub mod look;
+pub mod page;
+pub mod palette;
 pub mod picture;
+pub mod requests;
 pub mod state;
 mod table;
 pub mod view;
 pub mod watch;
+
+/// The former names of [`palette`].
+pub mod look {
+    pub use super::palette::{Palette as Look, Theme};
+}

@@ -28,8 +28,8 @@ use crate::{
         live, names,
     },
     tui::{
-        picture::{Picture, Wish},
-        state::ReplayOrder,
+        picture::Picture,
+        requests::{ReplayOrder, Wish},
     },
 };
 

@@ -21,8 +21,8 @@ use crate::{
         selected::{Recording, Selected},
     },
     tui::{
-        picture::{InodeId, Picture, RecordLine, ReplayView, Wish},
-        state::ReplayOrder,
+        picture::{InodeId, Picture, RecordLine, ReplayView},
+        requests::{ReplayOrder, Wish},
         watch::describe,
     },
 };

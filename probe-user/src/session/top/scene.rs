@@ -28,8 +28,9 @@ use crate::{
     tui::{
         picture::{
             FsView, HealthView, HookLine, InodeDetail, InodeId, OriginView, Picture, PoolKey, ReplayView,
-            SessionView, TestView, WindowView, WindowsView, Wish,
+            SessionView, TestView, WindowView, WindowsView,
         },
+        requests::Wish,
         watch::{self, SAMPLE_NS, Watch},
     },
 };

@@ -15,8 +15,8 @@ use rustc_hash::FxHashMap;
 
 use crate::tui::{
     filter::{Fields, Filter, Word},
-    picture::{InodeId, InodeRow, InodesView, Rest, WindowView, Wish},
-    state::InodeSort,
+    picture::{InodeId, InodeRow, InodesView, Rest, WindowView},
+    requests::{InodeSort, Wish},
     watch::Watch,
 };
 

@@ -1,6 +1,6 @@
 //! What was typed to a [`Filter`].
 use super::{
-    Filter, Op, Term,
+    term::{Filter, Op, Term},
     word::{Value, Word},
 };
 
@@ -54,31 +54,31 @@ pub fn parse_typed(typed: &str) -> (Filter, Option<FilterError>) {
 }
 
 /// A piece between spaces, and which of its characters were quoted.
-struct Piece {
+struct Token {
     text: String,
     /// Byte position behind which everything is text: a quote began there.
     quote: Option<usize>,
 }
 
 /// Splits at spaces outside quotes. In quotes, `\"` and `\\` are what they look like.
-fn words(typed: &str) -> Result<Vec<Piece>, FilterError> {
+fn words(typed: &str) -> Result<Vec<Token>, FilterError> {
     let mut words = Vec::new();
-    let mut word: Option<Piece> = None;
+    let mut word: Option<Token> = None;
     let mut quoted = false;
     let mut chars = typed.chars();
     while let Some(c) = chars.next() {
         match c {
             '"' => {
-                let piece = word.get_or_insert(Piece { text: String::new(), quote: None });
-                piece.quote.get_or_insert(piece.text.len());
+                let token = word.get_or_insert(Token { text: String::new(), quote: None });
+                token.quote.get_or_insert(token.text.len());
                 quoted = !quoted;
             }
             '\\' if quoted => {
-                let piece = word.get_or_insert(Piece { text: String::new(), quote: None });
-                piece.text.push(chars.next().ok_or(FilterError::Quote)?);
+                let token = word.get_or_insert(Token { text: String::new(), quote: None });
+                token.text.push(chars.next().ok_or(FilterError::Quote)?);
             }
             c if c.is_whitespace() && !quoted => words.extend(word.take()),
-            c => word.get_or_insert(Piece { text: String::new(), quote: None }).text.push(c),
+            c => word.get_or_insert(Token { text: String::new(), quote: None }).text.push(c),
         }
     }
     if quoted {
@@ -88,9 +88,9 @@ fn words(typed: &str) -> Result<Vec<Piece>, FilterError> {
     Ok(words)
 }
 
-fn term(piece: &Piece) -> Result<Term, FilterError> {
-    let text = piece.text.as_str();
-    let head = text.get(..piece.quote.unwrap_or(text.len())).unwrap_or(text);
+fn term(token: &Token) -> Result<Term, FilterError> {
+    let text = token.text.as_str();
+    let head = text.get(..token.quote.unwrap_or(text.len())).unwrap_or(text);
     // The first place where a comparison stands; a longer one there goes first.
     let found = head.char_indices().find_map(|(at, _)| {
         OPS.into_iter().find(|op| head[at..].starts_with(op.symbol())).map(|op| (at, op))
@@ -99,14 +99,14 @@ fn term(piece: &Piece) -> Result<Term, FilterError> {
         Some((at, op)) if at > 0 => {
             let (name, value) = (&text[..at], &text[at + op.symbol().len()..]);
             let word = Word::named(name).ok_or_else(|| FilterError::Word(name.to_owned()))?;
-            if value.is_empty() && piece.quote.is_none() {
+            if value.is_empty() && token.quote.is_none() {
                 return Err(FilterError::Value(format!("{name}{}", op.symbol())));
             }
             compare(word, op, value)
         }
         _ => {
             let (wanted, rest) = match text.strip_prefix('!') {
-                Some(rest) if piece.quote != Some(0) => (false, rest),
+                Some(rest) if token.quote != Some(0) => (false, rest),
                 _ => (true, text),
             };
             Ok(Term::Any(wanted, rest.to_lowercase()))
@@ -156,15 +156,4 @@ fn number(typed: &str) -> Option<i128> {
     let fraction: i128 = if part.is_empty() { 0 } else { part.parse().ok()? };
     let figure = whole.parse::<i128>().ok()? * scale + fraction;
     Some(sign * ((figure << shift) / scale))
-}
-
-/// A text as it can be typed back.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = !text.is_empty()
-        && !text.starts_with('!')
-        && !text.chars().any(|c| c.is_whitespace() || matches!(c, '"' | '\\' | '=' | '<' | '>' | '~' | '!'));
-    if plain {
-        return text.to_owned();
-    }
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

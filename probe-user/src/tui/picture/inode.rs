@@ -1,19 +1,11 @@
 //! Inodes on the screen.
 use std::{borrow::Cow, sync::Arc};
 
-use super::super::filter::{Fields, Word};
-use crate::report::model::{Frame, StackSource};
-
-/// Which inode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InodeId {
-    /// Filesystem id of the stream.
-    pub fs: u32,
-    /// Subvolume.
-    pub root: u64,
-    /// Inode number.
-    pub ino: u64,
-}
+use super::inode_id::InodeId;
+use crate::{
+    report::model::{Frame, StackSource},
+    tui::filter::{Fields, Word},
+};
 
 /// A row of the page Inodes. Texts are as the kernel has them, not escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Pools of a filesystem on the screen.
 use probe_ledger::Account;
 
-use super::RecordLine;
+use super::inode::RecordLine;
 
 /// A pool, and the name under which its history is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,14 +1,33 @@
 //! Keys and clicks.
+use std::time::Duration;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{
-    super::{
-        filter::Filter,
-        keys::{self, Action},
-        table, view,
-    },
-    App, Effect, Hit, OpenInode, Page, Prompt, REFRESH, ReplayOrder,
+    app::{App, OpenInode},
+    effect::Effect,
+    prompt::Prompt,
 };
+use crate::tui::{
+    columns::{finding_columns, inode_columns, window_columns},
+    drawing::Hit,
+    filter::Filter,
+    keys::{Action, action as action_of},
+    page::Page,
+    requests::ReplayOrder,
+    table::next_sort,
+};
+
+/// Refresh intervals that the keys go through.
+const REFRESH: [Duration; 7] = [
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
 
 /// Rows that a turn of the wheel moves.
 const WHEEL: isize = 3;
@@ -16,7 +35,7 @@ const WHEEL: isize = 3;
 impl App {
     /// A key is pressed.
     pub fn press(&mut self, event: &KeyEvent) -> Vec<Effect> {
-        let action = keys::action(event, &self.places());
+        let action = action_of(event, &self.scopes());
         if self.prompt.is_some() {
             return self.typed(event, action);
         }
@@ -149,7 +168,7 @@ impl App {
             Action::RefreshFaster => return self.refresh_by(-1),
             Action::RefreshSlower => return self.refresh_by(1),
             Action::Theme => {
-                self.look = self.look.next();
+                self.palette = self.palette.next();
                 return vec![Effect::Redraw];
             }
             Action::Down => self.go(1),
@@ -251,9 +270,9 @@ impl App {
 
     fn sort_step(&mut self, by: isize) -> Vec<Effect> {
         let column = match self.page {
-            Page::Inodes => table::next_sort(&view::inode_columns(), self.inodes.sort, by),
-            Page::Findings => table::next_sort(&view::finding_columns(), self.findings.sort, by),
-            Page::Tests => table::next_sort(&view::window_columns(), self.windows.sort, by),
+            Page::Inodes => next_sort(&inode_columns(), self.inodes.sort, by),
+            Page::Findings => next_sort(&finding_columns(), self.findings.sort, by),
+            Page::Tests => next_sort(&window_columns(), self.windows.sort, by),
             Page::Pools | Page::Health => return Vec::new(),
         };
         self.sort_by(column)

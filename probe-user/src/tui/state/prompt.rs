@@ -1,5 +1,5 @@
 //! A line of text under the hands of somebody.
-use super::super::{
+use crate::tui::{
     filter::{self, Filter, FilterError},
     keys::Action,
 };

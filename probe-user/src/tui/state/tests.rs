@@ -1,21 +1,26 @@
 //! What keys do to the state.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 
-use super::*;
+use super::{App, Effect};
 use crate::{
     report::model::FailedReservationTotals,
     tui::{
+        columns::column_of,
+        drawing::Hit,
         filter::{Word, parse},
-        look::Theme,
-        picture::{HealthView, InodeDetail, InodesView, SessionView},
+        keys::Scope,
+        page::Page,
+        palette::{Palette, Theme},
+        picture::{HealthView, InodeDetail, InodeId, InodeRow, InodesView, Picture, SessionView},
+        requests::{InodeSort, ReplayOrder},
     },
 };
 
-const LOOK: Look = Look { theme: Theme::Plain, unicode: false };
+const PALETTE: Palette = Palette { theme: Theme::Plain, unicode: false };
 
 /// A picture with inodes of these numbers, each holding its number in bytes.
 fn picture(inodes: &[u64]) -> Arc<Picture> {
@@ -47,7 +52,7 @@ fn picture(inodes: &[u64]) -> Arc<Picture> {
 }
 
 fn app(inodes: &[u64]) -> App {
-    let mut app = App::new(LOOK, Duration::from_secs(1), false);
+    let mut app = App::new(PALETTE, Duration::from_secs(1), false);
     app.take(picture(inodes));
     app.hits.page(10);
     app
@@ -135,7 +140,7 @@ fn an_inode_opens_and_closes() {
     let mut app = app(&[257, 300]);
     assert_eq!(app.press(&key(KeyCode::Enter)), [Effect::Wish]);
     assert_eq!(app.wish().focus.unwrap().ino, 300);
-    assert!(app.places().contains(&Place::Inode) && !app.places().contains(&Place::Table));
+    assert!(app.scopes().contains(&Scope::Inode) && !app.scopes().contains(&Scope::Table));
     press(&mut app, "aaa");
     assert_eq!(app.open_inode.as_ref().unwrap().account, 3);
     assert_eq!(app.press(&key(KeyCode::Esc)), [Effect::Wish]);
@@ -213,7 +218,7 @@ fn clicks_turn_pages_sort_select_and_open() {
         app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
     };
     let mut app = app(&[257, 300, 260]);
-    let size = InodeSort { word: Word::RsvSize, descending: true }.column();
+    let size = column_of(InodeSort { word: Word::RsvSize, descending: true });
     app.hits.add(Rect::new(0, 1, 10, 1), Hit::Tab(Page::Pools));
     app.hits.add(Rect::new(0, 2, 10, 1), Hit::Sort(size));
     app.hits.add(Rect::new(0, 5, 10, 1), Hit::Row(2));

@@ -1,35 +1,26 @@
 //! One finding: what was broken, both stacks, and the records that speak for it in time order.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        look::Role,
-        state::{App, Hits},
+use super::frame::frame_line;
+use crate::{
+    report::{
+        escape::{escape, width},
+        format,
+        model::{Finding, Frame, OriginOf, StackSource},
     },
-    Piece, put, scrolled, wrap,
+    tui::{
+        drawing::{Hits, Piece, put, scrolled, wrap},
+        palette::Role,
+        state::App,
+    },
 };
-use crate::report::{
-    escape::{escape, width},
-    format,
-    model::{Finding, Frame, OriginOf, StackSource},
-};
-
-/// `symbol+0x1c [module]`, or the bare address, escaped and cut.
-pub fn frame_line(frame: &Frame, columns: usize) -> String {
-    let module = frame.module.as_deref().map(|module| format!(" [{}]", escape(module))).unwrap_or_default();
-    let text = match &frame.symbol {
-        Some(symbol) => format!("{}+{:#x}{module}", escape(symbol), frame.offset.unwrap_or(0)),
-        None => format!("{}{module}", escape(&frame.address)),
-    };
-    if width(&text) <= columns { text } else { text.chars().take(columns).collect() }
-}
 
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let (Some(picture), Some((id, from))) = (&app.picture, app.open_finding) else { return };
     let Some(finding) = picture.findings.iter().find(|finding| finding.id == id) else {
         let text = "This finding is not made yet at this moment of the recording.".to_owned();
-        put(buffer, area.x + 2, area.y + 1, area.width - 2, &[(text, Role::Warn)], app.look);
+        put(buffer, area.x + 2, area.y + 1, area.width - 2, &[(text, Role::Warn)], app.palette);
         return;
     };
     let columns = usize::from(area.width);
@@ -45,7 +36,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     }
     lines.push(Vec::new());
     lines.extend(evidence(finding, columns));
-    scrolled(buffer, area, &lines, from, app.look, hits);
+    scrolled(buffer, area, &lines, from, app.palette, hits);
 }
 
 fn head(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {

@@ -1,55 +1,60 @@
 //! The line below every page: the keys that mean something here, or the filter that is being typed.
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
-use super::{
-    super::{
-        keys::{Action, BINDINGS},
-        look::Role,
-        state::{App, Hit, Hits},
+use crate::{
+    report::{
+        escape::{escape, keep_end, width},
+        format,
     },
-    put,
+    tui::{
+        drawing::{Hit, Hits, put},
+        keys::{Action, BINDINGS, Scope},
+        page::Page,
+        palette::Role,
+        picture::Picture,
+        state::App,
+    },
 };
-use crate::report::escape::{escape, width};
 
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     if let Some(prompt) = &app.prompt {
         let head = "filter: ";
-        put(buffer, area.x, area.y, area.width, &[(head.to_owned(), Role::Key)], app.look);
+        put(buffer, area.x, area.y, area.width, &[(head.to_owned(), Role::Key)], app.palette);
         let start = area.x + head.len() as u16;
         let room = usize::from(area.right().saturating_sub(start));
         // The cursor stays in sight: what is left of it gives way.
         let before = escape(prompt.text.get(..prompt.cursor).unwrap_or_default());
         let after = escape(prompt.text.get(prompt.cursor..).unwrap_or_default());
-        let before = crate::report::escape::keep_end(&before, room.saturating_sub(1).min(room * 2 / 3));
+        let before = keep_end(&before, room.saturating_sub(1).min(room * 2 / 3));
         let at = start + width(&before) as u16;
         let mut pieces = vec![(before, Role::Text), (after, Role::Text)];
         let message = match &prompt.error {
             Some(error) => Some((format!("   {}", escape(&error.to_string())), Role::Warn)),
-            None => app.picture.as_ref().map(|picture| {
-                (format!("   {} match", crate::report::format::count(matched(app, picture))), Role::Faint)
-            }),
+            None => app
+                .picture
+                .as_ref()
+                .map(|picture| (format!("   {} match", format::count(matched(app, picture))), Role::Faint)),
         };
         pieces.extend(message);
-        put(buffer, start, area.y, room as u16, &pieces, app.look);
+        put(buffer, start, area.y, room as u16, &pieces, app.palette);
         if at < area.right() {
             let cursor = Rect { x: at, y: area.y, width: 1, height: 1 };
-            buffer.set_style(cursor, app.look.style(Role::Text).add_modifier(Modifier::REVERSED));
+            buffer.set_style(cursor, app.palette.style(Role::Text).add_modifier(Modifier::REVERSED));
         }
         return;
     }
-    let places = app.places();
+    let scopes = app.scopes();
     let mut x = area.x;
     // What belongs to the page comes before what is the same everywhere.
     let mut shown: Vec<_> = BINDINGS
         .iter()
         .filter(|binding| {
-            !binding.footer.is_empty() && places.contains(&binding.place) && means(app, binding.action)
+            !binding.footer.is_empty() && scopes.contains(&binding.scope) && means(app, binding.action)
         })
         .collect();
     shown.sort_by_key(|binding| {
-        binding.place == super::super::keys::Place::Everywhere
-            && !matches!(binding.action, Action::Help | Action::Quit)
+        binding.scope == Scope::Everywhere && !matches!(binding.action, Action::Help | Action::Quit)
     });
     for binding in shown {
         let key = binding.keys.first().map(|key| key.shown()).unwrap_or_default();
@@ -62,7 +67,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
             break;
         }
         let pieces = [(key, Role::Key), (format!(" {label}"), Role::Text)];
-        put(buffer, x, area.y, wide, &pieces, app.look);
+        put(buffer, x, area.y, wide, &pieces, app.palette);
         hits.add(Rect { x, width: wide, ..area }, Hit::Key(binding.action));
         x += wide + 2;
     }
@@ -73,13 +78,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     };
     let wide = every.len() as u16;
     if x + wide <= area.right() {
-        put(buffer, area.right() - wide, area.y, wide, &[(every, Role::Faint)], app.look);
+        put(buffer, area.right() - wide, area.y, wide, &[(every, Role::Faint)], app.palette);
     }
 }
 
-fn matched(app: &App, picture: &super::super::picture::Picture) -> u64 {
+fn matched(app: &App, picture: &Picture) -> u64 {
     match app.page {
-        super::super::state::Page::Findings => app.finding_rows().len() as u64,
+        Page::Findings => app.finding_rows().len() as u64,
         _ => picture.inodes.matched,
     }
 }
@@ -91,7 +96,6 @@ fn paused(app: &App) -> bool {
 
 /// Keys that would do nothing right now are not offered.
 fn means(app: &App, action: Action) -> bool {
-    use super::super::state::Page;
     match action {
         Action::Back => {
             app.help.is_some()

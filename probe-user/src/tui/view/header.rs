@@ -2,17 +2,18 @@
 use probe_ledger::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        look::Role,
-        picture::{Picture, ReplayView},
-        state::{App, Hit, Hits, Page},
+use crate::{
+    report::{
+        escape::{escape, width},
+        format,
     },
-    Piece, put,
-};
-use crate::report::{
-    escape::{escape, width},
-    format,
+    tui::{
+        drawing::{Hit, Hits, Piece, put},
+        page::Page,
+        palette::Role,
+        picture::{Picture, ReplayView},
+        state::App,
+    },
 };
 
 /// What the session is, what it has seen, and above all what it has not seen. Where room is scarce, the end gives way
@@ -38,7 +39,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
             pieces.push(piece);
         }
     }
-    put(buffer, area.x, area.y, area.width, &pieces, app.look);
+    put(buffer, area.x, area.y, area.width, &pieces, app.palette);
 }
 
 fn state(app: &App, picture: &Picture) -> Vec<Piece> {
@@ -105,7 +106,7 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         } else {
             Role::Bad
         };
-        put(buffer, x, area.y, width, &[(text, role)], app.look);
+        put(buffer, x, area.y, width, &[(text, role)], app.palette);
         hits.add(Rect { x, width, ..area }, Hit::Tab(page));
         x += width + 1;
     }
@@ -113,7 +114,7 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         let now = app.picture.as_ref().map_or(0, |picture| picture.now_ns);
         let room = area.right().saturating_sub(x + 1);
         let text = transport(replay, now, app, usize::from(room));
-        put(buffer, x + 1, area.y, room, &[(text, Role::Key)], app.look);
+        put(buffer, x + 1, area.y, room, &[(text, Role::Key)], app.palette);
     }
 }
 
@@ -125,8 +126,8 @@ fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String
     let state = match (replay.seeking, replay.ended, replay.paused) {
         (Some(percent), ..) => format!("seeking {percent} %"),
         (None, true, _) => "end".to_owned(),
-        (None, false, true) => app.look.glyph("‖ paused", "|| paused").to_owned(),
-        (None, false, false) => format!("{} {}x", app.look.glyph("▶", ">"), replay.speed),
+        (None, false, true) => app.palette.glyph("‖ paused", "|| paused").to_owned(),
+        (None, false, false) => format!("{} {}x", app.palette.glyph("▶", ">"), replay.speed),
     };
     let of = match replay.length_ns {
         Some(length) => format!(
@@ -146,7 +147,7 @@ fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String
         let bar = room.saturating_sub(text.chars().count() + 3).min(40);
         if bar >= 8 {
             let done = (u128::from(now_ns.min(length)) * bar as u128 / u128::from(length)) as usize;
-            let (full, empty) = (app.look.glyph("━", "="), app.look.glyph("─", "-"));
+            let (full, empty) = (app.palette.glyph("━", "="), app.palette.glyph("─", "-"));
             text.push_str(&format!("  {}{}", full.repeat(done), empty.repeat(bar - done)));
         }
     }

@@ -1,15 +1,15 @@
 //! Health: what is seen, what is not, and what watching costs.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        look::{Look, Role},
+use crate::{
+    report::{escape::escape, format},
+    tui::{
+        drawing::{Hits, Piece, scrolled, wrap},
+        palette::{Palette, Role},
         picture::{HookLine, Picture},
-        state::{App, Hits},
+        state::App,
     },
-    Piece, scrolled, wrap,
 };
-use crate::report::{escape::escape, format};
 
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
@@ -18,21 +18,21 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         let left = Rect { width: area.width * 2 / 5, ..area };
         let right = Rect { x: left.right() + 1, width: area.width - left.width - 1, ..area };
         let mut unused = Hits::default();
-        scrolled(buffer, left, &general(picture, app, usize::from(left.width)), 0, app.look, &mut unused);
+        scrolled(buffer, left, &general(picture, app, usize::from(left.width)), 0, app.palette, &mut unused);
         scrolled(
             buffer,
             right,
-            &hooks(picture, usize::from(right.width), app.look),
+            &hooks(picture, usize::from(right.width), app.palette),
             app.health_scroll,
-            app.look,
+            app.palette,
             hits,
         );
         return;
     }
     let mut lines = general(picture, app, usize::from(area.width));
     lines.push(Vec::new());
-    lines.extend(hooks(picture, usize::from(area.width), app.look));
-    scrolled(buffer, area, &lines, app.health_scroll, app.look, hits);
+    lines.extend(hooks(picture, usize::from(area.width), app.palette));
+    scrolled(buffer, area, &lines, app.health_scroll, app.palette, hits);
 }
 
 fn general(picture: &Picture, app: &App, width: usize) -> Vec<Vec<Piece>> {
@@ -132,7 +132,7 @@ fn ms(ns: u64) -> String {
 }
 
 /// Hooks as a table of text: it scrolls with what is above it.
-fn hooks(picture: &Picture, width: usize, look: Look) -> Vec<Vec<Piece>> {
+fn hooks(picture: &Picture, width: usize, palette: Palette) -> Vec<Vec<Piece>> {
     let attached = picture.health.hooks.iter().filter(|hook| hook.attached).count();
     let mut lines =
         vec![vec![(format!("{attached} of {} hooks attached", picture.health.hooks.len()), Role::Strong)]];
@@ -145,7 +145,7 @@ fn hooks(picture: &Picture, width: usize, look: Look) -> Vec<Vec<Piece>> {
         Role::Head,
     )]);
     for hook in &picture.health.hooks {
-        lines.push(hook_line(hook, name, look));
+        lines.push(hook_line(hook, name, palette));
         // Those that are on have one too: why by a kprobe.
         if !hook.attached && !hook.reason.is_empty() {
             for part in wrap(&escape(&hook.reason), width.saturating_sub(4)) {
@@ -156,11 +156,11 @@ fn hooks(picture: &Picture, width: usize, look: Look) -> Vec<Vec<Piece>> {
     lines
 }
 
-fn hook_line(hook: &HookLine, name: usize, look: Look) -> Vec<Piece> {
+fn hook_line(hook: &HookLine, name: usize, palette: Palette) -> Vec<Piece> {
     let (mark, role) = match (hook.attached, hook.skipped) {
-        (true, _) => (look.glyph("●", "*"), Role::Good),
-        (false, true) => (look.glyph("○", "o"), Role::Faint),
-        (false, false) => (look.glyph("✗", "x"), Role::Bad),
+        (true, _) => (palette.glyph("●", "*"), Role::Good),
+        (false, true) => (palette.glyph("○", "o"), Role::Faint),
+        (false, false) => (palette.glyph("✗", "x"), Role::Bad),
     };
     let count = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), format::count);
     let id: String = hook.id.chars().take(name.saturating_sub(2)).collect();

@@ -1,38 +1,36 @@
 //! What keys and words mean: made from the tables that handle them.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        filter::Word,
-        keys::{BINDINGS, Place},
-        look::Role,
-        state::{App, Hits},
-    },
-    Piece, scrolled, wrap,
+use crate::tui::{
+    drawing::{Hits, Piece, scrolled, wrap},
+    filter::Word,
+    keys::{BINDINGS, Scope},
+    palette::Role,
+    state::App,
 };
 
-const PLACES: [Place; 8] = [
-    Place::Everywhere,
-    Place::List,
-    Place::Table,
-    Place::Filtered,
-    Place::Inode,
-    Place::Pools,
-    Place::Replay,
-    Place::Prompt,
+const SCOPES: [Scope; 8] = [
+    Scope::Everywhere,
+    Scope::List,
+    Scope::Table,
+    Scope::Filtered,
+    Scope::Inode,
+    Scope::Pools,
+    Scope::Replay,
+    Scope::Prompt,
 ];
 
 /// Draws it over the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, from: usize, hits: &mut Hits) {
-    scrolled(buffer, area, &lines(usize::from(area.width)), from, app.look, hits);
+    scrolled(buffer, area, &lines(usize::from(area.width)), from, app.palette, hits);
 }
 
 /// All of it.
 pub fn lines(width: usize) -> Vec<Vec<Piece>> {
     let mut lines = Vec::new();
-    for place in PLACES {
-        head(&mut lines, place.title());
-        for binding in BINDINGS.iter().filter(|binding| binding.place == place) {
+    for scope in SCOPES {
+        head(&mut lines, scope.title());
+        for binding in BINDINGS.iter().filter(|binding| binding.scope == scope) {
             entry(&mut lines, &binding.shown(), binding.help, width);
         }
     }

@@ -1,18 +1,16 @@
 //! One inode: what it holds and held, who reserved it, and what happened to it last.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        chart::Chart,
-        look::{Look, Role},
+use super::frame::frame_line;
+use crate::{
+    report::{escape::escape, format, model::StackSource},
+    tui::{
+        drawing::{Chart, Hits, Piece, put, scrolled, title, wrap},
+        palette::{Palette, Role},
         picture::{InodeDetail, InodeRow, OriginView, RecordLine},
-        state::{App, Hits},
+        state::App,
     },
-    Piece,
-    finding::frame_line,
-    put, scrolled, title, wrap,
 };
-use crate::report::{escape::escape, format, model::StackSource};
 
 /// The accounts with a history: id, and whether it is bytes.
 const ACCOUNTS: [(&str, bool); 4] = [
@@ -28,14 +26,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let id = open.id;
     let head = format!("subvolume {}, inode {}", format::root(id.root as i64), id.ino);
     let Some(detail) = picture.focus.as_deref().filter(|detail| detail.id == id) else {
-        title(buffer, area.x, area.y, area.width, &head, app.look);
+        title(buffer, area.x, area.y, area.width, &head, app.palette);
         put(
             buffer,
             area.x + 2,
             area.y + 2,
             area.width - 2,
             &[("looking it up".to_owned(), Role::Faint)],
-            app.look,
+            app.palette,
         );
         return;
     };
@@ -45,10 +43,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         (head, Role::Strong),
         (format!("  {}", path.as_deref().unwrap_or("(no path was sent)")), Role::Text),
     ];
-    put(buffer, area.x, y, area.width, &line, app.look);
+    put(buffer, area.x, y, area.width, &line, app.palette);
     y += 1;
     for pieces in facts(detail) {
-        put(buffer, area.x, y, area.width, &pieces, app.look);
+        put(buffer, area.x, y, area.width, &pieces, app.palette);
         y += 1;
     }
     let rest = Rect { y, height: area.bottom().saturating_sub(y), ..area };
@@ -64,11 +62,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let (name, bytes) = ACCOUNTS.get(open.account).copied().unwrap_or(ACCOUNTS[0]);
     let values = detail.histories.get(open.account).map_or(&[][..], Vec::as_slice);
     if values.is_empty() {
-        title(buffer, chart.x, chart.y, chart.width, name, app.look);
+        title(buffer, chart.x, chart.y, chart.width, name, app.palette);
         let text = "no record of it since this was opened".to_owned();
-        put(buffer, chart.x + 2, chart.y + 1, chart.width - 2, &[(text, Role::Faint)], app.look);
+        put(buffer, chart.x + 2, chart.y + 1, chart.width - 2, &[(text, Role::Faint)], app.palette);
     } else {
-        Chart { title: name, values, span_ns: detail.span_ns, bytes }.draw(buffer, chart, app.look);
+        Chart { title: name, values, span_ns: detail.span_ns, bytes }.draw(buffer, chart, app.palette);
     }
     let below = Rect { y: chart.bottom(), height: rest.height - chart.height, ..rest };
     if below.width >= 150 {
@@ -76,13 +74,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         let left = Rect { width: half - 1, ..below };
         let right = Rect { x: below.x + half, width: below.width - half, ..below };
         let mut unused = Hits::default();
-        scrolled(buffer, left, &origins(detail, left.width, app.look), 0, app.look, &mut unused);
-        scrolled(buffer, right, &records(detail, right.width, true), open.scroll, app.look, hits);
+        scrolled(buffer, left, &origins(detail, left.width, app.palette), 0, app.palette, &mut unused);
+        scrolled(buffer, right, &records(detail, right.width, true), open.scroll, app.palette, hits);
     } else {
-        let mut lines = origins(detail, below.width, app.look);
+        let mut lines = origins(detail, below.width, app.palette);
         lines.push(Vec::new());
         lines.extend(records(detail, below.width, false));
-        scrolled(buffer, below, &lines, open.scroll, app.look, hits);
+        scrolled(buffer, below, &lines, open.scroll, app.palette, hits);
     }
 }
 
@@ -136,7 +134,7 @@ fn task(row: &InodeRow) -> String {
 }
 
 /// Who reserved: stacks by bytes.
-fn origins(detail: &InodeDetail, width: u16, look: Look) -> Vec<Vec<Piece>> {
+fn origins(detail: &InodeDetail, width: u16, palette: Palette) -> Vec<Vec<Piece>> {
     let mut lines =
         vec![vec![("who reserved what it holds (since it was last empty)".to_owned(), Role::Head)]];
     // What was given back is not taken off the stack that reserved it; of nothing nobody holds a part.
@@ -146,20 +144,20 @@ fn origins(detail: &InodeDetail, width: u16, look: Look) -> Vec<Vec<Piece>> {
         lines.push(vec![("  no stack was taken".to_owned(), Role::Faint)]);
     } else {
         for origin in &detail.origins {
-            lines.extend(one_origin(origin, width, look));
+            lines.extend(one_origin(origin, width, palette));
         }
     }
     if !detail.reserved.is_empty() {
         lines.push(Vec::new());
         lines.push(vec![("who reserved since it was opened, given back or not".to_owned(), Role::Head)]);
         for origin in &detail.reserved {
-            lines.extend(one_origin(origin, width, look));
+            lines.extend(one_origin(origin, width, palette));
         }
     }
     lines
 }
 
-fn one_origin(origin: &OriginView, width: u16, look: Look) -> Vec<Vec<Piece>> {
+fn one_origin(origin: &OriginView, width: u16, palette: Palette) -> Vec<Vec<Piece>> {
     let source = match origin.source {
         StackSource::Exact => "exact stack",
         StackSource::Representative => "representative stack",
@@ -173,7 +171,7 @@ fn one_origin(origin: &OriginView, width: u16, look: Look) -> Vec<Vec<Piece>> {
         vec![(
             format!(
                 "    {} {}",
-                look.glyph("↳", "-"),
+                palette.glyph("↳", "-"),
                 frame_line(frame, usize::from(width).saturating_sub(6))
             ),
             Role::Text,

@@ -1,107 +1,17 @@
 //! Tests, and the command: what happened from begin to end of each.
-use probe_ledger::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    super::{
-        chart,
-        look::Role,
+use crate::{
+    report::format,
+    tui::{
+        columns::window_columns,
+        drawing::{Hits, put_text, wrap},
+        palette::Role,
         picture::WindowView,
-        state::{App, Hits},
-        table::{self, Cell, CellRoom, Column},
+        state::App,
+        table,
     },
-    wrap,
 };
-use crate::report::{
-    escape::{escape, keep_end, width},
-    format,
-};
-
-/// The columns.
-pub fn columns() -> [Column<WindowView>; 8] {
-    const fn column(
-        title: &'static str,
-        width: (u16, u16),
-        rank: u8,
-        right: bool,
-        cell: fn(&WindowView, &CellRoom) -> Cell,
-        order: Option<fn(&WindowView, &WindowView) -> std::cmp::Ordering>,
-    ) -> Column<WindowView> {
-        Column { title, width: width.0, most: width.1, rank, right, cell, order }
-    }
-    [
-        column("WINDOW", (18, 90), 0, false, name, Some(|a, b| a.name.cmp(&b.name))),
-        column(
-            "BEGUN",
-            (10, 12),
-            2,
-            true,
-            |row, _| Cell::text(format::about(row.begun_ns)),
-            Some(|a, b| a.begun_ns.cmp(&b.begun_ns)),
-        ),
-        column(
-            "LENGTH",
-            (10, 12),
-            0,
-            true,
-            |row, _| Cell::text(format::duration(row.length_ns)),
-            Some(|a, b| a.length_ns.cmp(&b.length_ns)),
-        ),
-        column("VERDICT", (12, 12), 0, false, |row, _| verdict(row), None),
-        column("STATE", (8, 8), 1, false, |row, _| state(row), None),
-        column(
-            "RECORDS",
-            (9, 12),
-            3,
-            true,
-            |row, _| Cell::text(format::count(row.records)),
-            Some(|a, b| a.records.cmp(&b.records)),
-        ),
-        column("LOST", (7, 11), 0, true, |row, _| alarm(row.lost), Some(|a, b| a.lost.cmp(&b.lost))),
-        column(
-            "FINDINGS",
-            (8, 8),
-            0,
-            true,
-            |row, _| alarm(row.findings),
-            Some(|a, b| a.findings.cmp(&b.findings)),
-        ),
-    ]
-}
-
-fn name(row: &WindowView, room: &CellRoom) -> Cell {
-    // The name of a test is all of it; of a command the begin says most.
-    let Some(test) = &row.test else {
-        return Cell(vec![("command ".to_owned(), Role::Faint), (escape(&row.name), Role::Text)]);
-    };
-    let section = test.section.as_deref().map(|section| format!("{} ", escape(section))).unwrap_or_default();
-    let left = room.width.saturating_sub(width(&section));
-    Cell(vec![(section, Role::Faint), (keep_end(&escape(&row.name), left), Role::Text)])
-}
-
-/// A command has none of its own: it is that of the session.
-fn verdict(row: &WindowView) -> Cell {
-    match row.test.as_ref().map(|test| test.verdict) {
-        None => Cell::new("-", Role::Faint),
-        // What goes on has nothing that is final.
-        Some(Verdict::Clean) if !row.ended => Cell::new("clean so far", Role::Good),
-        Some(Verdict::Clean) => Cell::new(Verdict::Clean.name(), Role::Good),
-        Some(Verdict::Findings) => Cell::new(Verdict::Findings.name(), Role::Bad),
-        Some(Verdict::Inconclusive) => Cell::new(Verdict::Inconclusive.name(), Role::Warn),
-    }
-}
-
-fn state(row: &WindowView) -> Cell {
-    if !row.ended {
-        return Cell::new("running", Role::Key);
-    }
-    let result = row.test.as_ref().and_then(|test| test.result.as_deref());
-    Cell::new(escape(result.unwrap_or("ended")), Role::Faint)
-}
-
-fn alarm(count: u64) -> Cell {
-    if count == 0 { Cell::new("0", Role::Good) } else { Cell::new(format::count(count), Role::Bad) }
-}
 
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
@@ -111,26 +21,26 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         let text = "There is no test and no command in this stream. Tests of xfstests are followed with `--fstests`, a \
                     command is that of `btrfs-probe record -- COMMAND`; a recording shows them here too.";
         for (at, line) in wrap(text, usize::from(area.width).saturating_sub(4)).into_iter().enumerate() {
-            chart::text(
+            put_text(
                 buffer,
                 area.x + 2,
                 area.y + 1 + at as u16,
                 area.width - 2,
                 &line,
-                app.look,
+                app.palette,
                 Role::Text,
             );
         }
         return;
     }
     let mut rows: Vec<&WindowView> = windows.rows.iter().collect();
-    let columns = columns();
+    let columns = window_columns();
     table::sort(&mut rows, &columns, &app.windows);
     let foot = u16::from(windows.older > 0);
     let list = Rect { height: area.height.saturating_sub(foot), ..area };
-    table::draw(buffer, list, &rows, &columns, &app.windows, app.look, hits);
+    table::draw(buffer, list, &rows, &columns, &app.windows, app.palette, hits);
     if foot > 0 {
         let text = format!("{} older tests are in a report and not here", format::count(windows.older));
-        chart::text(buffer, area.x + 1, list.bottom(), area.width - 1, &text, app.look, Role::Faint);
+        put_text(buffer, area.x + 1, list.bottom(), area.width - 1, &text, app.palette, Role::Faint);
     }
 }

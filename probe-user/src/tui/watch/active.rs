@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use probe_ledger::Ledger;
 use rustc_hash::FxHashMap;
 
-use super::super::picture::InodeId;
+use super::samples::SAMPLE_NS;
+use crate::tui::picture::InodeId;
 
 /// Inodes with a rate and a trend at most.
 const MOST: usize = 8192;
@@ -70,7 +71,7 @@ impl Active {
         self.inodes.retain(|id, activity| {
             let Some(book) = ledger.inode(id.fs, id.root, id.ino) else { return false };
             let held = u64::try_from(book.meta_rsv).unwrap_or(0);
-            let fresh = activity.reserved.saturating_mul(1_000_000_000 / super::SAMPLE_NS) / due.max(1);
+            let fresh = activity.reserved.saturating_mul(1_000_000_000 / SAMPLE_NS) / due.max(1);
             activity.reserved = 0;
             // Half of what is new, half of what was: a burst fades within a few samples.
             for _ in 0..due.min(8) {

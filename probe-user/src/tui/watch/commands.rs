@@ -1,5 +1,5 @@
 //! Commands that ran under observation, between their markers. Tests are not kept here: see [`crate::attribution`].
-use super::super::picture::WindowView;
+use crate::tui::picture::WindowView;
 
 /// Commands that are kept; the oldest go first. A session has one at most, but a stream may say anything.
 const MOST: usize = 200;

@@ -7,9 +7,10 @@ use probe_record::record::Record;
 use rustc_hash::FxHashMap;
 
 use super::{
-    super::picture::{InodeId, RecordLine},
     describe::{describe, inode_of},
+    samples::SAMPLE_NS,
 };
+use crate::tui::picture::{InodeId, RecordLine};
 
 /// Records that are kept.
 const MAX_RECORDS: usize = 500;
@@ -52,7 +53,7 @@ impl Focus {
         let points = trend
             .into_iter()
             .enumerate()
-            .map(|(at, held)| (now.saturating_sub((count - at as u64) * super::SAMPLE_NS), [held, 0, 0, 0]));
+            .map(|(at, held)| (now.saturating_sub((count - at as u64) * SAMPLE_NS), [held, 0, 0, 0]));
         let mut focus =
             Self { id, lines: lines.collect(), points: points.collect(), reserved: FxHashMap::default() };
         if let Some(values) = focus.current(ledger) {

@@ -3,11 +3,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use probe_ledger::{Account, FsSummary, SpaceNow, SpaceRest};
 
-use super::{
-    super::picture::{History, PoolKey, PoolRow},
-    SAMPLES,
+use super::samples::SAMPLES;
+use crate::{
+    report::format,
+    tui::picture::{History, PoolKey, PoolRow},
 };
-use crate::report::format;
 
 /// Qgroup counters that are shown; a filesystem can have thousands.
 const MAX_QGROUPS: usize = 24;

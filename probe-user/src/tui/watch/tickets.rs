@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use probe_ledger::Ledger;
 use probe_record::record::Record;
 
-use super::{
-    super::picture::{RecordLine, TicketLine, TicketOutcome},
-    describe::flush_name,
-};
+use super::describe::flush_name;
+use crate::tui::picture::{RecordLine, TicketLine, TicketOutcome};
 
 /// Lines that are kept.
 const MOST: usize = 200;

@@ -11,10 +11,10 @@ use probe_common::{
 };
 use probe_record::{record::Record, session::SessionHeader};
 
-use super::{LOOK, Stage, recording};
+use super::{PALETTE, Stage, recording};
 use crate::{
     session::top::scene::{Extras, Scene},
-    tui::{picture::Wish, state::App},
+    tui::{requests::Wish, state::App},
 };
 
 #[test]
@@ -92,7 +92,7 @@ fn a_terminal_escape_in_a_name_is_shown_and_not_obeyed() {
     comm[..6].copy_from_slice(b"\x1b[31m\n");
     let header = Header { tid: 77, ..Header::default() };
     scene.apply(&Record::from(TaskSeen { header, pid: 77, reserved: 0, comm }));
-    let mut app = App::new(LOOK, Duration::from_secs(1), false);
+    let mut app = App::new(PALETTE, Duration::from_secs(1), false);
     app.take(Arc::new(scene.picture(&app.wish(), Extras::default())));
     let mut buffer = ratatui::buffer::Buffer::empty(ratatui::layout::Rect::new(0, 0, 200, 30));
     let _ = crate::tui::view::draw(&mut buffer, &app);

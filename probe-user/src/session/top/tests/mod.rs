@@ -31,14 +31,15 @@ use super::{super::plan::FilterPlan, player::Player};
 use crate::{
     session::selected::Recording,
     tui::{
-        look::{Look, Theme},
+        palette::{Palette, Theme},
         picture::Picture,
-        state::{App, Effect, ReplayOrder},
+        requests::ReplayOrder,
+        state::{App, Effect},
         view,
     },
 };
 
-const LOOK: Look = Look { theme: Theme::Plain, unicode: true };
+const PALETTE: Palette = Palette { theme: Theme::Plain, unicode: true };
 
 /// Path of a recording, from the folder of the package, where tests run: so it reads the same everywhere.
 fn recording(name: &str) -> PathBuf {
@@ -61,7 +62,7 @@ impl Stage {
         let mut player = Player::new(recording).unwrap();
         player.wait_for_length();
         player.order(ReplayOrder::Pause).unwrap();
-        Self { player, app: App::new(LOOK, Duration::from_secs(1), true) }
+        Self { player, app: App::new(PALETTE, Duration::from_secs(1), true) }
     }
 
     /// Goes so many records on or back, and looks.

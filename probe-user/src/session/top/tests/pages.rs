@@ -2,7 +2,7 @@
 use insta::assert_snapshot;
 
 use super::{Stage, recording, with_leaks};
-use crate::tui::look::{Look, Theme};
+use crate::tui::palette::{Palette, Theme};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
@@ -94,7 +94,7 @@ fn help_and_small_screens() {
 #[test]
 fn ascii_is_enough() {
     let mut stage = middle();
-    stage.app.look = Look { theme: Theme::Plain, unicode: false };
+    stage.app.palette = Palette { theme: Theme::Plain, unicode: false };
     for page in ["1", "2", "3", "4", "5", "1\n", "?"] {
         stage.keys(page);
         let screen = stage.screen(120, 40);

@@ -5,7 +5,7 @@ use probe_ledger::Verdict;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{Stage, recording, with_leaks};
-use crate::tui::{picture::Picture, state::ReplayOrder};
+use crate::tui::{picture::Picture, requests::ReplayOrder};
 
 const PAGES: [&str; 5] = ["1", "2", "3", "4", "5"];
 

@@ -1,7 +1,7 @@
 //! What a drawing leaves to be clicked, and how much of a list it had room for.
 use ratatui::layout::{Position, Rect};
 
-use super::{super::keys::Action, Page};
+use crate::tui::{keys::Action, page::Page};
 
 /// Something that can be clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,7 @@
 //! The order of inodes: by a word of the filter, so that what can be compared can also be sorted.
 use std::cmp::Ordering;
 
-use super::super::{
-    filter::{Fields, Word},
-    view::INODE_WORDS,
-};
+use crate::tui::filter::{Fields, Word};
 
 /// Order of inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +30,6 @@ pub enum SortValue {
 }
 
 impl InodeSort {
-    /// Position of its column in the table.
-    #[must_use]
-    pub fn column(self) -> usize {
-        INODE_WORDS.iter().position(|word| *word == Some(self.word)).unwrap_or(0)
-    }
-
-    /// The order by a column of the table.
-    #[must_use]
-    pub fn of_column(column: usize, descending: bool) -> Self {
-        let word = INODE_WORDS.get(column).copied().flatten().unwrap_or(Word::MetaRsv);
-        Self { word, descending }
-    }
-
     /// What a row is sorted by.
     #[must_use]
     pub fn value(self, row: &impl Fields) -> SortValue {

@@ -46,16 +46,16 @@ pub enum Role {
     MayUse,
 }
 
-/// How the screen looks.
+/// The colours and characters that the screen is drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Palette {
     /// Colours.
     pub theme: Theme,
     /// More than ASCII may be drawn.
     pub unicode: bool,
 }
 
-impl Look {
+impl Palette {
     /// Style of a role.
     #[must_use]
     pub fn style(&self, role: Role) -> Style {
@@ -127,17 +127,17 @@ mod tests {
 
     #[test]
     fn without_colours_states_still_differ() {
-        let look = Look { theme: Theme::Plain, unicode: false };
+        let palette = Palette { theme: Theme::Plain, unicode: false };
         for role in [Role::Text, Role::Bad, Role::Selected, Role::Head, Role::Pinned] {
-            assert_eq!((look.style(role).fg, look.style(role).bg), (None, None), "{role:?}");
+            assert_eq!((palette.style(role).fg, palette.style(role).bg), (None, None), "{role:?}");
         }
-        assert_ne!(look.style(Role::Bad), look.style(Role::Text));
-        assert_ne!(look.style(Role::Selected), look.style(Role::Text));
+        assert_ne!(palette.style(Role::Bad), palette.style(Role::Text));
+        assert_ne!(palette.style(Role::Selected), palette.style(Role::Text));
     }
 
     #[test]
     fn no_theme_for_the_colour_blind_uses_red_or_green() {
-        let look = Look { theme: Theme::ColorBlind, unicode: true };
+        let palette = Palette { theme: Theme::ColorBlind, unicode: true };
         for role in [
             Role::Text,
             Role::Faint,
@@ -153,7 +153,7 @@ mod tests {
             Role::Reserved,
             Role::MayUse,
         ] {
-            let color = look.style(role).fg;
+            let color = palette.style(role).fg;
             assert!(
                 !matches!(
                     color,
@@ -169,12 +169,12 @@ mod tests {
                 "{role:?}"
             );
         }
-        assert_ne!(look.style(Role::Bad).fg, look.style(Role::Good).fg);
+        assert_ne!(palette.style(Role::Bad).fg, palette.style(Role::Good).fg);
     }
 
     #[test]
     fn the_key_goes_round_all_themes() {
-        let first = Look { theme: Theme::Standard, unicode: true };
+        let first = Palette { theme: Theme::Standard, unicode: true };
         assert_ne!(first.next(), first);
         assert_eq!(first.next().next().next(), first);
     }

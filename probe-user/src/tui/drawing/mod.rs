@@ -1,0 +1,20 @@
+//! What all pages are drawn with: text, charts, bars, cells, and what of them can be clicked.
+mod bar;
+mod cell;
+mod chart;
+mod hits;
+mod scrolled;
+mod text;
+mod trend;
+mod wrap;
+
+pub use self::{
+    bar::{Part, bar},
+    cell::{Cell, CellRoom},
+    chart::Chart,
+    hits::{Hit, Hits},
+    scrolled::scrolled,
+    text::{Piece, put, put_text, title},
+    trend::trend,
+    wrap::wrap,
+};

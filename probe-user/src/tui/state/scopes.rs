@@ -1,0 +1,30 @@
+//! Which keys mean something now.
+use super::app::App;
+use crate::tui::{keys::Scope, page::Page};
+
+impl App {
+    /// The scopes that hold now, for the keys.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        if self.prompt.is_some() {
+            return vec![Scope::Prompt];
+        }
+        let mut scopes = vec![Scope::Everywhere, Scope::List];
+        if self.help.is_none() {
+            match self.page {
+                Page::Inodes if self.open_inode.is_some() => scopes.push(Scope::Inode),
+                Page::Inodes => scopes.extend([Scope::Table, Scope::Filtered]),
+                Page::Pools => scopes.push(Scope::Pools),
+                Page::Findings if self.open_finding.is_none() => {
+                    scopes.extend([Scope::Table, Scope::Filtered])
+                }
+                Page::Tests => scopes.push(Scope::Table),
+                Page::Findings | Page::Health => {}
+            }
+        }
+        if self.replay {
+            scopes.push(Scope::Replay);
+        }
+        scopes
+    }
+}
