@@ -28,7 +28,7 @@ use crate::{
     tui::{
         picture::{
             FsView, HealthView, HookLine, InodeDetail, InodeId, OriginView, Picture, PoolKey, ReplayView,
-            SessionView, TestView, WindowView, WindowsView,
+            SessionView, SysfsComparisons, TestView, WindowView, WindowsView,
         },
         requests::Wish,
         watch::{self, SAMPLE_NS, Watch},
@@ -358,7 +358,11 @@ impl Scene {
             lines: tickets
                 .map(|tickets| tickets.lines(&self.books.ledger, &|time| time.saturating_sub(started)))
                 .unwrap_or_default(),
-            audits: (fs.audit.compared, fs.audit.equal),
+            sysfs: SysfsComparisons {
+                compared: fs.audit.compared,
+                equal: fs.audit.equal,
+                moving: fs.audit.moving,
+            },
         }
     }
 

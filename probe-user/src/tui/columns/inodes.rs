@@ -114,7 +114,7 @@ fn held(row: &InodeRow) -> Cell {
         (0, true) => Cell::new(text, Role::Faint),
         (_, true) => Cell::new(text, Role::Strong),
         (0, false) => Cell::new("~0", Role::Faint),
-        // The opening is not known: this is the kernel's figure as last seen.
+        // Not all its records were seen: this is the kernel's figure as last seen, if there is one.
         (_, false) => Cell::new(format!("~{text}"), Role::Text),
     }
 }

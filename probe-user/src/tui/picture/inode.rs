@@ -20,7 +20,7 @@ pub struct InodeRow {
     pub generation: u64,
     /// `inode.meta_rsv`
     pub meta_rsv: i64,
-    /// The books are what the kernel must hold.
+    /// `meta_rsv` is what the kernel must hold: all records that touch it were seen.
     pub exact: bool,
     /// The kernel's counters were seen.
     pub counted: bool,
@@ -96,7 +96,7 @@ pub struct Rest {
 pub struct InodesView {
     /// The first in the order asked for.
     pub rows: Vec<InodeRow>,
-    /// Inodes with a book.
+    /// Inodes that are followed.
     pub known: u64,
     /// Of these, what the filter lets through.
     pub matched: u64,
@@ -137,7 +137,7 @@ pub struct RecordLine {
 /// The inode looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InodeDetail {
-    /// Its row; `None` if it has no book (any more).
+    /// Its row; `None` if it is not followed (any more).
     pub row: Option<InodeRow>,
     /// Which.
     pub id: InodeId,

@@ -16,7 +16,7 @@ pub use self::{
     inode::{InodeDetail, InodeRow, InodesView, OriginView, RecordLine, Rest},
     inode_id::InodeId,
     moment::Picture,
-    pool::{FsView, History, PoolKey, PoolRow, TicketLine, TicketOutcome},
+    pool::{FsView, History, PoolKey, PoolRow, SysfsComparisons, TicketLine, TicketOutcome},
     replay::ReplayView,
     session::SessionView,
     window::{TestView, WindowView, WindowsView},

@@ -76,6 +76,17 @@ pub struct TicketLine {
     pub waited_ns: Option<u64>,
 }
 
+/// Comparisons of the books with `/sys/fs/btrfs/UUID/allocation` so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SysfsComparisons {
+    /// That were possible, because the counter stood still while sysfs was read.
+    pub compared: u64,
+    /// That agreed.
+    pub equal: u64,
+    /// That were not possible, because the counter kept moving.
+    pub moving: u64,
+}
+
 /// A filesystem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FsView {
@@ -91,7 +102,7 @@ pub struct FsView {
     pub ended: bool,
     /// It was aborted.
     pub aborted: bool,
-    /// Live inodes with a book.
+    /// Live inodes that are followed.
     pub inodes: u64,
     /// Transaction generation as last seen; 0 if not.
     pub transid: u64,
@@ -109,8 +120,8 @@ pub struct FsView {
     pub flushes: (u64, u64),
     /// The last tickets and flushes, newest first.
     pub lines: Vec<TicketLine>,
-    /// Comparisons with sysfs: possible, equal.
-    pub audits: (u64, u64),
+    /// Comparisons with sysfs.
+    pub sysfs: SysfsComparisons,
 }
 
 impl FsView {

@@ -108,7 +108,7 @@ fn mark_cut(buffer: &mut Buffer, x: u16, y: u16, width: u16, pieces: &[(String, 
     let wide: usize = pieces.iter().map(|(text, _)| crate::report::escape::width(text)).sum();
     let at = x + width.saturating_sub(1);
     if wide > usize::from(width) && at < buffer.area.right() && y < buffer.area.bottom() {
-        buffer[(at, y)].set_symbol(palette.glyph("…", "~"));
+        buffer[(at, y)].set_symbol(palette.glyph("…", ">"));
     }
 }
 

@@ -52,7 +52,8 @@ pub fn lines(width: usize) -> Vec<Vec<Piece>> {
     entry(
         &mut lines,
         "~",
-        "before an amount: the opening is not known, it is the kernel's last figure",
+        "before an amount: not exact, because not all records of the inode were seen; the kernel's last figure, if \
+         there is one",
         width,
     );
     entry(&mut lines, "-", "the kernel's counter was not seen yet", width);

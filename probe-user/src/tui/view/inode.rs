@@ -87,12 +87,15 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
 fn facts(detail: &InodeDetail) -> Vec<Vec<Piece>> {
     let Some(row) = &detail.row else {
         return vec![
-            vec![("It has no book: it holds nothing, or is gone.".to_owned(), Role::Warn)],
+            vec![("It is not followed now: it holds nothing, or is gone.".to_owned(), Role::Warn)],
             Vec::new(),
         ];
     };
-    let known =
-        if row.exact { " by the books" } else { " by the kernel's last figure: the opening is not known" };
+    let known = match (row.exact, row.counted) {
+        (true, _) => ", counted from all its records",
+        (false, true) => ", not exact: the kernel's last figure",
+        (false, false) => ", not exact: by the records that were seen",
+    };
     let held = vec![
         (format!("holds {}", format::amount(row.meta_rsv, "bytes")), Role::Strong),
         (known.to_owned(), Role::Text),
@@ -130,7 +133,11 @@ fn short(value: u64) -> String {
 }
 
 fn task(row: &InodeRow) -> String {
-    if row.tid == 0 { String::new() } else { format!("; last by {} {}", escape(&row.comm), row.tid) }
+    match (row.tid, row.comm.as_str()) {
+        (0, _) => String::new(),
+        (tid, "") => format!("; last by tid {tid}"),
+        (tid, comm) => format!("; last by {} {tid}", escape(comm)),
+    }
 }
 
 /// Who reserved: stacks by bytes.

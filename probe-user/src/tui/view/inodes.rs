@@ -2,7 +2,10 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{escape::escape, format},
+    report::{
+        escape::{escape, width},
+        format,
+    },
     tui::{
         columns::inode_columns,
         drawing::{Hits, put, put_text},
@@ -11,6 +14,9 @@ use crate::{
         table,
     },
 };
+
+/// What the mark before an amount means.
+const NOT_EXACT: &str = "~ not exact: not all records of the inode were seen";
 
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
@@ -29,8 +35,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     } else {
         format::counted(view.known, "inode")
     };
-    let sum = format!("{} held by {whole}", format::bytes(view.bytes, "iB"));
-    put(buffer, area.x, area.y, area.width, &[(escape(&sum), Role::Faint)], app.palette);
+    let sum = escape(&format!("{} held by {whole}", format::bytes(view.bytes, "iB")));
+    put(buffer, area.x, area.y, area.width, &[(sum.clone(), Role::Faint)], app.palette);
     let list = Rect { y: area.y + 1, height: area.height - 2, ..area };
     if rows.is_empty() {
         let text = if filtered {
@@ -43,15 +49,27 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         table::draw(buffer, list, &rows, &inode_columns(), &app.inodes, app.palette, hits);
     }
     let hidden = view.rest;
-    if hidden.inodes > 0 {
-        let text = format!(
+    let foot = if hidden.inodes > 0 {
+        format!(
             "and {} that sort lower, holding {} together",
             format::counted(hidden.inodes, "inode"),
             format::bytes(hidden.bytes, "iB")
-        );
-        put(buffer, area.x, area.bottom() - 1, area.width, &[(text, Role::Faint)], app.palette);
+        )
     } else if rows.len() > hits.page {
-        let text = format!("{} of {}", app.inodes.selected + 1, rows.len());
-        put(buffer, area.x, area.bottom() - 1, area.width, &[(text, Role::Faint)], app.palette);
+        format!("{} of {}", app.inodes.selected + 1, rows.len())
+    } else {
+        String::new()
+    };
+    let last = area.bottom() - 1;
+    put(buffer, area.x, last, area.width, &[(foot.clone(), Role::Faint)], app.palette);
+    if rows.iter().any(|row| !row.exact) {
+        let room = |used: &str| usize::from(area.width).saturating_sub(width(used) + 2);
+        // Half of it would explain nothing; the help has it too.
+        let line =
+            [(&foot, last), (&sum, area.y)].into_iter().find(|(used, _)| NOT_EXACT.len() <= room(used));
+        if let Some((_, y)) = line {
+            let wide = NOT_EXACT.len() as u16;
+            put(buffer, area.right() - wide, y, wide, &[(NOT_EXACT.to_owned(), Role::Faint)], app.palette);
+        }
     }
 }

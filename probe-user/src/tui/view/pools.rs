@@ -7,7 +7,7 @@ use crate::{
         columns::{PARTS, pool_columns, ticket_columns},
         drawing::{Chart, Hits, Piece, put, put_text, title},
         palette::{Palette, Role},
-        picture::{FsView, PoolRow, TicketLine},
+        picture::{FsView, PoolRow, SysfsComparisons, TicketLine},
         state::App,
         table::{self, TableState},
     },
@@ -66,20 +66,40 @@ fn head(buffer: &mut Buffer, area: Rect, app: &App, fs: &FsView, count: usize, n
     }
     put(buffer, area.x, area.y, area.width, &first, app.palette);
     let levels = match fs.levels_ns {
-        None => "the kernel's levels were not read yet".to_owned(),
+        None => "counters not read yet".to_owned(),
         Some(at) => {
             let old = now_ns.saturating_sub(at);
-            format!("levels {}.{} s old", old / 1_000_000_000, old / 100_000_000 % 10)
+            format!("counters read {}.{} s ago", old / 1_000_000_000, old / 100_000_000 % 10)
         }
     };
-    let text = format!(
-        "{}, transaction {}, {levels}; sysfs agreed {} of {}",
-        format::counted(fs.inodes, "inode"),
-        if fs.transid == 0 { "-".to_owned() } else { fs.transid.to_string() },
-        fs.audits.1,
-        fs.audits.0
-    );
-    put(buffer, area.x, area.y + 1, area.width, &[(text, Role::Faint)], app.palette);
+    let transaction = if fs.transid == 0 { String::new() } else { format!("transaction {}; ", fs.transid) };
+    let (sysfs, role) = sysfs(fs.sysfs);
+    let second = [
+        (format!("{}; {transaction}", format::counted(fs.inodes, "inode")), Role::Faint),
+        (sysfs, role),
+        (format!("; {levels}"), Role::Faint),
+    ];
+    put(buffer, area.x, area.y + 1, area.width, &second, app.palette);
+}
+
+/// What sysfs says to the books.
+fn sysfs(of: SysfsComparisons) -> (String, Role) {
+    let SysfsComparisons { compared, equal, moving } = of;
+    match compared.saturating_sub(equal) {
+        0 if compared > 0 => {
+            (format!("sysfs: equal in {}", format::counted(compared, "comparison")), Role::Faint)
+        }
+        0 if moving > 0 => ("sysfs: too busy to compare".to_owned(), Role::Faint),
+        0 => ("sysfs: not compared yet".to_owned(), Role::Faint),
+        unequal => (
+            format!(
+                "sysfs: {} of {} differ",
+                format::count(unequal),
+                format::counted(compared, "comparison")
+            ),
+            Role::Warn,
+        ),
+    }
 }
 
 fn legend(buffer: &mut Buffer, area: Rect, palette: Palette) {
@@ -127,4 +147,19 @@ fn tickets(buffer: &mut Buffer, area: Rect, fs: &FsView, palette: Palette) {
     let state = TableState { focused: false, ..TableState::default() };
     // Only looked at: its rows are not those of the list above.
     table::draw(buffer, list, &rows, &ticket_columns(), &state, palette, &mut Hits::default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "sysfs agreed 0 of 0" read as if something were wrong.
+    #[test]
+    fn what_was_not_compared_is_said_to_be_so() {
+        let say = |compared, equal, moving| sysfs(SysfsComparisons { compared, equal, moving });
+        assert_eq!(say(0, 0, 0).0, "sysfs: not compared yet");
+        assert_eq!(say(0, 0, 3).0, "sysfs: too busy to compare");
+        assert_eq!(say(1, 1, 3).0, "sysfs: equal in 1 comparison");
+        assert_eq!(say(14, 12, 0), ("sysfs: 2 of 14 comparisons differ".to_owned(), Role::Warn));
+    }
 }

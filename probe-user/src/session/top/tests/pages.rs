@@ -31,6 +31,16 @@ fn inodes() {
     assert_snapshot!("inodes_filter_wrong", stage.screen(80, 24));
 }
 
+/// A `~` before an amount was explained in the help alone.
+#[test]
+fn what_is_not_exact_is_explained_where_it_is_shown() {
+    let mut stage = Stage::open(&recording("lossy"));
+    stage.step(20_000);
+    assert_snapshot!("inodes_not_exact", stage.screen(80, 24));
+    stage.keys("\n");
+    assert_snapshot!("inode_not_exact", stage.screen(80, 24));
+}
+
 #[test]
 fn one_inode() {
     let mut stage = middle();
