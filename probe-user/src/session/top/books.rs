@@ -18,8 +18,8 @@ use super::{
     super::plan::{CapturePlan, FilterPlan},
     costs::{self, Meter},
     messages,
+    picture_maker::{Extras, PictureMaker},
     player::Player,
-    scene::{Extras, Scene},
 };
 use crate::{
     capture::LiveCapture,
@@ -83,7 +83,7 @@ pub fn live(
 }
 
 fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Command>, pictures: &Pictures) {
-    let mut scene = Scene::new(Arc::new(source.header().clone()), None);
+    let mut maker = PictureMaker::new(Arc::new(source.header().clone()), None);
     let mut wish = Wish::default();
     let mut batch = RecordBatch::new();
     let mut meter = Meter::default();
@@ -91,7 +91,7 @@ fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Com
     let (mut drawn, mut looked): (Option<Instant>, Option<Instant>) = (None, None);
     loop {
         match source.next(&mut batch, WAIT) {
-            SourceState::Batch => scene.take(&mut source, &batch),
+            SourceState::Batch => maker.take(&mut source, &batch),
             SourceState::Idle => {}
             SourceState::End => return,
         }
@@ -107,9 +107,9 @@ fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Com
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        scene.look_into(wish.focus);
+        maker.look_into(wish.focus);
         let tick = drawn.is_none_or(|drawn| drawn.elapsed() >= wish.refresh);
-        if !tick && !asked && !scene.owes(&wish) {
+        if !tick && !asked && !maker.owes(&wish) {
             continue;
         }
         let mut extras = Extras { messages: messages::last(MESSAGES), ..Extras::default() };
@@ -125,7 +125,7 @@ fn follow(capture: &LiveCapture, mut source: BatchReceiver, inbox: &Receiver<Com
                 extras.places = Some(places(Path::new("/")));
             }
         }
-        if pictures.send(Some(Arc::new(scene.picture(&wish, extras)))).is_err() {
+        if pictures.send(Some(Arc::new(maker.picture(&wish, extras)))).is_err() {
             return;
         }
     }
@@ -162,7 +162,7 @@ pub fn replay(mut player: Player, inbox: &Receiver<Command>, pictures: &Pictures
         let since = |time: Duration| drawn.is_none_or(|drawn| drawn.elapsed() >= time);
         let shows = match player.rebuilding() {
             Some(rebuilding) => rebuilding >= REBUILT_SOON && since(PROGRESS_EVERY),
-            None => asked || arrived || player.scene().owes(&wish) || since(wish.refresh),
+            None => asked || arrived || player.maker().owes(&wish) || since(wish.refresh),
         };
         if shows {
             drawn = Some(Instant::now());

@@ -7,8 +7,8 @@ mod books;
 mod costs;
 mod events;
 mod messages;
+mod picture_maker;
 mod player;
-mod scene;
 mod screen;
 #[cfg(test)]
 mod tests;

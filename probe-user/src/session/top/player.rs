@@ -14,7 +14,7 @@ use probe_record::{
     batch::RecordBatch, file::FileError, record::Record, session::SessionHeader, stream::Source as _,
 };
 
-use super::scene::{Extras, Scene};
+use super::picture_maker::{Extras, PictureMaker};
 use crate::{
     session::{
         facts,
@@ -60,7 +60,7 @@ pub struct Player {
     recording: Recording,
     header: Arc<SessionHeader>,
     reader: Selected<File>,
-    scene: Scene,
+    maker: PictureMaker,
     focus: Option<InodeId>,
     /// Records of the batch under way, the next one first.
     batch: std::vec::IntoIter<Record>,
@@ -102,7 +102,7 @@ impl Player {
             .name("probe-count".to_owned())
             .spawn(move || count(&to_count, &result));
         let mut player = Self {
-            scene: Scene::new(Arc::clone(&header), Some(recording.path().display().to_string())),
+            maker: PictureMaker::new(Arc::clone(&header), Some(recording.path().display().to_string())),
             recording,
             header,
             reader,
@@ -139,7 +139,7 @@ impl Player {
             if !self.reader.next_batch(&mut buffer) {
                 return;
             }
-            let books = &mut self.scene.books;
+            let books = &mut self.maker.books;
             self.batch = buffer.decoded(&mut books.undecodable).collect::<Vec<_>>().into_iter();
             books.names.add(self.reader.take_symbols());
         }
@@ -147,23 +147,23 @@ impl Player {
 
     /// Applies the next record, or ends.
     fn step(&mut self) {
-        let findings = self.scene.books.ledger.findings().len();
+        let findings = self.maker.books.ledger.findings().len();
         match self.next.take() {
             Some(record) => {
-                self.scene.apply(&record);
+                self.maker.apply(&record);
                 self.applied += 1;
                 self.last = Some(record);
                 self.fetch();
             }
             None if !self.ended => {
-                self.scene.books.names.add(self.reader.take_symbols());
-                self.scene.finish();
+                self.maker.books.names.add(self.reader.take_symbols());
+                self.maker.finish();
                 self.ended = true;
                 self.arrived = true;
             }
             None => return,
         }
-        if self.scene.books.ledger.findings().len() > findings {
+        if self.maker.books.ledger.findings().len() > findings {
             self.marks.insert(self.applied + u64::from(self.ended));
         }
     }
@@ -174,8 +174,9 @@ impl Player {
         self.rebuilding.get_or_insert_with(Instant::now);
         self.from = 0;
         self.reader = self.recording.open()?;
-        self.scene = Scene::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()));
-        self.scene.look_into(self.focus);
+        self.maker =
+            PictureMaker::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()));
+        self.maker.look_into(self.focus);
         self.batch = Vec::new().into_iter();
         (self.next, self.last, self.applied, self.ended) = (None, None, 0, false);
         self.fetch();
@@ -184,7 +185,7 @@ impl Player {
 
     /// Time of the stream.
     fn now(&self) -> u64 {
-        self.scene.books.ledger.span().1
+        self.maker.books.ledger.span().1
     }
 
     /// Applies what is due, for as long as `budget` at most. True if there is more to do at once.
@@ -226,7 +227,7 @@ impl Player {
         }
         let Some(next) = &self.next else { return true };
         let time = next.header().time;
-        let (anchor, from) = *self.anchor.get_or_insert((wall, self.scene.books.ledger.span().1.max(time)));
+        let (anchor, from) = *self.anchor.get_or_insert((wall, self.maker.books.ledger.span().1.max(time)));
         let passed = u64::try_from(anchor.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let passed = if self.speed >= 0 { passed << self.speed } else { passed >> -self.speed };
         time <= from.saturating_add(passed)
@@ -250,7 +251,7 @@ impl Player {
         self.arrived = true;
         self.anchor = None;
         self.rebuilding = None;
-        self.scene.outdate();
+        self.maker.outdate();
     }
 
     fn go(&mut self, goal: Goal) {
@@ -360,7 +361,7 @@ impl Player {
 
     /// `CLOCK_MONOTONIC` ns of the session's start.
     fn started(&self) -> u64 {
-        let first = self.scene.books.ledger.span().0;
+        let first = self.maker.books.ledger.span().0;
         let next = || self.next.as_ref().map_or(0, |next| next.header().time);
         facts::started(&self.header, if first == 0 { next() } else { first })
     }
@@ -378,7 +379,7 @@ impl Player {
     /// Follows this inode closely, also through the past.
     pub fn look_into(&mut self, id: Option<InodeId>) {
         self.focus = id;
-        self.scene.look_into(id);
+        self.maker.look_into(id);
     }
 
     /// Waits until the length is known: a picture shows it or not.
@@ -415,8 +416,8 @@ impl Player {
     }
 
     /// Books and names at the moment where it stands.
-    pub fn scene(&self) -> &Scene {
-        &self.scene
+    pub fn maker(&self) -> &PictureMaker {
+        &self.maker
     }
 
     /// The moment where it stands; while the books are on their way back, the one before, with how far they are.
@@ -442,7 +443,7 @@ impl Player {
         let end = if self.ended { self.reader.end().cloned() } else { None };
         let notes = if self.ended { self.reader.notes() } else { Vec::new() };
         let extras = Extras { messages, notes, end, replay: Some(replay), ..Extras::default() };
-        let picture = self.scene.picture(wish, extras);
+        let picture = self.maker.picture(wish, extras);
         self.shown = Some(picture.clone());
         picture
     }
@@ -452,8 +453,10 @@ impl Player {
         let mut picture = match &self.shown {
             Some(shown) => shown.clone(),
             // Nobody has seen anything yet.
-            None => Scene::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()))
-                .picture(&Wish::default(), Extras::default()),
+            None => {
+                PictureMaker::new(Arc::clone(&self.header), Some(self.recording.path().display().to_string()))
+                    .picture(&Wish::default(), Extras::default())
+            }
         };
         let was = picture.replay.take().unwrap_or_default();
         let rebuilding = Some(self.seeking().unwrap_or(0));

@@ -13,7 +13,7 @@ use probe_record::{record::Record, session::SessionHeader};
 
 use super::{PALETTE, Stage, recording};
 use crate::{
-    session::top::scene::{Extras, Scene},
+    session::top::picture_maker::{Extras, PictureMaker},
     tui::{requests::Wish, state::App},
 };
 
@@ -75,25 +75,25 @@ fn reserve(ino: u64, bytes: u64) -> Record {
     })
 }
 
-fn scene() -> Scene {
-    Scene::new(Arc::new(SessionHeader::default()), None)
+fn maker() -> PictureMaker {
+    PictureMaker::new(Arc::new(SessionHeader::default()), None)
 }
 
 /// File names and thread names are whatever bytes somebody chose.
 #[test]
 fn a_terminal_escape_in_a_name_is_shown_and_not_obeyed() {
-    let mut scene = scene();
-    scene.apply(&reserve(300, 4096));
+    let mut maker = maker();
+    maker.apply(&reserve(300, 4096));
     let mut components = [[0; 48]; 4];
     components[0][..14].copy_from_slice(b"\x1b[2J\x1b]0;x\x07\xe2\x80\xaeb");
     let header = Header { fs: 257, ..Header::default() };
-    scene.apply(&Record::from(Name { header, root: 5, ino: 300, components }));
+    maker.apply(&Record::from(Name { header, root: 5, ino: 300, components }));
     let mut comm = [0; 16];
     comm[..6].copy_from_slice(b"\x1b[31m\n");
     let header = Header { tid: 77, ..Header::default() };
-    scene.apply(&Record::from(TaskSeen { header, pid: 77, reserved: 0, comm }));
+    maker.apply(&Record::from(TaskSeen { header, pid: 77, reserved: 0, comm }));
     let mut app = App::new(PALETTE, Duration::from_secs(1), false);
-    app.take(Arc::new(scene.picture(&app.wish(), Extras::default())));
+    app.take(Arc::new(maker.picture(&app.wish(), Extras::default())));
     let mut buffer = ratatui::buffer::Buffer::empty(ratatui::layout::Rect::new(0, 0, 200, 30));
     let _ = crate::tui::view::draw(&mut buffer, &app);
     let text: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
@@ -106,14 +106,14 @@ fn a_terminal_escape_in_a_name_is_shown_and_not_obeyed() {
 fn a_million_inodes_are_counted_and_the_biggest_are_shown() {
     // Unoptimised code gets a tenth of it.
     let inodes: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
-    let mut scene = scene();
+    let mut maker = maker();
     for ino in 0..inodes {
         // The biggest are spread over all of them.
-        scene.apply(&reserve(256 + ino, 4096 * (1 + ino * 7919 % inodes)));
+        maker.apply(&reserve(256 + ino, 4096 * (1 + ino * 7919 % inodes)));
     }
     let wish = Wish::default();
     let begun = Instant::now();
-    let picture = scene.picture(&wish, Extras::default());
+    let picture = maker.picture(&wish, Extras::default());
     let took = begun.elapsed();
     let view = &picture.inodes;
     assert_eq!((view.known, view.matched, view.rows.len()), (inodes, inodes, wish.rows));
@@ -126,7 +126,7 @@ fn a_million_inodes_are_counted_and_the_biggest_are_shown() {
     // The next pictures do without a walk until it has its share of the time again.
     let begun = Instant::now();
     for _ in 0..5 {
-        scene.picture(&wish, Extras::default());
+        maker.picture(&wish, Extras::default());
     }
     let more = begun.elapsed();
     assert!(more < took * 5, "{inodes} inodes: five pictures took {more:?} after {took:?}");

@@ -81,7 +81,7 @@ impl Stage {
         self.player.look_into(wish.focus);
         let mut picture = self.player.picture(&wish, Vec::new());
         // On a slow machine the walk of the key before puts the next one off.
-        while self.player.scene().stale(&wish) {
+        while self.player.maker().stale(&wish) {
             picture = self.player.picture(&wish, Vec::new());
         }
         self.app.take(Arc::new(picture));

@@ -170,7 +170,7 @@ fn a_place_that_was_gone_to_shows_its_own_verdict_at_once() {
     let wish = stage.app.wish();
     stage.player.order(ReplayOrder::Step(i64::MAX)).unwrap();
     while stage.player.run(Duration::from_secs(60)).unwrap() {}
-    while stage.player.scene().stale(&wish) {
+    while stage.player.maker().stale(&wish) {
         stage.player.picture(&wish, Vec::new());
     }
     let picture = stage.player.picture(&wish, Vec::new());

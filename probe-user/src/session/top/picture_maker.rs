@@ -65,9 +65,9 @@ pub struct Extras {
     pub places: Option<Vec<session::FsPlace>>,
 }
 
-/// See the module.
+/// Follows one stream and makes pictures of it.
 #[derive(Debug)]
-pub struct Scene {
+pub struct PictureMaker {
     header: Arc<SessionHeader>,
     session: Arc<SessionView>,
     /// The books.
@@ -81,7 +81,7 @@ pub struct Scene {
     places: Option<Vec<session::FsPlace>>,
 }
 
-impl Scene {
+impl PictureMaker {
     /// Empty books for a stream.
     #[must_use]
     pub fn new(header: Arc<SessionHeader>, recording: Option<String>) -> Self {
