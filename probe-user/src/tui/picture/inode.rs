@@ -96,7 +96,7 @@ pub struct Rest {
 pub struct InodesView {
     /// The first in the order asked for.
     pub rows: Vec<InodeRow>,
-    /// Inodes that are followed.
+    /// Live inodes in the books.
     pub known: u64,
     /// Of these, what the filter lets through.
     pub matched: u64,
@@ -137,7 +137,7 @@ pub struct RecordLine {
 /// The inode looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InodeDetail {
-    /// Its row; `None` if it is not followed (any more).
+    /// Its row; `None` if it is not in the books (any more).
     pub row: Option<InodeRow>,
     /// Which.
     pub id: InodeId,

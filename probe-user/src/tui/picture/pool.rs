@@ -102,7 +102,7 @@ pub struct FsView {
     pub ended: bool,
     /// It was aborted.
     pub aborted: bool,
-    /// Live inodes that are followed.
+    /// Live inodes in the books.
     pub inodes: u64,
     /// Transaction generation as last seen; 0 if not.
     pub transid: u64,

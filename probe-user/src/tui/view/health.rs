@@ -97,7 +97,11 @@ fn general(picture: &Picture, app: &App, width: usize) -> Vec<Vec<Piece>> {
         .closed
         .map(|closed| format!(", {} ended clean in the kernel", format::count(closed)))
         .unwrap_or_default();
-    line("inodes", format!("{} followed{closed}{walk}", format::count(picture.inodes.known)), Role::Text);
+    line(
+        "inodes",
+        format!("{} live in the books{closed}{walk}", format::count(picture.inodes.known)),
+        Role::Text,
+    );
     for (at, message) in health.messages.iter().rev().take(6).enumerate() {
         line(if at == 0 { "messages" } else { "" }, escape(message), Role::Warn);
     }

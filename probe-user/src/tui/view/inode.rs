@@ -87,7 +87,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
 fn facts(detail: &InodeDetail) -> Vec<Vec<Piece>> {
     let Some(row) = &detail.row else {
         return vec![
-            vec![("It is not followed now: it holds nothing, or is gone.".to_owned(), Role::Warn)],
+            vec![("It is not in the books now: it holds nothing, or is gone.".to_owned(), Role::Warn)],
             Vec::new(),
         ];
     };
