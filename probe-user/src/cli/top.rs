@@ -8,7 +8,7 @@ use super::{
 use crate::{
     report::text,
     session::plan::{TopPlan, TopSource},
-    tui::look::{Look, Theme},
+    tui::palette::{Palette, Theme},
 };
 
 /// Show who holds what, live or from a recording
@@ -61,7 +61,7 @@ impl Args {
         Ok(TopPlan {
             source,
             refresh: self.refresh,
-            look: Look {
+            palette: Palette {
                 theme: if can.color { self.theme } else { Theme::Plain },
                 unicode: can.unicode && !self.ascii,
             },

@@ -7,7 +7,7 @@ use crate::{
         format,
         output::{Output, TextStyle},
     },
-    tui::look::Look,
+    tui::palette::Palette,
 };
 
 /// A session: where records come from, which of them, and what becomes of them.
@@ -177,7 +177,7 @@ pub struct TopPlan {
     /// Time between two pictures.
     pub refresh: Duration,
     /// Colours and characters.
-    pub look: Look,
+    pub palette: Palette,
     /// `-v` count.
     pub verbosity: u8,
 }

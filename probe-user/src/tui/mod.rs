@@ -24,8 +24,3 @@ pub mod state;
 mod table;
 pub mod view;
 pub mod watch;
-
-/// The former names of [`palette`].
-pub mod look {
-    pub use super::palette::{Palette as Look, Theme};
-}

@@ -42,7 +42,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
     screen::check()?;
     let (commands, inbox) = channel();
     let (pictures, newest) = watch::channel(None);
-    let mut app = App::new(plan.look, plan.refresh, matches!(plan.source, TopSource::Recording { .. }));
+    let mut app = App::new(plan.palette, plan.refresh, matches!(plan.source, TopSource::Recording { .. }));
     let books = match &plan.source {
         TopSource::Live { capture, filter } => {
             bring_up::check(Path::new("/"))?;
