@@ -14,6 +14,7 @@ mod diagnose;
 mod emit;
 mod globals;
 mod hooks;
+mod layout;
 mod maps;
 mod read;
 mod stack;

@@ -11,7 +11,12 @@ use probe_common::{
     task::Stack,
 };
 
-use crate::cells::{FsCell, TaskCell, TypeCell, frames::Frames};
+use crate::layout::{
+    frames::Frames,
+    fs::FsCell,
+    task::TaskCell,
+    types::{TYPE_CELLS, TypeCell},
+};
 
 /// All records of all CPUs. The size is set by the user side.
 #[map]
@@ -75,7 +80,7 @@ pub static INODE_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Type strings of `btrfs_space_reservation`, by a hash of their address.
 #[map]
-pub static TYPES: Array<TypeCell> = Array::with_max_entries(crate::cells::TYPE_CELLS, 0);
+pub static TYPES: Array<TypeCell> = Array::with_max_entries(TYPE_CELLS, 0);
 
 /// Stacks whose frames were sent.
 #[map]

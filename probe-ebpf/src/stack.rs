@@ -10,21 +10,18 @@ use probe_common::{
 };
 
 use crate::{
-    cells::{
-        TaskCell,
-        frames::{Frames, ORIGINS, Origin},
-    },
     emit::Run,
     globals::config,
+    layout::{
+        frames::{Frames, ORIGINS, Origin},
+        task::TaskCell,
+    },
     maps::{STACK_SCRATCH, STACKS_SENT},
 };
 
 /// Which of a thread's contexts a stack stands for: a slot of [`TaskCell::stacks`].
 #[derive(Clone, Copy)]
 pub struct Context(usize);
-
-/// Contexts of a thread: reserve and release of an inode, and of each kind of claim.
-pub const CONTEXTS: usize = 10;
 
 impl Context {
     /// Bytes were reserved for an inode, or released.

@@ -12,8 +12,8 @@ use probe_common::{
 };
 
 use super::{
-    BEING_TAKEN, claim,
     fs::{fs_counters_gone, qgroup_gave_way, qgroups_gave_way},
+    slot::{BEING_TAKEN, claim},
 };
 use crate::{
     emit::Run,

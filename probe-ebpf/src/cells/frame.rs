@@ -14,11 +14,16 @@ use probe_common::{
     table::FRAMES as SHAPE,
 };
 
-use super::{
-    TaskCell, claim,
-    frames::{Frame, Frames},
+use super::slot::claim;
+use crate::{
+    emit::Run,
+    globals::config,
+    layout::{
+        frames::{Frame, Frames},
+        task::TaskCell,
+    },
+    maps::FRAMES,
 };
-use crate::{emit::Run, globals::config, maps::FRAMES};
 
 /// Where a call is on its thread's stack.
 #[derive(Clone, Copy)]

@@ -6,11 +6,12 @@ use probe_common::{
     table::{FILESYSTEMS as SHAPE, NEAR_PROBES, counters_are_gone, filesystem_is_gone},
 };
 
-use super::{BEING_TAKEN, claim};
+use super::slot::{BEING_TAKEN, claim};
 use crate::{
     diagnose,
     emit::Run,
     globals::{ABSENT, config, off},
+    layout::fs::FsCell,
     maps::FILESYSTEMS,
     read,
 };
@@ -23,25 +24,6 @@ const STATE_LEFT_OUT: u32 = 2;
 const FLAG_DYING: u32 = 1;
 /// Its name (`sb->s_id`) was sent.
 const FLAG_NAMED: u32 = 2;
-
-/// One filesystem. Claimed by whoever meets it first; flags are set by mount, commit and unmount only.
-///
-/// Nothing frees a cell: one whose filesystem has been gone for a while is taken by the next that has none.
-#[repr(C)]
-pub struct FsCell {
-    /// Address of the `fs_info`; 0 while free.
-    fs_info: u64,
-    /// When its work queues went, ns; 0 while they are there.
-    died: u64,
-    /// Counts the filesystems that lived in this slot before.
-    epoch: u32,
-    /// `STATE_*`; 0 while it is being decided.
-    state: u32,
-    /// `FLAG_*`
-    flags: u32,
-    /// 1 if a qgroup's counter of it gave its cell to another.
-    qgroup_gave_way: u32,
-}
 
 impl FsCell {
     /// Another filesystem begins to live in this slot.

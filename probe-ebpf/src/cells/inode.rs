@@ -7,7 +7,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{fs::fs_current, fs_id};
+use super::fs::{fs_current, fs_id};
 use crate::{
     emit::Run,
     globals::config,

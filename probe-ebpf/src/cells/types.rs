@@ -1,11 +1,9 @@
 //! Type strings of `btrfs_space_reservation`: classified once per address of the literal.
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 
-use super::{claim, spread};
-use crate::{diagnose, maps::TYPES};
+use super::slot::{claim, spread};
+use crate::{diagnose, layout::types::TYPE_CELLS, maps::TYPES};
 
-/// Number of cells; the kernel has about a dozen literals.
-pub const TYPE_CELLS: u32 = 256;
 const PROBES: u32 = 4;
 
 /// What the books do with a type.
@@ -28,14 +26,6 @@ pub enum TypeClass {
     Enospc = 7,
     /// Not known to this version.
     Unknown = 8,
-}
-
-/// One literal. Written once.
-#[repr(C)]
-pub struct TypeCell {
-    address: u64,
-    class: u32,
-    reserved: u32,
 }
 
 /// Class of the type string at `address`. Costs a few instructions but for the first time.

@@ -13,9 +13,10 @@ use probe_common::{
 
 use super::{functions, name};
 use crate::{
-    cells::{self, TaskCell},
+    cells,
     emit::Run,
     globals::{config, off},
+    layout::task::TaskCell,
     read, stack,
 };
 

@@ -19,6 +19,7 @@ use crate::{
     cells::{self, TypeClass},
     emit::Run,
     globals::{config, off},
+    layout::task::TaskCell,
     read,
     stack::{self, Context},
 };
@@ -187,7 +188,7 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
 /// # Safety
 /// `task` is the current thread's cell.
 #[inline(always)]
-pub unsafe fn window_flags(task: *mut cells::TaskCell) -> u32 {
+pub unsafe fn window_flags(task: *mut TaskCell) -> u32 {
     // SAFETY: as promised.
     unsafe {
         let mut flags = 0;

@@ -17,6 +17,7 @@ use crate::{
     },
     emit::Run,
     globals::{config, off},
+    layout::task::TaskCell,
     read,
 };
 
@@ -78,7 +79,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
 /// # Safety
 /// `task` is the current thread's cell.
 #[inline(always)]
-pub unsafe fn hold_data(task: *mut cells::TaskCell, bytes: u64) {
+pub unsafe fn hold_data(task: *mut TaskCell, bytes: u64) {
     // SAFETY: as promised.
     unsafe {
         (*task).data_held = bytes;
@@ -95,7 +96,7 @@ pub unsafe fn hold_data(task: *mut cells::TaskCell, bytes: u64) {
 /// # Safety
 /// `task` is the current thread's cell.
 #[inline(always)]
-pub unsafe fn forget_data(task: *mut cells::TaskCell) {
+pub unsafe fn forget_data(task: *mut TaskCell) {
     // SAFETY: as promised.
     unsafe {
         (*task).data_held = 0;

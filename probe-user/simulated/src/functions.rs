@@ -19,6 +19,7 @@ use probe_common::{
 };
 use probe_record::record::Record;
 
+pub use self::steps::Key;
 use self::steps::{
     Step::{self, Add, Clean, Csums, Data, Dirty, Enter, Exit, Extents, Shed, Trans},
     end_of, failing, finish, release_extents, release_metadata, release_space, reserve,
@@ -32,8 +33,6 @@ const TASKS: usize = 6;
 const CLEAR: u64 = 1 << 5;
 const ACCOUNT: u64 = 1 << 5 | 1 << 9 | 1 << 13;
 
-/// Subvolume and inode number.
-pub type Key = (u64, u64);
 /// Inodes that tasks work on.
 pub const KEYS: [Key; 4] = [(5, 257), (5, 258), (256, 257), (256, 300)];
 /// Nobody works on it, but a fault may.

@@ -230,7 +230,8 @@ fn a_test_without_a_folder_does_not_keep_the_files_of_others_from_their_turn() {
     windows.note(&note(1, 10, NoteKind::Begin, "generic/001"), 0);
     windows.note(&note(2, 20, NoteKind::Begin, "generic/002"), 0);
     windows.note(&note(2, 20, NoteKind::Results, folder.path().to_str().unwrap()), 0);
-    ResultFiles::default().write_new(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
+    ResultFiles::default()
+        .write_new(&windows, &ledger, |findings| rows(&ledger, findings, &Policy::default()));
     assert!(!folder.path().join("002.rsv").exists());
 }
 

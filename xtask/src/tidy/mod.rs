@@ -4,7 +4,7 @@
 //! few, and each says what to do instead. What clippy can check is not checked here.
 mod attributes;
 mod findings;
-mod layers;
+mod imports;
 mod licences;
 mod links;
 mod rust_files;
@@ -33,13 +33,13 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         if path.ends_with(".rs") {
             complaints.extend(rust_files::check(path, text));
             complaints.extend(attributes::check(path, text));
-            complaints.extend(layers::check(path, text));
         }
         if path.ends_with(".md") {
             complaints.extend(links::check(&workspace.root, path, text));
         }
     }
     complaints.extend(findings::check(&workspace.root));
+    complaints.extend(imports::check(&sources));
     complaints.extend(licences::check(workspace)?);
     for complaint in &complaints {
         println!("{complaint}");
@@ -60,11 +60,6 @@ fn sources(root: &Path) -> Result<Vec<Source>> {
     let read =
         |path: &str| Some(Source { path: path.to_owned(), text: fs::read_to_string(root.join(path)).ok()? });
     Ok(paths.filter_map(read).collect())
-}
-
-/// A line without its comment. Strings that hold `//` lose their end, which no rule here minds.
-fn code_of(line: &str) -> &str {
-    line.split("//").next().unwrap_or("")
 }
 
 /// Whether `word` stands in `code` as a whole identifier.

@@ -2,8 +2,9 @@
 use probe_common::call::CALL_FOREIGN;
 
 use crate::{
-    cells::{TaskCell, frame, frames::Frames},
+    cells::frame,
     globals::config,
+    layout::{frames::Frames, task::TaskCell},
 };
 
 /// The thread's calls, where the function tier is on.

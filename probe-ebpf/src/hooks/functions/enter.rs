@@ -10,9 +10,10 @@ use probe_common::{
 
 use super::{context::Entry, subject};
 use crate::{
-    cells::{self, frame, frames::Frame},
+    cells::{self, frame},
     emit::Run,
     globals::config,
+    layout::frames::Frame,
     read, stack,
 };
 

@@ -13,9 +13,10 @@ use super::{
     enter, send, subject,
 };
 use crate::{
-    cells::{self, frame, frames::Frame},
+    cells::{self, frame},
     emit::Run,
     globals::off,
+    layout::frames::Frame,
     read, stack,
 };
 

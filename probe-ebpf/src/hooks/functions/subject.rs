@@ -12,8 +12,8 @@ use probe_common::{
 
 use super::context::Entry;
 use crate::{
-    cells::frames::Frame,
     globals::{off, signature_byte},
+    layout::frames::Frame,
     read,
 };
 

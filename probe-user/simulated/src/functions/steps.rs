@@ -1,8 +1,10 @@
 //! What functions of the simulated kernel do, step by step.
 use probe_common::hook::HookId;
 
-use super::Key;
 use crate::{I, M, N};
+
+/// Subvolume and inode number.
+pub type Key = (u64, u64);
 
 /// One linearisation point, or the begin or end of a call.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Room for the calls of hooked functions that a thread is in. What is done with it: `frame.rs`.
+//! Room for the calls of hooked functions that a thread is in. What is done with it: `cells/frame.rs`.
 use probe_common::{call::MAX_DEPTH, inode::Counters};
 
 /// Representative stacks of a thread's calls.
@@ -18,7 +18,7 @@ pub struct Frame {
     /// Filesystem id.
     pub fs: u32,
     pub fs_info: u64,
-    /// [`super::frame::StackPosition::height`]
+    /// [`crate::cells::frame::StackPosition::height`]
     pub height: u64,
     /// Address of the `struct btrfs_inode`; 0 if none.
     pub inode: u64,

@@ -1,0 +1,12 @@
+//! What is kept of a type string of `btrfs_space_reservation`.
+
+/// Number of cells; the kernel has about a dozen literals.
+pub const TYPE_CELLS: u32 = 256;
+
+/// One literal. Written once.
+#[repr(C)]
+pub struct TypeCell {
+    pub address: u64,
+    pub class: u32,
+    pub reserved: u32,
+}
