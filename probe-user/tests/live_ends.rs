@@ -60,6 +60,7 @@ fn unmounted(size_mib: u64) -> LoopFs {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_mount_that_fails_is_no_life() {
     let Some(_alone) = support::live() else { return };
     let fs = unmounted(160);
@@ -77,6 +78,7 @@ fn a_mount_that_fails_is_no_life() {
 /// Hooks that go on while a filesystem is unmounted may see the last that it does, and not that this is its end: what the
 /// kernel then shows under its name is of the next mount.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_session_that_begins_during_an_unmount_is_silent() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(160);
@@ -101,6 +103,7 @@ fn a_session_that_begins_during_an_unmount_is_silent() {
 
 /// Half of a mirror is gone: the mount fails after its threads are there, and works without it when told so.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_mount_that_lacks_a_device_is_clean() {
     let Some(_alone) = support::live() else { return };
     let (fs, other) = (unmounted(256), unmounted(256));
@@ -125,6 +128,7 @@ fn a_mount_that_lacks_a_device_is_clean() {
 
 /// The device as it was after an fsync: its log is replayed by the mount, which makes claims of its own.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_log_that_is_replayed_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -156,6 +160,7 @@ fn a_log_that_is_replayed_is_clean() {
 
 /// A filesystem grows from a seed, and has another identity from then on while its fs_info stays.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_sprout_of_a_seed_is_clean() {
     let Some(_alone) = support::live() else { return };
     let (seed, other) = (filesystem(256), unmounted(256));
@@ -173,6 +178,7 @@ fn a_sprout_of_a_seed_is_clean() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_device_that_is_replaced_is_clean() {
     let Some(_alone) = support::live() else { return };
     // A replace needs room for chunks of its own beside the load.
@@ -190,6 +196,7 @@ fn a_device_that_is_replaced_is_clean() {
 
 /// Relocation writes through inodes of its own tree.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_full_balance_under_load_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(512);
@@ -206,6 +213,7 @@ fn a_full_balance_under_load_is_clean() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_scrub_and_a_send_are_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -225,6 +233,7 @@ fn a_scrub_and_a_send_are_clean() {
 
 /// What is reserved in qgroups stays while they are counted anew.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_quota_rescan_with_reservations_outstanding_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(384);
@@ -254,6 +263,7 @@ fn a_quota_rescan_with_reservations_outstanding_is_clean() {
 
 /// The kernel forgets what is reserved in qgroups, and says so by no event: nothing is found, and it may be unsure.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn quotas_that_go_away_under_load_find_nothing() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(384);
@@ -279,6 +289,7 @@ fn quotas_that_go_away_under_load_find_nothing() {
 
 /// The same device under another name is another filesystem.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_that_changes_its_identity_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -303,6 +314,7 @@ const SHUTDOWN: u64 = nix::request_code_read!(b'X', 125, size_of::<u32>());
 
 /// Forced to stop with everything dirty. A kernel without the call refuses it, and goes on as before.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_forced_shutdown_finds_nothing() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -332,6 +344,7 @@ fn a_forced_shutdown_finds_nothing() {
 
 /// Down to hardly more than what is in it, and back.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_that_shrinks_and_grows_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(1024);
@@ -357,6 +370,7 @@ fn a_filesystem_that_shrinks_and_grows_is_clean() {
 
 /// As small as mkfs makes them, in both layouts, and nearly nothing fits.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_smallest_filesystems_are_clean() {
     let Some(_alone) = support::live() else { return };
     let mut mixed = LoopFsOptions::new(16 << 20).single();
@@ -380,6 +394,7 @@ fn the_smallest_filesystems_are_clean() {
 
 /// Full to the last byte, and then read-only and back.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_without_a_free_byte_is_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(128);
@@ -400,6 +415,7 @@ fn a_filesystem_without_a_free_byte_is_clean() {
 
 /// The old free-space cache: inodes of its own that reserve and release, and are thrown away.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_inodes_of_a_free_space_cache_are_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = unmounted(256);

@@ -44,6 +44,7 @@ fn assert_empty(fs: &Value) {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn only_the_filesystem_named_is_followed() {
     let Some(_alone) = support::live() else { return };
     let (one, two) = (filesystem(256), filesystem(256));
@@ -64,6 +65,7 @@ fn only_the_filesystem_named_is_followed() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn an_unmount_closes_every_account() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(320);
@@ -94,6 +96,7 @@ fn complain(device: &Path) {
 
 /// It was read with `--fstests` only, and a kernel that leaks space of qgroups was clean.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn what_the_kernel_complains_of_is_not_clean() {
     let Some(_alone) = support::live() else { return };
     let (fs, other) = (filesystem(160), filesystem(160));
@@ -137,6 +140,7 @@ fn what_the_kernel_complains_of_is_not_clean() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_remount_is_no_end() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -160,6 +164,7 @@ fn a_remount_is_no_end() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn many_quick_mounts_are_as_many_lives() {
     const MOUNTS: usize = 50;
     let Some(_alone) = support::live() else { return };
@@ -185,6 +190,7 @@ fn many_quick_mounts_are_as_many_lives() {
 /// What came after its work queues were gone, the release of the global reserve, was the first that was seen of it: it was one
 /// that lives for ever, and freed memory was read as its levels.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_first_seen_at_its_unmount_ends() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(160);
@@ -203,6 +209,7 @@ fn a_filesystem_first_seen_at_its_unmount_ends() {
 /// A session over a test suite went blind: what the kernel side had kept for filesystems that were gone was not given to
 /// those that came, and a hundred at once were more than it had room for.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn hundreds_of_filesystems_at_once_and_after_one_another_are_clean() {
     let Some(_alone) = support::live() else { return };
     // Fewer in emulation, where a mount takes seconds. More than there once was room for all the same.
@@ -245,6 +252,7 @@ fn hundreds_of_filesystems_at_once_and_after_one_another_are_clean() {
 
 /// Release hooks go on before reserve hooks: what is mounted and used in between has no complete books.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_mounted_while_the_hooks_go_on_is_not_taken_for_born() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(160);
@@ -277,6 +285,7 @@ fn a_filesystem_mounted_while_the_hooks_go_on_is_not_taken_for_born() {
 
 /// A new filesystem on the same device gets the fs_info's address of the old one more often than not.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_new_filesystem_on_the_same_device_is_another_one() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(160);
@@ -306,6 +315,7 @@ fn a_new_filesystem_on_the_same_device_is_another_one() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn equal_inode_numbers_in_two_subvolumes_are_two_inodes() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -321,6 +331,7 @@ fn equal_inode_numbers_in_two_subvolumes_are_two_inodes() {
 
 /// Only where there is room: where a reservation has to wait for space, the kernel first writes out what is dirty.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn twins_that_are_dirty_hold_each_its_own() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(1024);
@@ -358,6 +369,7 @@ fn inode<'a>(done: &'a Done, uuid: &str, root: i64) -> Option<&'a Value> {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn snapshots_and_deleted_subvolumes_are_clean() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(320);
@@ -400,6 +412,7 @@ fn at_a_limit(
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn no_space_for_metadata_of_its_own_is_clean() {
     let Some(_alone) = support::live() else { return };
     let options = LoopFsOptions::new(192 << 20).single();
@@ -409,6 +422,7 @@ fn no_space_for_metadata_of_its_own_is_clean() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn no_space_for_data_and_metadata_in_one_is_clean() {
     let Some(_alone) = support::live() else { return };
     let mut options = LoopFsOptions::new(160 << 20).single();
@@ -418,6 +432,7 @@ fn no_space_for_data_and_metadata_in_one_is_clean() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_quota_limit_is_clean() {
     let Some(_alone) = support::live() else { return };
     let mut options = LoopFsOptions::new(256 << 20).single();
@@ -434,6 +449,7 @@ fn a_quota_limit_is_clean() {
 
 /// Errors of the device abort the transaction: what had been reserved is torn down in another way.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn an_aborted_filesystem_gives_no_finding() {
     let Some(_alone) = support::live() else { return };
     let fs = LoopFs::create_mounted(LoopFsOptions::new(256 << 20).single()).unwrap();

@@ -66,6 +66,7 @@ fn assert_tests_clean(done: &Done, fs: &LoopFs) {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn each_test_has_its_window_its_result_and_its_verdict() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -108,6 +109,7 @@ fn each_test_has_its_window_its_result_and_its_verdict() {
 
 /// As xfstests-bld starts it, with what isolates a test between it and the script.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_check_that_a_shell_reads_has_one_window_a_test() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -129,6 +131,7 @@ fn a_check_that_a_shell_reads_has_one_window_a_test() {
 /// Nobody can write or read the log, `check` and the tool included: scripts show themselves. Sections are told apart, and
 /// named as in the suite's own `result.xml`.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_suite_without_a_log_is_followed_through_its_sections() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -181,6 +184,7 @@ fn without_log(command: &mut Command, nothing: &Path) {
 
 /// The same test twice in a row is two windows.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_test_that_is_repeated_has_a_window_each_time() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -195,6 +199,7 @@ fn a_test_that_is_repeated_has_a_window_each_time() {
 
 /// `watch` that comes when a test is running, and goes when another one is.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_suite_that_somebody_else_started_is_met_in_the_middle() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -217,6 +222,7 @@ fn a_suite_that_somebody_else_started_is_met_in_the_middle() {
 
 /// A test hangs and is killed; the next one hangs too, `check` is killed, and its script lives on for a while.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn tests_that_hang_and_crash_have_their_windows_to_the_end() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -247,6 +253,7 @@ fn tests_that_hang_and_crash_have_their_windows_to_the_end() {
 
 /// The recorder dies with the machine: what it wrote shows the test that was running.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_recording_of_a_suite_that_was_cut_off_shows_the_test_that_ran() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -303,6 +310,7 @@ fn script_of(check: &Check) -> Pid {
 
 /// A ring that is too small spoils the test with the load.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(512);
@@ -333,6 +341,7 @@ fn a_loss_spoils_the_test_it_fell_into_and_no_other() {
 
 /// A test mounts a file: nobody named that loop device, and its filesystem is of the test all the same.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_that_a_test_makes_for_itself_is_of_that_test() {
     let Some(_alone) = support::live() else { return };
     let fs = filesystem(256);
@@ -379,6 +388,7 @@ impl Drop for Cgroups {
 
 /// Two runs on devices of their own, with tests of the same names, each in a scope of its own as under systemd.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn suites_side_by_side_are_told_apart() {
     let Some(_alone) = support::live() else { return };
     let cgroups = Cgroups::mount();

@@ -11,6 +11,7 @@ use support::load::MixLoad;
 use support::probe::{self, RING, assert_clean, assert_silent, lives, number};
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_mixed_load_met_in_the_middle_is_clean_and_the_books_are_those_of_sysfs() {
     let Some(_alone) = support::live() else { return };
     let load = MixLoad::start(2, &["--quota", "--balance", "--size", "512"]);
@@ -34,6 +35,7 @@ fn a_mixed_load_met_in_the_middle_is_clean_and_the_books_are_those_of_sysfs() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_ring_that_is_too_small_makes_it_inconclusive_and_says_what_to_do() {
     let Some(_alone) = support::live() else { return };
     // Without a balance: one under way has to end before the load stops, and an emulated machine is slow at it.
@@ -64,6 +66,7 @@ fn a_ring_that_is_too_small_makes_it_inconclusive_and_says_what_to_do() {
 /// Counted are private pages and the ring. `VmHWM` would count the ring twice, since it is mapped twice in a row so that
 /// a record never wraps, and the text of an unoptimised program, which is larger than all of its data.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn memory_stays_within_its_budget() {
     let Some(_alone) = support::live() else { return };
     let load = MixLoad::start(1, &["--only", "small,orphan,inline,names", "--threads", "2"]);

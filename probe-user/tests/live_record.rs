@@ -28,6 +28,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/pr
 const WAIT: Duration = Duration::from_millis(20);
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_recording_is_reported_the_same_each_time() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(320);
@@ -73,6 +74,7 @@ fn a_recording_is_reported_the_same_each_time() {
 
 /// `report --fs` judged all that was in the recording.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filter_of_a_report_leaves_what_a_session_with_it_would_show() {
     let Some(_alone) = support::live() else { return };
     let (one, other) = (load::filesystem(256), load::filesystem(256));
@@ -108,6 +110,7 @@ fn a_filter_of_a_report_leaves_what_a_session_with_it_would_show() {
 
 /// Its recorder was killed: what had been written is readable, and the verdict says that the end is missing.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_recording_without_its_end_is_inconclusive() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(320);
@@ -137,6 +140,7 @@ fn a_recording_without_its_end_is_inconclusive() {
 
 /// What waits to be settled waits for time of the stream: it passes on a machine where nothing happens, too.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_finding_on_an_idle_machine_does_not_wait_for_the_end() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(320);
@@ -176,6 +180,7 @@ fn setup() -> Setup {
 
 /// The same stream into the books and into a file: the replay of the file gives the same books, field by field.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_live_session_and_its_replay_agree_field_by_field() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(320);

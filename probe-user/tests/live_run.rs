@@ -27,6 +27,7 @@ fn write(fs: &LoopFs) -> String {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_status_of_the_command_is_passed_on() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -56,6 +57,7 @@ fn assert_nothing_judged(done: &Done, begin: &str, named: &str) {
 
 /// A filesystem that never came made the session clean.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_session_that_followed_nothing_is_inconclusive() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -77,6 +79,7 @@ fn a_session_that_followed_nothing_is_inconclusive() {
 
 /// A filesystem on which nothing happened was called clean, though nothing was held to account.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_session_in_which_nothing_happened_is_inconclusive() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -105,6 +108,7 @@ fn a_session_in_which_nothing_happened_is_inconclusive() {
 
 /// Where the functions of btrfs are hooked: by what, and why not by fentry, and that they run by it.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_report_says_by_what_functions_are_hooked() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -134,6 +138,7 @@ fn the_report_says_by_what_functions_are_hooked() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_command_that_does_not_exist_is_one_sentence() {
     let Some(_alone) = support::live() else { return };
     let _fs = load::filesystem(256);
@@ -146,6 +151,7 @@ fn a_command_that_does_not_exist_is_one_sentence() {
 
 /// The command's own output and input are left alone.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_command_has_standard_output_to_itself() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -156,6 +162,7 @@ fn the_command_has_standard_output_to_itself() {
 
 /// What is said of filesystems with `-vv`, and with less nothing. All hooks go on with it too.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_kernel_side_names_each_filesystem_that_it_meets() {
     let Some(_alone) = support::live() else { return };
     let (one, two) = (load::filesystem(256), load::filesystem(256));
@@ -184,6 +191,7 @@ fn the_kernel_side_names_each_filesystem_that_it_meets() {
 
 /// Nobody empties the ring for a while.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_kernel_side_tells_of_a_loss() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -226,6 +234,7 @@ impl Drop for FullDisk {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -244,6 +253,7 @@ fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
 
 /// Whole or not at all, and for its owner alone.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_report_file_is_private() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -260,6 +270,7 @@ fn a_report_file_is_private() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn lines_of_json_end_with_the_report() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -289,6 +300,7 @@ fn lines_of_json_end_with_the_report() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_reader_that_goes_away_is_no_error() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);

@@ -10,6 +10,7 @@ use support::load;
 use support::probe::{self, RING, assert_clean, assert_silent, lives};
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_signal_ends_the_capture_and_the_report_is_written() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(384);
@@ -30,6 +31,7 @@ fn a_signal_ends_the_capture_and_the_report_is_written() {
 
 /// A command that is running gets the signal too, and its end is the end of the session.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_signal_reaches_the_command() {
     let Some(_alone) = support::live() else { return };
     let _fs = load::filesystem(256);
@@ -78,6 +80,7 @@ fn wait_until_gone(ids: &BTreeSet<u32>, loaded: impl Fn() -> BTreeSet<u32>) {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn nothing_outlives_the_program_even_when_it_is_killed() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
@@ -98,6 +101,7 @@ fn nothing_outlives_the_program_even_when_it_is_killed() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_demo_that_is_interrupted_cleans_up_and_reports() {
     let Some(_alone) = support::live() else { return };
     let mut session = probe::start(&["demo"]);
@@ -114,6 +118,7 @@ fn a_demo_that_is_interrupted_cleans_up_and_reports() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_whole_demo_is_clean() {
     let Some(_alone) = support::live() else { return };
     let session = probe::start(&["demo"]);

@@ -42,6 +42,7 @@ fn is_whole(screen: &str, lines: usize) -> bool {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn it_shows_a_live_filesystem_and_answers_to_keys() {
     let Some(_alone) = support::live() else { return };
     let Some(tmux) = Tmux::start(80, 24) else { return };
@@ -143,6 +144,7 @@ fn it_shows_a_live_filesystem_and_answers_to_keys() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn signals_end_it_and_the_terminal_is_as_it_was() {
     let Some(_alone) = support::live() else { return };
     let _fs = load::filesystem(256);
@@ -160,6 +162,7 @@ fn signals_end_it_and_the_terminal_is_as_it_was() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn it_can_be_stopped_and_comes_back() {
     let Some(_alone) = support::live() else { return };
     let Some(tmux) = Tmux::start(80, 24) else { return };
@@ -183,6 +186,7 @@ fn it_can_be_stopped_and_comes_back() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_recording_is_played_stopped_and_stepped_through() {
     let Some(_alone) = support::live() else { return };
     let Some(tmux) = Tmux::start(100, 30) else { return };
@@ -208,6 +212,7 @@ fn a_recording_is_played_stopped_and_stepped_through() {
 
 /// Lines of the log neither tear the screen nor get lost.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn log_lines_wait_until_the_screen_is_gone() {
     let Some(_alone) = support::live() else { return };
     let Some(tmux) = Tmux::start(80, 24) else { return };
@@ -221,6 +226,7 @@ fn log_lines_wait_until_the_screen_is_gone() {
 }
 
 #[test]
+#[ignore = "needs tmux: run by cargo xtask test"]
 fn a_panic_of_any_thread_gives_the_terminal_back() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let before = tmux.state();

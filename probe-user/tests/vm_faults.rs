@@ -8,10 +8,18 @@ use support::fault::run::{self, Tier};
 macro_rules! scenarios {
     ($($name:ident)*) => {
         mod functions {
-            $(#[test] fn $name() { super::run::run(stringify!($name), super::Tier::Functions) })*
+            $(
+                #[test]
+                #[ignore = "needs a guest: run by cargo xtask test"]
+                fn $name() { super::run::run(stringify!($name), super::Tier::Functions) }
+            )*
         }
         mod tracepoints {
-            $(#[test] fn $name() { super::run::run(stringify!($name), super::Tier::Tracepoints) })*
+            $(
+                #[test]
+                #[ignore = "needs a guest: run by cargo xtask test"]
+                fn $name() { super::run::run(stringify!($name), super::Tier::Tracepoints) }
+            )*
         }
         const TESTS: &[&str] = &[$(stringify!($name)),*];
     };
@@ -53,6 +61,7 @@ fn every_scenario_has_its_tests() {
 
 /// btrfs leaves and comes back with other addresses: runs before, across and after it find nothing.
 #[test]
+#[ignore = "needs a guest: run by cargo xtask test"]
 fn module_reload() {
     if support::fault::guest() {
         support::fault::reload::run();
@@ -61,6 +70,7 @@ fn module_reload() {
 
 /// generic/269 has more tasks wait for space than kretprobes have room for by themselves.
 #[test]
+#[ignore = "needs a guest: run by cargo xtask test"]
 fn kretprobes_have_room_and_leave_nothing_behind() {
     if support::fault::guest() {
         support::fault::returns::run();
@@ -69,6 +79,7 @@ fn kretprobes_have_room_and_leave_nothing_behind() {
 
 /// What a developer gets who runs a suite on a kernel with a bug.
 #[test]
+#[ignore = "needs a guest: run by cargo xtask test"]
 fn a_bug_beside_a_suite() {
     if support::fault::guest() {
         support::fault::suite::run();
@@ -77,6 +88,7 @@ fn a_bug_beside_a_suite() {
 
 /// The processes below the tool.
 #[test]
+#[ignore = "needs a guest: run by cargo xtask test"]
 fn worker() {
     support::fault::worker::run();
 }

@@ -1,5 +1,5 @@
 //! `cargo test`, read along while it runs.
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::{along, live_test::LIVE, tally::Tally};
@@ -17,12 +17,6 @@ const GUEST: &str = "vm";
 /// # Errors
 /// If one fails or a binary does not build.
 pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    // As programs, since a test runs one: `cargo test` builds them as tests only.
-    let mut examples = build::cargo(workspace, Profile::Debug, "build")?;
-    examples.args(["--quiet", "--workspace", "--examples"]);
-    if !proc::aloud(&mut examples)?.success() {
-        bail!("the examples do not build");
-    }
     let targets = Targets::of(workspace)?;
     let mut command = build::cargo(workspace, Profile::Debug, "test")?;
     command.args(["--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);

@@ -9,6 +9,10 @@ use crate::{build::TestedPrograms, proc, workspace::Workspace};
 /// Integration tests with this prefix need root and a kernel to disturb.
 pub const LIVE: &str = "live";
 
+/// For the binary of live tests, here and in guests. They are marked `#[ignore]`, so that `cargo test` does not count them
+/// as passed. One after the other. Not captured, or the reason of a test that skips itself would not be seen.
+pub const ARGUMENTS: [&str; 3] = ["--include-ignored", "--test-threads=1", "--nocapture"];
+
 /// All of them, one after the other.
 ///
 /// # Errors
@@ -25,8 +29,7 @@ pub fn run(workspace: &Workspace, programs: &TestedPrograms, tally: &mut Tally) 
             // Where cargo runs tests.
             .current_dir(workspace.root.join("probe-user"))
             .env("BTRFS_PROBE_BIN", &programs.tool)
-            // Not captured, or the reason of a test that skips itself would not be seen.
-            .args(["--test-threads=1", "--nocapture"]);
+            .args(ARGUMENTS);
         if let Err(error) = along::read(&mut command, tally) {
             failed.push(format!("{name}: {error:#}"));
         }

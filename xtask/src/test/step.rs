@@ -135,9 +135,13 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
 /// # Errors
 /// If one was skipped there.
 pub fn no_skip(ci: bool, tally: &Tally) -> Result<()> {
-    match tally.skipped.first() {
-        Some(reason) if ci => bail!("a live test was skipped, which CI does not allow: {reason}"),
-        _ => Ok(()),
+    if !ci {
+        return Ok(());
+    }
+    match (tally.skipped.first(), tally.ignored) {
+        (Some(reason), _) => bail!("a test was skipped, which CI does not allow: {reason}"),
+        (None, 0) => Ok(()),
+        (None, ignored) => bail!("{ignored} tests were ignored, which CI does not allow"),
     }
 }
 
@@ -170,6 +174,22 @@ mod tests {
     fn a_step_asked_for_brings_what_it_needs_in_order() {
         assert_eq!(plan(&[Step::Live], false), [Step::Setup, Step::Kernel, Step::Programs, Step::Live]);
         assert_eq!(plan(&[Step::Fast, Step::Fmt], true), [Step::Fmt, Step::Fast]);
+    }
+
+    #[test]
+    fn in_ci_every_test_of_a_step_runs() {
+        let tally = |lines: &[&str]| {
+            let mut tally = Tally::default();
+            lines.iter().for_each(|line| tally.line(line));
+            tally
+        };
+        let ignored = tally(&["test result: ok. 3 passed; 0 failed; 1 ignored"]);
+        let skipped = tally(&["SKIPPED: needs root", "test result: ok. 3 passed; 0 failed; 0 ignored"]);
+        for tally in [&ignored, &skipped] {
+            assert!(no_skip(true, tally).is_err(), "{tally}");
+            assert!(no_skip(false, tally).is_ok(), "{tally}");
+        }
+        assert!(no_skip(true, &tally(&["test result: ok. 3 passed; 0 failed; 0 ignored"])).is_ok());
     }
 
     #[test]

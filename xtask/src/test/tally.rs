@@ -11,7 +11,7 @@ pub struct Tally {
     pub passed: u64,
     /// Ran and did not hold, or took its binary down.
     pub failed: u64,
-    /// Marked `#[ignore]`.
+    /// Marked `#[ignore]` and not asked for: not run, and not among those that passed.
     pub ignored: u64,
     /// Why tests were skipped, one reason a test.
     pub skipped: Vec<String>,
@@ -110,6 +110,17 @@ mod tests {
         ]);
         assert_eq!(tally.skipped, ["live_quota: not root", "no mkfs.btrfs"]);
         assert_eq!(tally.to_string(), "1 passed, 0 failed, 2 skipped");
+    }
+
+    /// `cargo test` calls a binary ok in which every test is ignored.
+    #[test]
+    fn ignored_tests_are_neither_passed_nor_run() {
+        let tally = tally(&[
+            "test memory_stays_within_its_budget ... ignored, needs root: run by cargo xtask test",
+            "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        ]);
+        assert_eq!(tally.to_string(), "0 passed, 0 failed, 1 skipped");
+        assert!(tally.is_empty());
     }
 
     #[test]

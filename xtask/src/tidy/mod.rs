@@ -5,6 +5,7 @@
 mod attributes;
 mod findings;
 mod imports;
+mod ignored;
 mod licences;
 mod links;
 mod rust_files;
@@ -33,6 +34,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         if path.ends_with(".rs") {
             complaints.extend(rust_files::check(path, text));
             complaints.extend(attributes::check(path, text));
+            complaints.extend(ignored::check(path, text));
         }
         if path.ends_with(".md") {
             complaints.extend(links::check(&workspace.root, path, text));

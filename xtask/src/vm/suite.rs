@@ -14,7 +14,7 @@ use super::{
     kernel::Kernel,
     qemu::{self, Accelerator},
 };
-use crate::{build::TestedPrograms, workspace::Workspace};
+use crate::{build::TestedPrograms, test::LIVE_ARGUMENTS, workspace::Workspace};
 
 /// One test binary.
 struct Entry {
@@ -32,8 +32,9 @@ struct Entry {
 
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 
-/// Rights are the same on every kernel: `live_rights` runs on the machine itself. In the order of running. All of a part
-/// share one boot, so that what one leaves behind in the kernel is met by the next.
+/// Rights, the screen and the workloads are the same on every kernel: `live_rights`, `live_top` and `live_workload` run on the
+/// machine itself. In the order of running. All of a part share one boot, so that what one leaves behind in the kernel is
+/// met by the next.
 const ENTRIES: &[Entry] = &[
     Entry { test: "live_filesystems", releases: EVERY, only: "", fault: false, seconds: 1800 },
     // What kernels do differently shows in these.
@@ -150,10 +151,10 @@ impl Suite {
         let mut script = format!(
             "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_TIER=tracepoints BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
         );
+        let arguments = LIVE_ARGUMENTS.join(" ");
         for Entry { test, only, seconds, .. } in entries(release, part) {
-            // One after the other, as on the machine itself.
             script.push_str(&format!(
-                "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} {only} --test-threads=1 --nocapture\n\
+                "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} {only} {arguments}\n\
                  status=$?; [ $status = 0 ] || {{ echo \"{test} ended with status $status\"; worst=1; }}\n\
                  case $status in 0|101) ;; *) echo 'test result: FAILED. 0 passed; 1 failed';; esac\n"
             ));

@@ -13,7 +13,8 @@ use probe_workload::loopfs::{LoopFs, LoopFsOptions};
 use super::{module, scenario::Sight, table, work::Work};
 
 /// For the test binary: nothing but [`run`].
-pub const ARGUMENTS: [&str; 4] = ["--exact", "worker", "--nocapture", "--test-threads=1"];
+pub const ARGUMENTS: [&str; 5] =
+    ["--exact", "worker", "--include-ignored", "--nocapture", "--test-threads=1"];
 /// Scenarios, with spaces between: for the process that goes from one to the next.
 const NAMES: &str = "BTRFS_PROBE_FAULT_SCENARIOS";
 /// Where it writes what [`written`] reads.

@@ -45,6 +45,7 @@ fn small(size_mib: u64) -> LoopFsOptions {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_filesystem_is_what_was_asked_for_and_goes_without_a_trace() {
     let Some(_alone) = support::live() else { return };
     let mut options = small(160);
@@ -77,6 +78,7 @@ fn a_filesystem_is_what_was_asked_for_and_goes_without_a_trace() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_refusal_of_mkfs_is_one_sentence_and_leaves_nothing() {
     let Some(_alone) = support::live() else { return };
     let error = LoopFs::create(LoopFsOptions::new(1 << 20)).unwrap_err();
@@ -89,6 +91,7 @@ fn a_refusal_of_mkfs_is_one_sentence_and_leaves_nothing() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_file_held_open_delays_the_clean_up_but_does_not_defeat_it() {
     let Some(_alone) = support::live() else { return };
     let fs = LoopFs::create_mounted(small(160)).unwrap();
@@ -105,6 +108,7 @@ fn a_file_held_open_delays_the_clean_up_but_does_not_defeat_it() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_twins_have_the_same_inode_numbers_in_different_subvolumes() {
     let Some(_alone) = support::live() else { return };
     let fs = LoopFs::create_mounted(small(160)).unwrap();
@@ -121,6 +125,7 @@ fn the_twins_have_the_same_inode_numbers_in_different_subvolumes() {
 
 /// Alone on an empty filesystem each operation does what it says, each time, apart from the two that end at a limit.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn each_operation_works_alone() {
     let Some(_alone) = support::live() else { return };
     let mut run = BTreeSet::new();
@@ -176,6 +181,7 @@ fn each_operation_works_alone() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_quota_limit_holds_and_its_space_comes_back() {
     let Some(_alone) = support::live() else { return };
     let mut options = small(256);
@@ -197,6 +203,7 @@ fn the_quota_limit_holds_and_its_space_comes_back() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn quotas_and_balances_are_kept_apart() {
     let Some(_alone) = support::live() else { return };
     let fs = LoopFs::create_mounted(small(160)).unwrap();
@@ -207,6 +214,7 @@ fn quotas_and_balances_are_kept_apart() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_folder_on_another_filesystem_is_refused() {
     let folder = tempfile::tempdir_in("/proc/self/cwd/..").or_else(|_| tempfile::tempdir()).unwrap();
     let on_btrfs = nix::sys::statfs::statfs(folder.path()).unwrap().filesystem_type()
@@ -219,6 +227,7 @@ fn a_folder_on_another_filesystem_is_refused() {
 
 /// Four threads, all operations: hundreds of them in a few seconds, no unexpected answer from the kernel.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_mix_runs_everything_at_once() {
     let Some(_alone) = support::live() else { return };
     for abilities in [WITH_QUOTA, WITH_BALANCE] {
@@ -256,6 +265,7 @@ fn the_mix_runs_everything_at_once() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_mix_stops_when_told() {
     let Some(_alone) = support::live() else { return };
     let fs = LoopFs::create_mounted(small(320)).unwrap();
@@ -275,6 +285,7 @@ fn the_mix_stops_when_told() {
 
 /// With one thread the same seed makes the same choices.
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_seed_repeats_a_run() {
     let Some(_alone) = support::live() else { return };
     let run = || {
@@ -288,6 +299,7 @@ fn a_seed_repeats_a_run() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn the_demo_reaches_both_limits_and_takes_everything_away() {
     let Some(_alone) = support::live() else { return };
     let plan = DemoPlan::new(1).unwrap();
@@ -318,6 +330,7 @@ fn the_demo_reaches_both_limits_and_takes_everything_away() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn a_stopped_demo_says_so_and_still_cleans_up() {
     let Some(_alone) = support::live() else { return };
     let stop = AtomicBool::new(false);
@@ -358,6 +371,7 @@ fn start_load() -> (Child, BufReader<ChildStdout>) {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn an_interrupt_cleans_up_and_then_kills() {
     let Some(_alone) = support::live() else { return };
     for wanted in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -370,6 +384,7 @@ fn an_interrupt_cleans_up_and_then_kills() {
 }
 
 #[test]
+#[ignore = "needs root: run by cargo xtask test"]
 fn what_a_kill_leaves_is_removed_by_the_next_run_and_the_living_are_left_alone() {
     let Some(_alone) = support::live() else { return };
     let living = LoopFs::create_mounted(small(160)).unwrap();
