@@ -21,7 +21,7 @@ impl Default for RecordBatch {
     }
 }
 
-/// What [`RecordBatch::sift`] threw out.
+/// What `RecordBatch::sift` threw out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sifted {
     /// Records of a kind that is not known.
@@ -244,5 +244,4 @@ impl Iterator for Iter<'_> {
 }
 
 #[cfg(test)]
-#[path = "batch_tests.rs"]
 mod tests;

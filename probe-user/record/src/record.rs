@@ -197,5 +197,4 @@ fn decode_stack(bytes: &[u8]) -> Option<Stack> {
 const _: () = assert!(HEADER_LEN == size_of::<Header>());
 
 #[cfg(test)]
-#[path = "record_tests.rs"]
 mod tests;

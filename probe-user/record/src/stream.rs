@@ -233,5 +233,4 @@ impl Source for BatchReceiver {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod tests;
