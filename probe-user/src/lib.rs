@@ -1,6 +1,6 @@
 //! btrfs-probe: follows every btrfs space reservation from reserve to free on a live kernel.
 //!
-//! Data flows one way: [`kernel`], [`hooks`] -> [`capture`] -> [`ledger`] -> [`report`]. See ARCHITECTURE.md.
+//! Data flows one way: [`kernel`], [`hooks`] -> [`capture`] -> [`probe_ledger`] -> [`report`]. See ARCHITECTURE.md.
 pub mod attribution;
 pub mod capture;
 pub mod cli;

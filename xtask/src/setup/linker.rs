@@ -1,14 +1,13 @@
 //! `bpf-linker`, built from crates.io below `target/tools`.
 use std::{
-    fs,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
-use super::{rustup, toolchain::Toolchain};
-use crate::{proc, workspace::Workspace};
+use super::{crates, rustup, toolchain::Toolchain};
+use crate::workspace::Workspace;
 
 /// The last version that can load the LLVM of the Rust toolchain; later ones link a system LLVM.
 pub const VERSION: &str = "0.10.3";
@@ -47,28 +46,7 @@ pub fn fits(llvm_major: u32) -> bool {
 
 fn build(workspace: &Workspace, root: &Path, llvm_major: u32) -> Result<()> {
     println!("setup: building bpf-linker {VERSION} for LLVM {llvm_major} (about a minute)");
-    fs::create_dir_all(root).with_context(|| format!("cannot create {}", root.display()))?;
-    let mut command = workspace.cargo();
-    // Not from the workspace: its .cargo/config.toml and lock file are not the linker's.
-    command.current_dir(root).env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
-    command.args([
-        "install",
-        "--locked",
-        "--quiet",
-        "bpf-linker",
-        "--version",
-        VERSION,
-        "--no-default-features",
-    ]);
-    command.args(["--features", &format!("rust-llvm-{llvm_major}"), "--root"]).arg(root);
-    // It calls LLVM and does little else: not optimised it links as fast, and is built in half the time.
-    command.envs([
-        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
-        ("CARGO_PROFILE_RELEASE_LTO", "off"),
-        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-        ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
-    ]);
-    proc::quietly(&mut command).with_context(|| {
-        format!("cannot build bpf-linker {VERSION}: it needs crates.io and a C compiler (package gcc)")
-    })
+    let feature = format!("rust-llvm-{llvm_major}");
+    let arguments = ["--no-default-features", "--features", &feature];
+    crates::install(workspace, ("bpf-linker", VERSION), root, &arguments)
 }

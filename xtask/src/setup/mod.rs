@@ -10,6 +10,8 @@
 //! Refuses: to remove a package, to touch the user's default toolchain, to build with a linker whose LLVM
 //! cannot read what the compiler writes.
 mod apt;
+mod cargo_deny;
+mod crates;
 mod linker;
 mod llvm;
 mod rustup;
@@ -22,7 +24,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use self::search::Rejected;
-pub use self::toolchain::Toolchain;
+pub use self::{cargo_deny::cargo_deny, rustup::toolchains, toolchain::Toolchain};
 use crate::{proc, workspace::Workspace};
 
 /// Everything the build of the kernel side needs.

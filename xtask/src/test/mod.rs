@@ -8,8 +8,10 @@
 //! well.
 mod along;
 mod cargo_test;
+mod deny;
 mod jobs;
 mod live_test;
+mod msrv;
 mod step;
 mod tally;
 
@@ -30,6 +32,8 @@ struct Outcome {
     tally: Tally,
     /// Why it failed.
     error: Option<String>,
+    /// What of it cannot be checked on this machine, and why.
+    unchecked: Option<String>,
 }
 
 /// Runs the steps, all by default, and prints what came of them; false if any failed, or if no test ran although
@@ -48,12 +52,19 @@ pub fn run(workspace: &Workspace, only: &[Step]) -> bool {
         println!("── {} ──", step.name());
         let begun = Instant::now();
         let mut tally = Tally::default();
-        let error = blocked(step, &outcomes).or_else(|| {
-            let result = step.run(workspace, &mut tally).and_then(|()| step::no_skip(ci, &tally));
-            result.err().map(|error| format!("{error:#}"))
-        });
+        let result = match blocked(step, &outcomes) {
+            Some(why) => Err(why),
+            None => step
+                .run(workspace, &mut tally)
+                .and_then(|unchecked| step::no_skip(ci, &tally).map(|()| unchecked))
+                .map_err(|error| format!("{error:#}")),
+        };
+        let (unchecked, error) = match result {
+            Ok(unchecked) => (unchecked, None),
+            Err(error) => (None, Some(error)),
+        };
         say(step, error.as_deref());
-        outcomes.push(Outcome { step, took: begun.elapsed(), tally, error });
+        outcomes.push(Outcome { step, took: begun.elapsed(), tally, error, unchecked });
     }
     if let Some(fetcher) = fetcher {
         let _ = fetcher.join();
@@ -71,6 +82,7 @@ fn side_by_side(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut 
         took: Duration::ZERO,
         tally: Tally::default(),
         error,
+        unchecked: None,
     }));
     let open: Vec<Step> = open.into_iter().map(|(step, _)| step).collect();
     if open.is_empty() {
@@ -87,6 +99,7 @@ fn side_by_side(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut 
                 took: Duration::ZERO,
                 tally: Tally::of_nothing_run(),
                 error: Some(error.clone()),
+                unchecked: None,
             }));
             return;
         }
@@ -103,7 +116,7 @@ fn side_by_side(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut 
                 outcome.tally.add(&tally);
                 outcome.error = outcome.error.take().or(error);
             }
-            None => outcomes.push(Outcome { step, took, tally, error }),
+            None => outcomes.push(Outcome { step, took, tally, error, unchecked: None }),
         }
     }
 }
@@ -124,11 +137,20 @@ fn blocked(step: Step, outcomes: &[Outcome]) -> Option<String> {
 fn close(outcomes: &[Outcome]) -> bool {
     let mut sum = Tally::default();
     println!("\n{:<10} {:<8} {:>8}  tests", "step", "result", "time");
-    for Outcome { step, took, tally, error } in outcomes {
+    for Outcome { step, took, tally, error, unchecked } in outcomes {
         sum.add(tally);
-        let result = if error.is_some() { "FAILED" } else { "ok" };
+        let result = match (error, unchecked) {
+            (Some(_), _) => "FAILED",
+            (None, Some(_)) => "partly",
+            (None, None) => "ok",
+        };
         let tests = if tally.is_empty() { String::new() } else { tally.to_string() };
         println!("{:<10} {result:<8} {:>7.1}s  {tests}", step.name(), took.as_secs_f64());
+    }
+    for outcome in outcomes {
+        if let Some(unchecked) = &outcome.unchecked {
+            println!("not checked by {}: {unchecked}", outcome.step.name());
+        }
     }
     for reason in &sum.skipped {
         println!("skipped: {reason}");

@@ -2,13 +2,16 @@
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::{cargo_test, tally::Tally};
+use super::{cargo_test, deny, msrv, tally::Tally};
 use crate::{
     build::{self, Profile},
     proc, setup, tidy,
     vm::Release,
     workspace::Workspace,
 };
+
+/// Fuzz targets.
+const FUZZ: &str = "probe-user/record/fuzz";
 
 /// One step, in the order of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -23,8 +26,16 @@ pub enum Step {
     Kernel,
     /// Lints of the workspace, warnings are errors
     Clippy,
+    /// Documentation of the workspace, private items too; warnings are errors
+    Docs,
     /// Unit, property, snapshot and command-line tests: no rights needed
     Fast,
+    /// Fuzz targets compile
+    Fuzz,
+    /// The oldest compiler that is promised, where rustup has it
+    Msrv,
+    /// Licences, sources and, where GitHub can be reached, advisories of what we depend on
+    Deny,
     /// The static tool and the tests that live tests and guests run
     Programs,
     /// Tests on the running kernel, as root
@@ -49,7 +60,11 @@ impl Step {
             Self::Setup => "setup",
             Self::Kernel => "kernel",
             Self::Clippy => "clippy",
+            Self::Docs => "docs",
             Self::Fast => "fast",
+            Self::Fuzz => "fuzz",
+            Self::Msrv => "msrv",
+            Self::Deny => "deny",
             Self::Programs => "programs",
             Self::Live => "live",
             Self::Vm61 => "vm-6.1",
@@ -99,21 +114,27 @@ impl Step {
         }
     }
 
-    /// Runs it, if it is no job; tests are counted in `tally`.
+    /// Runs it, if it is no job; tests are counted in `tally`. Returns what of it cannot be checked on this machine, and why:
+    /// no failure, not even in CI.
     ///
     /// # Errors
     /// If it failed.
-    pub fn run(self, workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    pub fn run(self, workspace: &Workspace, tally: &mut Tally) -> Result<Option<String>> {
         match self {
+            Self::Msrv => return msrv::run(workspace),
+            Self::Deny => return deny::run(workspace),
             Self::Fmt => fmt(workspace),
             Self::Tidy => tidy::run(workspace),
             Self::Setup => setup::run(workspace).map(drop),
             Self::Kernel => build::kernel_side(workspace).map(drop),
             Self::Clippy => clippy(workspace),
+            Self::Docs => docs(workspace),
             Self::Fast => cargo_test::fast(workspace, tally),
+            Self::Fuzz => fuzz(workspace),
             Self::Programs => build::for_tests(workspace).map(drop),
             Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a job is run with the others"),
         }
+        .map(|()| None)
     }
 }
 
@@ -146,15 +167,19 @@ pub fn no_skip(ci: bool, tally: &Tally) -> Result<()> {
 }
 
 fn fmt(workspace: &Workspace) -> Result<()> {
-    let workspace_status = proc::aloud(workspace.cargo().args(["fmt", "--all", "--check"]))?;
-    // The kernel side is a workspace of its own.
-    let kernel_status = proc::aloud(
-        workspace.cargo().current_dir(workspace.root.join("probe-ebpf")).args(["fmt", "--all", "--check"]),
-    )?;
-    if !(workspace_status.success() && kernel_status.success()) {
-        bail!("run `cargo fmt --all` here and in probe-ebpf/");
+    // The kernel side and the fuzz targets are workspaces of their own.
+    let mut unformatted = Vec::new();
+    for folder in [".", "probe-ebpf", FUZZ] {
+        let mut command = workspace.cargo();
+        command.current_dir(workspace.root.join(folder)).args(["fmt", "--all", "--check"]);
+        if !proc::aloud(&mut command)?.success() {
+            unformatted.push(folder);
+        }
     }
-    Ok(())
+    match unformatted[..] {
+        [] => Ok(()),
+        _ => bail!("run `cargo fmt --all` in {}", unformatted.join(" and ")),
+    }
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
@@ -162,6 +187,31 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     command.args(["--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     if !proc::aloud(&mut command)?.success() {
         bail!("mend the lints above");
+    }
+    Ok(())
+}
+
+fn docs(workspace: &Workspace) -> Result<()> {
+    let mut command = build::cargo(workspace, Profile::Debug, "doc")?;
+    let denied = "-D warnings";
+    let flags =
+        command.get_envs().find(|(name, _)| *name == "RUSTDOCFLAGS").and_then(|(_, value)| value?.to_str());
+    let flags = flags.map_or_else(|| denied.to_owned(), |flags| format!("{flags} {denied}"));
+    command.env("RUSTDOCFLAGS", flags);
+    command.args(["--quiet", "--workspace", "--no-deps", "--document-private-items", "--keep-going"]);
+    if !proc::aloud(&mut command)?.success() {
+        bail!("mend the documentation above");
+    }
+    Ok(())
+}
+
+fn fuzz(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo();
+    command.current_dir(workspace.root.join(FUZZ)).args(["check", "--quiet", "--locked", "--target-dir"]);
+    // For them all alone: cargo-fuzz has its own flags and its own folder.
+    command.arg(workspace.target.join("fuzz"));
+    if !proc::aloud(&mut command)?.success() {
+        bail!("the fuzz targets do not compile, or {FUZZ}/Cargo.lock is out of date");
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ mod attributes;
 mod findings;
 mod imports;
 mod ignored;
-mod licences;
 mod links;
 mod rust_files;
 
@@ -42,7 +41,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     }
     complaints.extend(findings::check(&workspace.root));
     complaints.extend(imports::check(&sources));
-    complaints.extend(licences::check(workspace)?);
     for complaint in &complaints {
         println!("{complaint}");
     }

@@ -6,7 +6,14 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use probe_record::{batch::RecordBatch, file::{RecordingReader, layout::{BlockHeader, FileHeader}}, stream::Source as _};
+use probe_record::{
+    batch::RecordBatch,
+    file::{
+        RecordingReader,
+        layout::{BlockHeader, FileHeader},
+    },
+    stream::Source as _,
+};
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 const FILE_ID: u64 = 7;
@@ -25,11 +32,13 @@ fuzz_target!(|data: &[u8]| {
         header.kind = u16::from(script[1] % 5).into();
         header.codec = script[2] % 3;
         header.flags = u8::from(wild & 1 == 1 && script[3] & 1 == 1);
-        header.records = u32::from_le_bytes([script[4], script[5], script[6] & wild, script[7] & wild]).into();
+        header.records =
+            u32::from_le_bytes([script[4], script[5], script[6] & wild, script[7] & wild]).into();
         header.first_time = u64::from(script[8]).into();
         header.file_id = FILE_ID.into();
         header.sequence = (if wild & 2 == 2 { u64::from(script[9]) } else { sequence }).into();
-        header.records_before = (if wild & 4 == 4 { u64::MAX - u64::from(script[10]) } else { records_before }).into();
+        header.records_before =
+            (if wild & 4 == 4 { u64::MAX - u64::from(script[10]) } else { records_before }).into();
         header.raw_len = (if header.codec == 0 || wild & 8 == 8 {
             payload.len() as u32 + u32::from(script[11] & wild & 1)
         } else {

@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use probe_record::{batch::RecordBatch, file::{RecordingReader, layout::FileHeader}, stream::Source as _};
+use probe_record::{
+    batch::RecordBatch,
+    file::{RecordingReader, layout::FileHeader},
+    stream::Source as _,
+};
 use zerocopy::IntoBytes as _;
 
 fuzz_target!(|data: &[u8]| {

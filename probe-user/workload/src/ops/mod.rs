@@ -2,7 +2,7 @@
 //! may run at the same time as all others.
 //!
 //! What a correct kernel may answer under load (no space, over quota, read-only, another worker was faster) is an
-//! [`OpOutcome`]; everything else is an error. Only [`quota`] works in the subvolume with a qgroup limit, and it
+//! [`OpOutcome`]; everything else is an error. Only `quota` works in the subvolume with a qgroup limit, and it
 //! writes through the page cache to ordinary files alone: see the policy in [`crate`].
 mod balance;
 mod buffered;
