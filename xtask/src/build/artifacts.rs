@@ -11,8 +11,10 @@ use serde_json::Value;
 /// A program that cargo built, or found up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Name of the bin target.
+    /// Name of the target.
     pub name: String,
+    /// `bin`, `example` or `test`.
+    pub kind: String,
     /// Where it lies.
     pub path: PathBuf,
 }
@@ -47,6 +49,7 @@ fn program_in(line: &str) -> Option<Program> {
     }
     Some(Program {
         name: message["target"]["name"].as_str()?.to_owned(),
+        kind: message["target"]["kind"][0].as_str()?.to_owned(),
         path: message["executable"].as_str()?.into(),
     })
 }
@@ -57,9 +60,12 @@ mod tests {
 
     #[test]
     fn only_programs_are_taken_from_the_messages() {
-        let program = r#"{"reason":"compiler-artifact","target":{"name":"a"},"executable":"/t/a"}"#;
-        assert_eq!(program_in(program), Some(Program { name: "a".to_owned(), path: "/t/a".into() }));
-        let library = r#"{"reason":"compiler-artifact","target":{"name":"b"},"executable":null}"#;
+        let program =
+            r#"{"reason":"compiler-artifact","target":{"name":"a","kind":["bin"]},"executable":"/t/a"}"#;
+        let expected = Program { name: "a".to_owned(), kind: "bin".to_owned(), path: "/t/a".into() };
+        assert_eq!(program_in(program), Some(expected));
+        let library =
+            r#"{"reason":"compiler-artifact","target":{"name":"b","kind":["lib"]},"executable":null}"#;
         assert_eq!(program_in(library), None);
         assert_eq!(program_in(r#"{"reason":"build-finished","success":true}"#), None);
     }

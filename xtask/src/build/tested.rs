@@ -42,22 +42,22 @@ pub fn example(workspace: &Workspace, name: &str) -> Result<PathBuf> {
 /// Something does not build.
 pub fn build(workspace: &Workspace) -> Result<TestedPrograms> {
     kernel_side(workspace)?;
-    let tool = user::build(workspace, Profile::Tests)?;
-    let mut examples = user::cargo(workspace, Profile::Tests, "build")?;
-    examples.args(["--package", "probe-user", "--quiet", "--examples"]);
-    let examples = artifacts::build(&mut examples, "an example")?;
-    let mut tests = user::cargo(workspace, Profile::Tests, "test")?;
-    tests.args(["--package", "probe-user", "--quiet", "--no-run"]);
+    // In one command: so the tool shares with its tests what both lean on, with all that the tests ask of it.
+    let mut command = user::cargo(workspace, Profile::Tests, "build")?;
+    command.args(["--package", "probe-user", "--quiet", "--bin", "btrfs-probe", "--examples"]);
     for test in WANTED {
-        tests.args(["--test", test]);
+        command.args(["--test", test]);
     }
-    let tests = artifacts::build(&mut tests, "a test")?;
-    let pairs = |programs: Vec<artifacts::Program>| {
-        programs.into_iter().map(|program| (program.name, program.path)).collect::<Vec<_>>()
+    let programs = artifacts::build(&mut command, "the tool, a test or an example")?;
+    let of = |kind: &str| {
+        let programs = programs.iter().filter(|program| program.kind == kind);
+        programs.map(|program| (program.name.clone(), program.path.clone())).collect::<Vec<_>>()
     };
-    let tests: Vec<_> = pairs(tests).into_iter().filter(|(_, path)| *path != tool).collect();
+    let (_, tool) = of("bin").into_iter().next().context("cargo built no btrfs-probe")?;
+    user::check_static(&tool)?;
+    let tests = of("test");
     tests.first().context("cargo built no test")?;
-    Ok(TestedPrograms { tool, tests, examples: pairs(examples) })
+    Ok(TestedPrograms { tool, tests, examples: of("example") })
 }
 
 impl TestedPrograms {

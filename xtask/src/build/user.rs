@@ -1,5 +1,9 @@
 //! The tool itself, static, with the kernel side inside.
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -54,7 +58,14 @@ pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
     command.args(["--package", "probe-user", "--bin", "btrfs-probe"]);
     let programs = artifacts::build(&mut command, "btrfs-probe")?;
     let program = programs.into_iter().next().context("cargo built no btrfs-probe")?.path;
-    let bytes = fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+    check_static(&program)?;
+    Ok(program)
+}
+
+/// # Errors
+/// If the program would need a shared library.
+pub fn check_static(program: &Path) -> Result<()> {
+    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
     let foreign = || format!("{} is not a 64-bit ELF program", program.display());
     if elf::has_interpreter(&bytes).with_context(foreign)? {
         bail!(
@@ -62,7 +73,7 @@ pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
             program.display()
         );
     }
-    Ok(program)
+    Ok(())
 }
 
 /// A cargo command whose programs have their libc inside. All of ours are of this kind, so that they share what they can.
