@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 mod agree;
 mod bounds;
+mod docs;
+mod drawing;
 mod filtered;
 mod pages;
 mod streams;
@@ -24,6 +26,7 @@ use probe_record::{
 use ratatui::{
     Terminal,
     backend::TestBackend,
+    buffer::Buffer,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
 };
 
@@ -109,29 +112,15 @@ impl Stage {
 
     /// The screen at a size.
     fn screen(&mut self, width: u16, height: u16) -> String {
+        drawing::text(&self.draw(width, height))
+    }
+
+    fn draw(&mut self, width: u16, height: u16) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut hits = None;
         terminal.draw(|frame| hits = Some(view::draw(frame.buffer_mut(), &self.app))).unwrap();
         self.app.hits = hits.unwrap();
-        let buffer = terminal.backend().buffer();
-        let mut text = String::new();
-        for y in 0..height {
-            let mut line = String::new();
-            let mut covered = 0;
-            for x in 0..width {
-                let symbol = buffer[(x, y)].symbol();
-                // The second half of a wide character.
-                if covered > 0 {
-                    covered -= 1;
-                    continue;
-                }
-                covered = crate::report::escape::width(symbol).saturating_sub(1);
-                line.push_str(symbol);
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
+        terminal.backend().buffer().clone()
     }
 }
 
