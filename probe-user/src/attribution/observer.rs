@@ -340,5 +340,4 @@ pub(super) fn text_of(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "observer_tests.rs"]
 mod tests;

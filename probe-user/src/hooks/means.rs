@@ -108,5 +108,4 @@ fn usable(resolved: &ResolvedOffsets, symbols: &SymbolTable) -> Result<u64, Stri
 }
 
 #[cfg(test)]
-#[path = "means_tests.rs"]
 mod tests;

@@ -43,5 +43,4 @@ pub fn missing_required(plan: &[PlannedHook]) -> Vec<(HookId, String)> {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -254,5 +254,4 @@ const fn inode(record: &Record) -> Option<(u64, u64)> {
 }
 
 #[cfg(test)]
-#[path = "followed_tests.rs"]
 mod tests;

@@ -275,5 +275,4 @@ impl<R: Read> Source for Selected<R> {
 }
 
 #[cfg(test)]
-#[path = "selected_tests.rs"]
 mod tests;

@@ -252,5 +252,4 @@ impl TestLines {
 }
 
 #[cfg(test)]
-#[path = "suite_tests.rs"]
 mod tests;

@@ -4,8 +4,8 @@
 //! few, and each says what to do instead. What clippy can check is not checked here.
 mod attributes;
 mod findings;
-mod imports;
 mod ignored;
+mod imports;
 mod links;
 mod rust_files;
 

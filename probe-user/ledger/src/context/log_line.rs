@@ -159,5 +159,4 @@ pub(crate) fn shape(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "log_line_tests.rs"]
 mod tests;

@@ -116,7 +116,7 @@ impl Ledger {
         self.context.statistics.now()
     }
 
-    /// Time of the stream at which its losses were last read: what is older than [`SETTLE_NS`](probe_user::attribution::SETTLE_NS)
+    /// Time of the stream at which its losses were last read: what is older than the time that a window waits
     /// then is settled. `CLOCK_MONOTONIC` ns.
     #[must_use]
     pub const fn read_at(&self) -> u64 {

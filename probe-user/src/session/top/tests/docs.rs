@@ -2,7 +2,7 @@
 use std::{env, fs, path::Path};
 
 use super::{Stage, drawing, recording, streams::suite, with_leaks};
-use crate::tui::look::{Look, Theme};
+use crate::tui::palette::{Palette, Theme};
 
 /// Set it to write the files anew.
 const RENEW: &str = "BTRFS_PROBE_RENEW";
@@ -14,7 +14,7 @@ const MIDDLE: i64 = 30_000;
 /// Colours as by default.
 fn open(path: &Path, records: i64) -> Stage {
     let mut stage = Stage::open(path);
-    stage.app.look = Look { theme: Theme::Standard, unicode: true };
+    stage.app.palette = Palette { theme: Theme::Standard, unicode: true };
     stage.step(records);
     stage
 }
