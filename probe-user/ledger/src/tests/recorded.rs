@@ -135,6 +135,22 @@ fn real_streams_are_silent() {
     insta::assert_snapshot!(table);
 }
 
+/// On the functions tier, on 6.12.
+#[test]
+fn a_real_stream_of_calls_is_silent_and_its_calls_are_compared() {
+    let mut ledger = Ledger::new(super::calls::functions());
+    read("functions").records.iter().for_each(|record| ledger.apply(record));
+    ledger.finish();
+    assert_eq!(ledger.findings(), []);
+    let checked = ledger.calls.checked;
+    assert_eq!((checked.orphans, checked.torn, checked.unframed), (0, 0, 0));
+    assert_eq!((checked.calls, checked.contracts, checked.operations), (40_513, 3_530, 815));
+    let summary = ledger.summary(0);
+    // `btrfs_delalloc_shrink_extents` is not a function of its own there.
+    assert_eq!(summary.verdict, Verdict::Clean, "{:?}", summary.verdict_reasons);
+    assert_eq!(summary.statistics.inodes_closed, 7);
+}
+
 #[test]
 fn the_books_of_a_clean_run_end_at_zero() {
     for recorded in RECORDED.iter().filter(|recorded| recorded.name != "lossy") {

@@ -40,22 +40,25 @@ fn statistics(paper: &mut Paper, report: &Report) {
             format::count(numbers.peak_rates.records_per_second)
         ),
     );
+    let hidden = match numbers.order_unknown {
+        0 => String::new(),
+        unknown => format!(" (not visible for {} more)", format::count(unknown)),
+    };
     paper.field(
         "checked",
         &format!(
-            "{} changes of counters, the order of {} reservations (not visible for {} more), the end of {} inodes",
-            format::count(numbers.links),
-            format::count(numbers.order_checked),
-            format::count(numbers.order_unknown),
-            format::count(numbers.inodes_closed)
+            "{} of counters, the order of {}{hidden}, the end of {}",
+            format::counted(numbers.links, "change"),
+            format::counted(numbers.order_checked, "reservation"),
+            format::counted(numbers.inodes_closed, "inode")
         ),
     );
     if numbers.overlapping > 0 {
         paper.field(
             "overlapping",
             &format!(
-                "{} reservations during another one on the same inode",
-                format::count(numbers.overlapping)
+                "{} during another one on the same inode",
+                format::counted(numbers.overlapping, "reservation")
             ),
         );
     }

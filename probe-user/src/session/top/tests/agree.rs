@@ -22,8 +22,19 @@ use crate::{
     },
 };
 
-const RECORDINGS: [&str; 10] =
-    ["born", "midlife", "enospc", "edquot", "paths", "twins", "parallel", "lossy", "audited", "demo"];
+const RECORDINGS: [&str; 11] = [
+    "born",
+    "midlife",
+    "enospc",
+    "edquot",
+    "paths",
+    "twins",
+    "parallel",
+    "lossy",
+    "audited",
+    "functions",
+    "demo",
+];
 
 /// The report of the first `most` records; of all if there are no more, with the end.
 fn report_of(path: &Path, most: u64) -> Report {
