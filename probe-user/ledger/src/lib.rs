@@ -1,6 +1,6 @@
 //! The books. Pure: no IO, no clock, no `unsafe`; the same stream gives the same findings.
 //!
-//! Records go in through [`Ledger::apply`], in stream order; findings, a [`summary::Summary`] and the inodes
+//! Records go in through [`Ledger::apply`], in stream order; findings, a [`Summary`] and the inodes
 //! that an audit should look at come out.
 //!
 //! Policy: a false alarm is the worst defect. A sum below zero, a counter that differs for a moment, a release by

@@ -1,7 +1,7 @@
 //! The command line: what the user can type, and what it means.
 //!
 //! Each subcommand is a file with its arguments. A subcommand that watches a kernel turns them into a
-//! [`crate::session::plan::SessionPlan`], which is free of syntax, and hands it to [`session`]. Help, man page and
+//! [`crate::session::plan::SessionPlan`], which is free of syntax, and hands it to [`crate::session`]. Help, man page and
 //! completions are all made from this one description.
 //!
 //! The command line never asks back, reads no configuration file, and gives no option a second name.

@@ -49,7 +49,7 @@ pub(crate) struct Suspicion {
     pub balance: Option<i64>,
     pub audits: u32,
     pub reported: bool,
-    /// [`Fs::activity`] and [`InodeBook::records`] at the last look.
+    /// `Fs::activity` and `InodeBook::records` at the last audit.
     pub activity: u64,
     pub records: u32,
     pub time: u64,
