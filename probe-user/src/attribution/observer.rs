@@ -22,7 +22,7 @@ use crate::kernel::clock::monotonic_ns as now;
 /// Between two looks at what shows itself by no sign: results, and runs that are over.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 /// Longest wait for the first look at what runs already.
-const FIRST_LOOK: Duration = Duration::from_secs(2);
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// A script that begins so long after its announcement is that of another test of the same name.
 const ANNOUNCED_NS: u64 = 120_000_000_000;
 

@@ -32,7 +32,7 @@ pub type Namer = Box<dyn Fn(u64) -> SymbolRow + Send>;
 enum Request {
     Marker(MarkerKind, String),
     Note(Box<TestNote>),
-    Follow(u32),
+    Follow { pid: u32, done: SyncSender<()> },
     Audit,
     Levels,
     Gauges { timed: bool, answer: SyncSender<Gauges> },
@@ -98,11 +98,15 @@ impl LiveCapture {
         }
     }
 
-    /// Asks for a sign when a process ends that was executed before the hooks were on.
+    /// Asks for a sign when a process ends that was executed before the hooks were on. Returns when its end will be signed, or
+    /// after two seconds: the capture is not free to answer while nobody consumes the stream.
     pub fn follower(&self) -> impl Fn(u32) + Send + use<> {
         let requests = self.requests.clone();
         move |pid| {
-            let _ = requests.send(Request::Follow(pid));
+            let (done, answer) = sync_channel(1);
+            if requests.send(Request::Follow { pid, done }).is_ok() {
+                let _ = answer.recv_timeout(Duration::from_secs(2));
+            }
         }
     }
 

@@ -142,8 +142,10 @@ impl Drain {
                     self.push(&Record::from(*note));
                     self.flush()
                 }
-                Some(Request::Follow(pid)) => {
+                Some(Request::Follow { pid, done }) => {
                     self.probe.follow_process(pid);
+                    // Who asked may have stopped waiting.
+                    let _ = done.try_send(());
                     self.flush()
                 }
                 Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
