@@ -1,8 +1,8 @@
-//! Calls of kernel functions: the records of the function tier.
+//! Calls of kernel functions: the records of the functions tier.
 //!
-//! One record per hooked call, sent when the call returns. Calls nest: a record names its own `serial` and its
-//! `parent`'s, so whoever reads the stream meets the inner calls first and the call around them last. Amounts are
-//! those of the call itself without the hooked calls inside it: a sum over the tree counts everything once.
+//! The kernel side sends one record per hooked call, when the call returns. Calls nest: a record has its own `serial` and
+//! the serial of its `parent`, so the stream shows inner calls before the call around them. The amounts of a call exclude
+//! those of the hooked calls inside it, so a sum over the tree counts everything once.
 use crate::{header::Header, inode::Counters};
 
 /// `Call::flags`: the return was seen; `ret`, `after` and the amounts are those of the whole call.
@@ -11,27 +11,27 @@ pub const CALL_RETURNED: u32 = 1;
 pub const CALL_INODE: u32 = 2;
 /// `Call::flags`: the block_rsv is known: `rsv`, `rsv_type`; `before` and `after` show its size and reserved bytes.
 pub const CALL_RSV: u32 = 4;
-/// `Call::flags`: the task changed the counters of another inode in this very call, outside the amounts.
+/// `Call::flags`: the task also changed the counters of another inode in this call; the amounts do not contain that.
 pub const CALL_FOREIGN: u32 = 8;
-/// `Call::flags`: an inner or outer call of the task was not followed (too deep, or its return was missed).
+/// `Call::flags`: an inner or outer call of this call was not followed: nested too deep, or its return was missed.
 pub const CALL_TREE_TORN: u32 = 16;
 /// `Call::flags`: the inode is a free-space-cache inode, or belongs to the data relocation tree.
 pub const CALL_SPECIAL_INODE: u32 = 32;
 /// `Call::flags`: the inode has no checksums (`BTRFS_INODE_NODATASUM`), so `csum_bytes` does not move.
 pub const CALL_NODATASUM: u32 = 64;
-/// `Call::flags`: a record without a call: `csum_bytes` had changed under `inode->lock` outside all hooked calls.
+/// `Call::flags`: no call. `csum_bytes` had changed under `inode->lock` outside of all hooked calls.
 pub const CALL_UNFRAMED: u32 = 128;
 /// `Call::flags`: the inode had an ordered extent when the call returned.
 pub const CALL_ORDERED: u32 = 256;
 /// `Call::flags`: `fs_info` is aborted or shows an error.
 pub const CALL_FS_ERROR: u32 = 512;
 
-/// Most hooked calls of one task inside each other.
+/// Most hooked calls of one task that are followed inside each other.
 pub const MAX_DEPTH: u32 = 8;
 
 /// One call of a hooked function; the header's `hook` says which.
 ///
-/// `args` by function, in the kernel's words; what a version does not have is 0:
+/// Meaning of `args` per function, by the kernel's parameter names; 0 where a kernel version has no such parameter:
 ///
 /// | function | args 0, 1, 2, 3 | ret |
 /// |---|---|---|
@@ -70,13 +70,13 @@ pub const MAX_DEPTH: u32 = 8;
 pub struct Call {
     /// Header.
     pub header: Header,
-    /// Number of this call among those of its thread; never 0.
+    /// Number of this call within its thread, wrapping; never 0.
     pub serial: u32,
     /// `serial` of the hooked call around this one; 0 if there is none.
     pub parent: u32,
     /// `CALL_*`
     pub flags: u32,
-    /// [`crate::claim::RsvType`] of `rsv`, as a number of ours.
+    /// [`crate::claim::RsvType`] of `rsv`, in our numbering.
     pub rsv_type: u32,
     /// Address of the `struct btrfs_inode`; 0 if none.
     pub address: u64,
@@ -94,27 +94,28 @@ pub struct Call {
     pub before: Counters,
     /// The counters when the call returned.
     pub after: Counters,
-    /// Change of `outstanding_extents` of the inode by this task in this call (`mod_outstanding_extents` events).
+    /// Change of the inode's `outstanding_extents` by this task in this call (`btrfs_inode_mod_outstanding_extents` events).
     pub extents: i32,
     /// Times that `btrfs_calculate_inode_block_rsv_size` ran for the inode in this call.
     pub calculations: u32,
-    /// Change of the inode's `csum_bytes` in this call, as seen under `inode->lock`.
+    /// Change of the inode's `csum_bytes` in this call in bytes, as seen under `inode->lock`.
     pub csum_bytes: i64,
-    /// Change of `bytes_may_use` of data by this task in this call.
+    /// Change of `bytes_may_use` of the data space_info by this task in this call, bytes.
     pub data: i64,
-    /// Change of `bytes_may_use` of metadata by this task in this call; tickets are granted elsewhere.
+    /// Change of `bytes_may_use` of the metadata space_info by this task in this call, bytes. Excludes tickets that other
+    /// tasks granted.
     pub metadata: i64,
-    /// Change of the DATA reservation of level-0 qgroups by this task in this call.
+    /// Change of `BTRFS_QGROUP_RSV_DATA` of level-0 qgroups by this task in this call, bytes.
     pub qgroup_data: i64,
     /// Changes of the inode's counters by other tasks while this call ran.
     pub others: u32,
-    /// Of these: releases (`outstanding_extents` or `csum_bytes` went down).
+    /// How many of `others` were releases (`outstanding_extents` or `csum_bytes` went down).
     pub others_released: u32,
-    /// `CLOCK_MONOTONIC` ns when the call began; coarse like the header's.
+    /// `CLOCK_MONOTONIC` ns when the call began; coarse like the header's time.
     pub entered: u64,
     /// Return address: where the function was called from.
     pub caller: u64,
-    /// Stack id; 0 if none was taken. Without [`CALL_RETURNED`] or with a failing `ret` always exact.
+    /// Stack id; 0 if none was taken. Always of this very call if [`CALL_RETURNED`] is not set or `ret` is an error.
     pub stack: u64,
     /// The stack is of an earlier call of the same context.
     pub stack_representative: u64,

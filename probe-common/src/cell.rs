@@ -1,7 +1,7 @@
-//! State that the kernel side keeps in maps and the user side may read: cells of counters and inodes.
-//! How many there are and how they are found is said in [`crate::table`].
+//! Cells: state that the kernel side keeps in maps and that the user side may read. [`crate::table`] says how many there are
+//! and how they are found.
 
-/// Number of [`InodeCell`]s kept at most; the least recently used give way.
+/// Most [`InodeCell`]s; a new inode replaces the least recently used one.
 pub const INODE_CELLS: u32 = 65_536;
 
 /// One chained counter. Written under the counter's own lock.
@@ -12,7 +12,7 @@ pub const INODE_CELLS: u32 = 65_536;
 )]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainCell {
-    /// Address of the kernel object with [`crate::chain::ChainCounter`] in the low three bits; 0 while free.
+    /// Address of the kernel object, with [`crate::chain::ChainCounter`] in the low three bits; 0 while the cell is free.
     pub key: u64,
     /// `space_info->flags` or qgroup id.
     pub object_flags: u64,
@@ -44,14 +44,15 @@ pub struct InodeKey {
     pub ino: u64,
 }
 
-/// `InodeCell::flags`: `btrfs_inode_evict` was seen; the next destroy signature is its end.
+/// `InodeCell::flags`: `btrfs_inode_evict` was seen; the next destroy signature ends this inode.
 pub const INODE_DYING: u32 = 1;
-/// `InodeCell::flags`: its name was sent.
+/// `InodeCell::flags`: a [`crate::inode::Name`] record was sent.
 pub const INODE_NAMED: u32 = 2;
-/// `InodeCell::flags`: not a regular file. Known once `inode` is.
+/// `InodeCell::flags`: not a regular file. Valid once `inode` is known.
 pub const INODE_NOT_REGULAR: u32 = 4;
 
-/// One inode whose `outstanding_extents` are chained. Written under `inode->lock` (chain) or by hints (pointer).
+/// An inode whose `outstanding_extents` are followed as a chain. The chain fields are written under `inode->lock`, the
+/// pointer by other hooks.
 #[repr(C)]
 #[cfg_attr(
     feature = "user",
@@ -69,18 +70,18 @@ pub struct InodeCell {
     pub outstanding: u32,
     /// Filesystem id.
     pub fs: u32,
-    /// 1 if `outstanding` is known, so that the next change has something to link to. Always from the first change
-    /// on, but for 6.1, where the counter can be read only through the inode's pointer.
+    /// 1 if `outstanding` is known, so that the next change can be checked. Always 1 after the first change, except on 6.1:
+    /// there the counter can be read only through the inode's pointer.
     pub chained: u32,
     /// `INODE_*`
     pub flags: u32,
-    /// Function tier: `csum_bytes` at the last `btrfs_calculate_inode_block_rsv_size`.
+    /// Functions tier: `csum_bytes` in bytes at the last `btrfs_calculate_inode_block_rsv_size`.
     pub csum_bytes: u64,
-    /// Function tier: 1 if `csum_bytes` is known.
+    /// Functions tier: 1 if `csum_bytes` is known.
     pub csum_known: u32,
-    /// Function tier: changes of `outstanding_extents` and `csum_bytes`, wrapping.
+    /// Functions tier: changes of `outstanding_extents` and `csum_bytes`, wrapping.
     pub changes: u32,
-    /// Function tier: of these, those that went down.
+    /// Functions tier: how many of `changes` were decreases.
     pub releases: u32,
     /// Zero.
     pub reserved: u32,

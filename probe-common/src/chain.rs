@@ -1,7 +1,7 @@
-//! Counters whose every change shows the value before it: `old + diff == next old`.
+//! Chained counters: each change shows the value before it, so `old + diff == next old`.
 use crate::header::Header;
 
-/// Which counter of [`Chain::object`] is chained.
+/// Which counter of [`Chain::object`].
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChainCounter {
@@ -32,21 +32,21 @@ impl ChainCounter {
     }
 }
 
-/// `Chain::event`: an ordinary link, shown now and then so that the level is known.
+/// `Chain::event`: a link that fits, sent now and then so that the level is known.
 pub const CHAIN_LEVEL: u32 = 1;
-/// `Chain::event`: first sight; `old` is the opening balance.
+/// `Chain::event`: first sight of the counter; `old` is the opening balance.
 pub const CHAIN_OPEN: u32 = 2;
-/// `Chain::event`: `old` is not what the link before left (`expected`).
+/// `Chain::event`: `old` is not what the link before it left (`expected`).
 pub const CHAIN_BREAK: u32 = 3;
-/// `Chain::event`: more is taken than `old` holds.
+/// `Chain::event`: the change takes more than `old` holds.
 pub const CHAIN_UNDERFLOW: u32 = 4;
 /// `Chain::event`: `old + diff` would pass `u64::MAX`.
 pub const CHAIN_OVERFLOW: u32 = 5;
-/// `Chain::event`: no link. The counter of a qgroup is zero and its cell goes to another counter of the same
-/// filesystem: when it changes next, it opens again.
+/// `Chain::event`: no link. A qgroup's counter is zero, and its cell goes to another counter of the same filesystem. The
+/// next change of the qgroup's counter opens a new chain.
 pub const CHAIN_REST: u32 = 6;
 
-/// One link of a chain that says more than "the chain held". Written under the counter's own lock.
+/// One link of a chain with more to say than "the link fits". Written under the counter's own lock.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -56,7 +56,7 @@ pub const CHAIN_REST: u32 = 6;
 pub struct Chain {
     /// Header.
     pub header: Header,
-    /// Address of the `struct btrfs_space_info` or `struct btrfs_qgroup`: identity only.
+    /// Address of the `struct btrfs_space_info` or `struct btrfs_qgroup`; used as identity only.
     pub object: u64,
     /// `space_info->flags`, or `qgroup->qgroupid`.
     pub object_flags: u64,
@@ -64,7 +64,7 @@ pub struct Chain {
     pub counter: u32,
     /// `CHAIN_*` event.
     pub event: u32,
-    /// What the link before left; for `CHAIN_BREAK` the value that was expected.
+    /// Value that the link before it left.
     pub expected: u64,
     /// The kernel's counter before the change.
     pub old: u64,
@@ -72,13 +72,14 @@ pub struct Chain {
     pub diff: i64,
     /// Links checked on this chain so far, this one included.
     pub links: u64,
-    /// Highest value since the record before of this chain.
+    /// Highest value since the previous record of this chain.
     pub peak: u64,
     /// Stack id; 0 if none was taken.
     pub stack: u64,
 }
 
-/// One change of `bytes_may_use`, streamed while its task is in a failed reservation or when all is streamed.
+/// One change of `bytes_may_use`. Sent while its task is in a failed reservation, or for every change if
+/// `Config::stream_all` is set.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

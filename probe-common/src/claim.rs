@@ -1,15 +1,15 @@
 //! Claims on the pools that a whole filesystem shares.
 use crate::header::Header;
 
-/// Type of a `struct btrfs_block_rsv`, in numbers of ours: the kernel's moved between 6.1, 6.18 and 7.3.
+/// Type of a `struct btrfs_block_rsv` in our numbering; the kernel's numbers changed between 6.1, 6.18 and 7.3.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RsvType {
-    /// None: no transaction handle, a NULL rsv, or not readable.
+    /// None: no transaction handle, a NULL block_rsv, or not readable.
     None = 0,
     /// `BTRFS_BLOCK_RSV_GLOBAL`
     Global = 1,
-    /// `BTRFS_BLOCK_RSV_DELALLOC`: an inode's
+    /// `BTRFS_BLOCK_RSV_DELALLOC`: the block_rsv of an inode
     Delalloc = 2,
     /// `BTRFS_BLOCK_RSV_TRANS`
     Trans = 3,
@@ -17,7 +17,7 @@ pub enum RsvType {
     Chunk = 4,
     /// `BTRFS_BLOCK_RSV_DELOPS`: `delayed_block_rsv`
     DelayedOps = 5,
-    /// `BTRFS_BLOCK_RSV_DELREFS`: `delayed_refs_rsv` or a handle's local one
+    /// `BTRFS_BLOCK_RSV_DELREFS`: `delayed_refs_rsv`, or a transaction handle's own one
     DelayedRefs = 6,
     /// `BTRFS_BLOCK_RSV_TREELOG`, 6.18 on
     TreeLog = 7,
@@ -30,7 +30,7 @@ pub enum RsvType {
 }
 
 impl RsvType {
-    /// The type with this number of ours; anything else is `None`.
+    /// The type with this number in our numbering; `None` for any other number.
     #[must_use]
     pub const fn from_u32(number: u32) -> Self {
         match number {
@@ -77,9 +77,9 @@ impl ClaimType {
     }
 }
 
-/// `Claim::flags`: the claim was made (`reserve` is 1); else given back.
+/// `Claim::flags`: the claim was made (the tracepoint's `reserve` is 1). Not set: it was given back.
 pub const CLAIM_RESERVE: u32 = 1;
-/// `Claim::flags`: the task's handle is of a JOIN type, which never made a claim of its own.
+/// `Claim::flags`: the task's transaction handle is of a JOIN type, which makes no claim of its own.
 pub const CLAIM_JOIN: u32 = 2;
 /// `Claim::flags`: `fs_info->flags` has `BTRFS_FS_LOG_RECOVERING`.
 pub const CLAIM_LOG_RECOVERING: u32 = 4;
@@ -102,7 +102,7 @@ pub struct Claim {
     pub value: u64,
     /// Bytes claimed or given back.
     pub bytes: u64,
-    /// Address of the task's transaction handle (`journal_info`): identity only; 0 if none.
+    /// Address of the task's transaction handle (`journal_info`), used as identity only; 0 if none.
     pub handle: u64,
     /// [`RsvType`] of `handle->block_rsv`.
     pub payer: u32,

@@ -1,13 +1,13 @@
-//! What the user side tells the kernel side once, before loading.
+//! Settings that the user side gives to the kernel side once, before loading.
 
 /// Most filesystems in one filter.
 pub const MAX_FILTER_FS: usize = 16;
 
-/// `Config::stacks`: none.
+/// `Config::stacks`: take no stacks.
 pub const STACKS_OFF: u32 = 0;
-/// `Config::stacks`: rare and decisive events exactly, one per context for the rest.
+/// `Config::stacks`: an exact stack for rare and decisive events, one representative stack per context for the others.
 pub const STACKS_AUTO: u32 = 1;
-/// `Config::stacks`: every record.
+/// `Config::stacks`: an exact stack for every record.
 pub const STACKS_ALL: u32 = 2;
 
 /// Session settings, read-only while the programs run.
@@ -32,13 +32,13 @@ pub struct Config {
     pub filter_fs: u32,
     /// Only these filesystems (`fs_devices->fsid`).
     pub filter_fsid: [[u8; 16]; MAX_FILTER_FS],
-    /// Only this inode number; 0 follows all.
+    /// 1: the functions tier is on, so tasks may have frames of hooked calls.
     pub filter_ino: u64,
     /// Only this subvolume; 0 follows all.
     pub filter_root: u64,
-    /// Thread group id of btrfs-probe itself.
+    /// 1: send the signs of a test suite's tests.
     pub own_pid: u32,
-    /// 1: the function tier is on, so tasks may have frames of hooked calls.
+    /// Return address of a function while a return probe waits for its return: `arch_rethook_trampoline`.
     pub functions: u32,
     /// 1: programs that can be preempted have a fallback program, see `hooks/fallback.rs` of the kernel side.
     pub fallbacks: u32,

@@ -1,4 +1,4 @@
-//! Reservations that failed, tickets, flushes, and the kernel's own warnings.
+//! Failed reservations, tickets, flushes, and the kernel's own warnings.
 use crate::header::Header;
 
 /// `Enospc::flags`: the task had published `outstanding_extents` since its operation began.
@@ -6,12 +6,12 @@ pub const ENOSPC_PUBLISHED: u32 = 1;
 /// Bytes of text in a [`LogLine`]: more than the longest complaint of btrfs with the longest name of a device.
 pub const LINE_TEXT: usize = 256;
 
-/// `Enospc::flags`: the operation's beginning (its data reservation) was seen.
+/// `Enospc::flags`: the start of the operation (its data reservation) was seen.
 pub const ENOSPC_WINDOW_KNOWN: u32 = 2;
 
 /// `trace_btrfs_space_reservation(fs_info, "space_info:enospc", flags, bytes, 1)`: nothing was reserved.
-///
-/// From here on the task's changes are streamed ([`crate::chain::Bmu`], [`crate::inode::Mod`]) until it gave its
+/// From here on the kernel side sends every change by this task ([`crate::chain::Bmu`], [`crate::inode::Mod`]), until the
+/// task has given back its data bytes or begins another operation.
 /// data bytes back or began another operation.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub struct Enospc {
     pub bytes: u64,
     /// Data bytes that this task reserved for the same operation and still holds; 0 if none or unknown.
     pub data_held: u64,
-    /// Subvolume of the last publish in the window; 0 if none.
+    /// Subvolume that the task last published for in this operation; 0 if none.
     pub root: u64,
-    /// Inode number of the last publish in the window; 0 if none.
+    /// Inode number that the task last published for in this operation; 0 if none.
     pub ino: u64,
-    /// Extents published in the window.
+    /// Extents published in this operation.
     pub published: i32,
     /// `ENOSPC_*`
     pub flags: u32,
@@ -40,7 +40,7 @@ pub struct Enospc {
     pub stack: u64,
 }
 
-/// `trace_btrfs_reserve_ticket`: in the owner's task, after the outcome.
+/// `trace_btrfs_reserve_ticket`: fires in the task that owns the ticket, after the outcome.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -54,7 +54,7 @@ pub struct Ticket {
     pub space_flags: u64,
     /// Bytes of the ticket.
     pub bytes: u64,
-    /// When the ticket was queued, `CLOCK_MONOTONIC`-like ns of the kernel; 0 if unknown.
+    /// When the ticket was queued, `CLOCK_MONOTONIC` ns (`ktime_get_ns()`); 0 if unknown.
     pub start: u64,
     /// `enum btrfs_reserve_flush_enum`
     pub flush: i32,
@@ -62,11 +62,11 @@ pub struct Ticket {
     pub error: i32,
     /// Data bytes that this task reserved for the same operation and still holds; 0 if none or unknown.
     pub data_held: u64,
-    /// Subvolume of the last publish in the window; 0 if none.
+    /// Subvolume that the task last published for in this operation; 0 if none.
     pub root: u64,
-    /// Inode number of the last publish in the window; 0 if none.
+    /// Inode number that the task last published for in this operation; 0 if none.
     pub ino: u64,
-    /// Extents published in the window.
+    /// Extents published in this operation.
     pub published: i32,
     /// `ENOSPC_*`
     pub flags: u32,
@@ -92,9 +92,10 @@ pub struct Warn {
     pub stack: u64,
 }
 
-/// `trace_console`: a line that btrfs wrote to the kernel's log, or one that says how many of its lines were held back.
+/// `trace_console`: a line that btrfs wrote to the kernel's log, or a line that says how many of its lines were suppressed.
 ///
-/// Without level, time and caller. Whoever may write to `/dev/kmsg` can write such a line too, and nothing tells it apart.
+/// The text has no level, time or caller. Anybody who may write to `/dev/kmsg` can write such a line too; nothing tells it
+/// apart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -104,11 +105,11 @@ pub struct Warn {
 pub struct LogLine {
     /// Header; `fs` is 0: the line itself names a device.
     pub header: Header,
-    /// Bytes of the whole line.
+    /// Length of the whole line, bytes.
     pub length: u32,
     /// Zero.
     pub reserved: u32,
-    /// Text, NUL-padded; cut at its end if it is longer.
+    /// Text, NUL-padded; the end of a longer line is cut off.
     pub text: [u8; LINE_TEXT],
 }
 

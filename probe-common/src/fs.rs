@@ -1,10 +1,10 @@
-//! Filesystems: identity, life, and the kernel's own levels of the pools.
+//! Filesystems: identity, life, and the levels of their pools.
 use crate::header::Header;
 
-/// A filesystem's id is the slot of its cell, and above that the number of its life in that slot, from 1 on: never
-/// given twice in a session.
+/// Bits of a filesystem id that hold the slot of its cell. The bits above hold the number of its life in that slot, from 1
+/// on, so that no id is given twice in a session.
 pub const SLOT_BITS: u32 = 12;
-/// Lives that a slot can have. Its last one is kept for good.
+/// Lives that a slot can have. The last one keeps its slot for good.
 pub const MAX_LIVES: u32 = (1 << (32 - SLOT_BITS)) - 1;
 
 /// The id of the `life`th filesystem in a slot; lives count from 1.
@@ -21,12 +21,12 @@ pub const fn slot_of(id: u32) -> u32 {
     id & ((1 << SLOT_BITS) - 1)
 }
 
-/// `FsSeen::flags`: met at its birth (`btrfs_workqueue_alloc`), so every opening balance is zero.
+/// `FsSeen::flags`: the filesystem was met at its birth (`btrfs_workqueue_alloc`), so every opening balance is zero.
 pub const FS_BORN: u32 = 1;
-/// `FsSeen::flags`: log replay was running when the filesystem was met (`BTRFS_FS_LOG_RECOVERING`).
+/// `FsSeen::flags`: log replay was running (`BTRFS_FS_LOG_RECOVERING`) when the filesystem was met.
 pub const FS_LOG_RECOVERING: u32 = 2;
 
-/// First sight of a filesystem. May be sent again when more is known (mount finished, fsid changed).
+/// First sight of a filesystem. Sent again when more is known (mount finished, fsid changed).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -52,9 +52,9 @@ pub struct FsSeen {
     pub s_dev: u32,
 }
 
-/// `FsEnd::why`: `btrfs_workqueue_destroy` was seen; only the release of the global reserve can follow.
+/// `FsEnd::why`: `btrfs_workqueue_destroy` was seen; only the release of the global block_rsv can follow.
 pub const FS_END_WORKQUEUES: u32 = 1;
-/// `FsEnd::why`: the address was taken over by a new filesystem, so this one is gone.
+/// `FsEnd::why`: a new filesystem uses the address of this `struct btrfs_fs_info`, so this filesystem is gone.
 pub const FS_END_REPLACED: u32 = 2;
 
 /// A filesystem is being torn down.
@@ -69,7 +69,7 @@ pub struct FsEnd {
     pub header: Header,
     /// `FS_END_*`.
     pub why: u32,
-    /// `fs_info->fs_state` low word, for aborted filesystems.
+    /// Low 32 bits of `fs_info->fs_state`; show whether the filesystem was aborted.
     pub fs_state: u32,
 }
 
@@ -81,7 +81,7 @@ pub struct FsEnd {
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Rsv {
-    /// `block_rsv->size`: bytes claimed.
+    /// `block_rsv->size`: bytes that it may hold.
     pub size: u64,
     /// `block_rsv->reserved`: bytes held.
     pub reserved: u64,
@@ -111,21 +111,21 @@ pub struct SpaceLevels {
 
 /// `Levels::why`: a transaction commit completed.
 pub const LEVELS_COMMIT: u32 = 1;
-/// `Levels::why`: the release of the global reserve at unmount, read under its lock: everything must be zero.
+/// `Levels::why`: the global block_rsv is released at unmount (read under its lock): everything must be zero.
 pub const LEVELS_UNMOUNT: u32 = 2;
-/// `Levels::why`: asked for by the auditor.
+/// `Levels::why`: an audit asked for them.
 pub const LEVELS_AUDIT: u32 = 3;
 
 /// `Levels::fs_flags`: `BTRFS_FS_CLOSING_START` is set.
 pub const LEVELS_CLOSING: u32 = 1;
-/// `Levels::fs_flags`: the filesystem was aborted or has `fs_error` set: fs-wide rules are tainted.
+/// `Levels::fs_flags`: the filesystem was aborted or has `fs_error` set; rules for the whole filesystem do not apply.
 pub const LEVELS_ERROR: u32 = 2;
-/// `Levels::fs_flags`: log replay is running.
+/// `Levels::fs_flags`: log replay is running (`BTRFS_FS_LOG_RECOVERING`).
 pub const LEVELS_LOG_RECOVERING: u32 = 4;
 /// `Levels::fs_flags`: the log cleanup failed (`BTRFS_FS_STATE_LOG_CLEANUP_ERROR`).
 pub const LEVELS_LOG_CLEANUP_ERROR: u32 = 8;
 
-/// The kernel's own levels of all pools of a filesystem.
+/// Levels of all pools of a filesystem.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -139,7 +139,7 @@ pub struct Levels {
     pub why: u32,
     /// `LEVELS_*` state flags.
     pub fs_flags: u32,
-    /// Generation of the running or just committed transaction where known.
+    /// Generation of the running or just committed transaction; 0 if not known.
     pub transid: u64,
     /// `fs_info->global_block_rsv`
     pub global: Rsv,
@@ -151,12 +151,12 @@ pub struct Levels {
     pub delayed: Rsv,
     /// `fs_info->delayed_refs_rsv`
     pub delayed_refs: Rsv,
-    /// Data, metadata, system and up to one more space_info, in the order of `fs_info->space_info`.
-    /// For `LEVELS_UNMOUNT` the metadata entry shows `may_use` after the final release.
+    /// Levels of the data, metadata, system and at most one more space_info, in the order of `fs_info->space_info`. With
+    /// `LEVELS_UNMOUNT`, `may_use` of metadata is the value after the final release.
     pub space: [SpaceLevels; 4],
 }
 
-/// `/sys/fs/btrfs/UUID/allocation/TYPE/`, added by the capture layer between two equal readings of the chain.
+/// `/sys/fs/btrfs/UUID/allocation/TYPE/`, bytes. The capture layer reads it between two readings of the chain.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -174,11 +174,11 @@ pub struct SysfsLevels {
     pub pinned: u64,
     /// `bytes_reserved` of sysfs.
     pub reserved: u64,
-    /// `bytes_may_use` of the chain at the same moment; `u64::MAX` if the chain has no link yet.
+    /// `bytes_may_use` by the chain at the same moment; `u64::MAX` if the chain has no link yet.
     pub chain_may_use: u64,
-    /// `bytes_pinned` of the chain at the same moment; `u64::MAX` if the chain has no link yet.
+    /// `bytes_pinned` by the chain at the same moment; `u64::MAX` if the chain has no link yet.
     pub chain_pinned: u64,
-    /// 1 if the chain's link count was the same before and after the reading, so that the figures must agree.
+    /// 1 if the chain had as many links after the sysfs reading as before it, so that sysfs and chain must agree.
     pub stable: u64,
 }
 
@@ -197,7 +197,7 @@ pub struct AuditMark {
     pub phase: u32,
     /// Audits of this filesystem so far.
     pub round: u32,
-    /// Chain links of the filesystem (all its space_infos, all counters) at this mark. Two audits with the same
-    /// number had no change of a space_info between them.
+    /// Chain links so far of all space_info counters of the filesystem. If two audits show the same number, no space_info
+    /// changed between them.
     pub links: u64,
 }

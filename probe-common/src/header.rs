@@ -1,16 +1,16 @@
 //! The header that every record begins with.
 
-/// What a record is; the body's layout follows from it. Numbers are append-only.
+/// Kind of a record; it decides the layout of the body. Numbers are append-only.
 ///
-/// Kinds below 128 come from the kernel side, from 128 on the capture layer adds them to the same stream.
+/// The kernel side sends kinds below 128; the capture layer adds kinds from 128 on to the same stream.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// [`crate::fs::FsSeen`]: a filesystem is met for the first time.
     FsSeen = 1,
-    /// [`crate::fs::FsEnd`]: a filesystem's last event has passed.
+    /// [`crate::fs::FsEnd`]: a filesystem is torn down, or a new one took its address.
     FsEnd = 2,
-    /// [`crate::fs::Levels`]: the kernel's own levels of every pool of a filesystem.
+    /// [`crate::fs::Levels`]: levels of every pool of a filesystem.
     Levels = 3,
     /// [`crate::task::TaskSeen`]: the name of a thread.
     TaskSeen = 4,
@@ -18,7 +18,7 @@ pub enum RecordKind {
     Stack = 5,
     /// [`crate::inode::Delalloc`]: `btrfs_space_reservation` of type `delalloc`.
     Delalloc = 6,
-    /// [`crate::inode::Mod`]: a change of `outstanding_extents` that says more than "the chain held".
+    /// [`crate::inode::Mod`]: a change of `outstanding_extents` with more to say than "the link fits".
     Mod = 7,
     /// [`crate::inode::InodeState`]: the counters of an inode at evict, destroy or audit.
     InodeState = 8,
@@ -32,9 +32,9 @@ pub enum RecordKind {
     Enospc = 12,
     /// [`crate::failure::Ticket`]: the outcome of a reservation ticket.
     Ticket = 13,
-    /// [`crate::chain::Bmu`]: one change of a space_info counter, while its task is followed closely.
+    /// [`crate::chain::Bmu`]: one change of `bytes_may_use`, while its task is followed closely.
     Bmu = 14,
-    /// [`crate::chain::Chain`]: level, break or underflow of a counter whose every change is chained.
+    /// [`crate::chain::Chain`]: opening, level, break, underflow or overflow of a chained counter.
     Chain = 15,
     /// [`crate::failure::Warn`]: the kernel's own WARN.
     Warn = 16,
@@ -51,7 +51,7 @@ pub enum RecordKind {
     LossSample = 128,
     /// [`crate::fs::SysfsLevels`]: `/sys/fs/btrfs/UUID/allocation/TYPE/bytes_*` as read at this point.
     SysfsLevels = 129,
-    /// [`crate::fs::AuditMark`]: begin or end of a look at the kernel's own figures.
+    /// [`crate::fs::AuditMark`]: start or end of an audit.
     AuditMark = 130,
     /// [`crate::task::Marker`]: a named point in time (command started, test started, ...).
     Marker = 131,
@@ -116,9 +116,9 @@ pub struct Header {
     pub lost: u16,
     /// Thread id of the current task (0 in interrupt context of the idle task).
     pub tid: u32,
-    /// Filesystem id: `slot | epoch << 8`, never reused within a session; 0 where the record has no filesystem.
+    /// Filesystem id (see [`crate::fs::SLOT_BITS`]), never given twice in a session; 0 where the record has no filesystem.
     pub fs: u32,
-    /// `CLOCK_MONOTONIC` in ns. Coarse (one jiffy) for ordinary records: order is given by the stream.
+    /// `CLOCK_MONOTONIC` in ns. Coarse (one jiffy) for ordinary records; the order of events is that of the stream.
     pub time: u64,
 }
 

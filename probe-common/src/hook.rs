@@ -1,4 +1,4 @@
-//! The hooks. One BPF program each in the tracepoint tier; one for entry and one for return in the function tier.
+//! The hooks. The tracepoints tier has one BPF program per hook; the functions tier has one for entry and one for return.
 
 /// A hook; the number is in every record's header and indexes the hit counters. Append-only.
 #[repr(u8)]
@@ -14,7 +14,8 @@ pub enum HookId {
     ModOutstanding = 4,
     /// `btrfs_inode_evict`
     InodeEvict = 6,
-    /// `btrfs_clear_extent_bit`: the destroy signature, and the way to an inode's pointer
+    /// `btrfs_clear_extent_bit`: shows inode addresses, and the destroy signature: a call with start 0, len 0 and bits 0x1000
+    /// (`EXTENT_QGROUP_RESERVED`), which `btrfs_qgroup_check_reserved_leak` makes for `btrfs_destroy_inode`
     ClearExtentBit = 7,
     /// `find_free_extent` (6.1, 6.12) or `btrfs_find_free_extent` (6.18 on)
     FindFreeExtent = 9,
@@ -36,82 +37,82 @@ pub enum HookId {
     FailAllTickets = 17,
     /// `sched_process_free`: frees the per-task cell (`sched_process_exit` comes before the last close of files)
     ProcessFree = 18,
-    /// Run on demand by the auditor, attached to nothing.
+    /// Run by the auditor to read an inode; attached to nothing.
     AuditInode = 19,
-    /// Run on demand by the auditor, attached to nothing.
+    /// Run by the auditor to read the levels of a filesystem; attached to nothing.
     AuditFs = 20,
     /// `sched_process_exec`: a test of a test suite begins
     ProcessExec = 21,
-    /// `sched_process_exit`: it ends
+    /// `sched_process_exit`: a test of a test suite ends
     ProcessExit = 22,
     /// `console`: lines of the kernel's log
     Console = 23,
-    /// `btrfs_delalloc_reserve_metadata` (function tier)
+    /// `btrfs_delalloc_reserve_metadata` (functions tier)
     ReserveMetadata = 24,
-    /// `btrfs_delalloc_release_metadata` (function tier)
+    /// `btrfs_delalloc_release_metadata` (functions tier)
     ReleaseMetadata = 25,
-    /// `btrfs_delalloc_release_extents` (function tier)
+    /// `btrfs_delalloc_release_extents` (functions tier)
     ReleaseExtents = 26,
-    /// `btrfs_delalloc_shrink_extents` (function tier)
+    /// `btrfs_delalloc_shrink_extents` (functions tier)
     ShrinkExtents = 27,
-    /// `btrfs_inode_rsv_release` (function tier)
+    /// `btrfs_inode_rsv_release` (functions tier)
     InodeRsvRelease = 28,
-    /// `btrfs_calculate_inode_block_rsv_size` (function tier)
+    /// `btrfs_calculate_inode_block_rsv_size` (functions tier)
     CalculateInodeRsv = 29,
-    /// `btrfs_delalloc_reserve_space` (function tier)
+    /// `btrfs_delalloc_reserve_space` (functions tier)
     ReserveSpace = 30,
-    /// `btrfs_delalloc_release_space` (function tier)
+    /// `btrfs_delalloc_release_space` (functions tier)
     ReleaseSpace = 31,
-    /// `btrfs_check_data_free_space` (function tier)
+    /// `btrfs_check_data_free_space` (functions tier)
     CheckDataFreeSpace = 32,
-    /// `btrfs_alloc_data_chunk_ondemand` (function tier)
+    /// `btrfs_alloc_data_chunk_ondemand` (functions tier)
     AllocDataChunkOndemand = 33,
-    /// `btrfs_free_reserved_data_space` (function tier)
+    /// `btrfs_free_reserved_data_space` (functions tier)
     FreeReservedDataSpace = 34,
-    /// `btrfs_free_reserved_data_space_noquota` (function tier)
+    /// `btrfs_free_reserved_data_space_noquota` (functions tier)
     FreeReservedDataSpaceNoquota = 35,
-    /// `btrfs_block_rsv_add` (function tier)
+    /// `btrfs_block_rsv_add` (functions tier)
     BlockRsvAdd = 36,
-    /// `btrfs_block_rsv_refill` (function tier)
+    /// `btrfs_block_rsv_refill` (functions tier)
     BlockRsvRefill = 37,
-    /// `btrfs_block_rsv_add_bytes` (function tier)
+    /// `btrfs_block_rsv_add_bytes` (functions tier)
     BlockRsvAddBytes = 38,
-    /// `btrfs_block_rsv_release` (function tier)
+    /// `btrfs_block_rsv_release` (functions tier)
     BlockRsvRelease = 39,
-    /// `btrfs_block_rsv_migrate` (function tier)
+    /// `btrfs_block_rsv_migrate` (functions tier)
     BlockRsvMigrate = 40,
-    /// `btrfs_use_block_rsv` (function tier)
+    /// `btrfs_use_block_rsv` (functions tier)
     UseBlockRsv = 41,
-    /// `btrfs_clear_delalloc_extent` (function tier)
+    /// `btrfs_clear_delalloc_extent` (functions tier)
     ClearDelallocExtent = 42,
-    /// `btrfs_remove_ordered_extent` (function tier)
+    /// `btrfs_remove_ordered_extent` (functions tier)
     RemoveOrderedExtent = 43,
-    /// `btrfs_destroy_inode` (function tier)
+    /// `btrfs_destroy_inode` (functions tier)
     DestroyInode = 44,
-    /// `btrfs_trans_release_metadata` (function tier)
+    /// `btrfs_trans_release_metadata` (functions tier)
     TransReleaseMetadata = 45,
-    /// `__btrfs_end_transaction` (function tier)
+    /// `__btrfs_end_transaction` (functions tier)
     EndTransaction = 46,
-    /// `steal_from_global_rsv` (function tier)
+    /// `steal_from_global_rsv` (functions tier)
     StealFromGlobal = 47,
-    /// `btrfs_update_global_block_rsv` (function tier)
+    /// `btrfs_update_global_block_rsv` (functions tier)
     UpdateGlobalBlockRsv = 48,
-    /// `btrfs_delayed_inode_release_metadata` (function tier)
+    /// `btrfs_delayed_inode_release_metadata` (functions tier)
     DelayedInodeRelease = 49,
-    /// `btrfs_qgroup_reserve_data` (function tier)
+    /// `btrfs_qgroup_reserve_data` (functions tier)
     QgroupReserveData = 50,
-    /// `btrfs_qgroup_release_data` (function tier)
+    /// `btrfs_qgroup_release_data` (functions tier)
     QgroupReleaseData = 51,
-    /// `btrfs_qgroup_free_data` (function tier)
+    /// `btrfs_qgroup_free_data` (functions tier)
     QgroupFreeData = 52,
-    /// `btrfs_release_global_block_rsv` (function tier)
+    /// `btrfs_release_global_block_rsv` (functions tier)
     ReleaseGlobalBlockRsv = 53,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
 pub const HOOK_SLOTS: u32 = 96;
 
-/// The second program of a hook counts and works at this distance from the first.
+/// Distance from the slot of a hook's first program to the slot of its fallback program (counters, scratch memory).
 pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
@@ -228,7 +229,7 @@ impl HookId {
         }
     }
 
-    /// True for the hooks of the function tier, fentry or kprobes, whose records are [`crate::call::Call`].
+    /// True for the hooks of the functions tier, fentry or kprobes, whose records are [`crate::call::Call`].
     #[must_use]
     pub const fn is_function(self) -> bool {
         self as u8 >= Self::ReserveMetadata as u8

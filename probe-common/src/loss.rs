@@ -1,6 +1,6 @@
-//! What can be lost, by class. Counted per CPU on the kernel side.
+//! Loss classes: why something was not seen. The kernel side counts them per CPU.
 
-/// Why something was not seen. Append-only; indexes the kernel side's per-CPU counters.
+/// Why something was not seen. Append-only; the number indexes the kernel side's per-CPU counters.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LossClass {
@@ -20,7 +20,7 @@ pub enum LossClass {
     FsCell = 6,
     /// No cell for a counter: its chain is not checked.
     ChainCell = 7,
-    /// A kernel pointer could not be read where the plan said that it can.
+    /// A kernel pointer could not be read, although the hook plan expected that it can be.
     ReadFault = 8,
     /// A program was skipped because it was already running on that CPU (`recursion_misses` of its fdinfo).
     Recursion = 9,
@@ -28,13 +28,13 @@ pub enum LossClass {
     FileWrite = 10,
     /// A damaged or truncated part of a recording was skipped.
     FileRead = 11,
-    /// The user side dropped state to bound its memory.
+    /// The ledger dropped state to bound its memory.
     LedgerBound = 12,
-    /// A type string of `btrfs_space_reservation` that is not known.
+    /// `btrfs_space_reservation` with a `type` string that is not known.
     UnknownType = 13,
     /// The return of a hooked function was missed: its call is not in the books.
     MissedReturn = 14,
-    /// No frame for a call: calls inside each other too deep, or too many tasks at once.
+    /// No frame for a call: calls nested too deep, or too many tasks at once.
     CallFrame = 15,
 }
 
@@ -90,14 +90,14 @@ impl LossClass {
         }
     }
 
-    /// True if the books can be wrong because of it; otherwise only detail (a stack, a name) is missing.
+    /// True if the books can be wrong because of such a loss; false if only detail (a stack, a name) is missing.
     #[must_use]
     pub const fn touches_books(self) -> bool {
         !matches!(self, Self::Stack | Self::Descriptive)
     }
 }
 
-/// Loss counters since the session began, summed over CPUs. Added by the capture layer whenever one changed.
+/// Loss counters since the session began, summed over CPUs. The capture layer adds a sample whenever a counter changed.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

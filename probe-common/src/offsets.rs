@@ -162,7 +162,7 @@ pub struct Offsets {
     pub trans_adding_csums: u32,
     /// . `type` (unsigned int)
     pub trans_type: u32,
-    /// `__TRANS_JOIN`, a mask of `type`; 6.1 has it as a macro (`1 << 11`), which no BTF shows
+    /// `__TRANS_JOIN`, a mask of `type`; a macro on 6.1 (`1 << 11`), which BTF does not show
     pub trans_join_mask: u32,
     /// . `fs_info`
     pub trans_fs_info: u32,
@@ -191,13 +191,13 @@ pub struct Offsets {
     /// `struct btrfs_workqueue` . `fs_info` where `btrfs_workqueue_alloc` hands out the workqueue
     pub workqueue_fs_info: u32,
 
-    /// Where the counters of a `struct btrfs_inode` begin: see [`Offsets::with_spans`]
+    /// Offset of the first counter of a `struct btrfs_inode` that is read: see [`Offsets::with_spans`]
     pub inode_span: u32,
-    /// Bytes from there to the end of the last one; `ABSENT` if they lie too far apart for one read
+    /// Bytes from there to the end of the last counter; `ABSENT` if the counters lie too far apart for one read
     pub inode_span_len: u32,
-    /// Where the wanted fields of a `struct btrfs_trans_handle` begin
+    /// Offset of the first field of a `struct btrfs_trans_handle` that is read
     pub trans_span: u32,
-    /// Bytes from there to the end of the last one; `ABSENT` if they lie too far apart for one read
+    /// Bytes from there to the end of the last field; `ABSENT` if the fields lie too far apart for one read
     pub trans_span_len: u32,
 
     /// `struct pt_regs`: the first argument of a function
@@ -250,18 +250,18 @@ pub struct Offsets {
 
     /// 1 if `btrfs_inode_mod_outstanding_extents` carries the counter (6.12 on)
     pub mod_has_outstanding: u32,
-    /// 1 if `find_free_extent` hands out a `find_free_extent_ctl` (6.12 on), else it hands out numbers
+    /// 1 if `find_free_extent` passes a `struct find_free_extent_ctl` (6.12 on), 0 if it passes numbers
     pub ffe_has_ctl: u32,
-    /// 1 if `btrfs_transaction_commit` hands out the handle (7.3), else the fs_info
+    /// 1 if `btrfs_transaction_commit` passes the handle (7.3), 0 if it passes the fs_info
     pub commit_has_handle: u32,
 }
 
-/// Most bytes that one read of neighbouring fields may take: it lies on the 512-byte stack of a program.
+/// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.
 pub const MAX_SPAN: u32 = 176;
 
 impl Offsets {
-    /// Fills in the spans: fields that are read together lie close in all kernels so far, and one read of all of them
-    /// costs as much as one read of one.
+    /// Fills in the spans. Fields that are read together lie close to each other in all kernels so far, and one read of all
+    /// of them costs as much as a read of one.
     #[must_use]
     pub const fn with_spans(mut self) -> Self {
         let rsv = self.inode_block_rsv;
@@ -294,7 +294,7 @@ const fn sum(base: u32, field: u32) -> u32 {
     if base == ABSENT || field == ABSENT { ABSENT } else { base + field }
 }
 
-/// Begin and length of the bytes that hold all fields, given as (offset, size).
+/// Offset and length of the bytes that contain all fields; each field is given as (offset, size).
 const fn span(fields: &[(u32, u32)]) -> (u32, u32) {
     let (mut begin, mut end, mut index) = (u32::MAX, 0, 0);
     while index < fields.len() {
@@ -310,7 +310,7 @@ const fn span(fields: &[(u32, u32)]) -> (u32, u32) {
         }
         index += 1;
     }
-    // Whole words from an aligned begin.
+    // Whole words from an aligned offset.
     begin &= !7;
     let len = (end - begin + 7) & !7;
     if len > MAX_SPAN { (ABSENT, ABSENT) } else { (begin, len) }

@@ -1,4 +1,4 @@
-//! Where the arguments of hooked functions are: resolved from the running kernel's BTF by the user side, since their
+//! Positions of the arguments of hooked functions. The user side resolves them from the running kernel's BTF, because their
 //! order and number differ between versions.
 use crate::hook::{HOOK_SLOTS, HookId};
 
@@ -17,9 +17,9 @@ pub struct Signature {
     pub subject: u8,
     /// `SUBJECT_*`
     pub kind: u8,
-    /// The second object: source rsv's destination, the root, the ordered extent, the extent state, the ticket.
+    /// The second object: destination block_rsv of a migration, root, ordered extent, extent state, or ticket.
     pub second: u8,
-    /// Numbers, in the order of the table at [`crate::call::Call`].
+    /// Positions of the numbers, in the order of the table at [`crate::call::Call`].
     pub numbers: [u8; 4],
     /// Zero.
     pub reserved: u8,
@@ -54,7 +54,7 @@ impl Signature {
     derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
 )]
 pub struct Signatures {
-    /// By number of the hook.
+    /// Indexed by hook number.
     pub of: [Signature; HOOK_SLOTS as usize],
 }
 

@@ -1,4 +1,4 @@
-//! Rules of the kernel about space that both sides know.
+//! Facts about space_infos that both sides use.
 
 /// `BTRFS_BLOCK_GROUP_DATA` in `space_info->flags`.
 pub const BLOCK_GROUP_DATA: u64 = 1;
@@ -9,11 +9,11 @@ pub const BLOCK_GROUP_METADATA: u64 = 1 << 2;
 /// `BTRFS_BLOCK_GROUP_TYPE_MASK`
 pub const BLOCK_GROUP_TYPE_MASK: u64 = BLOCK_GROUP_DATA | BLOCK_GROUP_SYSTEM | BLOCK_GROUP_METADATA;
 
-/// True for sizes that `btrfs_delalloc_reserve_metadata` asks for: `(extents + csum leaves) * I + M`, with
-/// `M = 8 * nodesize` (`btrfs_calc_metadata_size(1)`) and `I = 2 * M` (`btrfs_calc_insert_metadata_size(1)`).
+/// True for a size that `btrfs_delalloc_reserve_metadata` asks for: `(extents + csum leaves) * I + M` bytes, with `M = 8 *
+/// nodesize` (`btrfs_calc_metadata_size(1)`) and `I = 2 * M` (`btrfs_calc_insert_metadata_size(1)`).
 ///
-/// So an odd multiple of `M`, three at least. Single tree blocks, transactions (even multiples) and delayed inodes (`M`)
-/// never ask for that. False while the nodesize is not known.
+/// Such a size is an odd multiple of `M`, at least three. Single tree blocks, transactions (even multiples) and delayed
+/// inodes (`M`) never ask for that. False while the nodesize is not known.
 #[inline(always)]
 #[must_use]
 pub const fn is_delalloc_request(bytes: u64, nodesize: u64) -> bool {

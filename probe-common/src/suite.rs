@@ -1,4 +1,4 @@
-//! Tests of a test suite (xfstests): what the kernel shows of them, and what the capture layer found out.
+//! Tests of a test suite (xfstests): signs from the kernel side, and notes from the observer.
 use crate::header::Header;
 
 /// Bytes of text in a [`TestSign`].
@@ -11,7 +11,7 @@ pub const NOTE_TEXT: usize = 424;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignKind {
-    /// A line of the console log that names a test; the text is the line.
+    /// A line of the kernel's log that names a test; the text is the line.
     Console = 1,
     /// A program whose name is a number was executed; the text is its path.
     Exec = 2,
@@ -19,7 +19,7 @@ pub enum SignKind {
     Exit = 3,
 }
 
-/// A sign of a test in the kernel's events, on the clock of all other records.
+/// A sign of a test, in the same stream and on the same clock as all other records.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -37,7 +37,7 @@ pub struct TestSign {
     pub status: u32,
     /// Zero.
     pub reserved: u32,
-    /// Text, NUL-padded; cut if it is longer, a path at its begin.
+    /// Text, NUL-padded. The end of a longer text is cut off; of a longer path, the start.
     pub text: [u8; SIGN_TEXT],
 }
 
@@ -59,7 +59,7 @@ pub enum NoteKind {
     Exit = 6,
     /// The suite's own result (text: `pass`, `fail`, `notrun`, and a reason behind a line feed).
     Result = 7,
-    /// Its window ended: the next test of the same run began, or the run is over.
+    /// Its window ended: the next test of the same run began, or the run ended.
     End = 8,
 }
 
@@ -77,7 +77,7 @@ impl NoteKind {
     ];
 }
 
-/// A fact about a test, added by the capture layer as soon as it is known; its time is that of the fact.
+/// A fact about a test, added by the observer as soon as it is known; its time is the time of the fact.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -91,7 +91,7 @@ pub struct TestNote {
     pub what: u32,
     /// Number of the test in this session, from 1.
     pub test: u32,
-    /// Process id of the run that the test belongs to; 0 if not known.
+    /// Process id of the test suite's run; 0 if not known.
     pub run: u32,
     /// Status of its script, with [`NoteKind::Exit`].
     pub status: u32,

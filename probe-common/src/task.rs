@@ -4,7 +4,7 @@ use crate::header::Header;
 /// Most frames kept of one stack.
 pub const MAX_FRAMES: usize = 40;
 
-/// First sight of a thread, or of a thread id after its reuse.
+/// First sight of a thread, or of a thread id that was reused.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -22,9 +22,9 @@ pub struct TaskSeen {
     pub comm: [u8; 16],
 }
 
-/// The frames behind a stack id. Sent once per distinct stack, before or after the first record that names it.
+/// The frames of a stack id. Sent once per distinct stack, before or after the first record that refers to it.
 ///
-/// On the wire only `frames` frames follow; the record's length says so.
+/// A record in the ring contains only the first `frames` addresses; its length says so.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -55,7 +55,7 @@ pub enum MarkerKind {
     CommandStart = 2,
     /// The command ended.
     CommandEnd = 3,
-    /// Hooks begin to go; what comes after may be partial.
+    /// Hooks are being detached; events from here on may be missing.
     Detaching = 4,
     /// A test of a test suite begins (text: its name).
     TestStart = 5,

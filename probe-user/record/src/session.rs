@@ -107,7 +107,7 @@ pub struct SessionHeader {
     pub kernel: KernelInfo,
     /// Tier.
     pub tier: Tier,
-    /// Why it is not the function tier.
+    /// Why it is not the functions tier.
     pub tier_reason: Option<String>,
     /// The hook plan, one row per hook of the catalogue.
     pub hooks: Vec<HookRow>,

@@ -1,7 +1,7 @@
 //! A small kernel seen through its calls: tasks that reserve, write back, finish, fail and flush on shared inodes, with
 //! every interleaving between two changes, and faults of that kernel made on demand.
 //!
-//! Ground truth is the state; the records are what the function tier sends: one per call, at its return.
+//! Ground truth is the state; the records are what the functions tier sends: one per call, at its return.
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -39,7 +39,7 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingFindings {
-    /// The function tier is on: a call that is still on its way may say more than the record that proves something.
+    /// The functions tier is on: a call that is still on its way may say more than the record that proves something.
     pub calls: bool,
     findings: Vec<Finding>,
     index: FxHashMap<Key, usize>,

@@ -55,7 +55,7 @@ struct Pending {
 
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// The function tier judges failures by their calls.
+    /// The functions tier judges failures by their calls.
     pub off: bool,
     pending: FxHashMap<u32, Pending>,
     /// Filesystem and bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.

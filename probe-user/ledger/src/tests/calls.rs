@@ -1,4 +1,4 @@
-//! The function tier: any interleaving of correct calls is silent, any single wrong call is one finding.
+//! The functions tier: any interleaving of correct calls is silent, any single wrong call is one finding.
 use probe_common::{
     hook::HookId,
     loss::{LOSS_SLOTS, LossClass, LossSample},

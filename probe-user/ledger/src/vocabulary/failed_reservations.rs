@@ -1,7 +1,7 @@
 //! Counts of failed reservations.
 use probe_common::call::Call;
 
-/// Failed reservations (tracepoint tier: by task order; functions tier: exact).
+/// Failed reservations (tracepoints tier: by task order; functions tier: exact).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FailedReservations {
     /// Failed delalloc metadata reservations.

@@ -19,7 +19,7 @@ pub struct Setup {
 }
 
 impl Default for Setup {
-    /// Everything of the tracepoint tier is attached.
+    /// Everything of the tracepoints tier is attached.
     fn default() -> Self {
         Self {
             attached: HookId::ALL.into_iter().filter(|hook| !hook.is_function()).collect(),

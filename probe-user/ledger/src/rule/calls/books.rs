@@ -40,7 +40,7 @@ const MAX_THREADS: usize = 1 << 16;
 pub(crate) struct Calls {
     /// All of [`NEEDED`] is attached.
     pub active: bool,
-    /// A function hook is attached, so the session is one of the function tier.
+    /// A function hook is attached, so the session is one of the functions tier.
     pub wanted: bool,
     pub checked: Checked,
     pub failed: FailedReservations,
