@@ -1,4 +1,4 @@
-//! The ledger: records in, findings out.
+//! [`Ledger`]: takes records and hands each to its rules.
 use probe_common::{
     fs::LEVELS_UNMOUNT,
     inode::MOMENT_DESTROY,
@@ -17,7 +17,7 @@ use crate::{
     vocabulary::setup::Setup,
 };
 
-/// The books of one stream.
+/// Books and rules of one stream.
 #[derive(Debug)]
 pub struct Ledger {
     pub(crate) setup: Setup,
@@ -28,7 +28,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Empty books.
+    /// A ledger with empty books.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let calls = Calls::new(&setup);
@@ -45,12 +45,12 @@ impl Ledger {
         Self { setup, context, filesystems: Filesystems::default(), failures, calls }
     }
 
-    /// The next record of the stream.
+    /// Takes the next record of the stream.
     pub fn apply(&mut self, record: &Record) {
         let Self { setup, context, filesystems, failures, calls } = self;
         let header = record.header();
         context.statistics.record(header.hook, header.time);
-        // Records of the capture layer carry no loss count of the ring.
+        // Records of the capture layer do not carry the ring's loss count.
         if header.kind < 128 {
             context.loss.on_header(header.lost);
         }
@@ -131,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// End of the stream: what was held back until nothing could explain it is settled.
+    /// End of the stream: settles every pending finding.
     pub fn finish(&mut self) {
         let Self { setup: _, context, filesystems, failures, calls } = self;
         failures.finish();
@@ -148,7 +148,7 @@ fn loss_sample(context: &mut Context, sample: &LossSample) {
     if context.loss.on_sample(sample.header.time, &sample.counts) {
         context.pending.withdraw_waiting();
     }
-    // Only here: records of a backlog may be far ahead of the sample that tells what was missed among them.
+    // Settled only here, not at each record: in a backlog, records can be far ahead of the sample that shows their losses.
     context.pending.settle(sample.header.time, &context.names);
 }
 

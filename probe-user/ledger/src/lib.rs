@@ -1,16 +1,16 @@
-//! The books. Pure: no IO, no clock, no `unsafe`; the same stream gives the same findings.
+//! The ledger: books and rules. Pure: no IO, no clock, no `unsafe`; the same stream gives the same findings.
 //!
-//! Records go in through [`Ledger::apply`], in stream order; findings, a [`Summary`] and the inodes
-//! that an audit should look at come out.
+//! Records go in through [`Ledger::apply`], in stream order. Findings, a [`Summary`] and the inodes that an audit
+//! should read come out.
 //!
-//! Policy: a false alarm is the worst defect. A sum below zero, a counter that differs for a moment, a release by
-//! another thread are normal and judged nowhere; books are judged only where nothing can be in flight (destroy,
-//! unmount, quiet audits) and only if their opening is known and nothing was missed since. What one record proves
-//! is a finding at once; what follows from several waits until a loss can no longer explain it. What could not be
-//! judged is counted and said in the verdict.
+//! Policy: a false alarm is the worst defect. A balance below zero, a counter that differs for a moment and a release by
+//! another thread are normal, so no rule judges them. A balance is judged only when no operation can be in flight (destroy,
+//! unmount, quiet audit), if its opening is known and nothing was missed since. A violation that one record proves becomes a
+//! finding at once. A violation that follows from several records waits until no loss can explain it. What could not be
+//! judged is counted, and the verdict says so.
 //!
-//! Refuses to: balance `delayed_refs_rsv` (it does not balance by design), judge qgroup metadata per owner, judge
-//! delayed items per directory, require reserve and release in one task, or guess a subvolume.
+//! The ledger does not balance `delayed_refs_rsv` (it does not balance by design), does not judge qgroup metadata per owner
+//! or delayed items per directory, does not require reserve and release in one task, and does not guess a subvolume.
 #![forbid(unsafe_code)]
 mod book;
 mod context;

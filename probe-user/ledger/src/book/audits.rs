@@ -1,4 +1,4 @@
-//! Looks at the kernel's own figures so far, and what looked wrong at the last.
+//! Audits so far, and what looked wrong in the last one.
 use probe_common::{
     fs::Levels,
     inode::{Counters, InodeState},
@@ -10,11 +10,11 @@ use crate::vocabulary::{account::Account, finding::FindingKind, keys::InodeKey};
 /// Comparison of the books with sysfs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditSummary {
-    /// Comparisons that were possible (the counter stood still while sysfs was read).
+    /// Comparisons that were possible: the counter did not change while sysfs was read.
     pub compared: u64,
     /// Comparisons that agreed.
     pub equal: u64,
-    /// Comparisons that were not possible because the counter kept moving.
+    /// Comparisons that were not possible, because the counter changed while sysfs was read.
     pub moving: u64,
     /// The last comparison per account, `(sysfs, books)`.
     pub last: Vec<(Account, u64, u64)>,
@@ -27,11 +27,11 @@ pub(crate) struct Audits {
     pub current: Option<Box<Round>>,
     pub suspicions: FxHashMap<Subject, Suspicion>,
     pub summary: AuditSummary,
-    /// Quiet pairs that were judged.
+    /// Pairs of audits that were quiet and were judged.
     pub quiet: u64,
 }
 
-/// Begin to end of one audit.
+/// What one audit read, from its start to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     pub epoch: u32,
@@ -53,7 +53,7 @@ pub(crate) struct Suspicion {
     pub activity: u64,
     pub records: u32,
     pub time: u64,
-    /// Of the last look.
+    /// Epoch of the last audit.
     pub epoch: u32,
 }
 

@@ -8,34 +8,34 @@ use crate::vocabulary::words::total;
 #[derive(Debug, Default)]
 pub(crate) struct Chains {
     pub by_object: FxHashMap<(u64, u32), ChainBook>,
-    /// How many objects with a book have these flags, by counter and flags.
+    /// Number of followed objects by counter and flags.
     pub with_flags: FxHashMap<(u32, u64), u32>,
     /// Chains opened so far.
     pub opened: u64,
-    /// Links of chains whose object is gone, or at rest.
+    /// Links of chains that ended or rest.
     pub gone_links: u64,
-    /// Qgroups whose counter was zero are no longer remembered: any that opens can be one of those.
+    /// The counter of at least one qgroup rests (see `CHAIN_REST`). A qgroup that opens may be one that was followed before.
     pub some_rest: bool,
     /// Breaks that a loss explains.
     pub explained: u64,
-    /// Breaks that nothing explains but that a correct kernel can cause (qgroups).
+    /// Breaks that no loss explains, but that a correct kernel can cause (qgroups).
     pub unexplained: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChainBook {
-    /// Place in the order of opening.
+    /// Number of this chain in the order of opening.
     pub number: u64,
     pub flags: u64,
     pub epoch: u32,
     pub links: u64,
     pub breaks: u64,
     pub value: u64,
-    /// Position in the stream of the record that showed it.
+    /// Position in the stream of the record that showed the value.
     pub at: u64,
     pub peak: u64,
-    /// Another object with the same qgroup id was followed before, or this one's value changed without its event: quotas
-    /// were switched.
+    /// Another object with the same qgroup id was followed before, or the value changed without an event: quotas were
+    /// switched off and on.
     pub replaced: bool,
 }
 
@@ -44,7 +44,7 @@ impl Chains {
         total(self.by_object.values().map(|chain| chain.links)).saturating_add(self.gone_links)
     }
 
-    /// True if a qgroup has reserved anything.
+    /// True if any qgroup counter is or was followed.
     pub(crate) fn has_qgroups(&self) -> bool {
         let mut counters = self.by_object.keys().filter_map(|(_, counter)| ChainCounter::from_u32(*counter));
         self.some_rest || counters.any(is_qgroup)
@@ -71,7 +71,7 @@ impl Chains {
         self.by_object.insert(key, chain);
     }
 
-    /// A qgroup's counter is zero and not followed until it opens again.
+    /// A qgroup's counter is zero and is not followed until it opens again.
     pub(crate) fn rest(&mut self, record: &Chain) {
         if let Some(chain) = self.by_object.get_mut(&(record.object, record.counter)) {
             chain.links = chain.links.max(record.links);
@@ -80,7 +80,7 @@ impl Chains {
         self.some_rest = true;
     }
 
-    /// Ends a book; its links stay counted. False if there was none.
+    /// Ends a chain; its links stay counted. False if there was none.
     pub(crate) fn take(&mut self, key: (u64, u32)) -> bool {
         let Some(chain) = self.by_object.remove(&key) else { return false };
         self.gone_links = self.gone_links.saturating_add(chain.links);

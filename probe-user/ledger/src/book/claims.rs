@@ -1,28 +1,28 @@
-//! What is claimed of the pools that a filesystem shares, by delayed items and by handles.
+//! Claims of delayed items and transaction handles on the shared pools of a filesystem.
 use rustc_hash::FxHashMap;
 
 use super::loss::Loss;
 
-/// Most threads with an open handle that are followed; beyond it all are forgotten.
+/// Most threads with an open transaction handle that are followed. Beyond it all are forgotten.
 const MAX_HANDLES: usize = 1 << 16;
 
 /// Shared claims of one filesystem.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// Claims of delayed items and delayed inodes: `delayed_block_rsv.size`.
+    /// Claims of delayed items and delayed inodes: what `delayed_block_rsv.size` must be, bytes.
     pub delayed: i64,
-    /// Claims of handles: `trans_block_rsv.size`.
+    /// Claims of transaction handles: what `trans_block_rsv.size` must be, bytes.
     pub trans: i64,
-    /// Epoch since which `delayed` is right by an audit; 0 if only a birth can make it so.
+    /// Epoch of the audit that made `delayed` exact; 0 if there was none, so that only a birth in sight makes it exact.
     pub delayed_since: u32,
-    /// Epoch since which all open handles are known by an audit that saw none; 0 if only a birth can make it so.
+    /// Epoch of the audit that saw no open handle, so that all later ones are known; 0 if there was none.
     pub handles_since: u32,
-    /// Claims without events were made (log replay).
+    /// Log replay made claims without events.
     pub tainted: bool,
     pub handles: FxHashMap<u32, Handle>,
 }
 
-/// What a thread's present handle has claimed.
+/// What a thread's current transaction handle has claimed, bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Handle {
     pub epoch: u32,
@@ -35,12 +35,12 @@ impl Claims {
         self.tainted = true;
     }
 
-    /// True if `delayed` is what the kernel must hold when nothing is in flight. `born` is the epoch of a birth.
+    /// True if `delayed` is what the kernel must hold when nothing is in flight. `born`: epoch of the birth, 0 if not seen.
     pub(crate) fn is_exact(&self, born: u32, loss: &Loss) -> bool {
         loss.exact(self.delayed_since) || (!self.tainted && loss.exact(born))
     }
 
-    /// The kernel holds no claim of delayed items at a quiet audit.
+    /// A quiet audit showed that the kernel holds no claim of delayed items.
     pub(crate) const fn nothing_delayed(&mut self, epoch: u32) {
         self.delayed = 0;
         self.delayed_since = epoch;
@@ -50,7 +50,7 @@ impl Claims {
         self.handles = FxHashMap::default();
     }
 
-    /// The thread's handle is lost, which was reported: what it had claimed for delayed refs went with it.
+    /// The thread lost its handle, which was reported. Forgets what the handle had claimed for delayed refs, and returns it.
     pub(crate) fn lose_handle(&mut self, tid: u32) -> i64 {
         self.handles.remove(&tid).map_or(0, |handle| handle.local)
     }

@@ -1,4 +1,4 @@
-//! One filesystem of the stream, and the list of all.
+//! The book of one filesystem.
 use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -21,69 +21,69 @@ pub(crate) struct Fs {
     pub nodesize: u64,
     /// Bytes; 0 while unknown.
     pub sectorsize: u64,
-    /// Extents are shorter than on other filesystems, which shows in the reservations.
+    /// Its extents are shorter than `BTRFS_MAX_EXTENT_SIZE`, as its reservations show.
     pub zoned: bool,
-    /// First and last record, `CLOCK_MONOTONIC` ns.
+    /// Times of its first and last record, `CLOCK_MONOTONIC` ns.
     pub span: (u64, u64),
     pub born: bool,
     pub ended: bool,
     pub aborted: bool,
-    /// Epoch of the first record: where a birth makes every opening zero.
+    /// Epoch of its first record. If the birth was seen, every opening balance is zero from here on.
     pub first_epoch: u32,
-    /// Epoch since which an account that was never seen holds nothing; 0 if not known.
+    /// Epoch since which an account without a book holds nothing; 0 if not known.
     pub zero_since: u32,
-    /// `zero_since` comes from an audit, see [`InodeBook::by_audit`].
+    /// `zero_since` comes from an audit; see [`InodeBook::by_audit`].
     pub zero_by_audit: bool,
     pub inodes: FxHashMap<InodeKey, InodeBook>,
-    /// Inode numbers with bytes whose subvolume is not known.
+    /// Inode numbers that had a record without a known subvolume. Their books are not judged.
     pub poisoned: FxHashSet<u64>,
     pub claims: Claims,
     pub chains: Chains,
     pub audits: Audits,
     pub levels: Option<Box<Levels>>,
-    /// Position of these in the stream.
+    /// Position in the stream of the record with `levels`.
     pub levels_at: u64,
     /// The levels at its unmount were seen.
     pub final_levels: bool,
     pub tickets: (u64, u64),
     pub enospc: u64,
     pub inodes_closed: u64,
-    /// Chain links of inodes that are gone.
+    /// Chain links of destroyed inodes.
     pub closed_links: u64,
-    /// Records of the books so far: tells whether anything happened between two audits.
+    /// Records of the books so far. Shows whether anything happened between two audits.
     pub activity: u64,
-    /// Bytes that inodes of this filesystem leaked, by the kernel's own counters.
+    /// Bytes that inodes of this filesystem leaked, by the kernel's counters.
     pub leaked_by_inodes: u64,
     pub not_judged: NotJudged,
     /// What rules of calls have reported already.
     pub reported: AlreadyReported,
-    /// Who reserved from its pools.
+    /// The stacks that reserve from its pools.
     pub reserving_stacks: ReservingStacks,
-    /// The stack that released the global reserve at unmount, if that call was seen.
+    /// The stack that released the global block_rsv at unmount, if that call was seen.
     pub unmount_stack: StackRef,
 }
 
-/// What was seen but could not be judged, by reason.
+/// Counts of what was seen and could not be judged, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NotJudged {
     /// Releases without a known subvolume.
     pub unknown_root: u64,
-    /// A shortfall that a failed tree block allocation explains.
+    /// Balances that were too low by tree blocks whose allocation may have failed (`btrfs_unuse_block_rsv`).
     pub unuse: u64,
-    /// Books with a balance when the filesystem ended, without a destroy.
+    /// Inodes with a balance for which no destroy was seen when the filesystem ended.
     pub not_destroyed: u64,
     /// Final levels of an aborted filesystem.
     pub aborted: u64,
-    /// qgroup metadata reservations that the kernel clamped.
+    /// qgroup counters that went below zero in a way that a correct kernel allows: it clamps them.
     pub qgroup_clamps: u64,
     /// Destroyed inodes whose counters the kernel side could not validate.
     pub unreadable: u64,
-    /// A surplus that blocks of an unknown payer explain.
+    /// Balances that were too high by tree blocks of an unknown payer.
     pub doubtful_blocks: u64,
     /// Claims during log replay.
     pub log_replay: u64,
-    /// Filesystems that reserved something and went without final levels: those come with the release of the global
-    /// reserve, and there was none left.
+    /// Filesystems that reserved something and ended without final levels. Those come with the release of the global
+    /// block_rsv, and it was already empty.
     pub no_final_levels: u64,
 }
 
@@ -92,7 +92,7 @@ impl Fs {
         Self { id, first_epoch: loss.epoch(), ..Self::default() }
     }
 
-    /// A record of it.
+    /// A record of this filesystem came at `time`.
     pub(crate) const fn met(&mut self, time: u64) {
         if self.span.0 == 0 {
             self.span.0 = time;
@@ -102,7 +102,7 @@ impl Fs {
         }
     }
 
-    /// May come again when more is known; zero means unknown.
+    /// Takes what is known of the filesystem. May come again with more; zero means unknown.
     pub(crate) fn seen(&mut self, seen: &FsSeen) {
         if seen.fsid != [0; 16] {
             self.fsid = seen.fsid;
@@ -126,7 +126,7 @@ impl Fs {
         }
     }
 
-    /// Bytes of a sector; the smallest there is while it is not known.
+    /// Bytes of a sector; 4096 while not known.
     pub(crate) const fn sector(&self) -> u64 {
         if self.sectorsize == 0 { 4096 } else { self.sectorsize }
     }
@@ -136,17 +136,17 @@ impl Fs {
         self.inodes.entry(key).or_insert_with(|| InodeBook::open(self.zero_by_audit))
     }
 
-    /// True if the balance of `book` is what the kernel must hold whenever nothing is in flight.
+    /// True if the balance of `book` is what the kernel must hold when nothing is in flight.
     pub(crate) fn is_exact(&self, book: &InodeBook, loss: &Loss) -> bool {
         loss.exact(book.exact_since.max(self.zero_since))
     }
 
-    /// Epoch of the birth, 0 if it was not seen or is no longer what makes the openings known.
+    /// Epoch of the birth; 0 if it was not seen, or if it no longer makes the openings known.
     pub(crate) const fn born_since(&self) -> u32 {
         if self.zero_by_audit { 0 } else { self.zero_since }
     }
 
-    /// Chain links of it, its inodes' included. Costs a walk over its inodes and chains.
+    /// Chain links of the filesystem and its inodes. Costs a walk over its inodes and chains.
     pub(crate) fn links(&self) -> u64 {
         let open = self.inodes.values().map(|book| u64::from(book.links));
         total([self.chains.links(), self.closed_links].into_iter().chain(open))

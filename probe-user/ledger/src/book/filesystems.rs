@@ -4,13 +4,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{filesystem::Fs, loss::Loss, sums::Sums};
 use crate::vocabulary::words::total;
 
-/// Filesystems that have ended are kept for the summary; beyond so many the oldest go, but none that a finding names.
+/// Most filesystems kept for the summary after their unmount. Beyond it the oldest are forgotten, except those that a
+/// finding names.
 pub(crate) const MAX_ENDED: usize = 4096;
 
-/// How many go when there are too many.
+/// How many are forgotten at once.
 const FORGOTTEN_AT_ONCE: usize = MAX_ENDED / 4;
 
-/// All filesystems in the order met.
+/// All filesystems in the order in which they were met.
 #[derive(Debug, Default)]
 pub(crate) struct Filesystems {
     list: Vec<Fs>,
@@ -18,16 +19,16 @@ pub(crate) struct Filesystems {
     last: (u32, usize),
     /// Live inodes with a book, of all filesystems.
     pub inodes: usize,
-    /// What was counted on those that were forgotten.
+    /// Sums over the forgotten filesystems.
     pub gone: Sums,
-    /// How many those are.
+    /// Number of forgotten filesystems.
     pub gone_count: u64,
-    /// Chain links of those. Apart, since to count them costs a walk over the chains.
+    /// Chain links of the forgotten filesystems. Not part of `gone`, because counting links costs a walk over the chains.
     pub gone_links: u64,
 }
 
 impl Filesystems {
-    /// The filesystem with this id; met here if it was not known. `named`: those that have to be kept.
+    /// The filesystem with this id, created if it is not known. `named`: ids that must not be forgotten.
     pub(crate) fn get(&mut self, id: u32, loss: &Loss, named: impl FnOnce() -> FxHashSet<u32>) -> &mut Fs {
         if self.last.0 != id || self.list.is_empty() {
             let position = match self.index.get(&id) {
@@ -49,7 +50,7 @@ impl Filesystems {
         position
     }
 
-    /// Many at a time: each time costs a walk over all that stay.
+    /// Forgets many at once, because each time costs a walk over those that stay.
     fn forget_oldest(&mut self, named: &FxHashSet<u32>) {
         let mut left = FORGOTTEN_AT_ONCE;
         let (gone, kept) = std::mem::take(&mut self.list).into_iter().partition::<Vec<_>, _>(|fs| {
@@ -66,15 +67,15 @@ impl Filesystems {
         self.index = self.list.iter().enumerate().map(|(position, fs)| (fs.id, position)).collect();
     }
 
-    /// Makes room: first books whose loss loses nothing (they hold nothing, or are not right anyway); if that is
-    /// not enough, all of the filesystem with most inodes, which is counted.
+    /// Makes room. First drops books that no verdict needs (they hold nothing, or are not exact anyway). If that is not
+    /// enough, drops all books of the filesystem with most inodes and counts that as a loss.
     pub(crate) fn fold(&mut self, loss: &mut Loss) {
         let before = self.inodes;
         for fs in &mut self.list {
             let zero_since = fs.zero_since;
             fs.inodes.retain(|_, book| book.balance != 0 && loss.exact(book.exact_since.max(zero_since)));
         }
-        // Books of a suspected epoch may be among those that went: it cannot be trusted again.
+        // Dropped books may belong to the suspected epoch, so it can never be trusted again.
         loss.give_up_suspects();
         self.inodes = self.list.iter().map(|fs| fs.inodes.len()).sum();
         if self.inodes > before - before / 8
@@ -106,7 +107,7 @@ impl Filesystems {
         total(self.list.iter().map(Fs::links).chain([self.gone_links]))
     }
 
-    /// Of all filesystems so far. A walk over them, not over their inodes.
+    /// Sums over all filesystems so far. A walk over the filesystems, not over their inodes.
     pub(crate) fn sums(&self) -> Sums {
         let mut sums = self.gone;
         self.iter().for_each(|fs| sums.add(fs));

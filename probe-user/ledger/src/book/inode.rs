@@ -1,8 +1,8 @@
-//! The book of one inode's delalloc block_rsv.
+//! The inode book: the book of one inode's delalloc block_rsv.
 //!
-//! `balance = opening + reserved - released - tree blocks paid by own bytes - delayed inode items`, which is what
-//! `block_rsv.reserved` must be when no operation is in flight. Between those moments records may lag behind the
-//! changes in either direction, so a balance is judged only where nothing can be in flight.
+//! `balance = opening + reserved - released - tree blocks paid by own bytes - delayed inode items`. That is what
+//! `block_rsv.reserved` must be when no operation is in flight. At other times records may lag behind the changes in either
+//! direction, so a balance is judged only when nothing can be in flight.
 use probe_common::inode::{COUNTERS_VALID, Counters};
 
 use crate::vocabulary::finding::{Origin, StackRef};
@@ -10,54 +10,54 @@ use crate::vocabulary::finding::{Origin, StackRef};
 /// Most reserving stacks kept per inode.
 const MAX_ORIGINS: usize = 4;
 
-/// Kept small: one per live inode.
+/// The inode book. Kept small: there is one per live inode.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InodeBook {
-    /// Bytes by the books.
+    /// Balance in bytes.
     pub balance: i64,
-    /// Epoch since which the balance is right; 0 if only the filesystem's opening can make it so.
+    /// Epoch since which the balance is exact; 0 if only the birth of the filesystem can make it so.
     pub exact_since: u32,
-    /// Own-funds tree blocks so far, saturating.
+    /// Tree blocks that the inode paid for from its own bytes, saturating.
     pub blocks: u16,
-    /// Tree blocks of which it is not known whether its own bytes paid for them, saturating.
+    /// Tree blocks for which it is not known whether the inode paid from its own bytes, saturating.
     pub doubtful_blocks: u8,
-    /// The opening comes from an audit: a release that was in flight then may still be on its way.
+    /// The opening balance comes from an audit. The record of a release that was in flight then may still come.
     pub by_audit: bool,
-    /// Last counters of the kernel.
+    /// The kernel's counters as last seen.
     pub counters: Counters,
     pub address: u64,
     pub generation: u64,
     pub reserved_total: u64,
     pub reservations: u32,
-    /// Records of the books so far, wrapping: tells whether anything happened between two looks.
+    /// Records of this inode so far, wrapping. Shows whether anything happened between two audits.
     pub records: u32,
     pub last_tid: u32,
     /// Links of the `outstanding_extents` chain, saturating.
     pub links: u32,
     origins: Option<Box<[Origins; MAX_ORIGINS]>>,
-    /// The stack that reserved last, whatever became of the bytes; 0 if none.
+    /// The stack that reserved last, even if its bytes are released; 0 if none.
     last_stack: u64,
 }
 
-/// One reserving stack. 24 bytes.
+/// A stack that reserved. 24 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Origins {
     stack: u64,
     bytes: u64,
-    /// Saturating below [`REPRESENTATIVE`], which is or-ed in.
+    /// Number of reservations, saturating below [`REPRESENTATIVE`], which is or-ed in.
     count: u32,
 }
 
-/// In [`Origins::count`]: the stack is of an earlier event of the same context.
+/// Flag in `Origins::count`: the stack is a representative stack.
 const REPRESENTATIVE: u32 = 1 << 31;
 
 impl InodeBook {
-    /// First sight.
+    /// Opens the book at first sight of the inode.
     pub(crate) fn open(by_audit: bool) -> Self {
         Self { by_audit, ..Self::default() }
     }
 
-    /// Bytes came in by a reserve.
+    /// Bytes were reserved.
     pub(crate) fn reserve(&mut self, bytes: u64, tid: u32, stack: StackRef) {
         self.balance = self.balance.wrapping_add_unsigned(bytes);
         self.reserved_total = self.reserved_total.wrapping_add(bytes);
@@ -70,26 +70,26 @@ impl InodeBook {
         }
     }
 
-    /// Bytes left.
+    /// Bytes were taken out.
     pub(crate) const fn take(&mut self, bytes: u64) {
         self.balance = self.balance.wrapping_sub_unsigned(bytes);
         self.records = self.records.wrapping_add(1);
     }
 
-    /// True if blocks of which nobody knows who paid account for `surplus` bytes that the books have too much.
+    /// True if blocks of unknown payer explain `surplus` bytes by which the balance is too high.
     pub(crate) const fn explained_by_doubtful_blocks(&self, surplus: i64, nodesize: u64) -> bool {
         let surplus = surplus.unsigned_abs();
         nodesize != 0 && surplus.is_multiple_of(nodesize) && surplus / nodesize <= self.doubtful_blocks as u64
     }
 
-    /// The kernel's own figures, if they are.
+    /// Takes the kernel's counters if they are valid.
     pub(crate) const fn set_counters(&mut self, counters: &Counters) {
         if counters.flags & COUNTERS_VALID != 0 {
             self.counters = *counters;
         }
     }
 
-    /// The kernel holds nothing, and nothing is dirty or under way.
+    /// True if the kernel's counters show nothing reserved, nothing dirty and no operation in flight.
     pub(crate) const fn kernel_is_empty(&self) -> bool {
         is_idle(&self.counters) && self.counters.reserved == 0 && self.counters.size == 0
     }
@@ -109,13 +109,13 @@ impl InodeBook {
         origins
     }
 
-    /// Who reserved last: for a release of what was not reserved there is no other.
+    /// The stack that reserved last: if more is released than was reserved, no other stack is known.
     fn last_origin(&self) -> Option<Origin> {
         let stack = StackRef { id: self.last_stack, representative: true };
         (self.last_stack != 0).then_some(Origin { bytes: 0, count: 1, stack })
     }
 
-    /// [`Self::origins`]; if the inode was empty for a moment before more was taken from it, who reserved last.
+    /// [`Self::origins`], or the stack that reserved last if the inode was empty before more was taken from it.
     pub(crate) fn origins_or_last(&self) -> Vec<Origin> {
         let mut origins = self.origins();
         if origins.is_empty() {
@@ -124,14 +124,14 @@ impl InodeBook {
         origins
     }
 
-    /// Nothing is owed: the stacks so far reserved nothing that is still here.
+    /// The inode holds nothing, so no stack so far has reserved anything that is still held.
     pub(crate) fn forget_origins(&mut self) {
         self.origins = None;
     }
 
     fn remember(&mut self, bytes: u64, stack: StackRef) {
         let slots = self.origins.get_or_insert_default();
-        // The last slot is shared by whatever comes after the first three stacks: it shows the newest of them.
+        // All stacks after the first three share the last slot, which shows the newest of them.
         let slot = slots
             .iter()
             .position(|slot| slot.stack == stack.id || slot.count == 0)
@@ -144,7 +144,7 @@ impl InodeBook {
     }
 }
 
-/// Valid counters that show no extent, no checksum bytes, no dirty data: nobody reserves or writes back.
+/// True if no extent is outstanding, no checksum bytes are counted and no data is dirty: no task reserves or writes back.
 pub(crate) const fn is_idle(counters: &Counters) -> bool {
     counters.flags & COUNTERS_VALID != 0
         && counters.outstanding_extents == 0
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_live_inode_costs_at_most_200_bytes() {
-        // A hash table is 7/16 to 7/8 full, 2/3 on average; most inodes hold nothing and have no origins.
+        // A hash table is 7/16 to 7/8 full, 2/3 on average. Most inodes hold nothing and have no origins.
         let slot = size_of::<(crate::vocabulary::keys::InodeKey, InodeBook)>();
         assert!(slot * 3 / 2 <= 200, "{slot}");
     }
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!((origins[0].stack.id, origins[0].bytes, origins[0].count), (6, 1500, 3));
         book.forget_origins();
         assert!(book.origins().is_empty());
-        // Two ordered extents end at once, one of them twice: between its two ends nothing is left.
+        // Two ordered extents end at once, one of them twice. Between the two ends of that one, the balance is zero.
         let last = book.origins_or_last();
         assert_eq!((last.len(), last[0].stack.representative), (1, true));
     }

@@ -1,21 +1,21 @@
-//! What was not seen, and which books can still be trusted.
+//! Losses, and which books are still exact.
 //!
-//! Trust is an epoch: every event that may have hidden a transfer begins a new one, and books whose opening is
-//! older than the trusted epoch are unknown. So a loss costs O(1), however many inodes are open.
+//! Each loss that may have hidden a transfer begins a new epoch. A book whose opening is older than the trusted epoch is
+//! unknown. So a loss costs O(1), however many inodes have books.
 use std::collections::BTreeMap;
 
 use probe_common::loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass};
 
 use crate::vocabulary::words::total;
 
-/// Where in the session the stream is.
+/// Which hooks are attached at this point of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Not all hooks are attached yet: what needs two hooks is not judged.
+    /// Not all hooks are attached yet. Rules that need two hooks judge nothing.
     Before,
     /// All hooks are attached.
     Attached,
-    /// Hooks are going: only what one record proves by itself is judged.
+    /// Hooks are being detached. Only a violation that one record proves is judged.
     Detaching,
 }
 
@@ -53,10 +53,10 @@ impl Loss {
         }
     }
 
-    /// `Header.lost` of a record of the kernel side. True if records were lost since the highest one seen.
+    /// Takes `Header.lost` of a record of the kernel side. True if records were lost since the highest count seen.
     ///
-    /// Two CPUs may read the count in another order than they take their slots in the recent, so a step back is
-    /// not a loss.
+    /// Two CPUs can read the count in one order and take their places in the ring in the other, so a lower count is not a
+    /// loss.
     pub(crate) const fn on_header(&mut self, lost: u16) -> bool {
         if lost == self.header {
             return false;
@@ -71,12 +71,12 @@ impl Loss {
         true
     }
 
-    /// Time of the last reading of the counters, `CLOCK_MONOTONIC` ns; 0 before the first.
+    /// Time of the last loss sample, `CLOCK_MONOTONIC` ns; 0 before the first.
     pub(crate) const fn read_at(&self) -> u64 {
         self.read_at
     }
 
-    /// The absolute counters were read at `time`. True if a class rose that touches the books.
+    /// Takes the absolute counters as read at `time`. True if a class that touches the books rose.
     pub(crate) fn on_sample(&mut self, time: u64, counts: &[u64; LOSS_SLOTS]) -> bool {
         self.read_at = time;
         let touched = LossClass::ALL.into_iter().any(|class| {
@@ -88,7 +88,7 @@ impl Loss {
             self.distrust();
             self.confirmed = self.trusted;
         } else if self.ring_total() as u16 == self.header {
-            // Everything that the headers announced was a stack or a name: the books saw all of their records.
+            // All losses that the headers announced were stacks or names, so the books saw all of their records.
             self.trusted = self.confirmed;
         }
         touched
@@ -98,26 +98,26 @@ impl Loss {
         total(self.counts[LossClass::BooksRecord as usize..=LossClass::Descriptive as usize].iter().copied())
     }
 
-    /// Something may have been missed: books opened before are unknown from here on.
+    /// Something may have been missed: every book opened before is unknown from here on.
     pub(crate) const fn distrust(&mut self) {
         self.epoch += 1;
         self.trusted = self.epoch;
     }
 
-    /// What a later sample could have exonerated is lost for good.
+    /// Makes suspected losses final: no later sample can prove them harmless.
     pub(crate) const fn give_up_suspects(&mut self) {
         self.confirmed = self.trusted;
     }
 
-    /// State was dropped to bound memory.
+    /// Books were dropped to bound memory.
     pub(crate) const fn fold(&mut self, accounts: u64) {
         self.folded += accounts;
         self.distrust();
         self.confirmed = self.trusted;
     }
 
-    /// `whole`: with every hook that the books need. Books with an entry missing on one side are none: then only
-    /// what one record proves by itself is judged.
+    /// All hooks are attached. `whole`: including every hook that the books need. Without one of them the books are
+    /// incomplete, and only a violation that one record proves is judged.
     pub(crate) const fn attached(&mut self, whole: bool) {
         self.whole = whole;
         self.phase = Phase::Attached;
@@ -134,27 +134,27 @@ impl Loss {
         self.phase
     }
 
-    /// True while what needs two hooks can be judged.
+    /// True while rules that need two hooks may judge.
     pub(crate) fn judges(&self) -> bool {
         self.phase == Phase::Attached && self.whole
     }
 
-    /// The present epoch; 0 while nothing can be trusted yet.
+    /// The current epoch; 0 while nothing can be trusted yet.
     pub(crate) const fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// True if books that were right at `epoch` are still right. `epoch` 0 never was.
+    /// True if a book that was exact at `epoch` is still exact; false for `epoch` 0.
     pub(crate) fn exact(&self, epoch: u32) -> bool {
         self.judges() && self.trusted(epoch)
     }
 
-    /// As [`Self::exact`], also when hooks are going: what was right until then may be shown, but not judged.
+    /// Like [`Self::exact`], but stays true while hooks are detached: what was exact until then may be shown, not judged.
     pub(crate) const fn trusted(&self, epoch: u32) -> bool {
         !matches!(self.phase, Phase::Before) && self.whole && epoch > 0 && epoch >= self.trusted
     }
 
-    /// True if nothing that touches the books was missed since all hooks were attached.
+    /// True if nothing that touches the books was missed since all hooks were attached, and rules may judge.
     pub(crate) fn complete(&self) -> bool {
         self.exact(self.since_attached)
     }
@@ -170,12 +170,12 @@ impl Loss {
         self.counts[class as usize].saturating_add(folded)
     }
 
-    /// Records that headers announced as lost and no sample has classified as harmless.
+    /// Records that headers announced as lost and that no sample has classified yet.
     pub(crate) fn unclassified(&self) -> u64 {
         self.announced.saturating_sub(self.ring_total())
     }
 
-    /// All counts, zero ones included.
+    /// All counts, including zeros.
     pub(crate) fn by_class(&self) -> BTreeMap<LossClass, u64> {
         LossClass::ALL.into_iter().take(LOSS_CLASSES).map(|class| (class, self.count(class))).collect()
     }

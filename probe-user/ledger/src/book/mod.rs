@@ -1,4 +1,4 @@
-//! The books: what is held where, as far as the stream has shown it. They are changed by rules, and judge nothing.
+//! The books: what each account holds, as far as the stream shows it. Rules change books; books judge nothing.
 pub(crate) mod audits;
 pub(crate) mod chains;
 pub(crate) mod claims;

@@ -1,4 +1,4 @@
-//! A call of a hooked function, reduced to what rules need.
+//! A call of a hooked function, reduced to what the rules need.
 use probe_common::{
     call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call},
     claim::RsvType,
@@ -7,7 +7,7 @@ use probe_common::{
 
 use crate::vocabulary::{finding::StackRef, keys::InodeKey};
 
-/// A call, reduced to what rules need.
+/// A call, reduced to what the rules need.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub serial: u32,
@@ -28,7 +28,7 @@ pub(crate) struct Node {
     pub entered: u64,
     pub time: u64,
     pub stack: StackRef,
-    /// A child of it is missing or was not kept: what it contains is not judged.
+    /// A call inside it is missing or was dropped, so what it contains is not judged.
     pub torn: bool,
 }
 
@@ -59,7 +59,7 @@ impl Node {
         }
     }
 
-    /// No call: a moment at which something of a thread shows.
+    /// Not a call, but a moment of a thread at which a violation shows.
     pub(crate) const fn at(fs: u32, tid: u32, time: u64) -> Self {
         Self {
             serial: 0,
@@ -96,7 +96,7 @@ impl Node {
         self.has(CALL_INODE).then_some(self.key)
     }
 
-    /// Of interest to the call around it. Calls on pools are not: a flush makes thousands of them.
+    /// True if the call around it needs it. Calls on pools are dropped, because a flush makes thousands of them.
     pub(crate) fn is_kept(&self) -> bool {
         let rsv = self.is(HookId::BlockRsvRelease) && self.has(CALL_RSV);
         [

@@ -1,5 +1,5 @@
-//! What rules of calls have already reported of an inode or a filesystem: whatever else shows the same bytes later is
-//! the same bug.
+//! What the rules of calls have already reported of an inode or a filesystem. If something else shows the same bytes later,
+//! it is the same bug and is not reported again.
 use rustc_hash::FxHashMap;
 
 use super::{node::Node, thread::RaceLeftover};
@@ -7,10 +7,10 @@ use crate::vocabulary::{account::Account, keys::InodeKey};
 
 /// Most cleared ranges kept whose data was not freed.
 const MAX_CLEARED_RANGES: usize = 256;
-/// Most inodes kept; a fault that hits more of them is one that nobody overlooks.
+/// Most inodes kept. A bug that hits more inodes than this is reported anyway.
 const MAX_INODES: usize = 1 << 16;
 
-/// Amounts by which counters are wrong for a reason that was reported; positive: too high.
+/// How far counters are off because of a reported bug; positive: too high.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CounterOffset {
     pub extents: i64,
@@ -23,15 +23,15 @@ pub(crate) struct AlreadyReported {
     pub inodes: FxHashMap<InodeKey, CounterOffset>,
     /// `bytes_may_use` of data.
     pub data: i64,
-    /// Dirty ranges that were cleared and whose data nobody freed; most of them had none.
+    /// Delalloc ranges that were cleared without a release of their data. Most of them had no data reserved.
     pub cleared_ranges: Vec<(Node, u64)>,
-    /// What a race left for a failing side that did not take it.
+    /// Bytes that a release left to a failing task, which did not take them.
     pub race_leftovers: Vec<RaceLeftover>,
-    /// `bytes_may_use` of metadata, besides that of inodes.
+    /// `bytes_may_use` of metadata, without what inodes hold.
     pub metadata: i64,
     /// `trans_block_rsv`
     pub trans: i64,
-    /// Subvolumes and inodes do not matter: the DATA reservation of qgroups.
+    /// `BTRFS_QGROUP_RSV_DATA` of all qgroups; not split by subvolume or inode.
     pub qgroup_data: i64,
 }
 
@@ -44,21 +44,21 @@ impl AlreadyReported {
         if self.inodes.is_empty() { None } else { self.inodes.remove(&key) }
     }
 
-    /// The data of a cleared range was not freed, which is right if there was none.
+    /// The data of a cleared range was not released. That is right if none was reserved for it.
     pub(crate) fn cleared_range_kept(&mut self, node: Node, bytes: u64) {
         if self.cleared_ranges.len() < MAX_CLEARED_RANGES {
             self.cleared_ranges.push((node, bytes));
         }
     }
 
-    /// The one call that kept exactly what is left, if there is one.
+    /// The call that did not release exactly `bytes`; `None` if there is none, or more than one.
     pub(crate) fn take_cleared_range(&mut self, bytes: i64) -> Option<Node> {
         let mut fitting = self.cleared_ranges.iter().filter(|(_, kept)| *kept as i64 == bytes);
         let (node, _) = fitting.next()?;
         fitting.next().is_none().then_some(*node)
     }
 
-    /// The counter is off by `amount` because of a fault that was reported.
+    /// A reported bug makes this counter differ by `amount`.
     pub(crate) fn add(&mut self, key: InodeKey, account: Account, amount: i64) {
         if self.inodes.len() >= MAX_INODES && !self.inodes.contains_key(&key) {
             return;

@@ -1,7 +1,7 @@
-//! Who reserves from the pools that a filesystem shares.
+//! Who reserves from the shared pools of a filesystem.
 //!
-//! Nobody can tell whose bytes a pool still holds, only who has taken some. So a leak of a pool names the places in the
-//! code that reserved most from it: the one that forgot to give back is among them.
+//! A pool does not show whose bytes it still holds, only who took some. So a leak of a pool names the stacks that reserved
+//! most from it; the one that forgot to release is likely among them.
 use crate::vocabulary::{
     account::{Account, SpaceCounter},
     finding::{Origin, StackRef},
@@ -9,7 +9,7 @@ use crate::vocabulary::{
 
 /// Most stacks kept per pool.
 const MAX_STACKS: usize = 16;
-/// Most of them named.
+/// Most stacks named in a finding.
 const MAX_NAMED: usize = 4;
 
 /// Reserving stacks of one filesystem by pool.
@@ -23,7 +23,7 @@ pub(crate) struct ReservingStacks {
 /// A shared pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pool {
-    /// Data that may be used.
+    /// `bytes_may_use` of the data `space_info`
     Data,
     /// `trans_block_rsv`
     Trans,
@@ -48,14 +48,14 @@ impl ReservingStacks {
             return;
         }
         if stacks.len() >= MAX_STACKS {
-            // The one that took least makes room.
+            // Replaces the stack with the fewest bytes.
             let least = (0..stacks.len()).min_by_key(|index| stacks[*index].bytes);
             least.map(|index| stacks.swap_remove(index));
         }
         stacks.push(Origin { bytes, count: 1, stack });
     }
 
-    /// The stacks that reserved most for this account; none if it is no account of a pool.
+    /// The stacks that reserved most for this account; empty if the account is not a pool.
     pub(crate) fn origins(&self, account: Account) -> Vec<Origin> {
         let mut origins = match account {
             Account::SpaceData(SpaceCounter::BytesMayUse) => self.data.clone(),

@@ -1,11 +1,11 @@
-//! What is counted per filesystem, summed over all: those that were forgotten to bound memory are in it.
+//! Counts of single filesystems, summed over all, including those forgotten to bound memory.
 use super::filesystem::{Fs, NotJudged};
 
 /// Sums over filesystems.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub not_judged: NotJudged,
-    /// Breaks of chains that a loss or an unknown beginning explains.
+    /// Chain breaks that a loss or an unknown opening explains.
     pub explained: u64,
     /// Changes of qgroup counters without their event.
     pub unexplained: u64,
@@ -16,7 +16,7 @@ impl Sums {
     pub(crate) fn add(&mut self, fs: &Fs) {
         let Self { not_judged, explained, unexplained, inodes_closed } = self;
         not_judged.add(&fs.not_judged);
-        // Not counted at its end, after which its levels come.
+        // Not counted when the filesystem ends, because its final levels come after that.
         let unseen = fs.ended && !fs.final_levels && fs.activity > 0;
         not_judged.no_final_levels = not_judged.no_final_levels.saturating_add(unseen.into());
         for (sum, of) in [

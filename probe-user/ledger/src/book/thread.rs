@@ -1,4 +1,4 @@
-//! What one thread holds, as its calls show it.
+//! What one thread holds, as far as its calls show it.
 use super::node::Node;
 use crate::vocabulary::{
     failed_reservations::FailedReservations,
@@ -13,9 +13,10 @@ const MAX_OPERATIONS: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Thread {
     pub epoch: u32,
-    /// An operation was begun since: whatever the thread holds is known. No caller begins one while it holds another.
+    /// An operation began since `epoch`. From then on everything that the thread holds is known, because no caller begins an
+    /// operation while it holds another.
     pub known: bool,
-    /// A data reservation was begun since.
+    /// A data reservation began since `epoch`.
     pub data_known: bool,
     pub operations: Vec<Operation>,
     pub data: Vec<DataReservation>,
@@ -23,14 +24,14 @@ pub(crate) struct Thread {
     pub published: Option<Published>,
     pub handle: Option<Handle>,
     pub waiting: Vec<Node>,
-    /// Some calls were not kept for want of room.
+    /// Some calls were dropped because `waiting` was full.
     pub crowded: bool,
-    /// It is one of the holders.
+    /// The thread is in `Calls::holders`.
     pub listed: bool,
 }
 
 impl Thread {
-    /// Something may have been missed: nothing is known any more.
+    /// Something may have been missed, so nothing is known of the thread any more.
     pub(crate) fn restart(&mut self, epoch: u32, failed: &mut FailedReservations) {
         if let Some(failure) = self.failure.take() {
             failure.undecided(failed);
@@ -54,13 +55,13 @@ impl Thread {
             && self.operations.iter().all(Operation::is_closed)
     }
 
-    /// The thread holds something of this inode, or owes something to it.
+    /// True if the thread has an open operation or a failed reservation on this inode.
     pub(crate) fn holds(&self, fs: u32, key: InodeKey) -> bool {
         self.operations.iter().any(|operation| operation.is_open_on(fs, key))
             || self.failure.as_ref().is_some_and(|failure| failure.is_of(fs, key))
     }
 
-    /// True if it holds something of any inode, or owes something to one.
+    /// True if the thread has an open operation or a failed reservation on any inode.
     pub(crate) fn may_hold(&self) -> bool {
         self.failure.is_some() || !self.operations.iter().all(Operation::is_closed)
     }
@@ -72,14 +73,15 @@ impl Thread {
     }
 }
 
-/// A successful reservation.
+/// A successful delalloc metadata reservation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub fs: u32,
     pub key: InodeKey,
-    /// Extents not given back yet.
+    /// Extents that the task has not released yet.
     pub extents: i64,
-    /// Bytes that the task may still release itself; what goes to dirty pages or an ordered extent stays here.
+    /// Data bytes whose metadata the task may still release itself. Bytes that go to dirty pages or an ordered extent stay
+    /// included.
     pub bytes: u64,
     /// Metadata bytes that were reserved.
     pub reserved: u64,
@@ -105,21 +107,21 @@ impl Operation {
 pub(crate) struct DataReservation {
     pub fs: u32,
     pub key: InodeKey,
-    /// Bytes that may still come back.
+    /// Bytes that the thread may still give back.
     pub left: u64,
     pub bytes: u64,
-    /// By `btrfs_alloc_data_chunk_ondemand`, which preallocation uses as well as an encoded write.
+    /// Reserved by `btrfs_alloc_data_chunk_ondemand`, which both preallocation and an encoded write call.
     pub chunk: bool,
-    /// No metadata was reserved for it yet.
+    /// No metadata was reserved for this data yet.
     pub fresh: bool,
-    /// Its metadata reservation failed.
+    /// The metadata reservation for this data failed.
     pub failed: bool,
     pub stack: StackRef,
 }
 
 impl DataReservation {
-    /// The bytes that a failed reservation of metadata must give back. A direct write with `IOCB_NOWAIT` reserves
-    /// no data itself, so what a preallocation left must not be taken for its own.
+    /// True if a failed metadata reservation must give back this data. A direct write with `IOCB_NOWAIT` reserves no data
+    /// itself, so the data left by a preallocation is not its own.
     pub(crate) const fn belongs_to(&self, node: &Node, disk_bytes: u64) -> bool {
         self.fresh && self.left > 0 && (!self.chunk || (node.args[2] == 0 && disk_bytes == self.bytes))
     }
@@ -129,13 +131,13 @@ impl DataReservation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FailedReservation {
     pub node: Node,
-    /// Data that its caller had taken.
+    /// Data that the caller had reserved before, bytes.
     pub held: u64,
     pub raced: u32,
-    /// All of it came back.
+    /// The task gave all of it back.
     pub done: bool,
     pub counted: bool,
-    /// A finding says what was wrong: neither balanced nor undecided.
+    /// A finding reports this failure, so it counts neither as balanced nor as undecided.
     pub wrong: bool,
 }
 
@@ -144,14 +146,14 @@ impl FailedReservation {
         self.node.fs == fs && self.node.key == key
     }
 
-    /// The thread cannot be followed any further.
+    /// The thread cannot be followed any further: counts the failure as undecided.
     pub(crate) const fn undecided(&self, failed: &mut FailedReservations) {
         if !self.done && !self.wrong {
             failed.undecided += 1;
         }
     }
 
-    /// What happened, for an explanation.
+    /// What happened, as text for the explanation of a finding.
     pub(crate) fn story(&self) -> String {
         story(&self.node, self.held, self.raced)
     }
@@ -178,15 +180,15 @@ pub(crate) fn story(node: &Node, held: u64, raced: u32) -> String {
     )
 }
 
-/// A publication that is not over.
+/// Counters that a task published outside of a reservation and has neither undone nor followed by another operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
     pub node: Node,
     pub bytes: i64,
     pub undone: bool,
-    /// Releases of others on the inode since.
+    /// Releases by other tasks on the inode since.
     pub raced: u32,
-    /// Bytes of the block_rsv that the task released itself.
+    /// Bytes of the block_rsv that the task itself released.
     pub released: i64,
 }
 
@@ -210,18 +212,19 @@ impl Published {
     }
 }
 
-/// What a race left for a failing side that did not take it: it shows when the inode goes.
+/// Bytes that a release left to a failing task, which did not take them. The destroy of the inode shows whether they are
+/// there.
 #[derive(Clone, Debug)]
 pub(crate) struct RaceLeftover {
     pub epoch: u32,
     pub key: InodeKey,
     pub node: Node,
     pub story: String,
-    /// A release is known to have run in between.
+    /// True if a release is known to have run in between.
     pub raced: bool,
 }
 
-/// A handle of which a use ended without a release.
+/// A transaction handle that still held bytes when one of its uses ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handle {
     pub fs: u32,

@@ -1,6 +1,6 @@
-//! The last records of the books, kept compactly in one ring and searched when a finding is made.
+//! The newest records of the books, in compact form; searched when a finding is made.
 //!
-//! A ring for all inodes instead of a list per inode: memory is fixed, and the hot path is one store.
+//! One circular buffer for all inodes, not a list per inode: its memory is fixed, and each record costs one store.
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, Call},
     chain::{Bmu, CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain},
@@ -36,7 +36,7 @@ enum What {
     Call,
 }
 
-/// One record, reduced to what a line of evidence needs.
+/// One record, reduced to what a line of evidence shows.
 #[derive(Clone, Copy, Debug)]
 struct Trace {
     time: u64,
@@ -52,14 +52,14 @@ struct Trace {
     extra: u32,
 }
 
-/// Which records speak for a finding.
+/// Which records are evidence for a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Query {
-    /// One inode; records of an unknown subvolume with the same number included.
+    /// Records of one inode, and those with the same inode number and an unknown subvolume.
     Inode { fs: u32, root: u64, ino: u64 },
-    /// One thread.
+    /// Records of one thread.
     Task { fs: u32, tid: u32 },
-    /// One `space_info` or qgroup, by address.
+    /// Records of one `space_info` or qgroup, by address.
     Object { fs: u32, object: u64 },
     /// Claims on the pools of a filesystem.
     Claims { fs: u32 },
@@ -218,7 +218,7 @@ impl RecentRecords {
         });
     }
 
-    /// The newest records that answer, oldest first.
+    /// The newest records that match, oldest first.
     pub(crate) fn search(&self, query: Query) -> Vec<Evidence> {
         let (newer, older) = self.traces.split_at(self.next);
         let mut found: Vec<Evidence> = newer

@@ -1,13 +1,14 @@
-//! Lines that the kernel did not print: each level of btrfs has a limit of its own (`printk_limits`, `fs/btrfs/messages.c`).
+//! Lines of btrfs that the kernel's rate limit suppressed. Each level of btrfs has its own limit (`printk_limits`,
+//! `fs/btrfs/messages.c`).
 //!
-//! What was held back may have been complaints. The kernel says how many it was, but only when a line of that level passes
-//! again, right before it; until then, that the limit was reached is all that shows. The limit of a single place of the
-//! source (`btrfs_warn_rl()`) is no matter: it holds back more of what that place has said ten times.
+//! A suppressed line may have been a complaint. The kernel prints how many lines it suppressed, but only right before the
+//! next line of that level. Until then we only know that the limit was reached. The limit of a single place
+//! (`btrfs_warn_rl()`) does not matter: it suppresses repeats of what that place has printed ten times.
 use super::log_line::Level;
 
 /// `DEFAULT_RATELIMIT_INTERVAL`, ns.
 const INTERVAL_NS: u64 = 5_000_000_000;
-/// Lines of one level in that time.
+/// Burst of `printk_limits`: lines of one level that the kernel prints in that time.
 const BURST: u32 = 100;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,22 +20,22 @@ struct Limit {
 #[derive(Debug, Default)]
 pub(crate) struct HeldBack {
     limits: [Limit; Level::COUNT],
-    /// So many were held back, by whom it was said; of which level is said by the next line of the same thread.
+    /// Thread that printed a number of suppressed lines, and that number. The thread's next line shows their level.
     pending: Option<(u32, u64)>,
     told: [u64; Level::COUNT],
-    /// Told, and never followed by a line.
+    /// Suppressed lines whose level was never shown.
     unknown: u64,
 }
 
 impl HeldBack {
-    /// The kernel says that lines were held back.
+    /// The kernel printed that it suppressed `count` lines.
     pub(crate) fn told(&mut self, tid: u32, count: u64) {
         if let Some((_, before)) = self.pending.replace((tid, count)) {
             self.unknown = self.unknown.saturating_add(before);
         }
     }
 
-    /// A line.
+    /// The kernel printed a line of btrfs.
     pub(crate) fn said(&mut self, tid: u32, time: u64, level: Option<Level>) {
         let Some(level) = level else { return };
         if let Some((by, count)) = self.pending
@@ -51,26 +52,26 @@ impl HeldBack {
         limit.printed = limit.printed.saturating_add(1);
     }
 
-    /// Lines that may have been complaints about what leaks. Those of which the level is about to show are among them.
+    /// Suppressed lines that may have been complaints, including those whose level is not known yet.
     pub(crate) fn complaints(&self) -> u64 {
         self.settled().saturating_add(self.pending.map_or(0, |(_, count)| count))
     }
 
-    /// The same without those: a number that only grows.
+    /// Like [`Self::complaints`], without those whose level the next line shows. Never decreases.
     pub(crate) fn settled(&self) -> u64 {
         self.levels()
             .filter(|(level, _)| level.complains())
             .fold(self.unknown, |sum, (_, told)| sum.saturating_add(told))
     }
 
-    /// Lines that were none.
+    /// Suppressed lines that were no complaints.
     pub(crate) fn others(&self) -> u64 {
         self.levels()
             .filter(|(level, _)| !level.complains())
             .fold(0, |sum, (_, told)| sum.saturating_add(told))
     }
 
-    /// True if more may have been held back, and nobody has said so yet.
+    /// True if a limit was reached, so that more lines may have been suppressed without notice.
     pub(crate) fn may_be_more(&self) -> bool {
         let reached = |level: Level| self.limits[level.index()].printed >= BURST;
         Level::all().any(|level| level.complains() && reached(level))
@@ -110,10 +111,10 @@ mod tests {
         assert!(!held.may_be_more());
         held.said(7, 2 * second, Level::named("warning"));
         assert!(held.may_be_more());
-        // The kernel would have said it.
+        // If lines had been suppressed, the kernel would have said so.
         held.said(7, 7 * second, Level::named("warning"));
         assert!(!held.may_be_more());
-        // Those of other levels are no complaints.
+        // Lines of other levels are no complaints.
         (0..200).for_each(|at| held.said(7, 20 * second + at, Level::named("info")));
         assert!(!held.may_be_more());
     }

@@ -1,37 +1,37 @@
-//! What a line of the kernel's log says: of which device, and whether it complains about reservations.
+//! Parses a line of the kernel's log: which device it names, and whether it complains about reservations.
 //!
 //! The form is that of `btrfs_printk()` (`fs/btrfs/messages.c`, in 6.1 `super.c`): `BTRFS warning (device sdb state EA):
-//! text`, and where btrfs knows no filesystem `BTRFS warning: text`. The texts differ from version to version, so a
-//! complaint is told by its words: that something leaked, was not released, went below zero, or is still there when it
-//! must not be; and that it is a reservation. Both must be said: roots, extent buffers and extent states that leak are
-//! memory, and what a dump of the pools calls `reserved` is no complaint.
+//! text`, or `BTRFS warning: text` if btrfs knows no filesystem. The texts differ between versions, so a complaint is
+//! recognised by words of two groups. One group says that something is wrong: it leaked, was not released, went below zero,
+//! or is still there at a time when it must not be. The other group says that it is a reservation. A complaint has both:
+//! leaked roots, extent buffers and extent states are memory, and the `reserved` in a dump of the pools is not a complaint.
 
 /// Levels of `btrfs_printk()` (`logtypes`), by number.
 const LEVELS: [&str; 8] = ["emergency", "alert", "critical", "error", "warning", "notice", "info", "debug"];
-/// The last level with complaints about what leaks: `warning`.
+/// Last level that reports leaked reservations: `warning`.
 const COMPLAINS: u8 = 4;
 
 /// A line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line<'a> {
-    /// btrfs said something.
+    /// A text of btrfs.
     Said(Said<'a>),
-    /// So many lines of the level of the next one were held back (`___ratelimit()`, `lib/ratelimit.c`).
+    /// Number of suppressed lines (`___ratelimit()`, `lib/ratelimit.c`). They have the level of the thread's next line.
     HeldBack(u64),
 }
 
-/// What btrfs said.
+/// A text of btrfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said<'a> {
     pub level: Option<Level>,
     /// `sb->s_id`; `None` if the line names no filesystem.
     pub device: Option<&'a str>,
-    /// The filesystem had an error or an aborted transaction by then.
+    /// The line's state shows an error or an aborted transaction.
     pub after_error: bool,
     pub text: &'a str,
 }
 
-/// A number of [`LEVELS`].
+/// Index into [`LEVELS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Level(u8);
 
@@ -42,7 +42,7 @@ impl Level {
         self.0 as usize
     }
 
-    /// True if lines of this level complain about reservations that leak.
+    /// True if btrfs reports leaked reservations at this level.
     pub(crate) const fn complains(self) -> bool {
         self.0 <= COMPLAINS
     }
@@ -67,7 +67,7 @@ pub(crate) fn parse(line: &str) -> Option<Line<'_>> {
         return count.parse().ok().filter(|_| of_printk).map(Line::HeldBack);
     }
     let Some(rest) = line.strip_prefix("BTRFS") else {
-        // Texts of WARNs, which have no prefix.
+        // Text of a WARN, which has no prefix.
         let said = Said { level: None, device: None, after_error: false, text: line };
         return line.starts_with("qgroup ").then_some(Line::Said(said));
     };
@@ -91,9 +91,9 @@ pub(crate) fn parse(line: &str) -> Option<Line<'_>> {
 /// What a complaint is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Topic {
-    /// What qgroups hold.
+    /// Reservations of qgroups.
     Qgroups,
-    /// Data of inodes.
+    /// Data reservations of inodes.
     Data,
     /// Any pool.
     Pools,
@@ -103,23 +103,23 @@ pub(crate) enum Topic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
     pub topic: Topic,
-    /// It names an inode, whose books hold whatever becomes of its filesystem.
+    /// It names an inode. An error of the filesystem does not excuse such a leak.
     pub of_inode: bool,
 }
 
-/// That something is wrong.
+/// Words for something wrong.
 const WRONG: [&str; 3] = ["leak", "unreleas", "underflow"];
-/// That something is there: wrong only where nothing may be there any more.
+/// Words for something left: wrong only at a moment when nothing may be left.
 const LEFT: [&str; 2] = ["still", "nonzero"];
-/// What is a reservation by its name alone.
+/// Words that mean a reservation by themselves.
 const RESERVATIONS: [&str; 9] =
     ["reserv", "rsv", "prealloc", "pertrans", "delalloc", "dio", "bytes_", "outstanding", "csum_bytes"];
-/// What holds reservations among other things.
+/// Words for objects that hold reservations and other things.
 const HOLDERS: [&str; 2] = ["qgroup", "space"];
 
-/// The complaint that a text is, if it is one.
+/// What the text complains about; `None` if it is no complaint about reservations.
 pub(crate) fn complaint(text: &str) -> Option<Complaint> {
-    // `device label LABEL devid 1 ... scanned by NAME`: the words are not the kernel's.
+    // `device label LABEL devid 1 ... scanned by NAME`: label and name are words of the user, not of the kernel.
     if text.starts_with("device label ") || text.starts_with("device fsid ") {
         return None;
     }
@@ -133,7 +133,7 @@ pub(crate) fn complaint(text: &str) -> Option<Complaint> {
     let reservation = any(&RESERVATIONS) || words.iter().any(|word| word.ends_with("_rsv"));
     let wrong = any(&WRONG) && (reservation || any(&HOLDERS));
     let left = (any(&LEFT) || phrase("non", "zero") || phrase("at", "unmount")) && reservation;
-    // `btrfs_delete_delayed_dir_index()`: what had to be reserved by then was not there.
+    // `btrfs_delete_delayed_dir_index()`: bytes that had to be reserved by then were not there.
     let short = any(&["reservation"]) && any(&["failed"]) && any(&["delayed"]);
     let topic = if any(&["qgroup"]) {
         Topic::Qgroups
@@ -145,7 +145,7 @@ pub(crate) fn complaint(text: &str) -> Option<Complaint> {
     (wrong || left || short).then(|| Complaint { topic, of_inode: !short && any(&["ino"]) })
 }
 
-/// Complaints that differ in numbers alone are of one shape.
+/// The text without its numbers: complaints of the same shape are counted as one.
 pub(crate) fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What rules need besides the books: losses, names, evidence, and the findings that wait.
+//! What rules need besides the books: losses, names, evidence and pending findings.
 pub(crate) mod evidence;
 pub(crate) mod held_back;
 pub(crate) mod log_line;
@@ -30,7 +30,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Filesystems that must not be forgotten.
+    /// Filesystems that a finding, pending finding or complaint names and that must not be forgotten.
     pub(crate) fn named(&self) -> FxHashSet<u32> {
         let mut named = self.pending.filesystems();
         named.extend(self.printed.filesystems());

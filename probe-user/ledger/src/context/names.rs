@@ -1,4 +1,4 @@
-//! Names for reports: threads, stacks, paths. All bounded; a name that is missing costs a name, never a judgement.
+//! Names for reports: threads, stacks, paths. All bounded. A missing name never changes a judgement.
 use probe_common::task::{Stack, TaskSeen};
 use rustc_hash::FxHashMap;
 
@@ -19,7 +19,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// True if the thread id belongs to another thread than before.
+    /// True if the thread id belonged to another thread before.
     pub(crate) fn task_seen(&mut self, seen: &TaskSeen) -> bool {
         if self.tasks.len() >= MAX_TASKS && !self.tasks.contains_key(&seen.header.tid) {
             self.tasks.clear();
@@ -45,7 +45,7 @@ impl Names {
         Some(TaskRef { tid, pid: *pid, comm: text(comm) })
     }
 
-    /// The thread, or at least its id; `None` for no thread at all.
+    /// The thread, or only its id if its name is not known; `None` for id 0.
     pub(crate) fn task_or_tid(&self, tid: u32) -> Option<TaskRef> {
         if tid == 0 {
             return None;
@@ -53,7 +53,7 @@ impl Names {
         Some(self.task(tid).unwrap_or(TaskRef { tid, pid: 0, comm: String::new() }))
     }
 
-    /// Components come innermost first.
+    /// The record's components are innermost first.
     pub(crate) fn path_seen(&mut self, name: &probe_common::inode::Name) {
         let parts: Vec<String> =
             name.components.iter().rev().map(|part| text(part)).filter(|p| !p.is_empty()).collect();

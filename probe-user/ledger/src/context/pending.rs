@@ -1,8 +1,8 @@
-//! Findings: filed at once where one record proves them, else held until nothing can explain them any more.
+//! Findings, and pending findings.
 //!
-//! A skipped program (`recursion_misses`) shows only at the next reading of the loss counters. So whatever is
-//! concluded from several records waits for a reading [`SETTLE_NS`] of stream time later, or for the end of the stream,
-//! and is withdrawn if such a loss turns up by then.
+//! A violation that one record proves becomes a finding at once. A violation that follows from several records waits: a
+//! skipped BPF program (`recursion_misses`) shows only at the next reading of the loss counters. It is settled at a reading
+//! at least [`SETTLE_NS`] of stream time later, or at the end of the stream. If such a loss shows by then, it is withdrawn.
 use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -17,36 +17,36 @@ use crate::{
     },
 };
 
-/// Stream time that a conclusion waits, in ns. The capture layer reads the loss counters more often than that.
+/// How long a pending finding waits, ns of stream time. The capture layer reads the loss counters more often than that.
 const SETTLE_NS: u64 = 10_000_000_000;
-/// Most findings kept; more are counted.
+/// Most findings kept; more are only counted.
 const MAX_FINDINGS: usize = 10_000;
-/// Most conclusions that wait; more are settled early.
+/// Most pending findings; more are settled early.
 const MAX_DEFERRED: usize = 10_000;
 
-/// A conclusion that waits, and how often it was drawn meanwhile.
+/// A pending finding, with the number of equal violations meanwhile.
 #[derive(Debug)]
 struct Waiting {
     violation: Violation,
     evidence: Vec<Evidence>,
     count: u64,
     seen: Spans,
-    /// One record proves it; it waits only for a rule that can say more about the same bytes.
+    /// One record proves it. It waits only because another rule may say more about the same bytes.
     certain: bool,
-    /// Drawn from a call: nothing says more about the same bytes.
+    /// A call showed it. No other rule says more about the same bytes.
     by_call: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingFindings {
-    /// The functions tier is on: a call that is still on its way may say more than the record that proves something.
+    /// The functions tier is on. A call that has not returned yet may say more than the record that proves a violation.
     pub calls: bool,
     findings: Vec<Finding>,
     index: FxHashMap<Key, usize>,
     waiting: FxHashMap<Key, Waiting>,
-    /// When each waiting conclusion is due, oldest first.
+    /// When each pending finding is due, oldest first.
     queue: VecDeque<(u64, Key)>,
-    /// Inodes that a finding names, or named while it waited.
+    /// Inodes that a finding or a pending finding names or named.
     inodes: FxHashSet<(u32, u64, u64)>,
     withdrawn: u64,
     beyond_bound: u64,
@@ -61,28 +61,28 @@ impl PendingFindings {
         &self.findings
     }
 
-    /// Filesystems that findings, or conclusions that wait, name.
+    /// Filesystems that findings or pending findings name.
     pub(crate) fn filesystems(&self) -> FxHashSet<u32> {
         let waiting = self.waiting.values().map(|waiting| waiting.violation.fs);
         self.findings.iter().map(|finding| finding.fs).chain(waiting).collect()
     }
 
-    /// Conclusions that wait to be settled.
+    /// Number of pending findings.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Conclusions that a later loss explained.
+    /// Number of pending findings and suspicions that were withdrawn.
     pub(crate) const fn withdrawn(&self) -> u64 {
         self.withdrawn
     }
 
-    /// Findings that were only counted.
+    /// Number of findings that were only counted.
     pub(crate) const fn beyond_bound(&self) -> u64 {
         self.beyond_bound
     }
 
-    /// A rule is broken, and the record at hand proves it.
+    /// Takes a violation that one record proves.
     pub(crate) fn file(&mut self, violation: Violation, recent: &RecentRecords, names: &Names) {
         if self.calls {
             self.wait(violation, recent, names, true, false);
@@ -93,12 +93,12 @@ impl PendingFindings {
         self.enter(Waiting { violation, evidence, count: 1, seen, certain: true, by_call: false }, names);
     }
 
-    /// A rule looks broken; a loss that is not known yet could still explain it.
+    /// Takes a violation that a loss not read yet could explain.
     pub(crate) fn defer(&mut self, violation: Violation, recent: &RecentRecords, names: &Names) {
         self.wait(violation, recent, names, false, false);
     }
 
-    /// A call broke a rule; a loss that is not known yet could still explain it.
+    /// Takes a violation by a call that a loss not read yet could explain.
     pub(crate) fn defer_call(&mut self, violation: Violation, recent: &RecentRecords, names: &Names) {
         self.wait(violation, recent, names, false, true);
     }
@@ -131,7 +131,7 @@ impl PendingFindings {
         self.waiting.insert(key, Waiting { violation, evidence, count: 1, seen, certain, by_call });
     }
 
-    /// Evidence is shown once per finding; looking for it costs a walk over the ring.
+    /// Searches the evidence of a violation; empty for a repeat, because each search walks all records kept.
     fn search(&self, violation: &Violation, recent: &RecentRecords) -> Vec<Evidence> {
         if self.findings.len() >= MAX_FINDINGS || self.index.contains_key(&violation.key()) {
             return Vec::new();
@@ -139,14 +139,14 @@ impl PendingFindings {
         recent.search(violation.query)
     }
 
-    /// Settles what has waited long enough at `now`, the time of a reading of the loss counters.
+    /// Settles what is due at `now`, the time of a loss sample.
     pub(crate) fn settle(&mut self, now: u64, names: &Names) {
         while self.queue.front().is_some_and(|(due, _)| *due <= now) {
             self.settle_first(names);
         }
     }
 
-    /// End of the stream.
+    /// Settles everything, at the end of the stream.
     pub(crate) fn settle_all(&mut self, names: &Names) {
         while !self.queue.is_empty() {
             self.settle_first(names);
@@ -161,12 +161,12 @@ impl PendingFindings {
         }
     }
 
-    /// So many suspicions were dropped before they came here.
+    /// Counts suspicions that were dropped before they became pending.
     pub(crate) const fn withdrew(&mut self, count: usize) {
         self.withdrawn = self.withdrawn.saturating_add(count as u64);
     }
 
-    /// A loss turned up that can explain everything that waits.
+    /// A loss was read that could explain all pending findings. Withdraws them, except those that one record proves.
     pub(crate) fn withdraw_waiting(&mut self) {
         let before = self.waiting.len();
         self.waiting.retain(|_, waiting| waiting.certain);
@@ -175,8 +175,8 @@ impl PendingFindings {
         queue.retain(|(_, key)| waiting.contains_key(key));
     }
 
-    /// A more exact rule has found what lies behind a conclusion that waits on the same account and owner: that
-    /// one is dropped, and its evidence is not needed. `owner` `None`: an account of the whole filesystem.
+    /// A more exact rule has found the cause of a pending finding on the same account and owner: drops that finding if its
+    /// amount is at most `most` and no call proved it. `owner` `None`: an account of the whole filesystem.
     pub(crate) fn absorb(&mut self, fs: u32, owner: Option<(u64, u64)>, account: Account, most: u64) {
         if self.waiting.is_empty() {
             return;
@@ -188,7 +188,7 @@ impl PendingFindings {
         queue.retain(|(_, key)| waiting.contains_key(key));
     }
 
-    /// True if any finding or waiting conclusion names this inode.
+    /// True if a finding or pending finding names or named this inode.
     pub(crate) fn names_inode(&self, fs: u32, root: u64, ino: u64) -> bool {
         self.inodes.contains(&(fs, root, ino))
     }

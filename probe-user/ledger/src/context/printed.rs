@@ -1,7 +1,7 @@
-//! Lines of the kernel's log in which btrfs complains about reservations: of which filesystem, and what explains them.
+//! Complaints of btrfs about reservations in the kernel's log: which filesystem they mean.
 //!
-//! A line names a device and no account, so it is no finding. But where no finding on the same filesystem and the same kind
-//! of account stands beside it, the kernel has seen what the books have not, and `clean` would be wrong.
+//! A line names a device and no account, so it is not a finding. But if no finding on the same filesystem and the same kind
+//! of account explains it, the kernel saw what the books did not, and `clean` would be wrong.
 
 use probe_common::failure::LogLine;
 use rustc_hash::FxHashMap;
@@ -15,19 +15,19 @@ use crate::{
     vocabulary::{spans::Spans, words::text},
 };
 
-/// Most complaints that are told apart; more are only counted.
+/// Most complaints kept apart; more are only counted.
 const MOST: usize = 1024;
 
-/// Complaints of one shape about one filesystem.
+/// Complaints of the same shape about the same filesystem.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub complaint: Complaint,
-    /// The first of them.
+    /// Text of the first complaint.
     pub text: String,
     pub device: Option<String>,
-    /// Filesystems that it may mean; empty if none with this device was known by then.
+    /// Filesystems that it may mean; empty if none on this device was known by then.
     pub fs: Vec<u32>,
-    /// The filesystem had an error by then.
+    /// The line shows that the filesystem had an error by then.
     pub after_error: bool,
     pub tid: u32,
     pub time: u64,
@@ -84,7 +84,7 @@ impl Printed {
         }
     }
 
-    /// Lines that were not seen and may have been complaints, and complaints that were only counted. Only grows.
+    /// Suppressed lines that may have been complaints, plus complaints that were only counted. Never decreases.
     pub(crate) fn unread(&self) -> u64 {
         self.held_back.settled().saturating_add(self.beyond)
     }
@@ -95,8 +95,8 @@ impl Printed {
     }
 }
 
-/// Filesystems that a device's name can mean: those that live there; or the one that lived there last, and those whose
-/// device is not known yet.
+/// Filesystems that a device name can mean: the mounted ones on this device. If there is none: the last one that was mounted
+/// there, and those whose device is not known yet.
 pub(crate) fn on_device(filesystems: &Filesystems, device: &str) -> Vec<u32> {
     let ids = |wanted: &dyn Fn(&Fs) -> bool| -> Vec<u32> {
         filesystems.iter().filter(|fs| wanted(fs)).map(|fs| fs.id).collect()

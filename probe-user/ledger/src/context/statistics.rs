@@ -1,4 +1,4 @@
-//! Numbers of the run that no rule needs.
+//! Statistics of the run that no rule needs.
 use std::collections::BTreeMap;
 
 use probe_common::hook::{HOOK_SLOTS, HookId};
@@ -39,7 +39,7 @@ impl Counts {
         if let Some(count) = self.by_hook.get_mut(usize::from(hook)) {
             *count += 1;
         }
-        // Time is coarse and may step back a little between CPUs.
+        // Times are coarse and may step back a little between CPUs.
         if time >= self.second_end {
             self.second_end = (time / SECOND + 1).saturating_mul(SECOND);
             self.in_second = 0;
@@ -66,7 +66,7 @@ impl Counts {
         self.records
     }
 
-    /// Newest time so far.
+    /// Latest time so far, `CLOCK_MONOTONIC` ns.
     pub(crate) fn now(&self) -> u64 {
         self.span.map_or(0, |(_, last)| last)
     }

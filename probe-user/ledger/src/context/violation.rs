@@ -25,12 +25,12 @@ pub(crate) struct Violation {
     pub query: Query,
 }
 
-/// What one finding is about: violations with the same key are one finding.
+/// Identity of a finding: violations with the same key are counted in one finding.
 pub(crate) type Key = (FindingKind, Account, u32, Option<u64>, Option<u64>);
 
 impl Violation {
-    /// A rule of an account of the filesystem `fs` is broken, as shown `at` this time (ns) by this thread. All else is not
-    /// known, and what is known makes it exact.
+    /// A violation of a rule about an account of filesystem `fs`, shown `at` a time (ns) by a thread. Confidence is exact;
+    /// all other fields are unknown.
     pub(crate) const fn new(kind: FindingKind, account: Account, fs: u32, at: (u64, u32)) -> Self {
         Self {
             kind,

@@ -1,24 +1,24 @@
-//! The kernel's own WARNs: which place warned, and when.
+//! The kernel's own WARNs: where and when.
 use probe_common::failure::Warn;
 use rustc_hash::FxHashMap;
 
 use crate::vocabulary::{spans::Spans, words::total};
 
-/// Most places; the kernel has some thousands in all. Beyond it a WARN counts for the last place.
+/// Most places kept; the whole kernel has some thousands. Beyond it a WARN is counted at the last place.
 const MOST_PLACES: usize = 4096;
 
-/// One place of the kernel that warned (`trace_error_report_end`).
+/// One place in the kernel that warned (`trace_error_report_end`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelWarn {
     /// Address of the WARN.
     pub address: u64,
     /// `enum error_detector`: who reported.
     pub detector: u64,
-    /// How often.
+    /// Number of WARNs.
     pub count: u64,
     /// Stack id of the first; 0 if none was taken.
     pub stack: u64,
-    /// When.
+    /// When it warned.
     pub seen: Spans,
 }
 
@@ -40,12 +40,12 @@ impl Warnings {
         place.seen.add(header.time);
     }
 
-    /// How many WARNs there were so far.
+    /// Number of WARNs so far.
     pub(crate) fn count(&self) -> u64 {
         total(self.places.values().map(|place| place.count))
     }
 
-    /// By address.
+    /// All places, sorted by address.
     pub(crate) fn list(&self) -> Vec<KernelWarn> {
         let mut list: Vec<KernelWarn> = self.places.values().cloned().collect();
         list.sort_unstable_by_key(|place| place.address);

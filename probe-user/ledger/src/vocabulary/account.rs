@@ -1,29 +1,29 @@
-//! Accounts: what holds reserved bytes or counts, and which `space_info` counters belong to them.
+//! Accounts: what holds reserved bytes or counts, and which accounts the counters of a `space_info` are.
 use probe_common::{
     chain::ChainCounter,
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM},
 };
 
-/// Something that holds reserved bytes or counts. Names are used alike in filters, JSON, TUI and docs.
+/// Something that holds reserved bytes or counts. Its id is the same in filters, JSON, screen and docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Account {
-    /// The inode's delalloc block_rsv, bytes.
+    /// `block_rsv.reserved` of an inode (delalloc), bytes.
     InodeMetaRsv,
-    /// Count.
+    /// `outstanding_extents` of an inode, a count.
     InodeOutstandingExtents,
-    /// Bytes.
+    /// `csum_bytes` of an inode, bytes.
     InodeCsumBytes,
-    /// Bytes of data.
+    /// `delalloc_bytes` of an inode: dirty data, bytes.
     InodeDelallocBytes,
-    /// Bytes.
+    /// Data that an inode has reserved in its qgroups (`EXTENT_QGROUP_RESERVED`), bytes.
     InodeQgroupData,
-    /// Bytes.
+    /// `BTRFS_QGROUP_RSV_META_PREALLOC` of a subvolume, bytes.
     RootQgroupMetaPrealloc,
-    /// Bytes.
+    /// `BTRFS_QGROUP_RSV_META_PERTRANS` of a subvolume, bytes.
     RootQgroupMetaPertrans,
     /// `trans_block_rsv`
     TransRsv,
-    /// The handle's local `delayed_rsv`, 6.12 on.
+    /// `delayed_rsv` of a transaction handle, 6.12 on.
     TransDelayedRefsRsv,
     /// `delayed_block_rsv`
     FsDelayedRsv,
@@ -33,7 +33,7 @@ pub enum Account {
     FsGlobalRsv,
     /// `chunk_block_rsv`
     FsChunkRsv,
-    /// Temporary block_rsvs.
+    /// Temporary block_rsvs (`BTRFS_BLOCK_RSV_TEMP`).
     TempRsv,
     /// `space_info` of data.
     SpaceData(SpaceCounter),
@@ -93,10 +93,10 @@ impl Account {
     }
 }
 
-/// The bytes of data that may be used.
+/// `bytes_may_use` of the data `space_info`.
 pub(crate) const DATA_MAY_USE: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
 
-/// The account of a chained counter. `None` for space_infos that have no account (remap trees).
+/// The account of a chained counter. `None` for a space_info that has no account (remap tree).
 pub(crate) const fn of_chain(counter: ChainCounter, flags: u64) -> Option<Account> {
     match counter {
         ChainCounter::BytesMayUse => space(flags, SpaceCounter::BytesMayUse),

@@ -1,18 +1,18 @@
 //! Counts of failed reservations.
 use probe_common::call::Call;
 
-/// Failed reservations (tracepoints tier: by task order; functions tier: exact).
+/// Failed reservations. Exact on the functions tier; on the tracepoints tier derived from the order of the task's events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FailedReservations {
     /// Failed delalloc metadata reservations.
     pub total: u64,
-    /// A release on the same inode raced in between (functions tier; 0 where not visible).
+    /// A release on the same inode ran during the reservation (functions tier only; 0 on the tracepoints tier).
     pub raced: u64,
-    /// Nobody raced.
+    /// No release on the same inode ran during the reservation.
     pub not_raced: u64,
-    /// The failing side gave back exactly what it had taken.
+    /// The failing task gave back exactly what it had taken.
     pub balanced: u64,
-    /// Whether balanced could not be seen (operation begun before attach, no data reservation).
+    /// Not known whether balanced: the operation began before the attach, or had no data reservation.
     pub undecided: u64,
 }
 

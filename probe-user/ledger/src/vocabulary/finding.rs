@@ -1,19 +1,19 @@
-//! What the ledger reports: one finding per broken rule, account and owner.
+//! What the ledger reports: one finding per kind, account and owner.
 use super::spans::Spans;
 use crate::vocabulary::account::Account;
 
 /// Kinds of findings. Each has a page under `docs/findings/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingKind {
-    /// Freed what was not reserved.
+    /// Released what was not reserved.
     OverRelease,
-    /// Not empty at closing.
+    /// Not empty at its closing.
     Leak,
     /// A failed reservation gave back more than it had taken.
     ErrorPathOverRelease,
     /// A failed reservation kept what it had taken.
     ErrorPathLeak,
-    /// Counters or bytes were made visible before the reservation had succeeded.
+    /// Counters of the inode were published before the reservation had succeeded.
     PublishBeforeReserve,
     /// Reserved for one inode, freed from another.
     WrongOwner,
@@ -55,9 +55,9 @@ impl FindingKind {
 /// How sure a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {
-    /// An equation that has no exception was broken, and nothing was lost that could explain it.
+    /// The rule is an equation without exceptions, and no loss could explain the violation.
     Exact,
-    /// A rule that can only be violated in one direction, or that was confirmed by repeated looks, was broken.
+    /// The rule can be broken in one direction only, or repeated audits confirmed the violation.
     OneSided,
 }
 
@@ -83,16 +83,16 @@ pub struct TaskRef {
     pub comm: String,
 }
 
-/// A stack as it is known: the id resolves through [`crate::ledger::Ledger::stack`].
+/// A stack. [`crate::ledger::Ledger::stack`] gives the frames of its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackRef {
     /// Stack id; 0 if none was taken.
     pub id: u64,
-    /// Taken at an earlier event of the same context instead of at this very event.
+    /// Taken at an earlier event of the same context, not at this event.
     pub representative: bool,
 }
 
-/// Who reserved: bytes by stack.
+/// A stack that reserved, with its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Bytes (or count) reserved from this stack and not known to be released.
@@ -103,7 +103,7 @@ pub struct Origin {
     pub stack: StackRef,
 }
 
-/// One record that speaks for the finding.
+/// One record shown as evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// `CLOCK_MONOTONIC` ns.
@@ -133,7 +133,7 @@ pub struct Finding {
     pub ino: Option<u64>,
     /// Inode generation where known.
     pub generation: Option<u64>,
-    /// How much, in `account.unit()`; the sum over `count`.
+    /// Amount of all `count` violations together, in `account.unit()`.
     pub amount: u64,
     /// What the books held before the violation, where known.
     pub balance_before: Option<i64>,
@@ -143,15 +143,15 @@ pub struct Finding {
     pub last_seen: u64,
     /// How often the same rule was broken on the same account.
     pub count: u64,
-    /// When.
+    /// When the rule was broken.
     pub seen: Spans,
-    /// The thread that broke the rule, or in whose context it showed.
+    /// The thread that broke the rule, or the thread whose event showed it.
     pub task: Option<TaskRef>,
-    /// The stack that freed (or in which the violation showed).
+    /// The stack that released, or the stack of the event that showed the violation.
     pub stack: StackRef,
     /// The stacks that reserved.
     pub origins: Vec<Origin>,
-    /// Records that speak for it, in the order of the stream; bounded.
+    /// Records shown with the finding, in stream order; at most a dozen.
     pub evidence: Vec<Evidence>,
     /// How sure it is.
     pub confidence: Confidence,

@@ -1,4 +1,4 @@
-//! Which inode.
+//! Keys of inodes.
 
 /// An inode of a filesystem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -7,13 +7,13 @@ pub(crate) struct InodeKey {
     pub ino: u64,
 }
 
-/// An inode worth a look: address 0 if it is not known.
+/// An inode that an audit should read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditCandidate {
     /// Subvolume (root objectid).
     pub root: u64,
     /// Inode number.
     pub ino: u64,
-    /// Address of the `struct btrfs_inode` as last seen; 0 if it was not. It may be stale.
+    /// Address of the `struct btrfs_inode` as last seen; 0 if not known. The inode may be gone by now.
     pub address: u64,
 }

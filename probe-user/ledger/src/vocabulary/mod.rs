@@ -1,4 +1,4 @@
-//! The words of the ledger: accounts, findings, keys. They know nothing of books and rules.
+//! The vocabulary of the ledger: accounts, findings, keys. It does not use books or rules.
 pub(crate) mod account;
 pub(crate) mod failed_reservations;
 pub(crate) mod finding;

@@ -10,16 +10,16 @@ pub struct Setup {
     pub required: Vec<HookId>,
     /// Why a hook is not attached.
     pub missing_reasons: Vec<(HookId, String)>,
-    /// Only filesystems that were named are followed: what is not known is somebody else's.
+    /// The session follows only filesystems that were named, so an unknown filesystem is not of interest.
     pub only_named: bool,
-    /// Most inodes with an account; beyond it accounts are folded, which is counted.
+    /// Most inodes with a book. Beyond it books are dropped, which counts as a loss.
     pub max_inodes: usize,
-    /// Records kept as possible evidence.
+    /// How many of the newest records are kept as evidence.
     pub evidence_window: usize,
 }
 
 impl Default for Setup {
-    /// Everything of the tracepoints tier is attached.
+    /// Every hook of the tracepoints tier is attached.
     fn default() -> Self {
         Self {
             attached: HookId::ALL.into_iter().filter(|hook| !hook.is_function()).collect(),
@@ -42,8 +42,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// Why the kernel's log could not be read, if it was to be read and was not. Recordings of before it was read do not
-    /// name the hook.
+    /// Why the kernel's log could not be read, if the session tried to. Older recordings do not name that hook.
     pub(crate) fn deaf(&self) -> Option<&str> {
         let (_, why) = self.missing_reasons.iter().find(|(hook, _)| *hook == HookId::Console)?;
         Some(why.as_str()).filter(|_| !self.attached.contains(&HookId::Console))

@@ -1,59 +1,59 @@
-//! When something came that can come often: what lies close to each other is one span.
+//! Times of repeated events, bounded: events close to each other share one span.
 
-/// Times closer than this are one span, ns.
+/// Events closer than this share a span, ns.
 const TOGETHER_NS: u64 = 1_000_000_000;
-/// Most spans; beyond it those are put together that are nearest.
+/// Most spans. Beyond it, the two nearest spans become one.
 const MOST: usize = 64;
 
-/// One of [`Spans`].
+/// A run of events close to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    /// Time of the first, `CLOCK_MONOTONIC` ns.
+    /// Time of the first event, `CLOCK_MONOTONIC` ns.
     pub from: u64,
-    /// Time of the last.
+    /// Time of the last event, `CLOCK_MONOTONIC` ns.
     pub to: u64,
-    /// How many.
+    /// Number of events.
     pub count: u64,
 }
 
 impl Span {
-    /// True if a part of it lies between two times, both included.
+    /// True if any part of the span lies between `from` and `to`, both included.
     #[must_use]
     pub const fn touches(&self, from: u64, to: u64) -> bool {
         self.to >= from && self.from <= to
     }
 }
 
-/// A bounded list of spans, none of which is forgotten: where there are too many they become longer.
+/// A bounded list of spans that loses no event: if there are too many spans, some become longer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spans {
     list: Vec<Span>,
 }
 
 impl Spans {
-    /// One, at `time`.
+    /// One event, at `time`.
     #[must_use]
     pub fn at(time: u64) -> Self {
         Self { list: vec![Span { from: time, to: time, count: 1 }] }
     }
 
-    /// One more.
+    /// Adds an event.
     pub fn add(&mut self, time: u64) {
         self.put(Span { from: time, to: time, count: 1 });
     }
 
-    /// Those of another.
+    /// Adds the events of another list.
     pub fn join(&mut self, other: &Self) {
         other.list.iter().for_each(|span| self.put(*span));
     }
 
-    /// All; in the order of their times if there were too many, else as they came.
+    /// All spans: sorted by time if there were ever too many, else in the order in which they were added.
     #[must_use]
     pub fn list(&self) -> &[Span] {
         &self.list
     }
 
-    /// True if any lies, in part, between two times.
+    /// True if any span touches `from` to `to`.
     #[must_use]
     pub fn touch(&self, from: u64, to: u64) -> bool {
         self.list.iter().any(|span| span.touches(from, to))
@@ -72,7 +72,7 @@ impl Spans {
         }
     }
 
-    /// Puts the two neighbours together that are nearest.
+    /// Joins the two spans with the smallest gap between them.
     fn close_a_gap(&mut self) {
         self.list.sort_unstable_by_key(|span| span.from);
         let gap = |pair: &[Span]| pair[1].from.saturating_sub(pair[0].to);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn times_close_to_each_other_are_one_span() {
-        // Times of two processors can be in the wrong order by a little.
+        // Times of two CPUs can be slightly out of order.
         let spans = of([10, 10 + SECOND, 5, 4 * SECOND]);
         let list: Vec<_> = spans.list().iter().map(|span| (span.from, span.to, span.count)).collect();
         assert_eq!(list, [(5, 10 + SECOND, 3), (4 * SECOND, 4 * SECOND, 1)]);

@@ -1,4 +1,4 @@
-//! Amounts and ids in sentences.
+//! Amounts and ids as text.
 use std::fmt::Write as _;
 
 /// `fs_devices->fsid` as the kernel prints it (`%pU`).
@@ -38,7 +38,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A sum that stops at the top: the numbers come from the stream, and no stream may make the books panic.
+/// A saturating sum: the numbers come from the stream, and no stream may make the ledger panic.
 pub(crate) fn total(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
