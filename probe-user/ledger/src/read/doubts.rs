@@ -1,29 +1,30 @@
-//! What could hide a finding, as numbers that only grow: so that it can be told in which window it grew.
+//! Doubts as numbers that never decrease, so that a window can tell which grew in it.
 use probe_common::loss::LossClass;
 
 use crate::{book::loss::Phase, ledger::Ledger, vocabulary::words::total};
 
-/// Sums since the beginning of the stream, or between two moments of it.
+/// Counts since the beginning of the stream, or between two moments of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doubts {
     /// Losses of the classes that touch the books.
     pub lost: u64,
     /// Breaks of chains that a loss explains.
     pub explained: u64,
-    /// Possible findings that were dropped because a loss could explain them.
+    /// Pending findings that were withdrawn because a loss could explain them.
     pub withdrawn: u64,
-    /// Calls whose callers were never seen to return.
+    /// Calls whose parent never returned in sight.
     pub orphans: u64,
-    /// Inodes whose counters could not be read at the end of their life.
+    /// Inodes whose counters could not be read at their destroy.
     pub unreadable: u64,
-    /// Changes of qgroup counters that came without their event.
+    /// Changes of qgroup counters without an event.
     pub unexplained: u64,
-    /// Lines of btrfs in the kernel's log that were held back and may have been complaints, or were only counted.
+    /// Lines of btrfs in the kernel's log that were suppressed and may have been complaints, and complaints that were only
+    /// counted.
     pub unread: u64,
-    /// Findings that were only counted, since there were too many.
+    /// Findings that were only counted, because there were too many.
     pub beyond: u64,
-    /// A hook that the books need is missing, or the stream does not say that all were attached: nothing is ever seen
-    /// whole.
+    /// A hook that the books need is missing, or the stream does not say that all hooks were attached, so something may be
+    /// missing at any time.
     pub blind: bool,
 }
 
@@ -34,7 +35,7 @@ impl Doubts {
         *self == Self::default()
     }
 
-    /// What came since `before`.
+    /// The counts since `before`.
     #[must_use]
     pub const fn since(&self, before: &Self) -> Self {
         Self {
@@ -50,7 +51,7 @@ impl Doubts {
         }
     }
 
-    /// Adds what came in another span.
+    /// Adds the counts of another time span.
     pub const fn add(&mut self, other: &Self) {
         self.lost = self.lost.saturating_add(other.lost);
         self.explained = self.explained.saturating_add(other.explained);
@@ -88,7 +89,7 @@ impl Doubts {
 }
 
 impl Ledger {
-    /// What could hide a finding so far. A walk over the filesystems, not over their inodes.
+    /// The doubts so far. Walks the filesystems, not their inodes.
     #[must_use]
     pub fn doubts(&self) -> Doubts {
         let Self { setup, context, filesystems, calls, .. } = self;
@@ -98,7 +99,7 @@ impl Ledger {
         let whole = setup.required.iter().all(|hook| setup.attached.contains(hook));
         Doubts {
             lost,
-            // Before all hooks are attached a break has that for a reason, and without a loss there is no other.
+            // Breaks before all hooks were attached are normal. Without a loss there is no other reason to explain a break.
             explained: if lost > 0 { sums.explained } else { 0 },
             withdrawn: context.pending.withdrawn(),
             orphans: calls.checked.orphans,
@@ -110,14 +111,13 @@ impl Ledger {
         }
     }
 
-    /// Time of the stream: that of its latest record, `CLOCK_MONOTONIC` ns.
+    /// Stream time: time of the latest record, `CLOCK_MONOTONIC` ns.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.context.statistics.now()
     }
 
-    /// Time of the stream at which its losses were last read: what is older than the time that a window waits
-    /// then is settled. `CLOCK_MONOTONIC` ns.
+    /// Stream time of the last loss sample, `CLOCK_MONOTONIC` ns. Whatever was older than the settle time was settled then.
     #[must_use]
     pub const fn read_at(&self) -> u64 {
         self.context.loss.read_at()

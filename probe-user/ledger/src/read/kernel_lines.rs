@@ -1,4 +1,4 @@
-//! Complaints of the kernel's log: which filesystem each means, and which finding explains it.
+//! Complaints in the kernel's log: which filesystem each means, and which finding explains it.
 use std::fmt::Write as _;
 
 use crate::{
@@ -18,41 +18,40 @@ use crate::{
     },
 };
 
-/// Most of them that the verdict's reasons name.
+/// Most complaints that the verdict's reasons name.
 const MOST_SENTENCES: usize = 16;
 
-/// From a complaint to the record of what it is about, a kernel may have a slow console to write to, ns.
+/// Longest time between a complaint and the record that it is about, ns. A slow console can delay the record.
 const REACH_NS: u64 = 5_000_000_000;
 
-/// Complaints about reservations that btrfs wrote to the kernel's log: those about one filesystem that differ in numbers
-/// alone.
+/// Complaints of btrfs in the kernel's log that are about the same filesystem and differ in numbers alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelLine {
-    /// What the first of them says, without level and device.
+    /// Text of the first complaint, without level and device.
     pub text: String,
-    /// `sb->s_id` as the line has it; `None` if it names no filesystem.
+    /// `sb->s_id` as printed; `None` if the line names no filesystem.
     pub device: Option<String>,
     /// Filesystem ids of the stream that it may mean.
     pub fs: Vec<u32>,
-    /// The same in words.
+    /// The filesystems in words.
     pub place: String,
-    /// Thread that printed the first.
+    /// Thread that printed the first complaint.
     pub tid: u32,
     /// `CLOCK_MONOTONIC` ns of the first.
     pub first_seen: u64,
     /// `CLOCK_MONOTONIC` ns of the last.
     pub last_seen: u64,
-    /// How many.
+    /// Number of complaints.
     pub count: u64,
-    /// Of what a filesystem held after an error, which is not judged.
+    /// About a filesystem that had an error before; what such a filesystem still holds is not judged.
     pub after_error: bool,
     /// Findings that explain them, by [`crate::vocabulary::finding::Finding::id`].
     pub findings: Vec<u32>,
-    /// When those came that nothing explains.
+    /// Times of complaints that no finding explains.
     pub open: Vec<Span>,
 }
 
-/// All complaints about filesystems that are followed, in the order in which they came first.
+/// Complaints about followed filesystems, in the order of their first line.
 pub(crate) fn list(
     printed: &Printed,
     setup: &Setup,
@@ -64,7 +63,7 @@ pub(crate) fn list(
 }
 
 impl Entry {
-    /// The filesystems that it means: one that was there and had sent nothing shows with its next record.
+    /// Filesystems that the complaint means. A filesystem that had sent no record yet is found by its next record.
     pub(crate) fn filesystems(&self, filesystems: &Filesystems) -> Vec<u32> {
         let Some(device) = self.device.as_deref().filter(|_| self.fs.is_empty()) else {
             return self.fs.clone();
@@ -77,7 +76,7 @@ impl Entry {
         let fs = self.filesystems(all);
         let Complaint { topic, of_inode } = self.complaint;
         let aborted = |id: &u32| all.find(*id).is_some_and(|fs| fs.aborted);
-        // What an error leaves to its filesystem is no bug; what an inode has lost is one all the same.
+        // What is left after an error of the filesystem is no bug, but a leak of an inode is one in any case.
         let after_error = !of_inode && (self.after_error || (!fs.is_empty() && fs.iter().all(aborted)));
         let about = |finding: &&Finding| {
             topic.means(finding.account) && (self.device.is_none() || fs.contains(&finding.fs))
@@ -109,7 +108,7 @@ fn count<'a>(spans: impl IntoIterator<Item = &'a Span>) -> u64 {
     spans.into_iter().fold(0, |sum, span| sum.saturating_add(span.count))
 }
 
-/// Of what the kernel said it, in the middle of a sentence.
+/// The device and filesystems that a complaint is about, for the middle of a sentence.
 fn place(device: Option<&str>, fs: &[u32], all: &Filesystems) -> String {
     let Some(device) = device else { return "without a filesystem".to_owned() };
     let mut place = format!("of {device}");
@@ -122,7 +121,7 @@ fn place(device: Option<&str>, fs: &[u32], all: &Filesystems) -> String {
 }
 
 impl Topic {
-    /// True if a finding on `account` can be what a complaint about this is about.
+    /// True if a finding on `account` can explain this complaint.
     pub(crate) const fn means(self, account: Account) -> bool {
         match account {
             Account::InodeQgroupData | Account::RootQgroupMetaPrealloc | Account::RootQgroupMetaPertrans => {
@@ -147,7 +146,8 @@ impl Topic {
 }
 
 impl KernelLine {
-    /// The clause for what no finding explains between two times (`CLOCK_MONOTONIC` ns, both included), if anything.
+    /// A clause about complaints between `from` and `to` (`CLOCK_MONOTONIC` ns, both included) that no finding explains, if
+    /// any.
     #[must_use]
     pub fn clause(&self, from: u64, to: u64) -> Option<String> {
         let Self { text, place, .. } = self;
@@ -161,7 +161,7 @@ impl KernelLine {
         }
     }
 
-    /// The same of the whole stream, as a sentence.
+    /// The same for the whole stream, as a sentence.
     pub(crate) fn sentence(&self) -> Option<String> {
         let clause = self.clause(0, u64::MAX)?;
         clause.strip_prefix("the ").map(|rest| format!("The {rest}: read the kernel's log."))
@@ -196,7 +196,7 @@ pub(crate) fn doubts(printed: &Printed, lines: &[KernelLine]) -> Vec<String> {
     doubts
 }
 
-/// What is not judged and is no doubt, one sentence each.
+/// What is not judged without being a doubt, one sentence each.
 pub(crate) fn notes(printed: &Printed, lines: &[KernelLine]) -> Vec<String> {
     let after_error =
         lines.iter().filter(|line| line.after_error).fold(0_u64, |sum, line| sum.saturating_add(line.count));
@@ -217,7 +217,7 @@ pub(crate) fn notes(printed: &Printed, lines: &[KernelLine]) -> Vec<String> {
 }
 
 impl Ledger {
-    /// Complaints of the kernel about reservations so far, in the order in which they came first.
+    /// Complaints of btrfs about reservations so far, in the order of their first line.
     #[must_use]
     pub fn kernel_lines(&self) -> Vec<KernelLine> {
         let Self { setup, context, filesystems, .. } = self;

@@ -1,4 +1,4 @@
-//! What others ask of the ledger: read-only. A screen asks a piece at a time, a report takes a summary of the same pieces.
+//! Reading the ledger. The screen asks for one piece at a time; a report takes a summary made of the same pieces.
 pub(crate) mod doubts;
 pub(crate) mod kernel_lines;
 mod not_judged;

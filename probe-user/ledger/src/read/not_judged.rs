@@ -1,5 +1,5 @@
-//! Accounts that no rule of this tier looks at where they are closed, said only where the stream has such accounts: a
-//! clean verdict says nothing of them. `docs/tiers.md` has the bugs that each tier cannot see for it.
+//! Accounts that no rule of this tier judges at their closing, named only if the stream has such accounts: a clean verdict
+//! says nothing about them. `docs/tiers.md` lists the bugs that each tier therefore cannot see.
 use probe_common::hook::HookId;
 
 use super::kernel_lines;

@@ -1,4 +1,4 @@
-//! What the pools of a filesystem hold: the kernel's levels, and what is newer of them.
+//! What the pools of a filesystem hold: the last levels, and newer values from chains.
 use probe_common::fs::{Rsv, SpaceLevels};
 use probe_common::space::BLOCK_GROUP_TYPE_MASK;
 
@@ -10,13 +10,13 @@ use crate::vocabulary::account::{Account, SpaceCounter};
 pub struct SpaceNow {
     /// `space_info->flags`
     pub flags: u64,
-    /// 0 for the first of its type, 1 for the second: zoned filesystems have two.
+    /// 0 for the first space_info of its type, 1 for the second; zoned filesystems have two.
     pub nth: u32,
-    /// `bytes_may_use`
+    /// `bytes_may_use`, bytes.
     pub may_use: u64,
     /// `bytes_pinned`
     pub pinned: u64,
-    /// What only levels show, as they were last read; `None` before that.
+    /// Figures that only levels show; `None` before the first levels.
     pub rest: Option<SpaceRest>,
 }
 
@@ -32,9 +32,9 @@ pub struct SpaceRest {
 }
 
 impl FsSummary {
-    /// Its space_infos, in the order of the kernel; those that only a chain has shown come last.
+    /// The space_infos of the filesystem in the kernel's order; those known from a chain only come last.
     ///
-    /// Of `bytes_may_use` and `bytes_pinned` both levels and links of their chains show values: the later record counts.
+    /// Levels and chains both show `bytes_may_use` and `bytes_pinned`; the later record counts.
     #[must_use]
     pub fn spaces(&self) -> Vec<SpaceNow> {
         let levels = self.levels.iter().flat_map(|levels| levels.space).filter(|space| space.flags != 0);
@@ -69,8 +69,8 @@ impl FsSummary {
         }
     }
 
-    /// The value of a counter's chain, if its record is later than the levels. Of two with the same flags it is not known
-    /// which chain is whose.
+    /// The value of a counter's chain, if its record is later than the levels. `None` if two space_infos have the same
+    /// flags, because the chain may belong to either.
     fn newer(&self, flags: u64, counter: SpaceCounter) -> Option<u64> {
         let mut chains = self
             .chains
@@ -82,7 +82,7 @@ impl FsSummary {
         (!twins && chains.next().is_none() && chain.at > self.levels_at).then_some(chain.value)
     }
 
-    /// Its block_rsvs as they were last read; none before that.
+    /// The block_rsvs by the last levels; empty before the first.
     #[must_use]
     pub fn rsvs(&self) -> Vec<(Account, Rsv)> {
         let Some(levels) = &self.levels else { return Vec::new() };
@@ -129,7 +129,8 @@ mod tests {
         SpaceLevels { flags: 1, total: 100, used: 50, may_use, ..SpaceLevels::default() }
     }
 
-    /// A chain is shown now and then; after the last levels of a filesystem nothing is held, whatever it showed before.
+    /// A chain sends its value only now and then. After the final levels a filesystem holds nothing, whatever its chain last
+    /// sent.
     #[test]
     fn the_later_of_two_records_says_what_a_space_info_holds() {
         let may_use = |fs: &FsSummary| fs.spaces()[0].may_use;

@@ -1,7 +1,7 @@
-//! Reading the books a piece at a time. A screen cannot afford a whole [`super::summary::Summary`] each time; that one is
-//! made of the same pieces, so that no number is found in two ways.
+//! Queries: one piece of the books at a time. The screen cannot afford a whole [`super::summary::Summary`] each time. The
+//! summary is made of the same pieces, so each number is computed in one place.
 //!
-//! Read-only. What costs a walk over all inodes says so.
+//! Read-only. A query that walks all inodes says so.
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use probe_common::{
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// The book of one inode, without names.
+/// What the book of one inode shows, without names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InodeView {
     /// Filesystem id of the stream.
@@ -37,11 +37,11 @@ pub struct InodeView {
     pub ino: u64,
     /// Generation; 0 if not known.
     pub generation: u64,
-    /// Bytes in the inode's block_rsv: the books where they are right, else the kernel's last figure.
+    /// Bytes in the inode's block_rsv: the balance if it is exact, else the kernel's last figure.
     pub meta_rsv: i64,
-    /// True if the books are what the kernel must hold.
+    /// True if the balance is exact.
     pub opening_known: bool,
-    /// The kernel's own counters as last seen.
+    /// The kernel's counters as last seen; `None` if never.
     pub counters: Option<Counters>,
     /// Bytes reserved so far.
     pub reserved_total: u64,
@@ -52,39 +52,38 @@ pub struct InodeView {
 }
 
 impl Ledger {
-    /// Findings so far, in the order made.
+    /// Findings so far, in the order in which they were made.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         self.context.pending.findings()
     }
 
-    /// Frames of a stack, innermost first, if its record was seen.
+    /// Frames of a stack, innermost first; `None` if its record was not seen.
     #[must_use]
     pub fn stack(&self, id: u64) -> Option<&[u64]> {
         self.context.names.frames(id)
     }
 
-    /// A thread, if its name was seen.
+    /// A thread; `None` if its name was not seen.
     #[must_use]
     pub fn task(&self, tid: u32) -> Option<TaskRef> {
         self.context.names.task(tid)
     }
 
-    /// Path of an inode, if its name was seen and the inode lives or has a finding.
+    /// Path of an inode; `None` if its name was not seen, or if the inode is gone and has no finding.
     #[must_use]
     pub fn path(&self, fs: u32, root: u64, ino: u64) -> Option<&str> {
         self.context.names.path(fs, InodeKey { root, ino })
     }
 
-    /// What was missed of the classes that touch the books. Cheap: grows exactly when there is something new to show.
+    /// Losses so far in the classes that touch the books. Cheap; changes exactly when there is something new to show.
     #[must_use]
     pub fn touching_loss(&self) -> u64 {
         let touching = LossClass::ALL.into_iter().filter(|class| class.touches_books());
         total(touching.map(|class| self.context.loss.count(class)))
     }
 
-    /// Live inodes of a filesystem that hold something, or whose books are not known to be right. Those that hold
-    /// most come first.
+    /// Live inodes of a filesystem that hold something, or whose balance is not exact. Those that hold most come first.
     #[must_use]
     pub fn audit_candidates(&self, fs: u32, limit: usize) -> Vec<AuditCandidate> {
         let Some(fs) = self.filesystems.find(fs) else { return Vec::new() };
@@ -105,7 +104,7 @@ impl Ledger {
             .collect()
     }
 
-    /// Shows every live inode with a book, in no order. Walks all of them.
+    /// Calls `visit` for every live inode with a book, in no order. Walks all inodes.
     pub fn for_each_inode(&self, mut visit: impl FnMut(&InodeView)) {
         for fs in self.filesystems.iter() {
             for (key, book) in &fs.inodes {
@@ -114,7 +113,7 @@ impl Ledger {
         }
     }
 
-    /// What the inodes of a filesystem hold together, by id. Walks all inodes.
+    /// What all inodes of a filesystem hold together, by filesystem id. Walks all inodes.
     #[must_use]
     pub fn held_by_inodes(&self) -> BTreeMap<u32, i64> {
         let mut held = BTreeMap::new();
@@ -145,7 +144,7 @@ impl Ledger {
         }
     }
 
-    /// The books where they are right, else the kernel's last figure.
+    /// The balance if it is exact, else the kernel's last figure.
     fn shown(&self, fs: &Fs, book: &InodeBook) -> i64 {
         if !fs.is_exact(book, &self.context.loss) && book.counters.flags & COUNTERS_VALID != 0 {
             book.counters.reserved as i64
@@ -161,31 +160,31 @@ impl Ledger {
         book.map(InodeBook::origins).unwrap_or_default()
     }
 
-    /// The newest records of an inode that are still remembered, oldest first. Searches what is kept as evidence.
+    /// The newest records of an inode that are still kept as evidence, oldest first.
     #[must_use]
     pub fn inode_records(&self, fs: u32, root: u64, ino: u64) -> Vec<Evidence> {
         self.context.recent.search(Query::Inode { fs, root, ino })
     }
 
-    /// Live inodes with a book.
+    /// Number of live inodes with a book.
     #[must_use]
     pub fn inodes(&self) -> u64 {
         self.filesystems.inodes as u64
     }
 
-    /// The verdict so far and why. Walks all inodes if it is clean.
+    /// The verdict so far and its reasons. Walks all inodes if it is clean.
     #[must_use]
     pub fn judged(&self) -> Judged {
         verdict(&self.setup, &self.context, &self.filesystems, &self.calls)
     }
 
-    /// Failed reservations so far, of the book that is kept: the functions tier judges them by their calls.
+    /// Failed reservations so far: by calls on the functions tier, else by tracepoints.
     #[must_use]
     pub fn failed(&self) -> FailedReservations {
         if self.calls.active { self.calls.failures() } else { self.failures.so_far() }
     }
 
-    /// Loss by class, absolute.
+    /// Loss by class since the session began.
     #[must_use]
     pub fn loss(&self) -> BTreeMap<LossClass, u64> {
         self.context.loss.by_class()
@@ -209,7 +208,7 @@ impl Ledger {
         self.context.statistics.by_hook()
     }
 
-    /// Numbers of the run. Walks all inodes.
+    /// Statistics of the run. Walks all inodes.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let counts = &self.context.statistics;
@@ -225,20 +224,20 @@ impl Ledger {
         }
     }
 
-    /// How many WARNs of the kernel there were so far.
+    /// Number of WARNs of the kernel so far.
     #[must_use]
     pub fn warned(&self) -> u64 {
         self.context.warnings.count()
     }
 
-    /// The kernel's WARNs so far, by address.
+    /// The kernel's WARNs so far, sorted by address.
     #[must_use]
     pub fn warnings(&self) -> Vec<KernelWarn> {
         self.context.warnings.list()
     }
 }
 
-/// Adds what an inode holds to what those of its filesystem hold.
+/// Adds what an inode holds to the sum of its filesystem.
 pub fn add_held(held: &mut BTreeMap<u32, i64>, inode: &InodeView) {
     let sum = held.entry(inode.fs).or_default();
     *sum = sum.saturating_add(inode.meta_rsv);

@@ -1,4 +1,4 @@
-//! All of the books as plain data, made of the pieces in [`super::queries`].
+//! A summary of all books, made of the pieces in [`super::queries`].
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use probe_common::chain::ChainCounter;
@@ -39,10 +39,10 @@ fn whole(ledger: &Ledger, top_inodes: usize) -> Summary {
     }
 }
 
-/// A filesystem without the sum over its inodes, which costs a walk.
+/// A filesystem without the sum over its inodes, which would cost a walk over them.
 pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
     let mut books = BTreeMap::new();
-    // A sum without a known opening is no balance.
+    // Without a known opening the sum is not a balance.
     let born = ledger.context.loss.trusted(fs.born_since());
     if born || ledger.context.loss.trusted(fs.claims.delayed_since) {
         books.insert(Account::FsDelayedRsv, fs.claims.delayed);
@@ -90,7 +90,7 @@ fn chains(of: &Chains) -> Vec<ChainSummary> {
         .collect()
 }
 
-/// Those that hold most. Walks all inodes.
+/// The inodes that hold most. Walks all inodes.
 fn top(ledger: &Ledger, most: usize) -> Vec<InodeSummary> {
     if most == 0 {
         return Vec::new();

@@ -42,11 +42,11 @@ pub struct ChainSummary {
     pub object_flags: u64,
     /// Links checked.
     pub links: u64,
-    /// Breaks met (each is also a reason of the verdict, or a finding).
+    /// Breaks so far. Each is a finding, or a reason of the verdict.
     pub breaks: u64,
     /// Last known value.
     pub value: u64,
-    /// Position in the stream of the record that showed it.
+    /// Position in the stream of the record that showed the value.
     pub at: u64,
     /// Highest known value.
     pub peak: u64,
@@ -61,29 +61,29 @@ pub struct FsSummary {
     pub fsid: [u8; 16],
     /// `sb->s_id`, lossily decoded.
     pub device: String,
-    /// First and last record, `CLOCK_MONOTONIC` ns.
+    /// Times of the first and last record, `CLOCK_MONOTONIC` ns.
     pub span: (u64, u64),
-    /// Met at its birth.
+    /// Its birth was seen.
     pub born: bool,
     /// Its unmount was seen.
     pub ended: bool,
-    /// It was aborted (`fs_error`); fs-wide rules are tainted from there on.
+    /// It was aborted (`fs_error`); rules for the whole filesystem do not apply from then on.
     pub aborted: bool,
-    /// Live inodes with an account.
+    /// Live inodes with a book.
     pub inodes: u64,
-    /// Inodes whose end of life was checked.
+    /// Inodes whose destroy was checked.
     pub inodes_closed: u64,
     /// Chains.
     pub chains: Vec<ChainSummary>,
-    /// Last levels of the pools. What is newer of a space_info is in [`Self::spaces`].
+    /// Last levels of the pools. [`Self::spaces`] also has newer values from chains.
     pub levels: Option<Levels>,
-    /// Position of these in the stream.
+    /// Position in the stream of the record with these levels.
     pub levels_at: u64,
-    /// Balance of each account in the books, where the books follow it.
+    /// Balance of each account that the books follow, in bytes.
     pub books: BTreeMap<Account, i64>,
     /// Audits against sysfs.
     pub audit: AuditSummary,
-    /// Tickets: granted, failed.
+    /// Tickets granted and tickets failed.
     pub tickets: (u64, u64),
     /// `space_info:enospc` events.
     pub enospc: u64,
@@ -96,7 +96,7 @@ pub struct Judged {
     pub verdict: Verdict,
     /// Why, one sentence each; for `clean` what was checked.
     pub reasons: Vec<String>,
-    /// What could hide a finding, one sentence each: the reasons that are left if no finding counts.
+    /// Doubts, one sentence each. They are the reasons if no finding counts.
     pub doubts: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ pub struct InodeSummary {
     pub generation: Option<u64>,
     /// Path where known, lossily decoded, unescaped.
     pub path: Option<String>,
-    /// Balance of the inode's block_rsv in the books.
+    /// Balance of the inode's block_rsv in the books, bytes.
     pub meta_rsv: i64,
     /// True if the opening balance is known.
     pub opening_known: bool,
@@ -125,7 +125,7 @@ pub struct InodeSummary {
     pub reservations: u64,
     /// Thread that reserved last.
     pub last_tid: u32,
-    /// `comm` of it.
+    /// `comm` of that thread.
     pub last_comm: String,
 }
 
@@ -138,13 +138,13 @@ pub struct Statistics {
     pub records: u64,
     /// Chain links checked, all chains and inodes.
     pub links: u64,
-    /// Reservations whose order (reserve before publish) was checked.
+    /// Reservations that the order check decided.
     pub order_checked: u64,
-    /// Reservations whose order could not be decided.
+    /// Reservations that the order check could not decide.
     pub order_unknown: u64,
-    /// Inodes whose end of life was checked.
+    /// Inodes whose destroy was checked.
     pub inodes_closed: u64,
-    /// Overlapping, unserialised reservations on one inode.
+    /// Reservations that ran at the same time as another operation on the same inode.
     pub overlapping: u64,
     /// Most records in one second of the stream.
     pub peak_records_per_second: u64,
@@ -157,19 +157,19 @@ pub struct Summary {
     pub verdict: Verdict,
     /// Why, one sentence each; for `clean` what was checked.
     pub verdict_reasons: Vec<String>,
-    /// What could hide a finding, one sentence each: the reasons that are left if no finding counts.
+    /// Doubts, one sentence each. They are the reasons if no finding counts.
     pub doubts: Vec<String>,
-    /// Loss by class, absolute.
+    /// Loss by class since the session began.
     pub loss: BTreeMap<LossClass, u64>,
-    /// Filesystems in the order met.
+    /// Filesystems in the order in which they were met.
     pub filesystems: Vec<FsSummary>,
     /// Failed reservations.
     pub failed: FailedReservations,
-    /// Top holders, most bytes first.
+    /// The inodes that hold most, most bytes first.
     pub inodes: Vec<InodeSummary>,
     /// The kernel's own WARNs, by address.
     pub warnings: Vec<KernelWarn>,
-    /// Its complaints in the log, in the order in which they came first.
+    /// Complaints of btrfs in the kernel's log, in the order of their first line.
     pub lines: Vec<KernelLine>,
     /// Numbers.
     pub statistics: Statistics,
@@ -178,7 +178,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Its verdict, with reasons and doubts.
+    /// The verdict of this summary, with reasons and doubts.
     #[must_use]
     pub fn judged(&self) -> Judged {
         let Self { verdict, verdict_reasons, doubts, .. } = self;

@@ -1,4 +1,4 @@
-//! Clean, findings or inconclusive, and why.
+//! The verdict (clean, findings or inconclusive) and its reasons.
 use probe_common::{hook::HookId, loss::LossClass};
 
 use super::{
@@ -165,7 +165,7 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
     }
 }
 
-/// What a clean run has checked, and what it could not judge without that being a doubt.
+/// What a clean run has checked, and what it could not judge without a doubt.
 fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &Calls) -> Vec<String> {
     let links = filesystems.links();
     let sums = filesystems.sums();
@@ -237,7 +237,7 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
     reasons
 }
 
-/// What the ends of inodes showed.
+/// A clause about the destroyed inodes.
 fn destroyed(inodes: u64) -> String {
     match inodes {
         0 => "No inode was destroyed.".to_owned(),
@@ -246,7 +246,7 @@ fn destroyed(inodes: u64) -> String {
     }
 }
 
-/// Whether reservations were granted before their extents were published.
+/// A clause about the order check.
 fn order(counts: &Counts) -> String {
     match (counts.order_checked, counts.order_unknown) {
         (0, 0) => "No delalloc reservation was made.".to_owned(),

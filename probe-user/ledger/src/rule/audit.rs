@@ -1,8 +1,8 @@
-//! Looks at the kernel's own figures while nothing moves.
+//! Audits: comparisons with the kernel's own figures while nothing moves.
 //!
-//! Two consecutive audits with equal link counts at all four marks, and no record of the books in between, are
-//! quiet: whatever they show twice stood still. A thread could be stuck in the middle of an operation all that
-//! time, so what looks wrong stays a suspicion until a third look, or until the stream ends with nothing changed.
+//! Two audits in a row are quiet if their four marks show the same link count, and no record of the books came between them.
+//! What both show alike did not change meanwhile. But a thread could have been inside an operation all that time, so a
+//! difference stays a suspicion until a third audit shows it too, or until the stream ends with nothing changed.
 use probe_common::{
     fs::{AuditMark, Levels, SysfsLevels},
     inode::COUNTERS_FREE_SPACE,
@@ -25,10 +25,10 @@ use crate::{
     },
 };
 
-/// Quiet audits that make a suspicion a finding before the stream ends.
+/// Pairs of quiet audits that turn a suspicion into a pending finding before the stream ends.
 const QUIET_AUDITS: u32 = 2;
 
-/// An audit begins or ends.
+/// An audit starts or ends.
 pub(crate) fn mark(context: &mut Context, fs: &mut Fs, record: &AuditMark) {
     if record.phase == 0 {
         fs.audits.current = Some(Box::new(Round {
@@ -55,7 +55,7 @@ pub(crate) fn mark(context: &mut Context, fs: &mut Fs, record: &AuditMark) {
     fs.audits.previous = Some(round);
 }
 
-/// Everything that two quiet audits show alike and that should not be.
+/// Differences that both audits of a quiet pair show.
 fn suspicions(
     context: &Context,
     fs: &Fs,
@@ -93,11 +93,12 @@ fn suspicions(
             continue;
         }
         let over = book.balance.wrapping_sub(counters.reserved as i64);
-        // A tree block that was charged and could not be allocated is put back without a record.
+        // The kernel puts back a charged tree block without an event if its allocation fails (`btrfs_unuse_block_rsv`).
         if over < 0 && closing::is_unuse(fs, book, over.unsigned_abs()) {
             continue;
         }
-        // Books opened by an audit may lack a release that was on its way then: they may only be too high.
+        // Tree blocks of an unknown payer can explain a balance that is too high. A book opened by an audit can be too low,
+        // because the record of a release in flight came later; so only a balance that is too high is judged there.
         if over > 0 && book.explained_by_doubtful_blocks(over, fs.nodesize) {
             continue;
         }
@@ -115,14 +116,14 @@ fn suspicions(
             let amount = (size as i64).wrapping_sub(books).unsigned_abs();
             seen.insert((kind, Account::FsDelayedRsv, None), suspicion(amount, Some(books), 0));
         }
-        // What `trans_block_rsv` holds is judged at unmount. A task may stand still for long in `start_transaction`
-        // (`sb_start_intwrite` on a frozen filesystem, `wait_current_trans` in a commit) with bytes in it and its
-        // event still to come, and eviction puts some in without an event (`evict_refill_and_join`).
+        // `trans_block_rsv` is judged at unmount only. A task may wait for long in `start_transaction` (`sb_start_intwrite`
+        // on a frozen filesystem, `wait_current_trans` in a commit) after it has added bytes and before its event, and
+        // eviction adds bytes without an event (`evict_refill_and_join`).
     }
     seen
 }
 
-/// Levels that both audits read alike.
+/// The levels, if both audits read the same.
 fn same_levels<'a>(previous: &Round, round: &'a Round) -> Option<&'a Levels> {
     let (before, now) = (previous.levels.as_ref()?, round.levels.as_ref()?);
     let same = before.global == now.global
@@ -134,7 +135,7 @@ fn same_levels<'a>(previous: &Round, round: &'a Round) -> Option<&'a Levels> {
     same.then_some(now)
 }
 
-/// Keeps what was seen before too, reports what was seen often enough, drops what is over.
+/// Keeps suspicions seen again, reports those seen often enough, and drops those that are over.
 fn confirm(context: &mut Context, fs: &mut Fs, mut seen: FxHashMap<Subject, Suspicion>) {
     let mut due = Vec::new();
     for (subject, now) in &mut seen {
@@ -152,7 +153,7 @@ fn confirm(context: &mut Context, fs: &mut Fs, mut seen: FxHashMap<Subject, Susp
     report(context, fs, due);
 }
 
-/// End of the stream: what nothing has touched since the last look stands.
+/// End of the stream: reports suspicions whose account nothing has touched since the last audit.
 pub(crate) fn finish(context: &mut Context, fs: &mut Fs) {
     let untouched = |subject: &Subject, suspicion: &Suspicion| match subject.2 {
         Some(key) => fs.inodes.get(&key).map_or(0, |book| book.records) == suspicion.records,
@@ -160,7 +161,7 @@ pub(crate) fn finish(context: &mut Context, fs: &mut Fs) {
     };
     let due = fs.audits.suspicions.iter();
     let due = due.filter(|(subject, suspicion)| !suspicion.reported && untouched(subject, suspicion));
-    // What was skipped during the last audits is read after them.
+    // Losses during the last audits are read only after them.
     let (due, spoiled): (Vec<_>, Vec<_>) = due
         .map(|(subject, suspicion)| (*subject, *suspicion))
         .partition(|(_, suspicion)| context.loss.trusted(suspicion.epoch));
@@ -201,12 +202,12 @@ fn report(context: &mut Context, fs: &Fs, mut due: Vec<(Subject, Suspicion)>) {
     }
 }
 
-/// Opens books that are not right with what the kernel shows, where nothing in flight can be hidden in it.
+/// Opens books that are not exact with the kernel's figures, where no operation in flight can hide in those.
 fn reopen(context: &Context, fs: &mut Fs, previous: &Round, round: &Round) {
     let epoch = context.loss.epoch();
     let zero_since = fs.zero_since;
     for (key, counters) in &round.inodes {
-        // A reserve in flight shows in outstanding_extents.
+        // A reserve in flight shows in `outstanding_extents`, so the inode must be idle.
         if previous.inodes.get(key) != Some(counters) || !is_idle(counters) {
             continue;
         }
@@ -217,7 +218,7 @@ fn reopen(context: &Context, fs: &mut Fs, previous: &Round, round: &Round) {
         }
     }
     let Some(levels) = same_levels(previous, round) else { return };
-    // Only an empty pool: a claim on its way into or out of it would otherwise be counted twice or never.
+    // Only if the pool is empty: otherwise a claim in flight would be counted twice or never.
     if levels.delayed.size == 0 && !fs.claims.is_exact(fs.born_since(), &context.loss) {
         fs.claims.nothing_delayed(epoch);
     }
@@ -234,7 +235,7 @@ fn reopen(context: &Context, fs: &mut Fs, previous: &Round, round: &Round) {
     if held == 0 || held != may_use {
         return;
     }
-    // The pools account for all of bytes_may_use: no inode, known or not, holds anything.
+    // The pools account for all of `bytes_may_use` of metadata, so no inode holds anything, known or not.
     fs.zero_since = epoch;
     fs.zero_by_audit = true;
     for book in fs.inodes.values_mut().filter(|book| !context.loss.exact(book.exact_since)) {
@@ -248,7 +249,7 @@ const fn open_at(book: &mut InodeBook, balance: i64, epoch: u32) {
     book.by_audit = true;
 }
 
-/// sysfs against the chain, at one moment.
+/// Compares sysfs with the chain at the same moment.
 pub(crate) fn sysfs(context: &mut Context, fs: &mut Fs, record: &SysfsLevels) {
     if record.stable != 1 {
         fs.audits.summary.moving += 1;

@@ -1,8 +1,8 @@
-//! Counters that show their value before each change: `old + diff == next old`.
+//! Chained counters, which show their value before each change: `old + diff == next old`.
 //!
-//! The links are checked in the kernel, under the counter's lock. An underflow is proven by its own record. A
-//! break says that the counter changed unseen: by us missing something (then it is counted) or by the kernel
-//! changing it without saying so.
+//! The kernel side checks the links under the counter's lock. An underflow is proven by its own record. A break means that
+//! the counter changed unseen: either we missed a change, which is counted as a loss, or the kernel changed it without an
+//! event.
 use probe_common::{
     chain::{CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_REST, CHAIN_UNDERFLOW, Chain, ChainCounter},
     inode::{MOD_CHAIN_BREAK, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, Mod},
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A link of a chain that says more than that it held.
+/// A link with more to say than "the link fits".
 pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
     context.recent.chain(record);
     let Some(counter) = ChainCounter::from_u32(record.counter) else { return };
@@ -30,8 +30,8 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
     let epoch = context.loss.epoch();
     let key = (record.object, record.counter);
     let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
-    // While a tracepoint is switched on or off, one processor passes it and another does not: what the links of that
-    // time say is where the chain stands, and no more.
+    // While a tracepoint is switched on or off, some CPUs have it and others do not. A link of that time only tells the
+    // value of the counter.
     let opening = record.event == CHAIN_BREAK && context.loss.phase() != Phase::Attached;
     if record.event == CHAIN_OPEN || !known || opening {
         fs.chains.open(record, epoch);
@@ -44,10 +44,10 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
     chain.value = if underflow { 0 } else { record.old.wrapping_add_signed(record.diff) };
     chain.at = context.statistics.records();
     chain.peak = chain.peak.max(record.peak).max(chain.value);
-    // A value that is both another than was left and too small is shown as the latter.
+    // If `old` is too small and also not what the link before left, the kernel side sends an underflow.
     let other = record.event == CHAIN_UNDERFLOW && is_qgroup(counter) && record.old != record.expected;
     let broke = (record.event == CHAIN_BREAK || other) && !opening;
-    // A qgroup made anew can lie where the one before lay.
+    // A new qgroup can have the address of an earlier one.
     chain.replaced |= broke && is_qgroup(counter);
     let replaced = chain.replaced;
     chain.breaks += u64::from(broke);
@@ -71,7 +71,7 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
 fn broken(context: &mut Context, fs: &mut Fs, record: &Chain, counter: ChainCounter) {
     let Some(account) = account::of_chain(counter, record.object_flags) else { return };
     if is_qgroup(counter) {
-        // Switching quotas off and on, and deleting a qgroup, change the values without an event.
+        // Switching quotas off and on, and deleting a qgroup, change the counters without an event.
         fs.chains.unexplained += 1;
         return;
     }
@@ -90,17 +90,17 @@ fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: Chain
     let Some(account) = account::of_chain(counter, record.object_flags) else { return };
     let confidence = match counter {
         ChainCounter::BytesMayUse | ChainCounter::BytesPinned => Confidence::Exact,
-        // The kernel may convert more than was reserved and clamps: legal.
+        // The kernel may convert more than was reserved; it clamps the counter. Legal.
         ChainCounter::QgroupMetaPertrans | ChainCounter::QgroupMetaPrealloc => {
             fs.not_judged.qgroup_clamps += 1;
             return;
         }
-        // The qgroup may be one of those that are no longer remembered, or a new one.
+        // The qgroup may be a new one, or one whose counter rested.
         ChainCounter::QgroupData if fs.chains.some_rest => {
             fs.chains.unexplained += 1;
             return;
         }
-        // Ranges that were reserved under the quotas of before are freed from the new qgroup.
+        // Ranges reserved before quotas were switched off and on are freed from the new qgroup.
         ChainCounter::QgroupData if replaced => {
             fs.not_judged.qgroup_clamps += 1;
             return;
@@ -147,7 +147,7 @@ fn of_chain(
     }
 }
 
-/// `outstanding_extents`.
+/// A change of `outstanding_extents`.
 pub(crate) fn modification(context: &mut Context, fs: &mut Fs, record: &Mod) {
     context.recent.modification(record);
     let book = fs.book(InodeKey { root: record.root, ino: record.ino });
@@ -177,7 +177,7 @@ pub(crate) fn modification(context: &mut Context, fs: &mut Fs, record: &Mod) {
     if record.flags & MOD_OUTSTANDING_KNOWN != 0 && record.flags & MOD_UNDERFLOW != 0 {
         let after = i64::from(record.outstanding as i32);
         let before = after - i64::from(record.modification);
-        // What was below zero before was reported before.
+        // The part that was below zero before was reported before.
         let amount = before.min(0) - after;
         let explained = explained.map_or(0, |wrong| wrong.extents);
         if amount > 0 && explained > after {

@@ -1,10 +1,10 @@
-//! Claims on the pools that a filesystem shares: the transaction rsv, handles' local rsvs, delayed items and inodes.
+//! Claims on the shared pools of a filesystem: `trans_block_rsv`, the handles' own `delayed_rsv`, delayed items and inodes.
 //!
-//! What does not balance by design is not balanced: `delayed_refs_rsv` never reaches the books, evict joins and
-//! temporary rsvs are left out (they give back under `transaction` what they never claimed under it, or the other
-//! way round), and delayed items are summed per filesystem, since they are keyed by directory but claimed and
-//! given back through other inodes' nodes. A start emits its claim before `journal_info` points to the handle, so
-//! the identity of a handle is its thread: a thread has one handle at a time.
+//! Claims that do not balance by design are left out. `delayed_refs_rsv` is not booked at all. Evict joins and temporary
+//! block_rsvs are skipped: they give back under `transaction` what they never claimed under it, or the other way round.
+//! Delayed items are summed per filesystem, because they belong to a directory but are claimed and given back through the
+//! nodes of other inodes. A start makes its claim before `journal_info` points to the handle, so a handle is identified by
+//! its thread: a thread has one handle at a time.
 use probe_common::claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType};
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// `SR transaction`, `local_delayed_refs_rsv`, `delayed_item`, `delayed_inode`.
+/// `btrfs_space_reservation` of type `transaction`, `local_delayed_refs_rsv`, `delayed_item` or `delayed_inode`.
 pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
     context.recent.claim(record);
     fs.activity += 1;
@@ -33,7 +33,7 @@ pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
         fs.book(InodeKey { root: record.payer_root, ino: record.payer_ino }).take(record.bytes);
     }
     if context.loss.phase() == Phase::Detaching {
-        // The other half of a pair may not come any more: the sums stay as they were.
+        // While hooks are detached, the second half of a pair may be missing, so the sums stay as they are.
         return;
     }
     if record.flags & CLAIM_LOG_RECOVERING != 0 {
@@ -59,7 +59,7 @@ pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
             }
             fs.claims.trans = fs.claims.trans.wrapping_add(signed);
             let handle = handle(&mut fs.claims, record.header.tid, context.loss.epoch());
-            // A handle may give back what an evict nested in it took: no less than nothing stays open.
+            // The handle may give back what an evict nested in it had claimed, so the sum does not go below zero.
             handle.trans = handle.trans.wrapping_add(signed).max(0);
             close_idle(&mut fs.claims, record.header.tid);
         }
@@ -67,7 +67,7 @@ pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
     }
 }
 
-/// Claim and release carry the same bytes and net to zero per handle.
+/// A handle must give back as many bytes for delayed refs as it claimed.
 fn local(context: &mut Context, fs: &mut Fs, record: &Claim, signed: i64) {
     let epoch = context.loss.epoch();
     let seen_from_start = context.loss.exact(epoch);
@@ -89,7 +89,7 @@ fn local(context: &mut Context, fs: &mut Fs, record: &Claim, signed: i64) {
     } else {
         handle.local = before.wrapping_add(signed).max(0);
         close_idle(&mut fs.claims, record.header.tid);
-        // Nothing known of the start: the handle was begun before the attach or a loss.
+        // The handle was started before the attach or a loss, so its claim is not known.
         if before <= 0 || before.wrapping_add(signed) >= 0 {
             return;
         }

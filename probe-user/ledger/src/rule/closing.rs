@@ -1,4 +1,4 @@
-//! Ends of life: an inode's destroy, a filesystem's unmount. What is closed must be empty.
+//! Closings: the destroy of an inode and the unmount of a filesystem. Every account must be empty then.
 use probe_common::{
     fs::{FsEnd, LEVELS_AUDIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_UNMOUNT, Levels, Rsv},
     inode::{
@@ -17,11 +17,11 @@ use crate::{
     },
 };
 
-/// Tree block allocations that may have failed after they were charged, per inode, on a filesystem that is full
-/// but was not aborted.
+/// Most tree blocks per inode whose allocation may have failed after the charge, on a filesystem that met ENOSPC but was not
+/// aborted.
 const MAX_UNUSED_BLOCKS: u64 = 4;
 
-/// The counters of an inode at a moment of its life.
+/// The counters of an inode at evict, destroy or audit.
 pub(crate) fn inode_state(context: &mut Context, fs: &mut Fs, record: &InodeState) {
     context.recent.state(record);
     if record.counters.flags & COUNTERS_VALID == 0 {
@@ -39,7 +39,7 @@ pub(crate) fn inode_state(context: &mut Context, fs: &mut Fs, record: &InodeStat
                 return;
             }
             if moment == MOMENT_EVICT && !fs.inodes.contains_key(&key) {
-                // Most inodes never reserve anything; a book for each of them would only be opened to be closed.
+                // Most inodes never reserve anything, so they get no book.
                 return;
             }
             let book = fs.book(key);
@@ -51,7 +51,7 @@ pub(crate) fn inode_state(context: &mut Context, fs: &mut Fs, record: &InodeStat
     }
 }
 
-/// Every counter must be zero, and so must the books.
+/// An inode is destroyed: every counter and its balance must be zero.
 fn destroy(context: &mut Context, fs: &mut Fs, record: &InodeState) {
     let key = InodeKey { root: record.root, ino: record.ino };
     let book = fs.inodes.remove(&key);
@@ -90,7 +90,7 @@ impl Closed<'_> {
             balance_before: book.map(|book| book.balance),
             stack: StackRef { id: record.stack, representative: false },
             origins: match kind {
-                // Taken from what was empty: nobody's bytes, so there is no other to name.
+                // The inode held nothing, so nobody's bytes were taken; the finding names the stack that reserved last.
                 FindingKind::Underflow => book.map(InodeBook::origins_or_last),
                 _ => book.map(InodeBook::origins),
             }
@@ -102,7 +102,7 @@ impl Closed<'_> {
     }
 }
 
-/// What the kernel itself still held: proven by this one record.
+/// What the kernel's counters still hold. This record alone proves it.
 fn kernel_counters(
     context: &mut Context,
     fs: &mut Fs,
@@ -115,9 +115,9 @@ fn kernel_counters(
     let rsv = if counters.reserved != 0 { counters.reserved } else { counters.size };
     let explained = explained.unwrap_or_default();
     let regular = counters.flags & COUNTERS_NOT_REGULAR == 0;
-    // With calls in the books the counters that the size follows from are known to the unit: what the block_rsv
-    // holds for them is no bug of its own, nor what a release left to a reservation that raced with it: the next
-    // release would have freed it, and there is none.
+    // On the functions tier, the counters that `size` follows from are exact. What the block_rsv holds for them is no bug of
+    // its own. Nor is what a release left to a reservation that raced with it: the next release would have freed it, but
+    // there was none.
     let follows = context.pending.calls
         && (counters.outstanding_extents != 0 || (regular && counters.csum_bytes != 0))
         && counters.size != 0;
@@ -162,14 +162,14 @@ fn kernel_counters(
         let mut violation = closed.violation(kind, account, signed.unsigned_abs(), text);
         let known = kind == FindingKind::Leak && account == Account::InodeMetaRsv && seen_alive;
         if known {
-            // An audit has reported these bytes while the inode was alive; now they are proven.
+            // An audit reported these bytes while the inode was alive. The destroy proves them and adds none.
             violation.amount = 0;
         }
         context.file(violation);
     }
 }
 
-/// What the books say is left, where they are right.
+/// What is left by the balance, if that is exact.
 fn books(context: &mut Context, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBook) {
     let kernel = closed.record.counters.reserved as i64;
     let balance = book.balance;
@@ -185,7 +185,7 @@ fn books(context: &mut Context, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBo
             return;
         }
         if kernel > 0 {
-            // The kernel's own counter was reported as the leak already.
+            // The leak was reported with the kernel's counter.
             return;
         }
         let text = format!(
@@ -201,7 +201,7 @@ fn books(context: &mut Context, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBo
         return;
     }
     let over = balance.unsigned_abs();
-    // A release that was in flight when an audit opened the books may be what is too much here.
+    // If an audit opened the book, the record of a release in flight then can explain what was released too much.
     if book.by_audit || explained_by_unuse(fs, book, over) {
         return;
     }
@@ -212,14 +212,14 @@ fn books(context: &mut Context, fs: &mut Fs, closed: &Closed<'_>, book: &InodeBo
     context.defer(closed.violation(FindingKind::OverRelease, Account::InodeMetaRsv, over, text));
 }
 
-/// A tree block that was charged and then could not be allocated is put back without a record.
+/// The kernel puts back a charged tree block without an event if its allocation fails (`btrfs_unuse_block_rsv`).
 fn explained_by_unuse(fs: &mut Fs, book: &InodeBook, over: u64) -> bool {
     let explained = is_unuse(fs, book, over);
     fs.not_judged.unuse += u64::from(explained);
     explained
 }
 
-/// True if `over` bytes can be tree blocks that were put back.
+/// True if `over` bytes can be tree blocks that the kernel put back.
 pub(crate) fn is_unuse(fs: &Fs, book: &InodeBook, over: u64) -> bool {
     if fs.nodesize == 0 || book.blocks == 0 || !(fs.aborted || fs.enospc > 0) {
         return false;
@@ -246,7 +246,7 @@ pub(crate) fn levels(context: &mut Context, fs: &mut Fs, record: &Levels) {
     }
 }
 
-/// The global reserve is released: nobody can hold anything any more.
+/// The global block_rsv is released at unmount: no account of the filesystem may hold anything.
 fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
     if fs.aborted {
         fs.not_judged.aborted += 1;
@@ -289,7 +289,7 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
     }
     for (account, mut value) in wrong.into_iter().filter(|(_, value)| *value != 0) {
         if context.pending.calls {
-            // The same bytes were reported where they were lost.
+            // Bytes that a finding named where they were lost are not reported again.
             let known = explained_at_unmount(fs, record, account);
             let rest = (value as i64).wrapping_sub(known);
             if rest == 0 || (known > 0 && rest < 0 && value as i64 > 0) {
@@ -312,12 +312,12 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
     claims(context, fs, record);
 }
 
-/// Bytes of an account that findings have named already.
+/// Bytes of an account that findings have already named.
 fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
     match account {
         Account::SpaceMetadata(SpaceCounter::BytesMayUse) => {
             let inodes = i64::try_from(fs.leaked_by_inodes).unwrap_or(i64::MAX);
-            // What a pool still holds is part of what may be used, and is the finding of that pool.
+            // What a pool still holds is part of `bytes_may_use`, and is the finding of that pool.
             let pools = [record.trans, record.delayed, record.delayed_refs];
             let pools = pools.iter().fold(0, |sum: i64, pool| sum.saturating_add(pool.reserved as i64));
             inodes.saturating_add(fs.reported.metadata).saturating_add(pools)
@@ -328,7 +328,7 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
     }
 }
 
-/// Claims of delayed items and inodes net to zero; the kernel's own level was judged above.
+/// Claims of delayed items and inodes must sum to zero. The level of `delayed_block_rsv` was judged by the caller.
 fn claims(context: &mut Context, fs: &Fs, record: &Levels) {
     let balance = fs.claims.delayed;
     if balance == 0

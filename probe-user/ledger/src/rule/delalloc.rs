@@ -1,7 +1,7 @@
-//! The hot path: what goes into and out of an inode's block_rsv, and the order of reserve and publish.
+//! The inode books: what goes into and out of an inode's block_rsv. Also the order check.
 //!
-//! Nothing is judged here but the order: sums may lag behind the kernel in either direction while operations
-//! are in flight. The balance is judged at destroy and at quiet audits.
+//! Only the order of reserve and publish is judged here. A balance can differ from the kernel in either direction while
+//! operations are in flight; it is judged at destroy and at quiet audits.
 use probe_common::{
     claim::RsvType,
     inode::{
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// `SR delalloc`.
+/// `btrfs_space_reservation` of type `delalloc`.
 pub(crate) fn delalloc(context: &mut Context, fs: &mut Fs, record: &Delalloc) {
     context.recent.delalloc(record);
     fs.activity += 1;
@@ -29,7 +29,7 @@ pub(crate) fn delalloc(context: &mut Context, fs: &mut Fs, record: &Delalloc) {
         order(context, fs, record);
     }
     if record.flags & DELALLOC_ROOT_KNOWN == 0 {
-        // The number alone names one inode per subvolume: none of them can be judged by its books any more.
+        // The inode number can mean one inode per subvolume, so the balance of none of them is judged any more.
         fs.poisoned.insert(record.ino);
         fs.not_judged.unknown_root += 1;
         return;
@@ -41,10 +41,10 @@ pub(crate) fn delalloc(context: &mut Context, fs: &mut Fs, record: &Delalloc) {
         let representative = record.flags & DELALLOC_STACK_REPRESENTATIVE != 0;
         book.reserve(record.bytes, record.header.tid, StackRef { id: record.stack, representative });
         let exact = exact_fs || context.loss.exact(book.exact_since);
-        // With calls in the books, they know who was there.
+        // On the functions tier, the calls show overlapping operations exactly.
         let guessed = exact && !context.pending.calls;
         if guessed && book.counters == record.counters && record.counters.reserved as i64 != book.balance {
-            // The kernel's figure already (or still) contains the bytes of somebody else's operation.
+            // The kernel's counter contains bytes of another task's operation.
             context.statistics.overlapping += 1;
         }
     } else {
@@ -55,7 +55,7 @@ pub(crate) fn delalloc(context: &mut Context, fs: &mut Fs, record: &Delalloc) {
     }
 }
 
-/// A tree block; it matters here if an inode paid for it from its own bytes.
+/// A tree block; counts only if an inode paid for it from its own bytes.
 pub(crate) fn block(context: &mut Context, fs: &mut Fs, record: &Block) {
     context.recent.block(record);
     fs.activity += 1;
@@ -65,7 +65,7 @@ pub(crate) fn block(context: &mut Context, fs: &mut Fs, record: &Block) {
     let own_funds = record.flags & (BLOCK_FRESH | BLOCK_FALLBACK) == 0;
     if own_funds {
         if record.payer_ino == 0 {
-            // Some inode paid, and nobody knows which.
+            // An inode paid, and we do not know which one: no book is exact any more.
             context.loss.distrust();
             return;
         }
@@ -73,13 +73,14 @@ pub(crate) fn block(context: &mut Context, fs: &mut Fs, record: &Block) {
         book.take(record.bytes);
         book.blocks = book.blocks.saturating_add(1);
     } else if record.flags & BLOCK_DOUBTFUL != 0 {
-        // It may have paid after all.
+        // The inode may have paid after all.
         let book = fs.book(InodeKey { root: record.payer_root, ino: record.payer_ino });
         book.doubtful_blocks = book.doubtful_blocks.saturating_add(1);
     }
 }
 
-/// Correct order per task: grant of `bytes`, then `outstanding_extents`, then `SR delalloc +`.
+/// The order check. Correct order per task: `bytes` are granted, then `outstanding_extents` rises, then
+/// `btrfs_space_reservation` of type `delalloc` fires.
 fn order(context: &mut Context, fs: &Fs, record: &Delalloc) {
     if record.flags & DELALLOC_ORDER_KNOWN == 0 || !context.loss.judges() {
         context.statistics.order_unknown += 1;

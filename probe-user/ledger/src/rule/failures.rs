@@ -1,7 +1,9 @@
-//! Failed delalloc metadata reservations: what the failing side must not do, and what it must give back.
+//! Failed delalloc metadata reservations on the tracepoints tier: what the failing task must not do, and what it must give
+//! back.
 //!
-//! A correct failing side publishes nothing, releases nothing, and returns its data bytes at once; nothing else
-//! of the task happens in between. So every record of the task between failure and data return is a finding, and
+//! On a correct kernel the task publishes and releases nothing, and gives its data bytes back at once. It does nothing else
+//! in between, so every other record of the task between failure and return of the data is a violation. If the data bytes
+//! are not known, the failure is counted as undecided and not judged.
 //! a failure whose data bytes are not known is counted as undecided, never judged.
 use probe_common::space::is_delalloc_request;
 use probe_common::{
@@ -27,10 +29,10 @@ const MAX_PENDING: usize = 1 << 16;
 /// `BTRFS_RESERVE_FLUSH_EVICT` (`fs/btrfs/space-info.h`, 6.1 to 7.3): `evict_refill_and_join` asks for an odd multiple
 /// of `M` too, and its task holds no data of its own.
 const FLUSH_EVICT: i32 = 2;
-/// `-ENOSPC`; other errors come without the event `space_info:enospc`.
+/// `-ENOSPC`; other errors do not fire `space_info:enospc`.
 const ENOSPC: i32 = -28;
 
-/// A failed reservation whose undo is awaited.
+/// A failed reservation that is waiting for its undo.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     fs: u32,
@@ -41,29 +43,30 @@ struct Pending {
     held: u64,
     returned: u64,
     stack: u64,
-    /// An `space_info:enospc` of the same bytes belongs to it.
+    /// Reported by a ticket; the `space_info:enospc` with the same bytes is still to come and is the same failure.
     by_ticket: bool,
-    /// Something was wrong already: it is neither balanced nor undecided.
+    /// A violation was reported, so the failure is neither balanced nor undecided.
     wrong: bool,
-    /// The task was granted metadata since: it is past the failure.
+    /// The task was granted metadata since, so it is past the failure.
     moved_on: bool,
-    /// Extents that the task has published for it and not taken back.
+    /// Extents that the task has published for the reservation and not taken back.
     published: i32,
-    /// It has published some, whatever became of them.
+    /// The task has published extents, taken back or not.
     has_published: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// The functions tier judges failures by their calls.
+    /// True on the functions tier, which judges failures by their calls.
     pub off: bool,
     pending: FxHashMap<u32, Pending>,
-    /// Filesystem and bytes that failed for an eviction, by task: the `space_info:enospc` of the same follows.
+    /// Failed tickets of evictions, by thread: filesystem and bytes. The `space_info:enospc` with the same bytes is to be
+    /// skipped.
     evicting: FxHashMap<u32, (u32, u64)>,
     totals: FailedReservations,
 }
 
-/// What `Enospc` and a failed `Ticket` have in common.
+/// The common part of [`Enospc`] and a failed [`Ticket`].
 struct FailedRequest<'a> {
     header: &'a Header,
     space_flags: u64,
@@ -82,7 +85,7 @@ impl Failures {
         Self { off, ..Self::default() }
     }
 
-    /// `SR space_info:enospc`.
+    /// `btrfs_space_reservation` of type `space_info:enospc`.
     pub(crate) fn enospc(&mut self, context: &mut Context, fs: &mut Fs, record: &Enospc) {
         context.recent.enospc(record);
         fs.enospc += 1;
@@ -157,7 +160,7 @@ impl Failures {
             && pending.fs == fs.id
             && pending.returned == 0
         {
-            // The same failure, said once by the ticket and once by its owner.
+            // The same failure: reported first by the ticket, then by `space_info:enospc`.
             pending.by_ticket = false;
             return;
         }
@@ -201,7 +204,7 @@ impl Failures {
         self.pending.insert(tid, pending);
     }
 
-    /// A change of `bytes_may_use` by a task that is followed.
+    /// A change of `bytes_may_use` by a followed task.
     pub(crate) fn bmu(&mut self, context: &mut Context, record: &Bmu) {
         context.recent.bmu(record);
         let tid = record.header.tid;
@@ -244,7 +247,7 @@ impl Failures {
         ));
     }
 
-    /// The task reserves data for its next operation; whatever it held for the last one it keeps for good.
+    /// The task reserves data for its next operation, so it never gives back what it still holds for the last one.
     fn new_operation(&mut self, context: &mut Context, header: &Header) {
         let Some(pending) = self.pending.remove(&header.tid) else { return };
         if !context.loss.exact(pending.epoch) {
@@ -262,7 +265,7 @@ impl Failures {
         context.defer(pending.violation(header, kind, account, kept, Confidence::Exact, text));
     }
 
-    /// A change of `outstanding_extents` by a task that is followed.
+    /// A change of `outstanding_extents` by a followed task.
     pub(crate) fn modification(&mut self, context: &mut Context, record: &Mod) {
         let tid = record.header.tid;
         let Some(mut pending) = self.pending.get(&tid).copied() else { return };
@@ -274,7 +277,7 @@ impl Failures {
         if record.modification > 0 {
             self.report_publish(context, &mut pending, &record.header, record.modification, confidence);
         } else if pending.published >= record.modification.saturating_neg() {
-            // It takes back what it had published: that it had is the finding.
+            // The task undoes what it published; to have published is the violation, and was reported.
             pending.published = pending.published.saturating_add(record.modification);
         } else {
             pending.wrong = true;
@@ -291,7 +294,7 @@ impl Failures {
         self.pending.insert(tid, pending);
     }
 
-    /// A reserve or release of an inode by a task that is followed.
+    /// A reserve or release of an inode by a followed task.
     pub(crate) fn delalloc(&mut self, context: &mut Context, record: &Delalloc) {
         if self.pending.is_empty() {
             return;
@@ -299,7 +302,7 @@ impl Failures {
         let tid = record.header.tid;
         let Some(mut pending) = self.pending.get(&tid).copied() else { return };
         if record.flags & DELALLOC_RESERVE != 0 {
-            // A reservation succeeded: the task is past the failure.
+            // A reservation succeeded, so the task is past the failure.
             pending.moved_on = true;
         } else if !pending.moved_on && pending.fs == record.header.fs && context.loss.exact(pending.epoch) {
             pending.wrong = true;
@@ -310,7 +313,8 @@ impl Failures {
                 pending.bytes, record.bytes
             );
             if pending.has_published {
-                // Right if a release raced in after the publication and left these bytes, which does not show here.
+                // Right if a release raced with the task after it published and left these bytes. This tier does not see
+                // that.
                 confidence = Confidence::OneSided;
                 text.push_str(
                     " If a release of another task had left them for what was published, that was right.",
@@ -350,7 +354,7 @@ impl Failures {
         ));
     }
 
-    /// The thread is gone, or its next failure came before its undo was seen.
+    /// The thread is gone, or fails again before its undo was seen.
     pub(crate) fn resolve_undecided(&mut self, tid: u32) {
         if !self.evicting.is_empty() {
             self.evicting.remove(&tid);
@@ -370,7 +374,7 @@ impl Failures {
         }
     }
 
-    /// All so far; those whose undo was not seen yet are undecided, as they are at the end of the stream.
+    /// Counts so far. Failures whose undo was not seen are undecided.
     pub(crate) fn so_far(&self) -> FailedReservations {
         let mut totals = self.totals;
         totals.undecided += self.pending.values().filter(|pending| !pending.wrong).count() as u64;

@@ -1,4 +1,4 @@
-//! The rules: each takes a record, changes the books, and says what is broken. No rule is known to a book.
+//! The rules: each takes a record, changes the books, and reports violations. Books do not use rules.
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod chains;

@@ -1,4 +1,4 @@
-//! All books of calls.
+//! The books of the functions tier: what each thread, temporary block_rsv and qgroup holds by its calls.
 use probe_common::{
     call::{CALL_FS_ERROR, CALL_UNFRAMED, Call},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
@@ -16,7 +16,7 @@ use crate::{
     vocabulary::{failed_reservations::FailedReservations, keys::InodeKey, setup::Setup},
 };
 
-/// Hooks without which no call is judged. `btrfs_delalloc_shrink_extents` is not among them: kernels before 6.18 have none.
+/// Hooks without which no call is judged. Without `btrfs_delalloc_shrink_extents`, which kernels before 6.18 do not have.
 pub(crate) const NEEDED: [HookId; 12] = [
     HookId::ReserveMetadata,
     HookId::ReleaseMetadata,
@@ -32,28 +32,28 @@ pub(crate) const NEEDED: [HookId; 12] = [
     HookId::RemoveOrderedExtent,
 ];
 
-/// Most threads followed; beyond it those without anything open are forgotten, then all.
+/// Most threads followed. Beyond it, threads that hold nothing are forgotten; if that is not enough, all.
 const MAX_THREADS: usize = 1 << 16;
 
-/// All books of calls.
+/// The books of the functions tier.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     /// All of [`NEEDED`] is attached.
     pub active: bool,
-    /// A function hook is attached, so the session is one of the functions tier.
+    /// A function hook is attached, so this is a session of the functions tier.
     pub wanted: bool,
     pub checked: Checked,
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
-    /// Threads that may hold something of an inode: those that do, and some that did. A suite of tests has thousands of
-    /// threads, and hardly any of them holds something.
+    /// Threads that hold something of an inode, and some that did. A test suite has thousands of threads, and hardly any of
+    /// them holds something.
     holders: FxHashSet<u32>,
     rsvs: Rsvs,
     qgroups: Qgroups,
-    /// Threads that publish counters outside of a reservation: none on a correct kernel.
+    /// Threads that have published counters outside of a reservation; none on a correct kernel.
     publishing: Vec<u32>,
     epoch: u32,
-    /// What began after this time, in ns, has been seen in full.
+    /// Calls that began after this time were seen in full. `CLOCK_MONOTONIC` ns.
     since: u64,
 }
 
@@ -125,7 +125,7 @@ impl Calls {
         self.qgroups.call(&context, &node, record);
     }
 
-    /// A handle makes its claim when it is started, before the task points to it: the one before is gone.
+    /// A task starts a handle: its claim comes before `journal_info` points to the new handle. So the handle before is gone.
     pub(crate) fn claim(&mut self, shared: &mut Context, fs: &mut Fs, record: &Claim) {
         let start = record.claim == ClaimType::Transaction as u32
             && record.flags & CLAIM_RESERVE != 0
@@ -142,7 +142,7 @@ impl Calls {
         }
     }
 
-    /// The inode is destroyed: nobody can be inside an operation on it. Comes before `rule::closing`.
+    /// The inode is destroyed, so no task can be inside an operation on it. Runs before [`super::closing`].
     pub(crate) fn destroyed(&mut self, shared: &mut Context, fs: &mut Fs, record: &InodeState) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
@@ -166,7 +166,7 @@ impl Calls {
         }
     }
 
-    /// The filesystem is unmounted: nobody is inside it. Comes before `rule::closing`.
+    /// The filesystem is unmounted, so no task is inside it. Runs before [`super::closing`].
     pub(crate) fn unmounted(&mut self, shared: &mut Context, fs: &mut Fs, record: &Levels) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
@@ -184,14 +184,14 @@ impl Calls {
         self.qgroups.unmounted(context.fs.id);
     }
 
-    /// The thread id belongs to another thread now, which can hold nothing.
+    /// The thread id belongs to a new thread, which holds nothing.
     pub(crate) fn thread_replaced(&mut self, tid: u32) {
         if let Some(mut thread) = self.threads.remove(&tid) {
             thread.restart(0, &mut self.failed);
         }
     }
 
-    /// Failed reservations so far; those that are still under way are undecided.
+    /// Failed reservations so far. Those whose task has not gone on are undecided.
     pub(crate) fn failures(&self) -> FailedReservations {
         let mut failed = self.failed;
         self.threads
@@ -201,14 +201,14 @@ impl Calls {
         failed
     }
 
-    /// End of the stream: failures whose end was not seen stay open.
+    /// End of the stream: failures whose undo was not seen are undecided.
     pub(crate) fn finish(&mut self) {
         for thread in self.threads.values_mut() {
             thread.restart(0, &mut self.failed);
         }
     }
 
-    /// End of the stream: inodes that were not destroyed until then.
+    /// End of the stream: settles the race leftovers of inodes that were not destroyed.
     pub(crate) fn left_over(&mut self, shared: &mut Context, fs: &mut Fs) {
         let left = std::mem::take(&mut fs.reported.race_leftovers);
         let Self { checked, failed, since, .. } = self;
@@ -217,7 +217,7 @@ impl Calls {
         left.into_iter().for_each(|left| left.published(&mut context));
     }
 
-    /// Takes out those that hold nothing any more: each is looked at once for what it held, and not for each inode that goes.
+    /// Removes threads that hold nothing any more, so that not every destroy has to look at them.
     fn forget_holders(&mut self) {
         let Self { threads, holders, .. } = self;
         holders.retain(|tid| {
@@ -244,7 +244,7 @@ impl Calls {
     }
 }
 
-/// A release on an inode for which other threads have published something.
+/// A release on an inode: counts it for other threads that have published counters of that inode.
 fn raced(threads: &mut FxHashMap<u32, Thread>, publishing: &[u32], node: &Node) {
     for tid in publishing.iter().filter(|tid| **tid != node.tid) {
         let published = threads.get_mut(tid).and_then(|thread| thread.published.as_mut());

@@ -1,4 +1,4 @@
-//! What every rule of calls needs.
+//! Context of the rules of calls.
 use probe_common::call::{CALL_INODE, CALL_RETURNED, CALL_SPECIAL_INODE, CALL_TREE_TORN};
 
 use crate::{
@@ -7,36 +7,36 @@ use crate::{
     vocabulary::failed_reservations::FailedReservations,
 };
 
-/// What was checked, for the verdict.
+/// What was checked so far, for the verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// Calls met.
+    /// Records of calls.
     pub calls: u64,
     /// Calls whose effect was compared with their arguments.
     pub contracts: u64,
     /// Operations that gave back all extents that they had taken.
     pub operations: u64,
-    /// Calls whose outer call never came.
+    /// Calls whose parent never returned in sight.
     pub orphans: u64,
-    /// Calls whose tree was torn.
+    /// Calls with a missing call inside them.
     pub torn: u64,
-    /// Records of `csum_bytes` that changed outside of all hooked calls.
+    /// Changes of `csum_bytes` outside of all hooked calls.
     pub unframed: u64,
 }
 
-/// What every rule of calls needs.
+/// What every rule of calls needs besides its call.
 pub(crate) struct CallContext<'a> {
     pub shared: &'a mut Context,
     pub fs: &'a mut Fs,
     pub checked: &'a mut Checked,
     pub failed: &'a mut FailedReservations,
     pub since: u64,
-    /// Threads with something open, and what they hold, can be judged now.
+    /// All hooks are attached, so rules may judge what threads hold.
     pub judges: bool,
 }
 
 impl CallContext<'_> {
-    /// Everything inside the call was seen, and the filesystem's rules apply to its inode.
+    /// True if everything inside the call was seen and its inode is not a special one.
     pub(crate) const fn judged(&self, node: &Node) -> bool {
         let wanted = CALL_RETURNED | CALL_INODE;
         self.judges

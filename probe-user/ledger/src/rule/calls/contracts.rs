@@ -1,8 +1,8 @@
-//! What a call must have done by its return, by its arguments. One finding per call at most: the first thing that is
-//! wrong with it, the counter that others follow from first.
+//! What a call must have changed by its return, given its arguments. At most one finding per call: the counter that the
+//! other counters follow from comes first.
 //!
-//! Holds on 6.1, 6.12, 6.18 and 7.3 (`delalloc-space.c`, `ordered-data.c`, `inode.c`); where the versions differ the
-//! rule is the weaker one.
+//! Holds on 6.1, 6.12, 6.18 and 7.3 (`delalloc-space.c`, `ordered-data.c`, `inode.c`). Where the versions differ, the rule
+//! is the weaker one.
 use probe_common::{
     call::{CALL_FOREIGN, CALL_NODATASUM, Call},
     hook::HookId,
@@ -21,7 +21,7 @@ use crate::{
 const EXTENTS: Account = Account::InodeOutstandingExtents;
 const CSUMS: Account = Account::InodeCsumBytes;
 
-/// True if the call was found wrong.
+/// Judges a call. True if it broke its contract.
 pub(crate) fn check(
     context: &mut CallContext<'_>,
     thread: &Thread,
@@ -73,7 +73,7 @@ pub(crate) fn check(
     found
 }
 
-/// A call and what ran directly inside it.
+/// A call and the calls that ran inside it.
 struct Inside<'a> {
     node: &'a Node,
     children: &'a [Node],
@@ -91,7 +91,7 @@ impl<'a> Inside<'a> {
     }
 }
 
-/// `btrfs_delalloc_reserve_metadata` that succeeded.
+/// A `btrfs_delalloc_reserve_metadata` that succeeded.
 fn reserve(context: &mut CallContext<'_>, inside: &Inside<'_>) -> bool {
     let node = inside.node;
     let asked = lengths::align(node.args[0], context.fs.sector());
@@ -128,7 +128,8 @@ fn reserve(context: &mut CallContext<'_>, inside: &Inside<'_>) -> bool {
     true
 }
 
-/// Zoned filesystems have shorter extents than 128 MiB: the bytes that were reserved agree with the count then.
+/// True on a zoned filesystem, whose extents are shorter than 128 MiB. We know it is zoned if the reserved bytes agree with
+/// the count of extents.
 fn fewer_per_extent(context: &mut CallContext<'_>, inside: &Inside<'_>, want: i64, got: i64) -> bool {
     let step = 16 * context.fs.nodesize;
     let bytes = inside.calls(HookId::BlockRsvAddBytes, true).map(|child| child.args[0]).next().unwrap_or(0);
@@ -167,8 +168,8 @@ fn release(
     !released && excess(context, node, record)
 }
 
-/// The release of the inode's block_rsv was left out. The next one makes up for it, so it matters only if nobody else was
-/// there and bytes above the size were left.
+/// The call did not release the inode's block_rsv. The next release makes up for that, so it is wrong only if no other task
+/// changed the inode meanwhile and bytes above `size` are left.
 fn excess(context: &mut CallContext<'_>, node: &Node, record: &Call) -> bool {
     let known = context.fs.reported.inode(node.key).map_or(0, |wrong| wrong.meta_rsv.max(0));
     let over = record.after.reserved.saturating_sub(record.after.size).saturating_sub(known.unsigned_abs());
@@ -180,7 +181,7 @@ fn excess(context: &mut CallContext<'_>, node: &Node, record: &Call) -> bool {
     true
 }
 
-/// Exactly one `btrfs_delalloc_release_metadata` of one of `lengths` inside the call.
+/// The call must contain exactly one `btrfs_delalloc_release_metadata`, with one of `lengths`.
 fn one_release(context: &mut CallContext<'_>, inside: &Inside<'_>, lengths: [u64; 2], record: &Call) -> bool {
     let node = inside.node;
     let mut released = inside.calls(HookId::ReleaseMetadata, true);
@@ -213,8 +214,8 @@ fn one_release(context: &mut CallContext<'_>, inside: &Inside<'_>, lengths: [u64
     true
 }
 
-/// `btrfs_remove_ordered_extent`: one extent less, and the metadata of its bytes; of its bytes on disk if it was encoded
-/// (the flag's bit differs between kernels, so both are accepted).
+/// `btrfs_remove_ordered_extent` takes one extent and releases the metadata of `num_bytes`, or of `disk_num_bytes` if the
+/// extent is encoded. `BTRFS_ORDERED_ENCODED` has another bit on 7.3, so both lengths are accepted.
 fn ordered(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     let node = inside.node;
     if node.extents != -1 {
@@ -228,8 +229,8 @@ fn ordered(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) ->
     one_release(context, inside, [node.args[1], node.args[2]], record)
 }
 
-/// `btrfs_clear_delalloc_extent`: whether the range was dirty shows in the extents; whether its metadata is to be
-/// released is in the bits. Whether its data is depends on the state's own bits, which are not seen.
+/// `btrfs_clear_delalloc_extent`: the change of `outstanding_extents` shows whether the range was dirty, and `bits` whether
+/// its metadata must be released. Whether its data must be released depends on the state's own bits, which we do not see.
 fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     let node = inside.node;
     let len = node.args[1].wrapping_sub(node.args[0]).wrapping_add(1);
@@ -261,25 +262,25 @@ fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
         return true;
     }
     if got != 0 && frees_data(node.args[2]) && freed().next().is_none() && node.data == 0 {
-        // Right if no data was reserved for the range, which its state says and no record.
+        // Right if no data was reserved for the range. Only the state's bits would tell, and no record has them.
         context.fs.reported.cleared_range_kept(*node, len);
     }
     (any || releases_metadata(node.args[2])) && one_release(context, inside, [len, len], record)
 }
 
-/// `EXTENT_CLEAR_META_RESV` is bit 8 on 6.1 and bit 9 later; the other of the two never comes with a cleared dirty
-/// range, unless all bits but a few are cleared (`EXTENT_CLEAR_ALL_BITS`), which sets it in any case.
+/// `EXTENT_CLEAR_META_RESV` is bit 8 on 6.1 and bit 9 later. The other of the two bits is not set when a dirty range is
+/// cleared, except with `EXTENT_CLEAR_ALL_BITS`: that sets all bits but a few, so here both must be set.
 const fn releases_metadata(bits: u64) -> bool {
     let both = (bits >> 8) & 3;
     if (bits >> 31) & 1 == 1 { both == 3 } else { both != 0 }
 }
 
-/// `EXTENT_CLEAR_DATA_RESV`, bit 13 on all kernels; all others are set with `EXTENT_CLEAR_ALL_BITS` too.
+/// `EXTENT_CLEAR_DATA_RESV`, bit 13 on all kernels; also set in `EXTENT_CLEAR_ALL_BITS`.
 const fn frees_data(bits: u64) -> bool {
     (bits >> 13) & 1 == 1
 }
 
-/// `btrfs_delalloc_release_space`: metadata and data of the same range.
+/// `btrfs_delalloc_release_space` releases metadata and data of the same range.
 fn space(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     let node = inside.node;
     if one_release(context, inside, [node.args[1]; 2], record) {
@@ -296,7 +297,7 @@ fn space(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
     true
 }
 
-/// `btrfs_delalloc_reserve_space` changes nothing of the inode itself.
+/// `btrfs_delalloc_reserve_space` itself, without the calls inside it, changes nothing of the inode.
 fn between(context: &mut CallContext<'_>, node: &Node) -> bool {
     if node.calculations == 0 && node.csum_bytes == 0 {
         return false;
@@ -319,8 +320,8 @@ fn between(context: &mut CallContext<'_>, node: &Node) -> bool {
     true
 }
 
-/// `btrfs_free_reserved_data_space`: no more than its range leaves `bytes_may_use`. It may grant the tickets of others, so
-/// less shows nothing.
+/// `btrfs_free_reserved_data_space` takes at most its range from `bytes_may_use`. It may take less, because it can grant
+/// tickets of other tasks in the same call.
 fn data(context: &mut CallContext<'_>, inside: &Inside<'_>, bytes: u64) -> bool {
     let inner = inside.calls(HookId::FreeReservedDataSpaceNoquota, true).map(|child| child.data);
     let freed = inner.fold(inside.node.data, i64::wrapping_add).wrapping_neg();
@@ -343,7 +344,7 @@ mod tests {
         assert!(releases_metadata(delalloc_6_1 | 1 << 8 | 1 << 13));
         assert!(releases_metadata(delalloc | 1 << 9 | 1 << 13));
         assert!(!releases_metadata(delalloc | 1 << 13));
-        // EXTENT_CLEAR_ALL_BITS: all but the control bits (8 and 13 on 6.1, 9 and 13 later).
+        // `EXTENT_CLEAR_ALL_BITS`: all bits but the control bits (8 and 13 on 6.1, 9 and 13 later).
         let all = u64::from(u32::MAX);
         assert!(!releases_metadata(all & !(1 << 8)) && !releases_metadata(all & !(1 << 9)));
         assert!(releases_metadata(all));

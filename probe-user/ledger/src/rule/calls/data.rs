@@ -1,11 +1,11 @@
 //! Data that a task has reserved and not yet handed on.
 //!
-//! A task reserves data (`btrfs_check_data_free_space`, `btrfs_alloc_data_chunk_ondemand`) and may give back in the
-//! same function what it does not need, never more. What it hands on (dirty pages, an ordered extent, a preallocated
-//! extent) does not come back through the task: so the budget is an upper bound, and only more than that is judged.
-//! A later reservation of the task replaces an earlier one on the same inode: no caller holds two.
-//! A level is not judged: whoever frees may grant the tickets of others in the same call, so that `Call::data` may show
-//! less than was freed.
+//! A task reserves data (`btrfs_check_data_free_space`, `btrfs_alloc_data_chunk_ondemand`) and may give back in the same
+//! function what it does not need, never more. What it hands on (dirty pages, an ordered extent, a preallocated extent) does
+//! not come back through the task. So the reservation is an upper bound, and only a release beyond it is judged. A later
+//! reservation of the task replaces an earlier one on the same inode, because no caller holds two. The change of
+//! `bytes_may_use` is not judged: a release may grant tickets of other tasks in the same call, so `Call::data` can show less
+//! than was released.
 use probe_common::{call::CALL_SPECIAL_INODE, fs::Levels, hook::HookId};
 
 use super::{context::CallContext, report::Deviation};
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Most inodes per thread with data that may still come back.
+/// Most inodes per thread whose data the thread may still give back.
 const MAX_INODES: usize = 4;
 
 impl Thread {
@@ -66,14 +66,14 @@ impl Thread {
         });
     }
 
-    /// Metadata was reserved for it: from here on it may be handed on.
+    /// Metadata was reserved for this data, so the task may hand it on from here on.
     pub(crate) fn data_used(&mut self, node: &Node) {
         if let Some(data) = self.data_of(node.fs, node.key) {
             data.fresh = false;
         }
     }
 
-    /// What a failed reservation of metadata must give back; 0 if nothing had been taken.
+    /// The data bytes that a failed metadata reservation must give back; 0 if none were reserved.
     pub(crate) fn data_at_failure(&mut self, node: &Node, disk_bytes: u64) -> u64 {
         match self.data_of(node.fs, node.key) {
             Some(data) if data.belongs_to(node, disk_bytes) => {
@@ -84,26 +84,26 @@ impl Thread {
         }
     }
 
-    /// Data is reserved for the inode and its metadata is not.
+    /// True if data is reserved for the inode and its metadata reservation has not run yet.
     pub(crate) fn data_waits(&self, fs: u32, key: InodeKey) -> bool {
         self.data
             .iter()
             .any(|data| data.fs == fs && data.key == key && data.fresh && data.left > 0 && !data.failed)
     }
 
-    /// Who took the data of a failed reservation.
+    /// The stack that reserved the data of a failed reservation.
     pub(crate) fn data_origins(&mut self, fs: u32, key: InodeKey) -> Vec<Origin> {
         let data = self.data_of(fs, key);
         data.map(|data| Origin { bytes: data.bytes, count: 1, stack: data.stack }).into_iter().collect()
     }
 
-    /// Bytes that the failing side has not given back.
+    /// Data bytes that the failing task has not given back.
     pub(crate) fn data_kept(&mut self, fs: u32, key: InodeKey) -> u64 {
         self.data_of(fs, key).filter(|data| data.failed).map_or(0, |data| data.left)
     }
 
-    /// `btrfs_free_reserved_data_space_noquota` of 6.1 and 6.12 names no inode: an encoded write gives back what it has
-    /// reserved as a whole, relocation what belongs to nobody here.
+    /// `btrfs_free_reserved_data_space_noquota` has no inode argument on 6.1 and 6.12. An encoded write gives back its whole
+    /// reservation through it; what relocation gives back was not reserved for any inode that is followed here.
     pub(crate) fn data_freed_by_nobody(&mut self, context: &mut CallContext<'_>, node: &Node) {
         let bytes = lengths::align(node.args[0], context.fs.sector());
         let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == node.fs && data.left == bytes)
@@ -117,7 +117,7 @@ impl Thread {
         }
     }
 
-    /// The thread itself gives data back.
+    /// The thread gives back data of its own.
     pub(crate) fn data_freed(&mut self, context: &mut CallContext<'_>, node: &Node) {
         if !context.judged(node) {
             self.data_known = false;
@@ -162,7 +162,7 @@ impl Thread {
     }
 }
 
-/// Data is left when nobody can hold any: the one call that should have freed as much is to blame.
+/// Data is left at unmount, when no task can hold any. Blames the one call that should have released exactly as much.
 pub(crate) fn unmounted(context: &mut CallContext<'_>, record: &Levels) {
     let spaces = record.space.iter().filter(|space| is_data(space.flags));
     let left = spaces.map(|space| space.may_use as i64).fold(0, i64::wrapping_add);

@@ -1,9 +1,10 @@
-//! Failed reservations: what had been taken, whether somebody raced, what was given back, and what should have been.
+//! Failed reservations: what the task had reserved before, whether a release raced, what the task gave back, and what it
+//! should have given back.
 //!
-//! All four kernels reserve first and publish after: a failing `btrfs_delalloc_reserve_metadata` has changed nothing
-//! of the inode, raced or not, so it must undo nothing. What its caller had taken before, the data of the range, must
-//! come back exactly once: in the same function, before the task reserves anything else. Without data of its own
-//! (a write to existing nodatacow or preallocated extents, `IOCB_NOWAIT`) there is nothing to give back.
+//! All four kernels reserve first and publish after. So a failing `btrfs_delalloc_reserve_metadata` has changed nothing of
+//! the inode, raced or not, and must undo nothing. The data that its caller reserved before must come back exactly once: in
+//! the same function, before the task reserves anything else. A write without data of its own (to nodatacow or preallocated
+//! extents, or with `IOCB_NOWAIT`) has nothing to give back.
 use probe_common::{call::Call, fs::Levels, hook::HookId, inode::InodeState};
 
 use super::{context::CallContext, published, report::Deviation};
@@ -21,7 +22,7 @@ use crate::{
 };
 
 impl Thread {
-    /// `btrfs_delalloc_reserve_metadata` has failed. `already_reported`: it broke its own contract.
+    /// `btrfs_delalloc_reserve_metadata` has failed. `already_reported`: the call also broke its contract.
     pub(crate) fn failed(
         &mut self,
         context: &mut CallContext<'_>,
@@ -51,20 +52,20 @@ impl Thread {
         self.failure = Some(failure);
     }
 
-    /// What the task had taken before this failing reservation, before anything is booked for it.
+    /// Data bytes that the task had reserved for the inode before this call. Valid before the call is booked.
     pub(crate) fn held_by_failing(&self, node: &Node) -> u64 {
         let data = self.data.iter().find(|data| data.fs == node.fs && data.key == node.key);
         data.map_or(0, |data| data.left)
     }
 
-    /// Everything that had been taken came back.
+    /// The task gave back all data that it had reserved.
     pub(crate) fn data_returned(&mut self, context: &mut CallContext<'_>, node: &Node) {
         if let Some(failure) = self.failure.as_mut().filter(|of| of.is_of(node.fs, node.key) && !of.done) {
             failure.balanced(context.failed);
         }
     }
 
-    /// The failure was not balanced after all. What is to be already_reported of it.
+    /// The failure was not balanced after all. Returns the first part of the explanation.
     pub(crate) fn failure_is_wrong(&mut self, context: &mut CallContext<'_>) -> String {
         let Some(failure) = self.failure.as_mut() else { return String::new() };
         failure.wrong = true;
@@ -74,7 +75,7 @@ impl Thread {
         format!("{} ", failure.story())
     }
 
-    /// The thread is past its failure: what has not come back never will.
+    /// The thread went on: what it has not given back by now, it never will.
     pub(crate) fn settle_failure(&mut self, context: &mut CallContext<'_>, node: &Node) {
         if let Some(failure) = self.failure.take() {
             let next = if node.is(HookId::ReserveSpace) { "its caller returned" } else { "the task went on" };
@@ -126,8 +127,7 @@ impl Thread {
     }
 }
 
-/// A failed `btrfs_delalloc_reserve_metadata` has published nothing, added nothing, released nothing. True if it was
-/// found wrong.
+/// A failed `btrfs_delalloc_reserve_metadata` must have published, added and released nothing. True if it did any of these.
 pub(crate) fn contract(
     context: &mut CallContext<'_>,
     held: u64,
@@ -153,8 +153,8 @@ pub(crate) fn contract(
     let extents = i64::from(node.extents);
     let stack: StackRef = node.stack;
     if added == 0 && node.calculations > 0 && extents == 0 && csums == 0 && released == 0 {
-        // What is right then depends on what a race has left. One that lowered the counters before this call began and gave
-        // its bytes back within it is none of `others_released`, and leaves as much.
+        // What the task must undo depends on what a race has left. A release that lowered the counters before this call
+        // began, and gave back its bytes during it, is not in `others_released` but leaves as much.
         let story =
             format!("{story} It had published extents for it before the bytes were granted, and undid that.");
         published::leave(context, node, story, record.others_released > 0);
@@ -219,7 +219,7 @@ pub(crate) fn contract(
         deviation
     };
     deviation.origins.push(crate::vocabulary::finding::Origin { bytes: added, count: 1, stack });
-    // The other counters are off for the same reason.
+    // The other counters are wrong for the same reason.
     if deviation.account != Account::InodeOutstandingExtents && extents != 0 {
         context.explain(node.inode(), Account::InodeOutstandingExtents, extents);
     }

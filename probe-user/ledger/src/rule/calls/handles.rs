@@ -1,9 +1,9 @@
-//! Transaction handles: their metadata goes back when the outermost use ends.
+//! Transaction handles: their metadata is released when the outermost use ends.
 //!
-//! `__btrfs_end_transaction` of a nested use only counts down and releases nothing; the outermost one calls
-//! `btrfs_trans_release_metadata` (so does `btrfs_commit_transaction`). A task has one handle at a time, so if it ends
-//! or starts another handle of the filesystem while one that still held bytes was never released, that one is gone with
-//! them.
+//! A nested `__btrfs_end_transaction` only decrements `use_count` and releases nothing. The outermost one calls
+//! `btrfs_trans_release_metadata`, and so does `btrfs_commit_transaction`. A task has one handle at a time. So if it ends or
+//! starts another handle of the filesystem, while one that held bytes was never released, that handle is gone and its bytes
+//! are lost.
 use probe_common::{
     call::{CALL_RETURNED, CALL_TREE_TORN},
     hook::HookId,
@@ -23,7 +23,7 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     let [address, before, after, _] = node.args;
     let whole = node.has(CALL_RETURNED) && !node.has(CALL_TREE_TORN) && node.entered > context.since;
     if !whole || !context.judges || context.fs.aborted {
-        // An abort takes other ways, and what is not seen in full is not known.
+        // An abort releases in other ways, and a call that was not seen in full shows nothing.
         thread.handle = None;
         return;
     }
@@ -66,7 +66,7 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     }
 }
 
-/// The task starts another handle, or its filesystem is unmounted: whatever handle it had is gone.
+/// The task starts another handle, or its filesystem is unmounted, so the handle that it had is gone.
 pub(crate) fn gone(context: &mut CallContext<'_>, thread: &mut Thread, tid: u32, time: u64) {
     let Some(left) = thread.handle.filter(|left| left.fs == context.fs.id) else { return };
     thread.handle = None;
@@ -83,7 +83,7 @@ pub(crate) fn gone(context: &mut CallContext<'_>, thread: &mut Thread, tid: u32,
     context.report_on(&node, None, deviation);
 }
 
-/// From 6.12 on a handle has bytes for delayed refs of its own, which go with it.
+/// From 6.12 on a handle has its own bytes for delayed refs, which are lost with it.
 fn lost(context: &mut CallContext<'_>, tid: u32) {
     let local = context.fs.claims.lose_handle(tid);
     context.fs.reported.metadata = context.fs.reported.metadata.saturating_add(local);

@@ -1,9 +1,9 @@
-//! Open operations: what a task holds between reserve and release of extents.
+//! Open operations: what a task holds between `btrfs_delalloc_reserve_metadata` and `btrfs_delalloc_release_extents`.
 //!
-//! Sound because every caller of `btrfs_delalloc_reserve_metadata` and `btrfs_delalloc_release_extents` calls both
-//! in one function, once each for the same length, before it begins another. The budget of bytes is wider than that
-//! of extents: 6.1 and 6.12 release the rest of a short copy after the extents (`btrfs_buffered_write`), and
-//! `btrfs_truncate_block` before; so a closed operation keeps its bytes until the task begins the next.
+//! Every caller of the two calls both in one function, once each for the same length, before it begins another operation.
+//! Bytes have a wider budget than extents: 6.1 and 6.12 release the rest of a short copy after the extents
+//! (`btrfs_buffered_write`), and `btrfs_truncate_block` before them. So a closed operation keeps its bytes until the task
+//! begins the next one.
 use probe_common::{
     call::{CALL_INODE, CALL_SPECIAL_INODE, Call},
     hook::HookId,
@@ -48,7 +48,7 @@ pub(crate) fn reserve(
         }
         return;
     }
-    // What the thread may still release of earlier operations ends here.
+    // The thread can release nothing of earlier operations any more.
     thread.operations.retain(|operation| !operation.is_closed());
     if node.ret < 0 {
         thread.failed(context, node, record, already_reported);
@@ -62,7 +62,7 @@ pub(crate) fn reserve(
     thread.operations.push(Operation {
         fs: node.fs,
         key: node.key,
-        // What is more or less than it should be was reported.
+        // If the call raised another number of extents, that was reported.
         extents: if already_reported { lengths::extents(node.args[0]) } else { i64::from(node.extents) },
         bytes: lengths::align(node.args[1], context.fs.sector()),
         reserved: children.iter().filter(own).map(|child| child.args[0]).fold(0, u64::wrapping_add),
@@ -70,7 +70,7 @@ pub(crate) fn reserve(
     });
 }
 
-/// `btrfs_delalloc_release_extents`, or the shrinking of an operation, has returned.
+/// `btrfs_delalloc_release_extents` or `btrfs_delalloc_shrink_extents` has returned.
 pub(crate) fn release(
     context: &mut CallContext<'_>,
     thread: &mut Thread,
@@ -89,7 +89,7 @@ pub(crate) fn release(
     let whole = node.is(HookId::ReleaseExtents);
     let mut rest = i64::from(node.extents).saturating_neg();
     if already_reported {
-        // What the call should have done closes the operation; what it did was reported.
+        // Books what the call should have released; what it did instead was reported.
         rest = if whole { lengths::extents(node.args[0]) } else { 0 };
     }
     let held: i64 = open(thread, node).map(|operation| operation.extents).sum();
@@ -117,7 +117,7 @@ pub(crate) fn release(
         -rest,
         format!("The task released {} of the inode and held {held} of it.", words::extents(rest + held)),
     );
-    // Without the operation nothing of what follows can be told either.
+    // Without the operation, nothing can be said of the thread's next releases either.
     thread.known &= held != 0;
     deviation.before = Some(held);
     deviation.origins = thread.origins(node);
@@ -141,11 +141,11 @@ pub(crate) fn release_metadata(context: &mut CallContext<'_>, thread: &mut Threa
     if rest == 0 || !thread.known {
         return;
     }
-    // Without the operation nothing of what follows can be told either.
+    // Without the operation, nothing can be said of the thread's next releases either.
     thread.known = thread.operations.iter().any(|of| of.is_open_on(node.fs, node.key));
     let account = Account::InodeCsumBytes;
     let other = thread.operations.iter_mut().rev().find(|of| {
-        // Of a closed one most bytes were handed on: only all of them can have been meant.
+        // A closed operation handed on most of its bytes, so it can only have been meant with all of its bytes.
         of.fs == node.fs && if of.is_closed() { of.bytes == bytes } else { of.bytes >= bytes }
     });
     if rest == bytes
@@ -171,7 +171,7 @@ pub(crate) fn release_metadata(context: &mut CallContext<'_>, thread: &mut Threa
     context.report(node, deviation);
 }
 
-/// A release after a reservation that failed is the failing side's.
+/// A release after a failed reservation belongs to the error path.
 fn after_failure(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node, deviation: &mut Deviation) {
     if thread.failure.is_some_and(|failure| failure.is_of(node.fs, node.key)) {
         deviation.kind = FindingKind::ErrorPathOverRelease;
@@ -191,7 +191,8 @@ impl Thread {
     }
 }
 
-/// The inode is destroyed: what any thread still holds of it was never given back. `holders`: those threads.
+/// The inode is destroyed: extents that a thread still holds of it were never released. `holders`: threads with such
+/// extents.
 pub(crate) fn destroyed(
     context: &mut CallContext<'_>,
     threads: &mut FxHashMap<u32, Thread>,
@@ -217,7 +218,7 @@ pub(crate) fn destroyed(
         return;
     }
     let kernel = i64::from(record.counters.outstanding_extents as i32);
-    // It shows here; where it was reserved is its origin.
+    // The destroy shows it; the stack that reserved is in `origins`.
     let stack = StackRef { id: record.stack, representative: false };
     let node = Node { flags: CALL_INODE, key, stack, ..Node::at(fs, tid, record.header.time) };
     let before = context.fs.reported.inode(key).map_or(0, |wrong| wrong.extents);

@@ -9,7 +9,8 @@ use crate::{
     },
 };
 
-/// `freed` lost `amount` that belongs to `right`. One finding: over-release on one and leak on the other are its halves.
+/// Inode `freed` lost `amount` that belongs to inode `right`. One finding, not an over-release on one and a leak on the
+/// other.
 pub(crate) fn wrong(
     context: &mut CallContext<'_>,
     node: &Node,

@@ -1,10 +1,10 @@
-//! Counters that are published outside of all reservations.
+//! Counters that a task publishes outside of any reservation.
 //!
-//! `csum_bytes` rises in `btrfs_delalloc_reserve_metadata` alone, once its bytes were granted. A task that has reserved
-//! data for an inode, raises the counter without that function, and then gives its data back has done what btrfs did
-//! until 2012: publish, try to reserve, fail, undo. What is right to undo depends on who came in between. If nobody did,
-//! nothing of the inode's bytes is the task's: it must release nothing. If a release ran, it left the bytes that the
-//! published counters seemed to cover, and the failing side must free them.
+//! `csum_bytes` rises only in `btrfs_delalloc_reserve_metadata`, after its bytes were granted. Until 2012 btrfs did it in
+//! another order: publish, try to reserve, fail, undo. A task does the same if it has reserved data for an inode, raises the
+//! counter outside of that function, and then gives its data back. What is right to undo depends on races. If no release ran
+//! in between, the task has no bytes in the inode's block_rsv and must release none. If a release ran, it left the bytes
+//! that the published counters seemed to cover, and the failing task must release them.
 use probe_common::{call::Call, inode::InodeState};
 
 use super::{context::CallContext, report::Deviation};
@@ -16,10 +16,10 @@ use crate::{
     vocabulary::{account::Account, finding::FindingKind, keys::InodeKey, lengths},
 };
 
-/// Most inodes for which a race may have left something.
+/// Most inodes kept for which a race may have left bytes.
 const MAX_LEFT: usize = 256;
 
-/// `csum_bytes` changed outside of all calls on the inode. True if the thread publishes from here on.
+/// `csum_bytes` changed outside of all calls on the inode. True if the thread now publishes outside of a reservation.
 pub(crate) fn unframed(context: &CallContext<'_>, thread: &mut Thread, record: &Call) -> bool {
     let mut node = Node::of(record);
     node.entered = node.time;
@@ -27,8 +27,8 @@ pub(crate) fn unframed(context: &CallContext<'_>, thread: &mut Thread, record: &
         published.undone |= record.csum_bytes == published.bytes.wrapping_neg();
         return false;
     }
-    // Without data that is reserved for it and still waits for its metadata, nobody can tell what this is: filters may
-    // have left the call out.
+    // Judged only if the thread has reserved data for the inode whose metadata is still to be reserved. Otherwise a filter
+    // may simply have hidden the call.
     let waits = thread.data_waits(node.fs, node.key);
     if record.csum_bytes <= 0 || !waits || !context.judges || node.time <= context.since {
         return false;
@@ -39,7 +39,7 @@ pub(crate) fn unframed(context: &CallContext<'_>, thread: &mut Thread, record: &
 }
 
 impl Thread {
-    /// The thread gives its data back, or goes on: the publication is over.
+    /// The thread gave its data back or went on, so what it published is judged now.
     pub(crate) fn settle_published(&mut self, context: &mut CallContext<'_>) {
         let Some(published) = self.published.take() else { return };
         if !context.judges || published.node.fs != context.fs.id {
@@ -77,7 +77,7 @@ fn publication(published: &Published, text: String) -> Deviation {
     deviation
 }
 
-/// The failing side freed nothing: whether a race had left something for it shows when the inode goes.
+/// The failing task released nothing. The destroy of the inode shows whether a race had left bytes for it.
 pub(crate) fn leave(context: &mut CallContext<'_>, node: &Node, story: String, raced: bool) {
     let left = RaceLeftover { epoch: context.shared.loss.epoch(), key: node.key, node: *node, story, raced };
     if context.fs.reported.race_leftovers.len() < MAX_LEFT {
@@ -92,10 +92,10 @@ impl RaceLeftover {
         self.key == key
     }
 
-    /// The inode is destroyed: what the kernel still holds for it is what the race left.
+    /// The inode is destroyed: what its block_rsv still holds is what the race left.
     pub(crate) fn settle(self, context: &mut CallContext<'_>, record: &InodeState) {
         let held = record.counters.reserved as i64;
-        // A loss since may have hidden who else left bytes there.
+        // After a loss, another unseen task may have left bytes there.
         if held <= 0 || self.epoch != context.shared.loss.epoch() {
             return self.published(context);
         }
@@ -107,7 +107,7 @@ impl RaceLeftover {
         context.report(&Node { time: record.header.time, ..self.node }, deviation);
     }
 
-    /// Nothing was left, or nobody will ever tell: that it was published is wrong all the same.
+    /// No bytes were left, or we cannot know it any more. To publish before reserving is wrong in any case.
     pub(crate) fn published(self, context: &mut CallContext<'_>) {
         let end = if self.raced {
             "What was left for it, a later release freed."

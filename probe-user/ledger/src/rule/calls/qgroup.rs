@@ -1,9 +1,10 @@
 //! Data that an inode has reserved in its qgroups (`EXTENT_QGROUP_RESERVED` on its io_tree).
 //!
-//! `btrfs_qgroup_reserve_data` adds what was not reserved yet, `_free_data` gives back, `_release_data` hands over to an
-//! ordered extent. Nothing may be left when the inode is destroyed. Bytes reserved before quotas were switched off stay
-//! marked and are no leak of the books; so only inodes are judged whose every change was seen. What a function returned is taken for
-//! what it gave back only once a free has shown that the qgroup lost as much.
+//! `btrfs_qgroup_reserve_data` reserves what was not reserved yet, `btrfs_qgroup_free_data` gives back, and
+//! `btrfs_qgroup_release_data` hands over to an ordered extent. Nothing may be left when the inode is destroyed. Ranges
+//! reserved before quotas were switched off stay marked and are no leak, so only inodes whose every change was seen are
+//! judged. The return value of a free counts as the bytes given back only after a free has shown that the qgroup lost as
+//! much.
 use probe_common::{
     call::{CALL_RETURNED, CALL_SPECIAL_INODE, Call},
     hook::HookId,
@@ -21,13 +22,13 @@ use crate::{
     },
 };
 
-/// Most inodes followed; beyond it none is.
+/// Most inodes followed; beyond it all are forgotten.
 const MAX_INODES: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Qgroups {
     inodes: FxHashMap<(u32, InodeKey), Held>,
-    /// What a free returned was what the qgroup lost, and never anything else.
+    /// At least one free returned exactly what the qgroup lost.
     proven: bool,
     disproven: bool,
 }
@@ -35,7 +36,7 @@ pub(crate) struct Qgroups {
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     bytes: i64,
-    /// Some of it was given back or handed over.
+    /// Some bytes were given back or handed over.
     given: bool,
     /// A change could not be followed.
     doubtful: bool,
@@ -44,7 +45,7 @@ struct Held {
 }
 
 impl Qgroups {
-    /// Something may have been missed.
+    /// Something may have been missed: forgets all.
     pub(crate) fn forget(&mut self) {
         self.inodes.clear();
     }
@@ -73,7 +74,7 @@ impl Qgroups {
                 (held.last, held.stack) = (record.qgroup_data.unsigned_abs(), node.stack);
             }
         } else {
-            // Marked while quotas were on and freed when they are off: the qgroup is not asked any more.
+            // With quotas off, a free clears the marks of the range and does not change the qgroup.
             let already_reported = node.ret.max(0);
             held.doubtful |= node.ret < 0
                 || (free && already_reported != lost)
@@ -86,13 +87,13 @@ impl Qgroups {
         }
     }
 
-    /// The inode is destroyed: what it still has reserved is lost.
+    /// The inode is destroyed: bytes still reserved in its qgroups are lost.
     pub(crate) fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, record: &InodeState) {
         if self.inodes.is_empty() {
             return;
         }
         let Some(held) = self.inodes.remove(&(context.fs.id, key)) else { return };
-        // Less than nothing: it had reserved before its first change was seen.
+        // Not judged below zero either: the inode had reserved before its first change was seen.
         let returns = !held.given || (self.proven && !self.disproven);
         if held.bytes <= 0 || held.doubtful || !returns || !context.judges {
             return;

@@ -1,4 +1,4 @@
-//! From a broken rule of calls to the pending.
+//! Turns a violation by a call into a pending finding.
 use super::context::CallContext;
 use crate::{
     book::node::Node,
@@ -10,12 +10,12 @@ use crate::{
     },
 };
 
-/// What is wrong, and by how much the kernel's counter is now off: positive if too high.
+/// What is wrong, and how far the kernel's counter is off now: positive if too high.
 pub(crate) struct Deviation {
     pub kind: FindingKind,
     pub account: Account,
     pub off: i64,
-    /// How much was wrong, where that is not how much the counter is off now.
+    /// The amount of the finding, if it is not how far the counter is off.
     pub amount: Option<u64>,
     pub before: Option<i64>,
     pub origins: Vec<Origin>,
@@ -24,7 +24,7 @@ pub(crate) struct Deviation {
 }
 
 impl Deviation {
-    /// More is left than should be (`off` positive), or less.
+    /// A leak if `off` is positive, else an over-release.
     pub(crate) const fn of(account: Account, off: i64, text: String) -> Self {
         let kind = if off < 0 { FindingKind::OverRelease } else { FindingKind::Leak };
         Self::new(kind, account, off, text)
@@ -37,16 +37,16 @@ impl Deviation {
 }
 
 impl CallContext<'_> {
-    /// Files a deviation of the inode of `node`.
+    /// Reports a deviation of the inode of `node`.
     pub(crate) fn report(&mut self, node: &Node, deviation: Deviation) {
         self.report_on(node, node.inode(), deviation);
     }
 
-    /// Files a deviation of `key`, or of the filesystem.
+    /// Reports a deviation of inode `key`; `None`: of the filesystem.
     pub(crate) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, deviation: Deviation) {
         let Deviation { kind, account, off, amount, before, mut origins, confidence, text } = deviation;
         if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
-            // Which reservation it was is not known, but who reserved for the inode is.
+            // We do not know which reservation it was, but we know who reserved for the inode.
             origins = if off < 0 { book.origins_or_last() } else { book.origins() };
         }
         if origins.is_empty() {
@@ -74,8 +74,8 @@ impl CallContext<'_> {
         });
     }
 
-    /// Whatever else shows that the counter is off by these bytes shows the same bug: what waits is dropped, and
-    /// what comes is compared.
+    /// Notes that the counter is off by these bytes. Pending findings that show the same bytes are dropped, and later
+    /// violations are compared with it.
     pub(crate) fn explain(&mut self, key: Option<InodeKey>, account: Account, off: i64) {
         let most = off.unsigned_abs();
         let owner = key.map(|key| (key.root, key.ino));

@@ -1,8 +1,8 @@
 //! Temporary block_rsvs (evict, truncate, subvolume operations, snapshots, relocation), by address.
 //!
-//! Each ends with `btrfs_block_rsv_release(rsv, -1)`, which leaves nothing. It belongs to one task, so the kernel's own
-//! figure in a record is what it holds then. One that is set up anew at the same place while it still held bytes, or
-//! that holds some when its filesystem is unmounted, has lost them.
+//! Each ends with `btrfs_block_rsv_release(rsv, -1)`, which leaves nothing. It belongs to one task, so `reserved` in a
+//! record is what it holds at that moment. It has lost its bytes if a new one is set up at the same address while it holds
+//! some, or if it still holds some when its filesystem is unmounted.
 use probe_common::{
     call::{CALL_RETURNED, CALL_RSV, CALL_TREE_TORN, Call},
     claim::RsvType,
@@ -17,12 +17,12 @@ use crate::{
     vocabulary::{account::Account, finding::Origin},
 };
 
-/// Most that are followed at a time; beyond it none is.
+/// Most temporary block_rsvs followed at once; beyond it all are forgotten.
 const MAX_RSVS: usize = 1 << 14;
 
 #[derive(Debug, Default)]
 pub(crate) struct Rsvs {
-    /// Those that hold something.
+    /// Temporary block_rsvs that hold bytes.
     open: FxHashMap<(u32, u64), Held>,
 }
 
@@ -33,7 +33,7 @@ struct Held {
 }
 
 impl Rsvs {
-    /// Something may have been missed.
+    /// Something may have been missed: forgets all.
     pub(crate) fn forget(&mut self) {
         self.open.clear();
     }
@@ -47,7 +47,7 @@ impl Rsvs {
         let at = (node.fs, node.rsv);
         let (before, after) = (&record.before, &record.after);
         let judged = context.judges && node.entered > context.since && !node.has(CALL_TREE_TORN);
-        // A use shows its block_rsv only when it returns, so that it has no figures of before.
+        // `btrfs_use_block_rsv` shows its block_rsv only at its return, so its record has no values from before.
         let adds = node.is(HookId::BlockRsvAdd) || node.is(HookId::BlockRsvRefill);
         if judged && adds && before.reserved == 0 && before.size == 0 {
             self.set_up_anew(context, node);
@@ -73,7 +73,8 @@ impl Rsvs {
         }
     }
 
-    /// Nobody could tell that it held something from its own records: the destination of a migration has none.
+    /// Bytes migrated into a temporary block_rsv. The record shows the counters of the source only, so the amount is added
+    /// here.
     fn migrated_in(&mut self, node: &Node) {
         if node.is(HookId::BlockRsvMigrate) && node.ret == 0 && node.args[3] == RsvType::Temp as u64 {
             let at = (node.fs, node.args[0]);
@@ -97,7 +98,7 @@ impl Rsvs {
         context.report_on(node, None, deviation);
     }
 
-    /// Nobody can hold a temporary block_rsv any more.
+    /// The filesystem is unmounted, so no task can hold a temporary block_rsv any more.
     pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, record: &Levels) {
         let fs = context.fs.id;
         let mut left: Vec<_> =

@@ -1,7 +1,7 @@
-//! One thread: its tree of calls as far as it is not complete, and what it holds.
+//! The calls of one thread: those that wait for the call around them.
 //!
-//! Records come at the return of their call, the inner ones first. So what waits for the call around it forms a
-//! stack: the children of a call are the newest entries, those with a higher serial.
+//! A record comes when its call returns, so inner calls come first. The waiting calls form a stack: the children of a call
+//! are the newest entries, those with a higher serial.
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_SPECIAL_INODE, CALL_TREE_TORN, Call},
     fs::Levels,
@@ -11,11 +11,11 @@ use probe_common::{
 use super::{context::CallContext, contracts, handles, operations, rsvs::Rsvs};
 use crate::book::{node::Node, thread::Thread};
 
-/// Most calls that wait for the one around them. A flush inside a reservation makes many, and nearly all of them are
-/// of no interest to the call around it.
+/// Most calls that wait for the call around them. A flush inside a reservation makes many calls; the call around it needs
+/// hardly any of them.
 const MAX_WAITING: usize = 128;
 
-/// Functions by number; a search through [`HookId::ALL`] for each call would cost as much as the rest.
+/// Hooks by number. A search through [`HookId::ALL`] for each call would cost as much as all the rest.
 const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
     let mut hooks = [None; HOOK_SLOTS as usize];
     let mut at = 0;
@@ -30,13 +30,13 @@ fn hook_of(number: u8) -> Option<HookId> {
     HOOKS.get(usize::from(number)).copied().flatten()
 }
 
-/// True if `a` was begun after `b`; serials may wrap.
+/// True if call `a` began after call `b`; serials may wrap.
 const fn younger(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) as i32 > 0
 }
 
 impl Thread {
-    /// A call has returned: its children are complete.
+    /// A call has returned, so all calls inside it are known.
     pub(crate) fn enter(
         &mut self,
         context: &mut CallContext<'_>,
@@ -51,12 +51,12 @@ impl Thread {
             .map_or(0, |at| at + 1);
         let mut node = *node;
         if first < self.waiting.len() {
-            // Who called the others was never seen.
+            // The calls around the others never returned in sight.
             let orphans = self.waiting[first..].iter().filter(|child| child.parent != node.serial).count();
             node.torn |= orphans > 0;
             context.checked.orphans += orphans as u64;
             if orphans > 0 {
-                // Whether the missing call used the data is not known.
+                // The missing call may have used the data.
                 self.data.clear();
                 self.data_known = false;
             }
@@ -69,7 +69,7 @@ impl Thread {
             node.flags |= CALL_TREE_TORN;
         }
         if node.is(HookId::InodeRsvRelease) {
-            // It returns nothing; what it released is for the call around it to know.
+            // `btrfs_inode_rsv_release` returns nothing. Its `ret` here is what it released, for the call around it.
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
             node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
         }
@@ -92,7 +92,7 @@ impl Thread {
         }
     }
 
-    /// What the call changes in the books of its thread. `already_reported`: the call itself was found wrong.
+    /// Books the call in what its thread holds. `already_reported`: the call broke its contract.
     fn effects(
         &mut self,
         context: &mut CallContext<'_>,
@@ -120,11 +120,11 @@ impl Thread {
                 self.released_inside(context, node, children);
                 handles::ended(context, self, node, children);
             }
-            // These release for a range, an ordered extent or themselves, not for the task's operation.
+            // These release for a range, an ordered extent or themselves, not for an operation of the task.
             Some(
                 HookId::RemoveOrderedExtent | HookId::ClearDelallocExtent | HookId::FreeReservedDataSpace,
             ) => {}
-            // What is wrong inside was reported; the budget stays too wide, which is the safe side.
+            // What is wrong inside was reported. The bound stays too high, which cannot make a false alarm.
             _ if already_reported => {}
             _ => self.released_inside(context, node, children),
         }
@@ -139,7 +139,7 @@ impl Thread {
         }
     }
 
-    /// Releases inside a call that does not account for them itself: they are the task's own.
+    /// Books releases inside a call that does not account for them itself: they are the task's own.
     fn released_inside(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
         for child in children.iter().filter(|child| child.parent == node.serial) {
             self.released(context, child);
@@ -159,7 +159,7 @@ impl Thread {
         }
     }
 
-    /// Nobody is inside the filesystem any more.
+    /// The filesystem is unmounted, so no task is inside it.
     pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, tid: u32, record: &Levels) {
         self.unmounted_failure(context, tid, record);
         self.operations.retain(|operation| operation.fs != context.fs.id);
