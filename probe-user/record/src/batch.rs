@@ -1,12 +1,12 @@
-//! A run of records in stream order, in one buffer that is used again and again.
+//! A batch: consecutive records in one reused buffer.
 use probe_common::header::{HEADER_LEN, Header};
 use zerocopy::FromBytes;
 
 use crate::record::{DecodeError, Record};
 
-/// Records one after the other, exactly as in the ring.
+/// Consecutive records, exactly as in the ring.
 ///
-/// The batch keeps the count and the span of time up to date, so that nobody has to walk it for them.
+/// The batch keeps the count and the time span up to date, so that no caller has to walk it for them.
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ impl Default for RecordBatch {
     }
 }
 
-/// What `RecordBatch::sift` threw out.
+/// What `RecordBatch::sift` removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sifted {
     /// Records of a kind that is not known.
@@ -39,13 +39,13 @@ impl RecordBatch {
         Self { bytes: Vec::new(), records: 0, first_time: u64::MAX, last_time: 0 }
     }
 
-    /// An empty batch with room for so many bytes.
+    /// An empty batch with room for `bytes` bytes.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
         Self { bytes: Vec::with_capacity(bytes), ..Self::new() }
     }
 
-    /// Takes over raw bytes that were not pushed one by one. Count and times are found by [`Self::sift`].
+    /// Takes raw bytes as they are. [`Self::sift`] then finds count and times.
     pub(super) fn fill(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         self.clear();
         fill(&mut self.bytes);
@@ -54,7 +54,7 @@ impl RecordBatch {
     /// Appends one record.
     ///
     /// # Errors
-    /// The bytes are not one whole record by their own header; they are not appended. The kind is not judged.
+    /// The bytes are not one whole record by their own header; they are not appended. The kind is not checked.
     #[inline]
     pub fn push(&mut self, record: &[u8]) -> Result<(), DecodeError> {
         let header = whole(record)?;
@@ -65,7 +65,7 @@ impl RecordBatch {
 
     /// Appends a record made by the capture layer.
     pub fn push_record(&mut self, record: &Record) {
-        // `Record::bytes` and the header's length agree unless somebody set a wrong length by hand.
+        // `Record::bytes` and the length in the header agree, unless somebody set a wrong length.
         if self.push(record.bytes()).is_err() {
             log::debug!("a record of the capture layer has a wrong length: {:?}", record.header());
         }
@@ -118,25 +118,25 @@ impl RecordBatch {
         (self.records > 0).then_some((self.first_time, self.last_time))
     }
 
-    /// Every record, decoded, or why it could not be. Ends after bytes that are no record at all, since nobody
-    /// knows where the next one begins.
+    /// Every record, decoded, or the reason why it cannot be. Ends at bytes that are no record, because the next record
+    /// cannot be found after them.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
         Iter { rest: &self.bytes }
     }
 
-    /// Every record that can be decoded; the others are counted in `undecodable`.
+    /// Every record that can be decoded; adds the number of the others to `undecodable`.
     pub fn decoded<'a>(&'a self, undecodable: &'a mut u64) -> impl Iterator<Item = Record> + 'a {
         self.iter().filter_map(move |record| record.inspect_err(|_| *undecodable += 1).ok())
     }
 
-    /// Every record's bytes; the last item is an error if the batch ends in bytes that are no record.
+    /// The bytes of every record; the last item is an error if the batch ends with bytes that are no record.
     #[must_use]
     pub fn raw(&self) -> RawIter<'_> {
         RawIter { rest: &self.bytes }
     }
 
-    /// Throws out what cannot be decoded, recounts, and shows `visit` every record that stays, to alter its body.
+    /// Removes what cannot be decoded, counts anew, and passes every remaining record to `visit`, which may alter its body.
     pub(super) fn sift(&mut self, mut visit: impl FnMut(&Header, &mut [u8])) -> Sifted {
         let mut out = Sifted::default();
         let (mut from, mut to) = (0, 0);
@@ -175,7 +175,7 @@ impl<'a> IntoIterator for &'a RecordBatch {
     }
 }
 
-/// The header of the record that `bytes` begin with, if the whole record is there.
+/// The header at the start of `bytes`, if the whole record is there.
 #[inline]
 fn first(bytes: &[u8]) -> Result<Header, DecodeError> {
     let (header, _) = Header::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))?;
@@ -186,7 +186,7 @@ fn first(bytes: &[u8]) -> Result<Header, DecodeError> {
     Ok(header)
 }
 
-/// The header of a record that `bytes` are, all of them.
+/// The header of `bytes`, which must be exactly one record.
 #[inline]
 fn whole(bytes: &[u8]) -> Result<Header, DecodeError> {
     let header = first(bytes)?;

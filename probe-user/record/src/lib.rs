@@ -1,7 +1,7 @@
-//! The stream of records, as it comes from the ring of the kernel side and as it lies in a recording.
+//! The stream of records, from the ring of the kernel side or from a recording.
 //!
-//! Everything behind this crate sees a [`stream::Source`] and cannot tell which of the two it has. The crate judges
-//! nothing: it decodes, carries, stores and counts. What could not be delivered is part of the stream, at its place.
+//! Code above this crate uses a [`stream::Source`] and cannot tell which of the two it is. The crate decodes, carries,
+//! stores and counts records; it judges nothing. What could not be delivered is in the stream as a loss, at its place.
 #![forbid(unsafe_code)]
 pub mod batch;
 pub mod file;

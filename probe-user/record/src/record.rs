@@ -1,4 +1,4 @@
-//! Bytes of a ring entry or a recording to a typed record.
+//! Decodes the bytes of a ring entry or a recording into a typed record.
 use probe_common::{
     call::Call,
     chain::{Bmu, Chain},
@@ -54,15 +54,15 @@ pub enum DecodeError {
     /// Fewer bytes than a header.
     #[error("{0} bytes are too short for a record header")]
     Short(usize),
-    /// A kind of a newer version, or damage.
+    /// The kind is of a newer version, or the bytes are damaged.
     #[error("unknown record kind {0}")]
     Kind(u8),
-    /// The body is shorter than its kind needs, or the length in the header is not the length of the bytes.
+    /// The body is too short for its kind, or the header has another length than the bytes.
     #[error("record of kind {kind} has {len} bytes")]
     Length {
         /// Kind number.
         kind: u8,
-        /// Bytes at hand.
+        /// Number of bytes.
         len: usize,
     },
 }
@@ -70,7 +70,7 @@ pub enum DecodeError {
 macro_rules! records {
     ($($kind:ident),*) => {
         impl Record {
-            /// Decodes one whole record. Longer bodies than known are accepted (layouts are append-only).
+            /// Decodes one whole record. Accepts a longer body than this version knows, because layouts are append-only.
             ///
             /// # Errors
             /// See [`DecodeError`]; never panics, whatever the bytes.
@@ -97,7 +97,7 @@ macro_rules! records {
                 }
             }
 
-            /// The header, to alter.
+            /// The header, mutable.
             pub const fn header_mut(&mut self) -> &mut Header {
                 match self {
                     Self::Stack(body) => &mut body.header,
@@ -106,7 +106,7 @@ macro_rules! records {
                 }
             }
 
-            /// The bytes as they stand in the ring and in a recording.
+            /// The bytes as in the ring and in a recording.
             #[must_use]
             pub fn bytes(&self) -> &[u8] {
                 match self {
@@ -124,7 +124,7 @@ macro_rules! records {
         }
 
         $(impl From<$kind> for Record {
-            /// Fills in kind and length of the header.
+            /// Sets kind and length in the header.
             fn from(mut body: $kind) -> Self {
                 body.header.kind = RecordKind::$kind as u8;
                 body.header.len = size_of::<$kind>() as u16;
@@ -161,7 +161,7 @@ records!(
 );
 
 impl From<LossSample> for Record {
-    /// Fills in kind and length of the header.
+    /// Sets kind and length in the header.
     fn from(mut body: LossSample) -> Self {
         body.header.kind = RecordKind::LossSample as u8;
         body.header.len = size_of::<LossSample>() as u16;
@@ -169,9 +169,9 @@ impl From<LossSample> for Record {
     }
 }
 
-/// A sample of any version: those before ABI version 4 have counts of 16 classes. What is not there is zero.
+/// A loss sample of any version. Before ABI version 4 it had counts for 16 classes. Missing counts are zero.
 pub(super) fn decode_loss_sample(bytes: &[u8]) -> Option<LossSample> {
-    /// Bytes of the shortest sample there ever was.
+    /// Length of the shortest sample of any version, bytes.
     const SHORTEST: usize = HEADER_LEN + 16 * 8;
     if bytes.len() < SHORTEST || !bytes.len().is_multiple_of(8) {
         return None;
@@ -182,7 +182,7 @@ pub(super) fn decode_loss_sample(bytes: &[u8]) -> Option<LossSample> {
     Some(sample)
 }
 
-/// Stacks are cut to their frames on the wire; the missing rest is zero.
+/// In the ring a stack has only its own frames; the rest is filled with zeros.
 fn decode_stack(bytes: &[u8]) -> Option<Stack> {
     if bytes.len() < STACK_FIXED_LEN {
         return None;

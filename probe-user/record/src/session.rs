@@ -1,8 +1,8 @@
-//! What is known about a session besides its records: at its begin, and at its end.
+//! What is known of a session besides its records: the session header and the session end.
 //!
-//! Both travel as JSON, in a recording and through the channel of a live session. Every field has a default and
-//! unknown fields are ignored, so older and newer versions read one another. Absence is `None` or empty, never
-//! a made-up value.
+//! Both are JSON in a recording and plain values in the channel of a live session. Every field has a default and unknown
+//! fields are ignored, so older and newer versions can read each other. What is not known is `None` or empty, never an
+//! invented value.
 use std::collections::BTreeMap;
 
 use probe_common::loss::{LOSS_CLASSES, LossClass};
@@ -18,7 +18,7 @@ pub struct KernelInfo {
     pub machine: String,
     /// `/proc/sys/kernel/random/boot_id`
     pub boot_id: String,
-    /// Where btrfs lives.
+    /// How btrfs is part of the kernel.
     pub btrfs: BtrfsBuild,
 }
 
@@ -30,37 +30,37 @@ pub enum BtrfsBuild {
     Builtin,
     /// `CONFIG_BTRFS_FS=m`
     Module,
-    /// Not known, or a word of a newer version.
+    /// Not known, or a value of a newer version.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
-/// How deep the session looked.
+/// Tier of the session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Raw tracepoints only.
     Tracepoints,
-    /// Also function entry and exit.
+    /// Tracepoints and functions.
     Functions,
-    /// Not known, or a word of a newer version.
+    /// Not known, or a value of a newer version.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
-/// What became of a hook of the plan.
+/// State of a hook in the plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HookState {
-    /// Its program runs.
+    /// Attached.
     Attached,
     /// Left out on purpose; `reason` says why.
     Skipped,
-    /// Tried and refused; `reason` says by whom.
+    /// The attach failed; `reason` says why.
     Failed,
-    /// Not known, or a word of a newer version.
+    /// Not known, or a value of a newer version.
     #[default]
     #[serde(other)]
     Unknown,
@@ -74,15 +74,15 @@ pub struct HookRow {
     pub id: String,
     /// Kind of attachment, for example `raw_tracepoint`.
     pub kind: String,
-    /// The name it was attached to on this kernel.
+    /// Name of the tracepoint or function that it was attached to on this kernel.
     pub target: String,
-    /// Outcome.
+    /// State.
     pub state: HookState,
-    /// Why it was left out or failed, or why by a kprobe and not by fentry; empty if there is nothing to say.
+    /// Why it was left out or failed, or why it uses a kprobe and not fentry; empty if there is nothing to say.
     pub reason: String,
 }
 
-/// Where a filesystem was at a moment of the session, for people who read the report elsewhere.
+/// Where a filesystem was mounted, for people who read the report elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FsPlace {
@@ -94,36 +94,37 @@ pub struct FsPlace {
     pub mounts: Vec<String>,
 }
 
-/// [`SessionHeader::options`]: the UUIDs that `--fs` named, with commas between and `|` between those that one `--fs` means; without it all filesystems are followed.
+/// [`SessionHeader::options`]: the UUIDs that `--fs` named. Commas separate the `--fs` options, `|` separates UUIDs that one
+/// `--fs` means. Without it all filesystems are followed.
 pub const ONLY_FILESYSTEMS: &str = "fs";
 
-/// Everything known when the hooks are attached.
+/// The session header: what is known when the hooks are attached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionHeader {
-    /// Version of the btrfs-probe that captures.
+    /// Version of the btrfs-probe that captured.
     pub tool_version: String,
     /// The kernel.
     pub kernel: KernelInfo,
     /// Tier.
     pub tier: Tier,
-    /// Why it is not the functions tier.
+    /// Why it is not the functions tier; `None` if it is.
     pub tier_reason: Option<String>,
     /// The hook plan, one row per hook of the catalogue.
     pub hooks: Vec<HookRow>,
-    /// The command under observation, as given; empty if there is none.
+    /// The observed command, as given; empty if there is none.
     pub command: Vec<String>,
-    /// `CLOCK_REALTIME - CLOCK_MONOTONIC` in ns at the start: add it to a record's time to get wall time.
+    /// `CLOCK_REALTIME - CLOCK_MONOTONIC` at the start, in ns: a record's time plus this is wall time.
     pub wall_offset_ns: i64,
     /// Start in ns since the Unix epoch.
     pub started_at_ns: i64,
-    /// Options that shaped the capture, name to value.
+    /// Options that affect the capture, name to value.
     pub options: BTreeMap<String, String>,
     /// Filesystems mounted at the start.
     pub filesystems: Vec<FsPlace>,
 }
 
-/// How often a hook ran, and how often it could not.
+/// How often the program of a hook ran, and how often the kernel skipped it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HookCount {
@@ -145,17 +146,17 @@ pub struct CommandStatus {
     pub signal: Option<i32>,
 }
 
-/// Everything known when the hooks are gone.
+/// The session end: what is known when the hooks are detached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SessionEnd {
     /// End in ns since the Unix epoch.
     pub ended_at_ns: i64,
-    /// Records of the stream. The recording's writer fills in how many it wrote.
+    /// Records of the stream. The writer of a recording sets it to the number that it wrote.
     pub records: u64,
-    /// Absolute loss by [`LossClass::name`]; classes without loss may be missing.
+    /// Loss by [`LossClass::name`] since the session began; classes without loss may be missing.
     pub loss: BTreeMap<String, u64>,
-    /// Hooks that were attached.
+    /// Counts of the hooks that were attached.
     pub hooks: Vec<HookCount>,
     /// Status of the command; `None` if there was none or it was still running.
     pub command_status: Option<CommandStatus>,
@@ -189,22 +190,22 @@ impl SessionEnd {
     }
 }
 
-/// The name behind an address of a stack, resolved on the machine of the capture.
+/// The symbol of a stack address, resolved on the machine of the capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SymbolRow {
-    /// Kernel text address as it stands in stack records.
+    /// Kernel text address as in stack records.
     #[serde(with = "hex")]
     pub address: u64,
     /// Symbol; empty if there is none.
     pub symbol: String,
-    /// Bytes from the symbol's begin.
+    /// Bytes from the start of the symbol.
     pub offset: u64,
     /// Module; `None` for vmlinux.
     pub module: Option<String>,
 }
 
-/// Addresses pass 2^53, where JSON numbers stop being exact in many readers.
+/// As text in hex: addresses exceed 2^53, above which many JSON readers round numbers.
 mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 

@@ -1,12 +1,11 @@
-//! One stream of records, whether it comes from a live session or from a recording.
+//! The stream of records, from a live session or from a recording.
 //!
-//! [`Source`] is all that the layers after `capture` see. It cannot fail: whatever a source could not deliver is
-//! in the stream itself, as a [`probe_common::loss::LossSample`] at the place where it is missing, and in
-//! [`Source::notes`] for a person.
+//! The layers after `capture` see only a [`Source`]. It has no errors: what a source could not deliver is in the stream as a
+//! [`probe_common::loss::LossSample`], at the place where it is missing, and in [`Source::notes`] for a person.
 //!
-//! [`channel`] carries batches from the thread that drains the ring to the consumer. It is bounded and blocks when
-//! full: the ring then fills up, and the loss is counted in the kernel, by class and at its place, instead of
-//! somewhere in between. Nothing is dropped here. Buffers go back and forth and are not allocated anew.
+//! [`channel`] carries batches from the thread that drains the ring to the consumer. It is bounded and blocks when full.
+//! Then the ring fills up, and the kernel side counts the loss by class and at its place. The channel drops nothing. Buffers
+//! go back and forth, so that none is allocated anew.
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel},
     time::Duration,
@@ -17,20 +16,20 @@ use crate::{
     session::{SessionEnd, SessionHeader, SymbolRow},
 };
 
-/// What [`Source::next`] did.
+/// Result of [`Source::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceState {
     /// The batch holds the next records.
     Batch,
-    /// Nothing came in time; the batch is empty.
+    /// No record came in time; the batch is empty.
     Idle,
-    /// The stream is over; the batch is empty and will stay so.
+    /// The stream has ended; the batch is empty and stays empty.
     End,
 }
 
-/// A stream of records with its session.
+/// A stream of records, with its session header and session end.
 pub trait Source {
-    /// What was known at the begin.
+    /// What was known at the start of the session.
     fn header(&self) -> &SessionHeader;
 
     /// Replaces the batch by the next records. A live source waits up to `wait` for them; a recording never waits.
@@ -39,16 +38,16 @@ pub trait Source {
     /// Names of stack addresses that arrived since the last call.
     fn take_symbols(&mut self) -> Vec<SymbolRow>;
 
-    /// What was known at the end; `None` before the end, or if the capture ended without one (it was killed).
+    /// What was known at the end of the session; `None` before the end, or if the capture was killed.
     fn end(&self) -> Option<&SessionEnd>;
 
-    /// What a person should know about this source, one sentence each. Complete once `next` said `End`.
+    /// Notes for a person about this source, one sentence each. Complete once `next` has returned `End`.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// The other side of the channel is gone; there is nobody to send to.
+/// The other end of the channel is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the consumer of the stream has stopped")]
 pub struct Closed;
@@ -59,11 +58,11 @@ enum Message {
     End(Box<SessionEnd>),
 }
 
-/// A channel for at most `depth` batches under way.
+/// A channel with room for `depth` batches.
 #[must_use]
 pub fn channel(header: SessionHeader, depth: usize) -> (BatchSender, BatchReceiver) {
     let (messages, inbox) = sync_channel(depth.max(1));
-    // Room for every batch that can exist: under way, at the sender, at the receiver. So giving back never waits.
+    // Room for every batch that can exist: in the channel, at the sender, at the receiver. So giving back never waits.
     let (give_back, empties) = sync_channel(depth.max(1) + 2);
     let receiver = BatchReceiver {
         header,
@@ -77,8 +76,8 @@ pub fn channel(header: SessionHeader, depth: usize) -> (BatchSender, BatchReceiv
     (BatchSender { messages, empties }, receiver)
 }
 
-/// The producing end. There is one, since the order of the stream is the order of its calls: markers and loss samples
-/// of the capture layer go through the same batches as the ring's records.
+/// The producing end. There is only one, because the order of its calls is the order of the stream: markers and loss samples
+/// of the capture layer go through the same batches as the records of the ring.
 #[derive(Debug)]
 pub struct BatchSender {
     messages: SyncSender<Message>,
@@ -86,8 +85,7 @@ pub struct BatchSender {
 }
 
 impl BatchSender {
-    /// Hands over the records and leaves an empty batch behind. Waits while the channel is full. An empty batch is
-    /// not sent.
+    /// Sends the records and leaves an empty batch behind. Waits while the channel is full. Does not send an empty batch.
     ///
     /// # Errors
     /// The receiver is gone; the batch is left as it was.
@@ -99,7 +97,7 @@ impl BatchSender {
         self.messages.send(Message::Records(full)).map_err(|refused| restore(refused.0, batch))
     }
 
-    /// Like [`Self::send`], but returns `false` with the batch as it was where `send` would wait.
+    /// Like [`Self::send`], but returns `false` and keeps the batch if `send` would wait.
     ///
     /// # Errors
     /// The receiver is gone; the batch is left as it was.
@@ -129,7 +127,8 @@ impl BatchSender {
         self.messages.send(Message::Symbols(rows)).map_err(|_| Closed)
     }
 
-    /// Ends the stream. A sender that is dropped instead ends it without a session end, as a killed recorder does.
+    /// Ends the stream. If a sender is dropped instead, the stream has no session end, like a recording whose recorder was
+    /// killed.
     ///
     /// # Errors
     /// The receiver is gone.
@@ -193,7 +192,7 @@ impl Source for BatchReceiver {
         while !self.over {
             match self.receive(wait) {
                 Ok(Message::Records(records)) => {
-                    // A full or closed way back only costs the sender an allocation.
+                    // If the way back is full or closed, the sender only has to allocate a new buffer.
                     let _ = self.give_back.try_send(std::mem::replace(batch, records));
                     return SourceState::Batch;
                 }

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use crate::{batch::RecordBatch, record::Record};
 
-/// Shortest valid length of a kind, found by trying: the decoder is the only one who knows all layouts.
+/// Shortest valid length of a kind, found by trying, because only the decoder knows all layouts.
 pub(super) fn shortest(kind: RecordKind) -> usize {
     (HEADER_LEN..=512)
         .step_by(8)
@@ -42,10 +42,10 @@ pub(super) fn record_of(kind: RecordKind) -> BoxedStrategy<Vec<u8>> {
     vec(any::<u8>(), shortest(kind)).prop_map(move |bytes| with_header(bytes, kind as u8)).boxed()
 }
 
-/// The same `count` records each time: all kinds in turn, times 1 ms apart from 1 s on, numbers in the body.
+/// Always the same `count` records: all kinds in turn, times from 1 s on in steps of 1 ms, numbers in the body.
 pub(super) fn numbered(from: u64, count: u64) -> RecordBatch {
     let mut batch = RecordBatch::new();
-    // Loss samples are altered by a reader that lost something, so they have tests of their own.
+    // A reader alters loss samples if it lost something, so they have tests of their own.
     let kinds: Vec<_> = RecordKind::ALL.into_iter().filter(|kind| *kind != RecordKind::LossSample).collect();
     for number in from..from + count {
         let kind = kinds[number as usize % kinds.len()];

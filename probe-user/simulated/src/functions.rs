@@ -1,7 +1,7 @@
-//! A small kernel seen through its calls: tasks that reserve, write back, finish, fail and flush on shared inodes, with
-//! every interleaving between two changes, and faults of that kernel made on demand.
+//! A small simulated kernel that shows its calls. Tasks reserve, write back, finish, fail and flush on shared inodes, in
+//! every interleaving between two changes. A fault of that kernel can be made on demand.
 //!
-//! Ground truth is the state; the records are what the functions tier sends: one per call, at its return.
+//! The state is the ground truth. The records are those that the functions tier sends: one per call, at its return.
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,13 +29,13 @@ use crate::{DATA, I, M, METADATA, N};
 /// Id of the simulated filesystem.
 pub const FS: u32 = 0x101;
 const TASKS: usize = 6;
-/// Clears dirty without and with the metadata (`EXTENT_DO_ACCOUNTING` of 6.12).
+/// Bits that clear a dirty range, without and with its metadata (`EXTENT_DO_ACCOUNTING` of 6.12).
 const CLEAR: u64 = 1 << 5;
 const ACCOUNT: u64 = 1 << 5 | 1 << 9 | 1 << 13;
 
-/// Inodes that tasks work on.
+/// Inodes that the tasks work on.
 pub const KEYS: [Key; 4] = [(5, 257), (5, 258), (256, 257), (256, 300)];
-/// Nobody works on it, but a fault may.
+/// An inode that no task works on; a fault may.
 pub const STRANGER: Key = (5, 999);
 
 /// The state of an inode.
@@ -49,35 +49,35 @@ pub struct Inode {
     pub reserved: i64,
     /// `block_rsv.size`, bytes.
     pub size: i64,
-    /// Ranges that are dirty.
+    /// Dirty ranges.
     pub dirty: Vec4,
 }
 
-/// Up to four dirty ranges, by length.
+/// Lengths of up to four dirty ranges, bytes.
 pub type Vec4 = [u64; 4];
 
-/// What the kernel does wrong, once, at the first chance from `Kernel::fault_at` on.
+/// What the kernel does wrong: once, at the first chance from operation `fault_at` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
-    /// A function is not run; its call is not seen, or seen with nothing inside.
+    /// A function is not run. `true`: its call is seen with nothing inside; `false`: it is not seen.
     Skip(HookId, bool),
     /// A function is run twice.
     Double(HookId),
-    /// A function is given another inode; seen by the probe, or behind its back.
+    /// A function gets another inode. `true`: its record shows that inode; `false`: its record shows the right one.
     Stranger(HookId, bool),
-    /// A function is run twice inside another one only.
+    /// A function is run twice, but only inside the function named first.
     DoubleInside(HookId, HookId),
-    /// A function is not run inside another one only.
+    /// A function is not run, but only inside the function named first.
     SkipInside(HookId, HookId),
-    /// A function is given another inode inside another one only.
+    /// A function gets another inode, but only inside the function named first.
     StrangerInside(HookId, HookId),
-    /// The failing side releases what it never published.
+    /// A failing reservation releases what it never published.
     FailedReleases,
-    /// Everything was reserved, and an error is returned.
+    /// A reservation reserves everything, but returns an error.
     FailedKeeps,
-    /// Published, then failed; undone or not.
+    /// A reservation publishes, then fails. `true`: it undoes what it published.
     Published(bool),
     /// The data of a failed reservation comes back this often instead of once.
     FailedData(u8),
@@ -99,27 +99,27 @@ struct Task {
 /// The kernel and its stream.
 #[derive(Debug)]
 pub struct Kernel {
-    /// What an observer got so far.
+    /// The records so far.
     pub records: Vec<Record>,
     /// The state of all inodes.
     pub inodes: BTreeMap<Key, Inode>,
     tasks: Vec<Task>,
     /// `bytes_may_use` of the data `space_info`.
     pub data: i64,
-    /// Bytes of `trans_block_rsv`.
+    /// Bytes in `trans_block_rsv`.
     pub trans: i64,
     random: u64,
     time: u64,
     fault: Fault,
     fault_at: usize,
-    /// Where the fault struck: inode, amount.
+    /// The inode and the amount that the fault hit; `None` if it did not happen.
     pub struck: Option<(Key, u64)>,
     /// Reservations that failed.
     pub failed: u64,
 }
 
 impl Kernel {
-    /// Runs `operations`; the fault strikes from the `fault_at`th on.
+    /// Runs `operations`. The fault happens at the first chance from operation `fault_at` on.
     pub fn run(operations: &[(u8, u8, u8)], seed: u64, fault: Fault, fault_at: usize) -> Self {
         let mut kernel = Self {
             records: Vec::new(),
@@ -139,7 +139,7 @@ impl Kernel {
         let flags = FS_BORN;
         let seen = FsSeen { header, flags, nodesize: N as u32, sectorsize: 4096, ..FsSeen::default() };
         kernel.records.push(seen.into());
-        // The first call only says that calls come.
+        // The first call only shows that calls are recorded.
         kernel.tasks[0].steps.extend([Enter(HookId::UpdateGlobalBlockRsv, (0, 0), [0; 4]), Exit(0)]);
         kernel.drain();
         for (position, (task, operation, inode)) in operations.iter().enumerate() {
@@ -213,7 +213,7 @@ impl Kernel {
                 steps.extend([Exit(0), Dirty(key, len)]);
                 steps.extend(release_extents(key, len));
             }
-            // A direct write: an ordered extent at once, sometimes of less than was asked for.
+            // A direct write: makes an ordered extent at once, sometimes shorter than asked for.
             4 | 5 => {
                 steps.extend(check);
                 steps.extend(reserve(key, len, 0));
@@ -237,11 +237,11 @@ impl Kernel {
             6 => {
                 steps.push(Clean(key, CLEAR));
             }
-            // Truncated before it was written.
+            // A truncate before writeback.
             7 => {
                 steps.push(Clean(key, ACCOUNT));
             }
-            // Failing reservations: a buffered write, `btrfs_delalloc_reserve_space`, a write that has no data.
+            // Failing reservations: a buffered write, `btrfs_delalloc_reserve_space`, a write without data of its own.
             8 => {
                 self.failed += 1;
                 steps.extend(check);
@@ -260,7 +260,7 @@ impl Kernel {
                 self.failed += 1;
                 steps.extend(failing(key, len, 1));
             }
-            // A transaction, used twice.
+            // A transaction handle, used twice.
             _ => {
                 let handle = 0xffff_8880_4400_0000 + self.next(3) * 4096;
                 let bytes = 2 * I;
@@ -275,7 +275,7 @@ impl Kernel {
         steps
     }
 
-    /// Makes an operation wrong, if it has what the fault needs.
+    /// Makes an operation wrong, if it has the call that the fault needs.
     fn spoil(&mut self, mut steps: Vec<Step>, key: Key) -> Vec<Step> {
         let fault = self.fault;
         let (outer, hook) = match fault {
@@ -436,7 +436,7 @@ impl Kernel {
                     self.inode(key).dirty[slot] = len;
                     self.step(task, Extents(key, 1));
                 } else {
-                    // Too much is dirty: it is given up.
+                    // Too much is dirty: drops the range.
                     for step in release_space(key, 1 << 20, len).into_iter().rev() {
                         self.tasks[task].steps.push_front(step);
                     }
@@ -471,7 +471,7 @@ impl Kernel {
         self.inodes.entry(key).or_default()
     }
 
-    /// Another task is inside a call on the inode.
+    /// Counts a change of the inode in the calls of all other tasks on it.
     fn changed(&mut self, by: usize, key: Key, released: bool) {
         let others = self.tasks.iter_mut().enumerate().filter(|(task, _)| *task != by);
         for frame in others.flat_map(|(_, task)| &mut task.frames).filter(|frame| frame.key == key) {
@@ -555,7 +555,7 @@ impl Kernel {
             leaked += counters.reserved;
             let (root, ino) = key;
             let moment = MOMENT_DESTROY;
-            // Taken where something is left.
+            // A stack is taken only if something is left.
             let stack = u64::from(counters.outstanding_extents != 0 || counters.csum_bytes != 0);
             self.records.push(
                 InodeState { header, root, ino, counters, moment, stack, ..InodeState::default() }.into(),

@@ -1,7 +1,8 @@
-//! A simulated btrfs for tests: streams of records as a correct kernel makes them, and with one fault put in.
+//! A simulated btrfs for tests: makes streams of a correct kernel, and streams with one fault.
 //!
-//! [`tracepoints`] shows what raw tracepoints show of many tasks on two filesystems; [`functions`] shows calls of the
-//! delalloc and block_rsv functions. Both take a list of operations and a seed, so that a property test can shrink them.
+//! [`tracepoints`] makes the records of raw tracepoints, of many tasks on two filesystems. [`functions`] makes records of
+//! calls of the delalloc and block_rsv functions. Both take a list of operations and a seed, so that a property test can
+//! shrink them.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 pub mod functions;

@@ -1,8 +1,7 @@
-//! A small correct kernel: inodes with a block_rsv, tasks whose operations interleave at every point where the
-//! real ones can, and records that are emitted where the real tracepoints are: after the change, before it, or
-//! late, outside the locks.
+//! A small, correct simulated kernel. Its inodes have a block_rsv, and its tasks interleave wherever those of a real kernel
+//! can. Its records come where the real tracepoints fire: after the change, before it, or late, outside the locks.
 //!
-//! Ground truth is the state (`reserved`, `size`, ...); the records are what an observer gets.
+//! The state (`reserved`, `size`, ...) is the ground truth. The records are what an observer gets.
 use std::collections::{BTreeMap, VecDeque};
 
 use probe_common::{
@@ -23,7 +22,7 @@ use crate::{DATA, I, M, METADATA, N};
 
 /// Ids of the simulated filesystems.
 pub const FILESYSTEMS: [u32; 2] = [0x101, 0x102];
-/// Subvolumes: inode numbers repeat in them.
+/// Subvolumes; the same inode numbers exist in both.
 const ROOTS: [u64; 2] = [5, 256];
 const INODES: u64 = 3;
 const LEN: u64 = 4096;
@@ -40,12 +39,12 @@ struct Inode {
     delalloc: u64,
     dirty: u32,
     delayed: bool,
-    /// Tasks inside an operation on it.
+    /// Number of tasks inside an operation on the inode.
     busy: u32,
     generation: u64,
 }
 
-/// What a task has still to do, one linearisation point each.
+/// What a task still has to do. Each step is one atomic change.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     TicketGranted(Owner, u64),
@@ -70,14 +69,14 @@ enum Step {
 #[derive(Clone, Debug, Default)]
 struct Task {
     steps: VecDeque<Step>,
-    /// Bytes of a release whose record is not written yet.
+    /// Bytes of releases whose record is not written yet.
     excess: VecDeque<u64>,
 }
 
 /// The kernel and its stream.
 #[derive(Debug)]
 pub struct Simulator {
-    /// What an observer got so far.
+    /// The records so far.
     pub records: Vec<Record>,
     inodes: BTreeMap<Owner, Inode>,
     tasks: Vec<Task>,
@@ -87,7 +86,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// A correct run: `operations` start when their task is idle; `seed` chooses every interleaving.
+    /// A correct run. Each of `operations` starts when its task is idle; `seed` decides the interleaving.
     pub fn run(operations: &[(u8, u8, u8)], seed: u64) -> Vec<Record> {
         let mut simulator = Self {
             records: Vec::new(),
@@ -187,7 +186,7 @@ impl Simulator {
         }
     }
 
-    /// Some task does its next step.
+    /// One task makes its next step.
     fn tick(&mut self) {
         let ready: Vec<usize> =
             (0..self.tasks.len()).filter(|task| !self.tasks[*task].steps.is_empty()).collect();
@@ -254,7 +253,7 @@ impl Simulator {
                 }
                 let extents = inode.dirty;
                 inode.dirty = 0;
-                // One ordered extent for each dirty one keeps the counts simple: each is removed on its own.
+                // One ordered extent per dirty extent keeps the counts simple: each is removed separately.
                 inode.delalloc -= LEN * u64::from(extents);
                 for _ in 1..extents {
                     self.tasks[task].steps.push_front(Step::EmitRelease(owner));
@@ -310,7 +309,7 @@ impl Simulator {
         self.records.push(Claim { header, claim, flags, bytes, payer, ..Claim::default() }.into());
     }
 
-    /// Charged before the record is written.
+    /// The charge comes before the record.
     fn block(&mut self, task: usize, owner: Owner) {
         let inode = self.inode(owner);
         let own = inode.reserved >= N;
@@ -357,7 +356,7 @@ impl Simulator {
         );
     }
 
-    /// Delayed inodes are run: their claims go back.
+    /// Delayed inodes are run, and their claims are given back.
     fn commit(&mut self, fs: u32) {
         for bytes in self.delayed.remove(&fs).unwrap_or_default() {
             self.claim(0, fs, ClaimType::DelayedInode, bytes, 0, RsvType::DelayedOps);
@@ -369,7 +368,7 @@ impl Simulator {
         self.records.push(Levels { header, why: LEVELS_COMMIT, ..Levels::default() }.into());
     }
 
-    /// An idle clean inode leaves memory; the same number may come back.
+    /// An idle, clean inode is evicted; its number may be used again.
     fn evict(&mut self, owner: Owner) {
         let inode = *self.inode(owner);
         if inode.busy > 0 || inode.dirty > 0 {
@@ -450,7 +449,7 @@ fn resize(inode: &mut Inode) {
     inode.size = extents + csums;
 }
 
-/// `btrfs_inode_rsv_release`: what is above the size leaves, under the lock; the record comes later.
+/// `btrfs_inode_rsv_release`: takes what exceeds the size, under the lock; the record comes later.
 fn release(inode: &mut Inode) -> u64 {
     resize(inode);
     let excess = inode.reserved.saturating_sub(inode.size);

@@ -1,8 +1,8 @@
-//! Undoing what was made, also when the process is interrupted.
+//! Removes what was made, also when the process is interrupted.
 //!
-//! Every guard registers itself here for as long as it has something to undo. A caller that does not handle signals
-//! itself arms [`install`]; a caller that does (and wants to write its report first) sets the stop flag it gave to the
-//! workload and lets the guards drop, or calls [`run_all`].
+//! Every guard is registered here for as long as it has something to remove. A caller without signal handling calls
+//! [`install`]. A caller with its own signal handling (which wants to write its report first) sets the stop flag that it
+//! gave to the workload and lets the guards drop, or calls [`run_all`].
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ use nix::unistd::{Pid, pipe2};
 
 /// Something that can be undone once, from any thread.
 pub(crate) trait Undo: Send + Sync {
-    /// Undoes it; does nothing the second time. Problems go to the log.
+    /// Undoes it; the second call does nothing. Logs errors.
     fn undo(&self);
 }
 
@@ -29,12 +29,12 @@ static REGISTRY: Mutex<Vec<Arc<dyn Undo>>> = Mutex::new(Vec::new());
 static CLOSING: AtomicBool = AtomicBool::new(false);
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
-/// Keeps `guard` known until [`unregister`].
+/// Registers `guard` until [`unregister`].
 pub(crate) fn register(guard: Arc<dyn Undo>) {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner).push(guard);
 }
 
-/// Forgets `guard`, which has been undone.
+/// Removes `guard`, which has been undone, from the registry.
 pub(crate) fn unregister(guard: &Arc<dyn Undo>) {
     REGISTRY
         .lock()
@@ -42,25 +42,25 @@ pub(crate) fn unregister(guard: &Arc<dyn Undo>) {
         .retain(|known| !std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(guard)));
 }
 
-/// True once the process is on its way out: workers stop, and no new filesystem is made.
+/// True once the process is about to exit: workers stop, and no new filesystem is made.
 pub fn closing() -> bool {
     CLOSING.load(Ordering::Relaxed)
 }
 
-/// Undoes everything that is registered, newest first. For callers with signal handling of their own, just before
-/// they exit: afterwards [`closing`] is true and no new filesystem can be made.
+/// Undoes everything that is registered, newest first. For callers with their own signal handling, just before they exit:
+/// afterwards [`closing`] is true and no new filesystem can be made.
 pub fn run_all() {
     CLOSING.store(true, Ordering::SeqCst);
     loop {
-        // The registry must not stay locked while a guard works, since the guard's owner may be dropping it too.
+        // The registry must not stay locked while a guard works, because the guard's owner may drop it at the same time.
         let guard = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let Some(guard) = guard else { break };
         guard.undo();
     }
 }
 
-/// To be called at the end of `main` where [`install`] is armed: when a signal has begun the clean-up, waits until it
-/// is over and the process dies of that signal, instead of racing it to an exit status.
+/// Call it at the end of `main` if [`install`] was called. If a signal has started the clean-up, waits until the clean-up is
+/// over and the process dies of that signal; otherwise `main` could exit first.
 pub fn leave_if_closing() {
     let start = Instant::now();
     while closing() && start.elapsed() < LEAVE_PATIENCE {
@@ -68,8 +68,8 @@ pub fn leave_if_closing() {
     }
 }
 
-/// Arms SIGINT, SIGTERM and SIGHUP: everything registered is undone, then the process dies of that signal as it would
-/// have without us. A signal that was ignored (nohup) stays ignored. Calling it again does nothing.
+/// Installs handlers for SIGINT, SIGTERM and SIGHUP: everything registered is undone, then the process dies of that signal
+/// as it would have without us. A signal that was ignored (nohup) stays ignored. A second call does nothing.
 ///
 /// # Errors
 /// The pipe or the thread cannot be made.
@@ -84,7 +84,7 @@ pub fn install() -> io::Result<()> {
 }
 
 fn wait_and_leave(read: OwnedFd, write: &OwnedFd) {
-    // The handlers go in only when this thread is there to serve them.
+    // The handlers are installed only once this thread can serve them.
     PIPE.store(write.as_raw_fd(), Ordering::SeqCst);
     let action = SigAction::new(SigHandler::Handler(on_signal), SaFlags::SA_RESTART, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

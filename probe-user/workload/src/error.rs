@@ -1,11 +1,11 @@
-//! What can go wrong around a workload, each said in one sentence that tells what to do.
+//! Errors of workloads, each in one sentence that says what to do.
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Result of everything in `workload`.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error of a workload. ENOSPC, EDQUOT and the like met by an operation are outcomes, not errors.
+/// An error of a workload. ENOSPC, EDQUOT and the like in an operation are outcomes, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The effective user is not root.
@@ -14,10 +14,10 @@ pub enum Error {
     /// No mkfs.btrfs in PATH, /sbin or /usr/sbin.
     #[error("mkfs.btrfs was not found in PATH, /sbin or /usr/sbin: install btrfs-progs")]
     NoMkfs,
-    /// The loop driver is not there.
+    /// The loop driver is missing.
     #[error("/dev/loop-control cannot be opened ({0}): load the loop module with `modprobe loop`")]
     NoLoop(io::Error),
-    /// mkfs.btrfs ran and refused.
+    /// mkfs.btrfs failed.
     #[error("mkfs.btrfs could not make a filesystem on {}: {message}", device.display())]
     Mkfs {
         /// The loop device.
@@ -31,36 +31,36 @@ pub enum Error {
     /// A system call failed.
     #[error("{what} {} failed: {source}", path.display())]
     Sys {
-        /// What was being done, as a verb that the path follows.
+        /// What was done, as a verb that the path follows.
         what: &'static str,
-        /// What it was done to.
+        /// Path that it was done to.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// An operation of the mix failed in a way that a correct kernel has no reason for.
+    /// An operation of the mix failed with an error that a correct kernel must not return.
     #[error("operation {op} failed in {}: {source}; see the kernel log", path.display())]
     Op {
         /// Name of the operation.
         op: &'static str,
         /// Root of the filesystem it ran on.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system call.
         source: io::Error,
     },
-    /// A worker thread died.
+    /// A worker thread panicked.
     #[error("a worker thread of the workload on {} panicked: this is a bug, please report it", .0.display())]
     Worker(PathBuf),
-    /// A signal or the caller stopped it.
+    /// A signal or the caller stopped the workload.
     #[error("the workload was interrupted")]
     Interrupted,
-    /// A size or name that makes no sense.
+    /// A size or name that is not valid.
     #[error("{0}")]
     Usage(String),
 }
 
 impl Error {
-    /// Wraps a failed system call with what was done to which path.
+    /// Wraps a failed system call; says what was done to which path.
     pub fn sys(what: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
         Self::Sys { what, path: path.as_ref().to_path_buf(), source: source.into() }
     }

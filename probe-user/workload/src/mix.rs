@@ -1,4 +1,4 @@
-//! Many threads, each choosing operations by weight, on one filesystem; some files are shared between all of them.
+//! A mixed load: many threads on one filesystem, each choosing operations by weight. All threads share some files.
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use crate::rng::Rng;
 
 const OUTCOMES: usize = OpOutcome::ALL.len();
 
-/// When a mix ends of itself.
+/// When a mix ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// After this time.
     Elapsed(Duration),
     /// After this many operations in all.
     Ops(u64),
-    /// Only when it is stopped.
+    /// Never; only when it is stopped.
     Stopped,
 }
 
@@ -29,9 +29,9 @@ pub struct Mix {
     pub threads: usize,
     /// When it ends.
     pub until: Until,
-    /// What it is repeatable from; with one thread exactly, with several up to scheduling.
+    /// Seed of all choices. With one thread a run is exactly repeatable, with several only up to scheduling.
     pub seed: u64,
-    /// What each thread waits between two operations: none unless something else has to get on beside the load.
+    /// Time that each thread waits between two operations; zero unless something else has to make progress beside the load.
     pub pause: Duration,
     weights: Vec<(&'static Op, u32)>,
 }
@@ -48,10 +48,10 @@ impl Mix {
         }
     }
 
-    /// Only the operations named, equally often.
+    /// Only the named operations, each equally often.
     ///
     /// # Errors
-    /// A name that no operation has.
+    /// There is no operation with this name.
     pub fn only(threads: usize, until: Until, seed: u64, names: &[&str]) -> Result<Self> {
         let mut this = Self { weights: Vec::new(), ..Self::new(threads, until, seed) };
         for name in names {
@@ -60,10 +60,10 @@ impl Mix {
         Ok(this)
     }
 
-    /// Makes operation `name` as frequent as `weight` says, relative to the others; 0 leaves it out.
+    /// Sets how often operation `name` is chosen, relative to the others; 0 leaves it out.
     ///
     /// # Errors
-    /// A name that no operation has.
+    /// There is no operation with this name.
     pub fn set_weight(&mut self, name: &str, weight: u32) -> Result<()> {
         let op = Op::named(name).ok_or_else(|| {
             let names: Vec<_> = OPS.iter().map(|op| op.name).collect();
@@ -74,12 +74,12 @@ impl Mix {
         Ok(())
     }
 
-    /// Runs it on `layout` until its end or until `stop` is set, leaving out what the filesystem does not allow.
-    /// The first operation that fails in a way it should not ends all threads and is the error.
+    /// Runs the mix on `layout` until its end or until `stop` is set. Leaves out operations that the filesystem does not
+    /// allow. The first error ends all threads and is returned.
     ///
     /// # Errors
-    /// [`Error::Op`] for an answer that a correct kernel has no reason for, [`Error::Worker`] for a panic,
-    /// [`Error::Interrupted`] when the process is closing, [`Error::Usage`] when nothing is left to run.
+    /// [`Error::Op`] for an error that a correct kernel must not return, [`Error::Worker`] for a panic,
+    /// [`Error::Interrupted`] when the process is closing, [`Error::Usage`] when no operation is left to run.
     pub fn run(&self, layout: &Layout, stop: &AtomicBool) -> Result<MixReport> {
         let table = Table::new(self.weights.iter().filter(|(op, _)| op.allowed(layout.abilities())).copied())
             .ok_or_else(|| Error::Usage("no operation is left to run: give one a weight above 0".into()))?;
@@ -122,7 +122,7 @@ impl Mix {
         });
         total.elapsed = start.elapsed();
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            // Once the mount is being taken away from under the workers anything may fail.
+            // Any operation may fail once the mount is being removed.
             Some(_) if crate::cleanup::closing() => Err(Error::Interrupted),
             Some(error) => Err(error),
             None => Ok(total),
@@ -135,7 +135,7 @@ fn take_one(budget: &AtomicU64) -> bool {
     budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Operations by cumulated weight.
+/// Operations with cumulative weights.
 struct Table {
     /// Each operation with the sum of the weights up to and including its own; never empty.
     upto: Vec<(u64, &'static Op)>,
@@ -161,7 +161,7 @@ impl Table {
     }
 }
 
-/// How often each operation ended in which way.
+/// Number of runs by operation and outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MixReport {
     /// The seed of the run.
@@ -185,7 +185,7 @@ impl MixReport {
         }
     }
 
-    /// Adds the counts of `other`; the times of the two are left alone.
+    /// Adds the counts of `other`; leaves `elapsed` as it is.
     pub fn add(&mut self, other: &Self) {
         let Self { seed: _, elapsed: _, counts } = other;
         for (mine, theirs) in self.counts.iter_mut().flatten().zip(counts.iter().flatten()) {
@@ -208,7 +208,7 @@ impl MixReport {
         self.counts.iter().flatten().sum()
     }
 
-    /// The operations run and what is not zero of their outcomes, in the order of [`OPS`].
+    /// The operations that were run, each with its outcomes that are not zero, in the order of [`OPS`].
     pub fn lines(&self) -> Vec<(&'static str, Vec<(OpOutcome, u64)>)> {
         OPS.iter()
             .zip(&self.counts)

@@ -18,7 +18,7 @@ pub struct Mount {
     pub super_options: String,
 }
 
-/// Parses the text of `/proc/self/mountinfo`; a line that is not understood is left out.
+/// Parses the text of `/proc/self/mountinfo`; leaves out a line that it does not understand.
 pub fn parse(text: &str) -> Vec<Mount> {
     text.lines().filter_map(parse_line).collect()
 }
@@ -32,7 +32,7 @@ pub fn current() -> std::io::Result<Vec<Mount>> {
 }
 
 fn parse_line(line: &str) -> Option<Mount> {
-    // Optional fields (propagation) of any number stand before the lone dash.
+    // Any number of optional fields (propagation) comes before the single dash.
     let (head, tail) = line.split_once(" - ")?;
     let mut head = head.split(' ').skip(4);
     let (point, options) = (unescape(head.next()?), head.next()?.to_owned());
@@ -43,7 +43,7 @@ fn parse_line(line: &str) -> Option<Mount> {
     Some(Mount { point, options, fstype, source, super_options })
 }
 
-/// The kernel writes blank, tab, newline and backslash as a backslash and three octal digits.
+/// The kernel writes blank, tab, newline and backslash as a backslash and three octal digits; undoes that.
 fn unescape(field: &str) -> PathBuf {
     let bytes = field.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

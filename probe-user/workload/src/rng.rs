@@ -1,13 +1,13 @@
 //! A small deterministic generator, so that a run can be repeated from the seed it printed.
 
-/// xorshift64* (Vigna 2014): one u64 of state, good enough to choose operations and offsets, no more.
+/// xorshift64* (Vigna 2014): one u64 of state, good enough to choose operations and offsets.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator for `seed`; any seed will do, also 0.
+    /// A generator for `seed`, which may be any number.
     pub fn new(seed: u64) -> Self {
-        // One round of splitmix64: neighbouring seeds must not give neighbouring streams, and the state must not be 0.
+        // One round of splitmix64, because neighbouring seeds must not give similar sequences, and the state must not be 0.
         let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -15,7 +15,7 @@ impl Rng {
         Self(if mixed == 0 { 1 } else { mixed })
     }
 
-    /// The generator of worker `index` of a run with this seed: independent of how many workers there are.
+    /// The generator of worker `index` in a run with this seed. It does not depend on the number of workers.
     pub fn for_worker(seed: u64, index: usize) -> Self {
         Self::new(seed ^ (index as u64 + 1).wrapping_mul(0xd6e8_feb8_6659_fd93))
     }
@@ -38,7 +38,7 @@ impl Rng {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// True in `percent` of 100 cases.
+    /// True with a probability of `percent` %.
     pub fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

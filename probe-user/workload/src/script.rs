@@ -1,7 +1,7 @@
-//! The fixed tour of `btrfs-probe demo`: a bit of everything on two small filesystems, in about ten seconds.
+//! The fixed sequence of `btrfs-probe demo`: many kinds of operations on two small filesystems, in about ten seconds.
 //!
-//! The UUIDs are known before anything is made, so that a tracer can be attached first and see both filesystems from
-//! birth to unmount.
+//! The UUIDs are known before anything is made, so that a tracer can be attached first and see both filesystems from birth
+//! to unmount.
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +17,12 @@ use crate::rng::Rng;
 
 /// How long each ordinary step repeats its operations.
 const SLICE: Duration = Duration::from_millis(500);
-/// Size of the first image; sparse, so it costs what is written.
+/// Size of the first image, bytes. The image is sparse, so it uses only what is written.
 const MAIN_SIZE: u64 = 1 << 30;
-/// Size of the one that is filled up.
+/// Size of the image that is filled up, bytes.
 const SMALL_SIZE: u64 = 192 << 20;
 
-/// What the demo does, fixed before it starts.
+/// What the demo will do.
 #[derive(Debug, Clone)]
 pub struct DemoPlan {
     /// Filesystem with quotas.
@@ -35,39 +35,39 @@ pub struct DemoPlan {
     pub dir: Option<PathBuf>,
 }
 
-/// News of the tour.
+/// Progress of the demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Counts from 1.
+    /// Number of the step, from 1.
     pub index: usize,
-    /// How many there are.
+    /// Number of steps.
     pub total: usize,
-    /// What it is, in a few words.
+    /// What the step does, in a few words.
     pub title: &'static str,
-    /// Where it stands.
+    /// State of the step.
     pub state: StepState,
 }
 
-/// Where a step stands.
+/// State of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepState {
-    /// It has just begun.
+    /// The step has just started.
     Started,
-    /// It is over.
+    /// The step has ended.
     Done {
-        /// What came of it, such as `180 done, 2 ENOSPC`.
+        /// Its result, such as `180 done, 2 ENOSPC`.
         detail: String,
         /// How long it took.
         elapsed: Duration,
     },
 }
 
-/// What the tour has come to.
+/// Result of the demo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemoReport {
     /// Counts over all steps.
     pub ops: MixReport,
-    /// It was stopped before its end.
+    /// The demo was stopped before its end.
     pub interrupted: bool,
 }
 
@@ -105,7 +105,7 @@ const STEPS: &[(&str, Body)] = &[
     ("sync and unmount", |stage| stage.unmount()),
 ];
 
-/// The mixed step leaves out what has a step of its own and what holds the others up.
+/// Operations of the mixed step. Those that have a step of their own or block the others are left out.
 const EVERYTHING: &[&str] = &[
     "buffered",
     "small",
@@ -141,9 +141,9 @@ impl DemoPlan {
         [self.main, self.small]
     }
 
-    /// Runs the tour; `progress` hears of the start and the end of each step. When `stop` is set the current step ends
-    /// soon, the last one (sync and unmount) still runs, and the report says that it was interrupted. Everything made
-    /// is gone when it returns, also with an error.
+    /// Runs the demo. `progress` is called at the start and the end of each step. When `stop` is set, the current step ends
+    /// soon, the last step (sync and unmount) still runs, and the report says that the demo was interrupted. Everything made
+    /// is removed when it returns, also with an error.
     ///
     /// # Errors
     /// As [`LoopFs::create`] and [`Mix::run`].
@@ -172,7 +172,7 @@ impl DemoPlan {
     }
 }
 
-/// The tour with a plan of its own: see [`DemoPlan::run`].
+/// Runs the demo with a new plan: see [`DemoPlan::run`].
 ///
 /// # Errors
 /// As [`DemoPlan::run`].
@@ -192,7 +192,7 @@ impl Stage<'_> {
         let mut main = options(self.plan.main, MAIN_SIZE, "btrfs-probe-main");
         main.quota = true;
         let main = LoopFs::create_mounted(main)?;
-        // With a chunk of metadata as small as the device, a full filesystem would stay full until the cleaner runs.
+        // If a metadata chunk were as large as the device, a full filesystem would stay full until the cleaner runs.
         let mut small = options(self.plan.small, SMALL_SIZE, "btrfs-probe-small");
         small.mixed = true;
         let small = LoopFs::create_mounted(small)?;
@@ -218,7 +218,7 @@ impl Stage<'_> {
         Ok(format!("{}; {counts}", seen.join(", ")))
     }
 
-    /// One thread runs the operations in turn for a while, on the filesystem with quotas.
+    /// One thread repeats the operations in turn for a time slice, on the filesystem with quotas.
     fn repeat(&mut self, names: &[&str]) -> Result<String> {
         let deadline = Instant::now() + SLICE;
         self.in_turn(0, names, Some(deadline), |_| Instant::now() < deadline)

@@ -3,7 +3,7 @@ use std::{io, path::PathBuf};
 
 use super::layout::FORMAT_MAJOR;
 
-/// A recording cannot be used.
+/// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Not there, or not readable.
@@ -11,16 +11,16 @@ pub enum FileError {
     Open {
         /// Path as given.
         path: PathBuf,
-        /// What the kernel said.
+        /// Error of the system call.
         source: io::Error,
     },
-    /// Some other file.
+    /// The file is not a recording.
     #[error("{path} is not a btrfs-probe recording; make one with `btrfs-probe record -o FILE`")]
     NotARecording {
         /// Path as given.
         path: PathBuf,
     },
-    /// Of a later format.
+    /// The file has a newer format.
     #[error(
         "{path} has recording format {major}.{minor}, this btrfs-probe reads up to {FORMAT_MAJOR}.x: use the version that recorded it, or a newer one"
     )]
@@ -32,42 +32,42 @@ pub enum FileError {
         /// Minor version of the file.
         minor: u16,
     },
-    /// A recording is in progress, or one was killed and its data would be lost.
+    /// `FILE.tmp` exists: another recording is in progress, or a killed recorder left its data there.
     #[error(
         "{tmp} exists: another recording is running, or one was killed; read it with `btrfs-probe report {tmp}`, then remove it or choose another file"
     )]
     InProgress {
-        /// The file in the way.
+        /// Path of `FILE.tmp`.
         tmp: PathBuf,
     },
-    /// The target is a device, a directory or the like, which the final rename would replace.
+    /// The target is a device, a directory or another special file, which the final rename would replace.
     #[error("{path} is not a regular file; give the recording a file name of its own")]
     NotRegular {
         /// Path as given.
         path: PathBuf,
     },
-    /// The recording cannot be begun.
+    /// The recording cannot be created.
     #[error("cannot write the recording {path}: {source}; choose another place with -o")]
     Create {
         /// Path that failed.
         path: PathBuf,
-        /// What the kernel said.
+        /// Error of the system call.
         source: io::Error,
     },
-    /// All is written, but the file does not have its name.
+    /// Everything is written, but the final rename failed.
     #[error("the recording is whole but could not be renamed to {path}: {source}; it is at {tmp}")]
     Rename {
         /// Where it is.
         tmp: PathBuf,
-        /// Where it should be.
+        /// Path that it should have.
         path: PathBuf,
-        /// What the kernel said.
+        /// Error of the system call.
         source: io::Error,
     },
-    /// The session's description does not fit.
+    /// The session header is too long.
     #[error("the session description is too long for a recording ({0} bytes); shorten the command line")]
     SessionTooLong(usize),
-    /// The thread that writes has died.
+    /// The writing thread has died.
     #[error(
         "the thread that writes {path} stopped early; read what it wrote with `btrfs-probe report {path}`"
     )]

@@ -1,26 +1,27 @@
-//! Bytes of the file header and of a block header. All numbers are little endian; `docs/file-format.md` has the tables.
+//! Layout of the file header and the block header. All numbers are little endian; `docs/file-format.md` has the tables.
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
     little_endian::{U16, U32, U64},
 };
 
-/// First bytes of a recording. The first is no text and the last a line end, so a transfer as text shows at once.
+/// First bytes of a recording. The first byte is not text and the last is a line end, so that a transfer in text mode is
+/// detected.
 pub const FILE_MAGIC: [u8; 8] = *b"\x89RSVREC\n";
 /// First bytes of a block.
 pub const BLOCK_MAGIC: [u8; 8] = *b"\x89RSVBLK\n";
-/// Raised when an older reader would misread; such files are refused by it.
+/// Raised when an older reader would misread the file; an older reader refuses such a file.
 pub const FORMAT_MAJOR: u16 = 1;
-/// Raised when something is added that an older reader may pass over.
+/// Raised when something is added that an older reader can skip.
 pub const FORMAT_MINOR: u16 = 1;
 
 /// Longest payload of a block, before compression.
 pub const MAX_RAW_LEN: usize = 4 << 20;
-/// Longest payload of a block as stored: what zstd may make of `MAX_RAW_LEN` incompressible bytes, rounded up.
+/// Longest payload of a block as stored: the most that zstd makes of `MAX_RAW_LEN` incompressible bytes, rounded up.
 pub const MAX_STORED_LEN: usize = MAX_RAW_LEN + (MAX_RAW_LEN >> 8) + 64;
 /// Longest session header.
 pub const MAX_SESSION_LEN: usize = MAX_RAW_LEN;
 
-/// `FileHeader::state`: the recorder has not finished (yet).
+/// `FileHeader::state`: the recorder has not finished.
 pub const STATE_INCOMPLETE: u32 = 1;
 /// `FileHeader::state`: the session end is in the file.
 pub const STATE_COMPLETE: u32 = 2;
@@ -49,7 +50,7 @@ pub struct FileHeader {
     pub minor: U16,
     /// [`probe_common::ABI_VERSION`]
     pub abi: U32,
-    /// Drawn at random; repeated in each block, so that a block of another recording is not taken for one of this.
+    /// Random number. Each block repeats it, so that a block of another recording is not taken for one of this.
     pub file_id: U64,
     /// Bytes of JSON that follow.
     pub json_len: U32,
@@ -59,13 +60,13 @@ pub struct FileHeader {
     pub reserved: U64,
     /// CRC-32 of the 40 bytes before.
     pub header_crc: U32,
-    /// `STATE_*`. Outside the checksum, because it is altered in place at the end.
+    /// `STATE_*`. Outside the checksum, because it is overwritten in place at the end.
     pub state: U32,
 }
 
 /// Size of [`FileHeader`].
 pub const FILE_HEADER_LEN: usize = 48;
-/// Where [`FileHeader::state`] stands in the file.
+/// Offset of [`FileHeader::state`] in the file.
 pub const STATE_OFFSET: u64 = 44;
 const FILE_CRC_LEN: usize = 40;
 const _: () = assert!(size_of::<FileHeader>() == FILE_HEADER_LEN);
@@ -89,14 +90,14 @@ impl FileHeader {
         .sealed()
     }
 
-    /// With its checksum set.
+    /// Sets the checksum.
     #[must_use]
     pub fn sealed(mut self) -> Self {
         self.header_crc = self.crc().into();
         self
     }
 
-    /// True if the checksum fits.
+    /// True if the checksum is right.
     #[must_use]
     pub fn intact(&self) -> bool {
         self.header_crc.get() == self.crc()
@@ -113,11 +114,11 @@ impl FileHeader {
 pub struct BlockHeader {
     /// [`BLOCK_MAGIC`]
     pub magic: [u8; 8],
-    /// `BLOCK_*`; others are passed over.
+    /// `BLOCK_*`; a block of another kind is skipped.
     pub kind: U16,
-    /// `CODEC_*`; a block of another codec is passed over.
+    /// `CODEC_*`; a block of another codec is skipped.
     pub codec: u8,
-    /// Zero; a block with other flags is passed over.
+    /// Zero; a block with other flags is skipped.
     pub flags: u8,
     /// Records in the payload.
     pub records: U32,
@@ -133,7 +134,7 @@ pub struct BlockHeader {
     pub file_id: U64,
     /// Number of the block in the file, from 0.
     pub sequence: U64,
-    /// Records in all blocks before, so that a gap can be counted.
+    /// Records in all blocks before this one, so that missing records can be counted.
     pub records_before: U64,
     /// CRC-32 of the payload as stored.
     pub payload_crc: U32,
@@ -147,7 +148,7 @@ const BLOCK_CRC_LEN: usize = 68;
 const _: () = assert!(size_of::<BlockHeader>() == BLOCK_HEADER_LEN);
 
 impl BlockHeader {
-    /// With magic and checksum set.
+    /// Sets magic and checksum.
     #[must_use]
     pub fn sealed(mut self) -> Self {
         self.magic = BLOCK_MAGIC;
@@ -155,7 +156,7 @@ impl BlockHeader {
         self
     }
 
-    /// The header that `bytes` begin with, if magic, checksum and limits are right.
+    /// The header at the start of `bytes`, if magic, checksum and limits are right.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (header, _) = Self::read_from_prefix(bytes).ok()?;
@@ -166,7 +167,7 @@ impl BlockHeader {
         right.then_some(header)
     }
 
-    /// Bytes of header and payload in the file.
+    /// Length of header and payload in the file, bytes.
     #[must_use]
     pub fn total_len(&self) -> usize {
         BLOCK_HEADER_LEN + self.stored_len.get() as usize

@@ -1,16 +1,16 @@
-//! The recording file: what came out of the ring, kept for another day and another machine.
+//! The recording file: the stream of a session, for later use or on another machine.
 //!
-//! A recording is a header and a row of blocks, each compressed and checked on its own; `docs/file-format.md` has
+//! A recording is a header and a sequence of blocks, each compressed and checksummed separately; `docs/file-format.md` has
 //! the tables. The policy:
 //!
-//! * What was flushed stays. A block without valid checksums never existed, and damage to one block costs that block.
-//!   A recorder that is killed leaves `FILE.tmp`, which reads like any recording up to its last block.
-//! * What is missing is counted, and put into the stream as a [`probe_common::loss::LossSample`] at its place, so a
-//!   damaged recording can make a verdict inconclusive but never make a finding.
+//! * What was flushed stays. A block without valid checksums is ignored, and damage to one block costs that block only.
+//!   A recorder that is killed leaves `FILE.tmp`, which can be read like any recording up to its last block.
+//! * What is missing is counted, and put into the stream as a [`probe_common::loss::LossSample`] at its place. So a
+//!   damaged recording can make a verdict inconclusive, but never makes a finding.
 //! * A full disk ends the writing, not the session. The records that found no room are counted.
-//! * Older and newer minor versions read one another; a newer major version is refused, since guessing at layouts
-//!   would make findings out of nothing.
-//! * Reading needs memory for one block whatever the file says.
+//! * Older and newer minor versions can read each other's files. A newer major version is refused: a guess at its layouts
+//!   could make false findings.
+//! * Reading needs memory for one block, whatever the file contains.
 mod error;
 pub mod layout;
 mod notes;

@@ -1,4 +1,4 @@
-//! What a person should know about a recording, one sentence for each thing that is missing from it.
+//! Notes about a recording: one sentence for each thing that is missing from it.
 use std::io::Read;
 
 use probe_common::loss::LossClass;
@@ -34,7 +34,7 @@ pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
             "The recorder of {path} counted {unknown_loss} losses of kinds that this btrfs-probe does not know; use the version that recorded it."
         ));
     }
-    // A damaged end is told by `ending`.
+    // `ending` reports a damaged end.
     let inside = skipped.regions - u64::from(reader.ends_in_damage() && skipped.regions > 0);
     if inside > 0 {
         notes.push(format!(
@@ -62,7 +62,7 @@ pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
     notes
 }
 
-/// How the file ends, if it does not end well.
+/// How the file ends, if it does not end as it should.
 fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
     let path = reader.path.display();
     let used = count(reader.delivered, "record");

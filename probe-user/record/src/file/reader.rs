@@ -1,4 +1,4 @@
-//! A recording as a [`Source`].
+//! Reads a recording as a [`Source`].
 use std::{
     fs::File,
     io::{self, Read},
@@ -30,30 +30,30 @@ use crate::{
 /// Symbols kept until [`Source::take_symbols`]; a kernel with all modules has fewer.
 const MAX_SYMBOLS: usize = 1 << 20;
 
-/// What a recording holds and this reader could not deliver.
+/// Parts of a recording that the reader could not deliver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Damaged stretches between valid blocks.
     pub regions: u64,
-    /// Bytes in them.
+    /// Bytes in these stretches.
     pub bytes: u64,
-    /// Records missing because of damage, as far as the block numbers tell; at least 1 if it cannot be told.
+    /// Records missing because of damage, as far as the block headers show; at least 1 if they do not show it.
     pub records: u64,
     /// Valid blocks of a kind, codec or flags that this version does not know.
     pub unknown_blocks: u64,
     /// Records of a kind that this version does not know.
     pub unknown_records: u64,
-    /// Records, or stretches of bytes, inside valid blocks that are no records.
+    /// Records, or stretches of bytes, inside valid blocks that cannot be decoded.
     pub undecodable_records: u64,
     /// Blocks of symbols, and session ends, whose JSON cannot be read.
     pub unreadable_json: u64,
-    /// Symbols that nobody had taken when [`Source::take_symbols`] held a million.
+    /// Symbols dropped because a million were waiting for [`Source::take_symbols`].
     pub symbols: u64,
     /// The file ends in the middle of a block.
     pub cut: bool,
 }
 
-/// Reads a recording, whole, damaged or unfinished. Needs memory for one block, whatever the file says.
+/// Reads a recording that is whole, damaged or unfinished. Needs memory for one block, whatever the file contains.
 pub struct RecordingReader<R = File> {
     pub(super) path: PathBuf,
     pub(super) scanner: Scanner<R>,
@@ -64,18 +64,18 @@ pub struct RecordingReader<R = File> {
     skipped: Skipped,
     decompressor: zstd::bulk::Decompressor<'static>,
     json: RecordBatch,
-    /// A block of records that waits until the loss before it was delivered.
+    /// A block of records that waits until the loss before it is delivered.
     held: Option<BlockHeader>,
     /// `records_before` of the next block if nothing is missing.
     expected: u64,
-    /// Records of the file that were delivered; the reader's own loss samples are not among them.
+    /// Records of the file that were delivered, without the reader's own loss samples.
     pub(super) delivered: u64,
     pub(super) over: bool,
     pub(super) session_lost: bool,
-    /// [`LossClass::FileRead`] so far, and what of it is in the stream.
+    /// [`LossClass::FileRead`] so far; `told` is the part that is in the stream.
     lost: u64,
     told: u64,
-    /// Of the last record, for the loss samples of the reader.
+    /// Header of the last record; the reader's loss samples copy it.
     last: Header,
     loss: [u64; LOSS_SLOTS],
 }
@@ -141,7 +141,7 @@ impl<R: Read> RecordingReader<R> {
             last: Header::default(),
             loss: [0; LOSS_SLOTS],
         };
-        // A damaged header leaves the blocks to speak for themselves: they are found and checked without it.
+        // If the header is damaged, blocks are found and checked without it.
         if start.intact() {
             reader.read_session(&start);
         }
@@ -166,12 +166,12 @@ impl<R: Read> RecordingReader<R> {
                 self.session_lost = false;
                 self.scanner.consume(len);
             }
-            // Not consumed: if bytes are missing here, the first block begins earlier than it should.
+            // Not consumed: if bytes are missing here, the first block begins earlier than expected.
             None => log::debug!("{}: the session description is damaged", self.path.display()),
         }
     }
 
-    /// What was known at the begin; empty where the header is damaged.
+    /// What was known at the start of the session; empty if the header is damaged.
     #[must_use]
     pub const fn header(&self) -> &SessionHeader {
         &self.header
@@ -183,7 +183,7 @@ impl<R: Read> RecordingReader<R> {
         self.complete
     }
 
-    /// What was not delivered so far.
+    /// What could not be delivered so far.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         let damage = &self.scanner.damage;
@@ -213,7 +213,7 @@ impl<R: Read> RecordingReader<R> {
         !batch.is_empty()
     }
 
-    /// Counts the records between what was read and this block.
+    /// Counts the records missing between the last block and this one.
     fn note_gap(&mut self, block: &BlockHeader) {
         let before = block.records_before.get();
         self.lose(before.saturating_sub(self.expected));
@@ -236,7 +236,7 @@ impl<R: Read> RecordingReader<R> {
         }
         let target = if block.kind.get() == BLOCK_RECORDS { &mut *batch } else { &mut self.json };
         if unpack(&mut self.decompressor, block, self.scanner.payload(), target).is_err() {
-            // The checksum was right, so this is what was written: a foreign or faulty writer.
+            // The checksum was right, so these bytes were written like this, by a foreign or faulty writer.
             target.clear();
             self.skipped.undecodable_records =
                 self.skipped.undecodable_records.saturating_add(records.max(1));
@@ -250,7 +250,7 @@ impl<R: Read> RecordingReader<R> {
         }
     }
 
-    /// Leaves the records that this version knows, and remembers what the next loss sample needs.
+    /// Keeps the records that this version knows, and remembers what the next loss sample needs.
     fn read_records(&mut self, promised: u64, batch: &mut RecordBatch) {
         let (last, loss, lost) = (&mut self.last, &mut self.loss, self.lost);
         let sifted = batch.sift(|header, record| {
@@ -285,14 +285,14 @@ impl<R: Read> RecordingReader<R> {
         }
     }
 
-    /// The end of the file: counts what is missing there, and tells of all loss that is not in the stream yet.
+    /// The end of the file: counts the records missing there, and puts every loss that is not in the stream yet into it.
     fn finish(&mut self, batch: &mut RecordBatch) {
         self.over = true;
         let known = self.scanner.damage.records_until.saturating_sub(self.expected);
-        // A damaged end without a valid header in it: something was there, nobody knows how much.
+        // The file ends in damage without a valid block header: records are missing, and we do not know how many.
         let unknown = known == 0 && self.end.is_none() && self.ends_in_damage();
         self.lose(known.max(unknown.into()));
-        // What the recorder lost after the last sample, above all what it could not write, is in no sample.
+        // Losses of the recorder after its last sample are in no sample, above all records that it could not write.
         let ended = self.end.as_ref().map(SessionEnd::loss_counts).unwrap_or_default();
         let mut news = self.lost > self.told;
         for (seen, ended) in self.loss.iter_mut().zip(ended) {
@@ -304,12 +304,12 @@ impl<R: Read> RecordingReader<R> {
         }
     }
 
-    /// The last bytes of the file are no block.
+    /// True if the last bytes of the file are not a valid block.
     pub(super) const fn ends_in_damage(&self) -> bool {
         self.scanner.in_damage() || self.scanner.error.is_some()
     }
 
-    /// Puts a loss sample into the stream, at the time of the record before, or at `time` if there is none.
+    /// Puts a loss sample into the stream, with the time of the record before it; with `time` if there is none.
     fn tell(&mut self, batch: &mut RecordBatch, time: u64) {
         self.told = self.lost;
         let file_read = &mut self.loss[LossClass::FileRead as usize];
@@ -320,7 +320,7 @@ impl<R: Read> RecordingReader<R> {
     }
 }
 
-/// Decompresses a payload into `target`, which must then have exactly the length of the header.
+/// Decompresses a payload into `target`. The result must have exactly the length that the header says.
 fn unpack(
     decompressor: &mut zstd::bulk::Decompressor<'_>,
     block: &BlockHeader,
@@ -341,13 +341,13 @@ fn unpack(
     if target.bytes().len() == len { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// Loss counts are absolute, and the recorder could not know of ours.
+/// Adds the reader's loss to a sample of the recorder, because loss counts are absolute.
 fn add_file_read(record: &mut [u8], lost: u64) -> [u64; LOSS_SLOTS] {
     let Some(mut sample) = decode_loss_sample(record) else { return [0; LOSS_SLOTS] };
     let file_read = &mut sample.counts[LossClass::FileRead as usize];
     *file_read = file_read.saturating_add(lost);
-    // Copied back instead of altered in place: nothing aligns a record in a buffer of bytes. As much as there is room:
-    // samples of older recordings are shorter.
+    // Copied, not altered in place, because a record in a buffer of bytes may be unaligned. Copies only as much as fits,
+    // because samples of older recordings are shorter.
     let whole = sample.as_bytes();
     let room = record.len().min(whole.len());
     record[..room].copy_from_slice(&whole[..room]);

@@ -1,28 +1,28 @@
 //! Finds the valid blocks of a recording, whatever lies between them.
 //!
-//! A block is valid if magic, limits and both checksums are right, it carries the file's id, and its number is above
-//! all before. Everything else is passed over byte by byte until the next valid block, and counted.
+//! A block is valid if magic, limits and both checksums are right, it has the file's id, and its number is higher than those
+//! of all blocks before. All other bytes are skipped up to the next valid block, and counted.
 use std::io::{self, Read};
 
 use super::layout::{BLOCK_HEADER_LEN, BLOCK_MAGIC, BlockHeader, MAX_STORED_LEN};
 
-/// Read ahead; also bounds the buffer together with the longest block.
+/// Bytes to read ahead. Together with the longest block, it bounds the buffer.
 const CHUNK: usize = 256 << 10;
 
-/// Payloads with wrong checksums in a row after which the search no longer looks inside them. A forged file could
-/// otherwise nest headers so that each byte is checked thousands of times.
+/// After this many payloads in a row with wrong checksums, the search does not look inside payloads any more. A forged file
+/// could otherwise nest headers so that each byte is checked thousands of times.
 const MAX_NESTED: u32 = 64;
 
-/// What was passed over.
+/// What was skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Damage {
-    /// Stretches between valid blocks.
+    /// Skipped stretches between valid blocks.
     pub regions: u64,
-    /// Bytes in them.
+    /// Bytes in these stretches.
     pub bytes: u64,
-    /// Blocks whose header was valid and whose payload was not.
+    /// Blocks with a valid header and a damaged payload.
     pub blocks: u64,
-    /// The number of records up to and with the last such block, as its header says.
+    /// Number of records in the file up to and including the last such block, by its header.
     pub records_until: u64,
     /// The file ends in the middle of a block.
     pub cut: bool,
@@ -39,7 +39,7 @@ pub(super) struct Scanner<R> {
     nested: u32,
     in_damage: bool,
     payload: std::ops::Range<usize>,
-    /// What was passed over so far.
+    /// What was skipped so far.
     pub damage: Damage,
     /// Why reading stopped, if it was not the end of the file.
     pub error: Option<io::Error>,
@@ -63,23 +63,23 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Only blocks of this recording from here on. Without it the first valid block decides.
+    /// Accepts only blocks with this id from here on. Without this call, the first valid block decides.
     pub fn expect_id(&mut self, file_id: u64) {
         self.file_id = Some(file_id);
     }
 
-    /// Up to `len` bytes from where the scanner stands; fewer only at the end of the input.
+    /// Up to `len` bytes from the current position, without moving on; fewer only at the end of the input.
     pub fn peek(&mut self, len: usize) -> &[u8] {
         self.fill(len);
         &self.buffer[self.start..self.end.min(self.start + len)]
     }
 
-    /// Moves on over bytes that [`Self::peek`] showed and that are in order.
+    /// Moves on over bytes that [`Self::peek`] returned.
     pub fn consume(&mut self, len: usize) {
         self.start = self.end.min(self.start + len);
     }
 
-    /// The next valid block, or `None` at the end. Its payload is [`Self::payload`].
+    /// The next valid block, `None` at the end. [`Self::payload`] returns its payload.
     pub fn next_block(&mut self) -> Option<BlockHeader> {
         loop {
             if !self.fill(BLOCK_HEADER_LEN) {
@@ -101,7 +101,7 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// True while the bytes just before were passed over.
+    /// True if the bytes just before were skipped.
     pub const fn in_damage(&self) -> bool {
         self.in_damage
     }
@@ -116,7 +116,7 @@ impl<R: Read> Scanner<R> {
             && self.file_id.is_none_or(|id| id == header.file_id.get())
     }
 
-    /// Takes the block at `start` if its payload is whole, else passes over its header, or over all of it.
+    /// Takes the block at `start` if its payload is valid; otherwise skips its header, or all of it.
     fn take(&mut self, header: &BlockHeader) -> bool {
         let whole = self.fill(header.total_len());
         let payload = self.start + BLOCK_HEADER_LEN..self.end.min(self.start + header.total_len());
@@ -139,7 +139,7 @@ impl<R: Read> Scanner<R> {
         false
     }
 
-    /// Passes over at least one byte, up to what may be the next block.
+    /// Skips at least one byte, up to the next possible block.
     fn seek_magic(&mut self) {
         let window = &self.buffer[self.start + 1..self.end];
         let hit = window
@@ -148,7 +148,7 @@ impl<R: Read> Scanner<R> {
             .filter(|(_, byte)| **byte == BLOCK_MAGIC[0])
             .find(|(at, _)| {
                 let candidate = &window[*at..window.len().min(at + BLOCK_MAGIC.len())];
-                // At the window's edge a part of the magic is enough to keep it for the next look.
+                // At the end of the buffer, a part of the magic is enough to keep it until more is read.
                 BLOCK_MAGIC.starts_with(candidate)
             })
             .map_or(window.len(), |(at, _)| at);

@@ -1,4 +1,4 @@
-//! The far end of the writer: compresses blocks and puts them on the disk, in a thread of its own.
+//! The second half of the writer: compresses blocks and writes them to the file, in a thread of its own.
 use std::{
     fs::File,
     io::{self, Seek as _, SeekFrom, Write as _},
@@ -16,15 +16,15 @@ use super::layout::{
 };
 use crate::batch::RecordBatch;
 
-/// Where a recording goes. A file; in tests something that fills up.
+/// Where a recording is written: a file; in tests a store that fills up.
 pub(super) trait Store: Send + 'static {
-    /// Appends all bytes, or part of them and an error.
+    /// Appends all bytes, or a part of them with an error.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Cuts back to `len` bytes.
+    /// Truncates to `len` bytes.
     fn cut(&mut self, len: u64) -> io::Result<()>;
-    /// Alters bytes in place; the position for [`Self::append`] is the end again afterwards.
+    /// Overwrites bytes at `offset`. [`Self::append`] continues at the end afterwards.
     fn alter(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
-    /// Makes all durable.
+    /// Makes all bytes durable.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -49,14 +49,14 @@ impl Store for File {
     }
 }
 
-/// What the two ends of the writer share.
+/// State that both halves of the writer share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Records in blocks that are in the file.
     pub written: AtomicU64,
-    /// Records that are not.
+    /// Records in blocks that could not be written.
     pub lost: AtomicU64,
-    /// Bytes of the file.
+    /// Length of the file, bytes.
     pub bytes: AtomicU64,
     /// Writing has stopped.
     pub stopped: AtomicBool,
@@ -70,7 +70,7 @@ impl Shared {
     }
 }
 
-/// Work for the sink.
+/// Work for the sink's thread.
 pub(super) enum Job {
     Records(RecordBatch),
     Json { kind: u16, bytes: Vec<u8> },
@@ -88,7 +88,7 @@ pub(super) struct Sink<S> {
 }
 
 impl<S: Store> Sink<S> {
-    /// A sink behind a file header that is already written and `len` bytes long.
+    /// A sink for a file of `len` bytes, whose file header is already written.
     pub fn new(store: S, shared: Arc<Shared>, file_id: u64, len: u64, level: i32) -> io::Result<Self> {
         shared.bytes.store(len, Ordering::Relaxed);
         Ok(Self {
@@ -102,7 +102,7 @@ impl<S: Store> Sink<S> {
         })
     }
 
-    /// Works until the writer hangs up, then gives itself back for the end of the file.
+    /// Works until the writer closes the channel. Returns itself, so that the end of the file can be written.
     pub fn run(mut self, jobs: &Receiver<Job>, empties: &SyncSender<RecordBatch>) -> Self {
         for job in jobs {
             match job {
@@ -131,12 +131,12 @@ impl<S: Store> Sink<S> {
         count.fetch_add(batch.records(), Ordering::Relaxed);
     }
 
-    /// Writes one block; `false` if it is not in the file.
+    /// Writes one block; `false` if it could not be written.
     fn put(&mut self, header: BlockHeader, payload: &[u8]) -> bool {
         !self.shared.stopped.load(Ordering::Relaxed) && self.try_put(header, payload)
     }
 
-    /// Writes a last block even if writing has stopped: it is small, and room may have come free.
+    /// Writes the last block even if writing has stopped: it is small, and space may be free again.
     pub fn put_last(&mut self, kind: u16, payload: &[u8]) -> bool {
         self.try_put(header_of(kind), payload)
     }
@@ -169,7 +169,8 @@ impl<S: Store> Sink<S> {
         }
     }
 
-    /// Fills `block` behind the header's place; gives codec and length. Falls back to storing, which always fits.
+    /// Compresses the payload behind the place of the header in `block`. Returns codec and length. Stores it uncompressed if
+    /// compression fails; that always fits.
     fn compress(&mut self, payload: &[u8]) -> (u8, usize) {
         let room = &mut self.block[BLOCK_HEADER_LEN..];
         match self.compressor.compress_to_buffer(payload, room) {
@@ -181,7 +182,7 @@ impl<S: Store> Sink<S> {
         }
     }
 
-    /// Nothing more is written. What is half written is cut off, so that the file ends with a whole block.
+    /// Stops writing. Cuts off a half-written block, so that the file ends with a whole one.
     fn stop(&mut self, error: &io::Error) {
         if let Err(cut) = self.store.cut(self.len) {
             log::warn!("the half-written end of the recording could not be cut off: {cut}");
@@ -194,7 +195,7 @@ impl<S: Store> Sink<S> {
         }
     }
 
-    /// Clears the incomplete mark, after all blocks are on the disk.
+    /// Clears the incomplete mark, once all blocks are durable.
     pub fn complete(&mut self) -> io::Result<()> {
         self.store.sync()?;
         self.store.alter(STATE_OFFSET, &STATE_COMPLETE.to_le_bytes())?;

@@ -1,4 +1,4 @@
-//! The near end of the writer: gathers records into blocks and hands them to the sink's thread.
+//! The first half of the writer: collects records into blocks and passes them to the sink's thread.
 use std::{
     collections::hash_map::RandomState,
     fs::{File, OpenOptions},
@@ -27,13 +27,13 @@ use crate::{
     session::{SessionEnd, SessionHeader, SymbolRow},
 };
 
-/// Bytes of records that make a block.
+/// Bytes of records after which a block is written.
 const BLOCK_TARGET: usize = 1 << 20;
-/// Stream time that makes a block, in ns: a killed recorder loses about this much.
+/// Stream time after which a block is written, ns. A killed recorder loses about this much.
 const BLOCK_SPAN: u64 = 1_000_000_000;
-/// A batch of this size is taken over as a block instead of being copied.
+/// A batch of at least this many bytes becomes a block without a copy.
 const TAKE_OVER: usize = BLOCK_TARGET / 4;
-/// Symbols in one block; with the longest kernel symbols (512 bytes) and module names still below the block limit.
+/// Symbols per block. With the longest kernel symbols (512 bytes) and module names this stays below the limit of a block.
 const SYMBOLS_PER_BLOCK: usize = 4096;
 
 /// How a recording is written.
@@ -41,7 +41,7 @@ const SYMBOLS_PER_BLOCK: usize = 4096;
 pub struct WriterOptions {
     /// zstd level. 1 takes about 5 M records (96 bytes) in a second of one AMD EPYC core; 3 takes a quarter less and saves 1 % of the file.
     pub level: i32,
-    /// Blocks (of 1 MiB and more) that may wait for the disk before [`RecordingWriter::push`] waits.
+    /// Blocks (1 MiB or more each) that may wait for the disk before [`RecordingWriter::push`] waits.
     pub queue: usize,
 }
 
@@ -64,12 +64,12 @@ pub struct WriteStatus {
     pub stopped: Option<String>,
 }
 
-/// A recording that has its name.
+/// A recording that has got its final name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     /// Its path.
     pub path: PathBuf,
-    /// True if the session end is in it and the incomplete mark is cleared.
+    /// True if the session end was written and the incomplete mark cleared.
     pub complete: bool,
     /// Counts.
     pub status: WriteStatus,
@@ -77,7 +77,7 @@ pub struct Finished {
 
 /// Writes a recording.
 ///
-/// Dropped without [`Self::finish`], it flushes what it has and leaves `FILE.tmp` behind, readable, marked incomplete.
+/// If dropped without [`Self::finish`], it flushes what it has and leaves `FILE.tmp`, readable and marked incomplete.
 #[derive(Debug)]
 pub struct RecordingWriter {
     path: PathBuf,
@@ -90,7 +90,7 @@ pub struct RecordingWriter {
 }
 
 impl RecordingWriter {
-    /// Begins a recording at `path`; until it is finished it is at `path` + [`TMP_SUFFIX`].
+    /// Creates a recording. Until it is finished, its path is `path` + [`TMP_SUFFIX`].
     ///
     /// # Errors
     /// `FILE.tmp` exists, the target is no regular file, or the kernel refuses.
@@ -109,7 +109,7 @@ impl RecordingWriter {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&tmp).map_err(refuse)?;
         let begun = file.write_all(&start.bytes).and_then(|()| start_sink(file, &start, options));
         let parts = begun.map_err(|source| {
-            // Nothing is in it yet, and it would be in the way of the next try.
+            // The file is empty, and would only block the next try.
             let _ = std::fs::remove_file(&tmp);
             FileError::Create { path: tmp.clone(), source }
         })?;
@@ -124,13 +124,13 @@ impl RecordingWriter {
         })
     }
 
-    /// Where the recording is while it is in progress.
+    /// Path of the recording while it is in progress.
     #[must_use]
     pub fn tmp_path(&self) -> &Path {
         &self.tmp
     }
 
-    /// Appends one record's bytes. Waits while the queue is full. Bytes that are no record count as lost.
+    /// Appends one record. Waits while the queue is full. Bytes that are no record count as lost.
     #[inline]
     pub fn push(&mut self, record: &[u8]) {
         if self.current.push(record).is_err() {
@@ -140,8 +140,8 @@ impl RecordingWriter {
         self.seal_if_due();
     }
 
-    /// Appends a batch and empties it. A large batch is handed over without a copy: `batch` then holds another
-    /// buffer. Waits while the queue is full.
+    /// Appends a batch and empties it. A large batch is passed on without a copy; `batch` then has another buffer. Waits
+    /// while the queue is full.
     pub fn push_batch(&mut self, batch: &mut RecordBatch) {
         let len = batch.bytes().len();
         if self.current.bytes().len() + len <= BLOCK_TARGET {
@@ -175,8 +175,8 @@ impl RecordingWriter {
         }
     }
 
-    /// Makes a block of what was pushed so far. Call it now and then while nothing is pushed, so that a killed
-    /// recorder leaves all but the last moments.
+    /// Makes a block of what was pushed so far. Call it from time to time while nothing is pushed, so that a killed recorder
+    /// loses only the last moments.
     pub fn flush(&mut self) {
         if self.current.is_empty() {
             return;
@@ -211,7 +211,7 @@ impl RecordingWriter {
         }
     }
 
-    /// Progress so far; records that are still on their way to the disk are in neither count.
+    /// Progress so far. Records on their way to the disk are in neither count.
     #[must_use]
     pub fn status(&self) -> WriteStatus {
         status(&self.shared)
@@ -219,8 +219,8 @@ impl RecordingWriter {
 
     /// Writes the session end, clears the incomplete mark and gives the recording its name.
     ///
-    /// The count of records and the loss of class `file_write` are filled in. On a full disk the recording gets its
-    /// name all the same, still marked incomplete: what is in it is valid.
+    /// Fills in the count of records and the loss of class `file_write`. On a full disk the recording gets its name too,
+    /// marked incomplete; what it contains is valid.
     ///
     /// # Errors
     /// The rename failed, or the writing thread has died; the error says where the file is.
@@ -268,14 +268,14 @@ pub(super) struct Start {
     pub bytes: Vec<u8>,
 }
 
-/// File header and session header.
+/// Bytes of file header and session header.
 pub(super) fn session_start(session: &SessionHeader) -> Result<Start, FileError> {
-    // Cannot fail: no map has keys that are not strings. An empty session would be the honest fallback.
+    // Serialising cannot fail, because no map has keys other than strings. If it did, an empty session would be right.
     let json = serde_json::to_vec(session).unwrap_or_else(|_| b"{}".to_vec());
     if json.len() > MAX_SESSION_LEN {
         return Err(FileError::SessionTooLong(json.len()));
     }
-    // The hasher's keys are drawn at random by the standard library; no more is asked of an id.
+    // The standard library draws the hasher's keys at random, which is enough for an id.
     let file_id = RandomState::new().build_hasher().finish();
     let mut bytes = Vec::with_capacity(FILE_HEADER_LEN + json.len());
     bytes.extend_from_slice(FileHeader::new(file_id, &json).as_bytes());
@@ -290,7 +290,7 @@ pub(super) struct Parts<S> {
     pub shared: Arc<Shared>,
 }
 
-/// Starts the thread that writes behind the session header.
+/// Starts the writing thread, for a file that has its session header.
 pub(super) fn start_sink<S: Store>(store: S, start: &Start, options: &WriterOptions) -> io::Result<Parts<S>> {
     let shared = Arc::new(Shared::default());
     let sink = Sink::new(store, Arc::clone(&shared), start.file_id, start.bytes.len() as u64, options.level)?;
@@ -301,7 +301,7 @@ pub(super) fn start_sink<S: Store>(store: S, start: &Start, options: &WriterOpti
     Ok(Parts { jobs, empties, thread, shared })
 }
 
-/// Session end and mark; `true` if both are in the file for good.
+/// Writes session end and mark; `true` if both are durable.
 pub(super) fn finish_sink<S: Store>(sink: &mut Sink<S>, end: &SessionEnd) -> bool {
     let put = match serde_json::to_vec(end) {
         Ok(json) if json.len() <= MAX_RAW_LEN => sink.put_last(BLOCK_SESSION_END, &json),
@@ -322,7 +322,7 @@ pub(super) fn status(shared: &Shared) -> WriteStatus {
     }
 }
 
-/// Makes the rename durable. A file system that cannot do it has the rename anyway, in its own time.
+/// Makes the rename durable. If the filesystem cannot do that, it makes the rename durable later.
 fn sync_directory(path: &Path) {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if let Err(error) = File::open(directory).and_then(|directory| directory.sync_all()) {

@@ -6,7 +6,7 @@ use crate::{I, M, N};
 /// Subvolume and inode number.
 pub type Key = (u64, u64);
 
-/// One linearisation point, or the begin or end of a call.
+/// One atomic change, or the start or end of a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
     Enter(HookId, Key, [u64; 4]),
@@ -35,7 +35,7 @@ impl Step {
     }
 }
 
-/// The position of the end of the call that begins at `first`.
+/// Position of the end of the call that starts at `first`.
 pub fn end_of(steps: &[Step], first: usize) -> usize {
     let mut depth = 0;
     for (position, step) in steps.iter().enumerate().skip(first) {
@@ -55,7 +55,7 @@ pub fn reserve(key: Key, len: u64, noflush: u64) -> Vec<Step> {
     let bytes = 2 * I + M;
     vec![
         Enter(HookId::ReserveMetadata, key, [len, len, noflush, 0]),
-        // A flush inside it: calls on pools.
+        // A flush inside the call: calls on pools.
         Enter(HookId::UseBlockRsv, (0, 0), [5, N, 0, 0]),
         Exit(0x7100),
         Extents(key, 1),

@@ -64,7 +64,7 @@ struct QgroupLimitArgs {
     rsv_excl: u64,
 }
 
-/// `struct btrfs_balance_args`; packed in C, and naturally so.
+/// `struct btrfs_balance_args`; packed in C, and without padding anyway.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
 struct BalanceArgs {
@@ -146,7 +146,7 @@ mod raw {
     nix::ioctl_readwrite!(balance_v2, MAGIC, 32, IoctlBalanceArgs);
     nix::ioctl_write_int_bad!(balance_ctl, BALANCE_CTL);
     nix::ioctl_readwrite!(quota_ctl, MAGIC, 40, QuotaCtlArgs);
-    // Declared as a read in the header although the kernel reads it.
+    // The header declares it as a read, although the kernel reads the argument.
     nix::ioctl_read!(qgroup_limit, MAGIC, 43, QgroupLimitArgs);
     nix::ioctl_none!(quota_rescan_wait, MAGIC, 46);
 }
@@ -157,7 +157,7 @@ fn vol_args(name: &OsStr) -> io::Result<VolArgs> {
     Ok(args)
 }
 
-/// Copies a name with its closing 0.
+/// Copies a name with its terminating 0.
 fn put_name(target: &mut [u8], name: &OsStr) -> io::Result<()> {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes.len() >= target.len() || bytes.contains(&0) {
@@ -180,7 +180,7 @@ pub fn subvol_create(dir: impl AsFd, name: impl AsRef<OsStr>) -> io::Result<()> 
     Ok(())
 }
 
-/// BTRFS_IOC_SNAP_CREATE_V2: a snapshot of the subvolume open as `source`, made in `dir` as `name`.
+/// BTRFS_IOC_SNAP_CREATE_V2: makes a snapshot of the open subvolume `source`, in `dir` with the name `name`.
 pub fn snapshot(
     dir: impl AsFd,
     name: impl AsRef<OsStr>,
@@ -319,7 +319,7 @@ pub fn defrag(file: impl AsFd, extent_thresh: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// BTRFS_IOC_FORGET_DEV: makes the kernel drop what it remembers of an unmounted device.
+/// BTRFS_IOC_FORGET_DEV: makes the kernel forget an unmounted device.
 pub fn forget_device(device: &Path) -> io::Result<()> {
     let control = OpenOptions::new().read(true).write(true).open("/dev/btrfs-control")?;
     let args = vol_args(device.as_os_str())?;
@@ -334,7 +334,7 @@ mod tests {
     use nix::{request_code_none as io, request_code_read as ior, request_code_readwrite as iowr};
     use nix::{request_code_write as iow, sys::ioctl::ioctl_num_type};
 
-    /// Against the numbers that a C program prints from `linux/btrfs.h`.
+    /// Compared with the numbers that a C program prints from `linux/btrfs.h`.
     #[test]
     fn request_numbers_are_those_of_the_headers() {
         let m = raw::MAGIC;

@@ -25,7 +25,7 @@ mod raw {
     use super::FileCloneRange;
     use nix::libc::{c_int, c_long};
     pub(super) const FICLONE: u64 = nix::request_code_write!(0x94, 9, size_of::<c_int>());
-    // The headers say long, the kernel reads and writes an int (fs/ioctl.c, ioctl_setflags).
+    // The headers declare a long, but the kernel reads and writes an int (`fs/ioctl.c`, `ioctl_setflags`).
     pub(super) const FS_IOC_GETFLAGS: u64 = nix::request_code_read!(b'f', 1, size_of::<c_long>());
     pub(super) const FS_IOC_SETFLAGS: u64 = nix::request_code_write!(b'f', 2, size_of::<c_long>());
     nix::ioctl_write_int_bad!(ficlone, FICLONE);
@@ -54,7 +54,7 @@ pub fn clone_range(target: impl AsFd, to: u64, source: impl AsFd, from: u64, len
     Ok(())
 }
 
-/// Adds `flags` to the inode flags, as `chattr +` does. btrfs takes NOCOW on an empty file or a directory only.
+/// Adds `flags` to the inode flags, as `chattr +` does. btrfs accepts NOCOW only on an empty file or a directory.
 pub fn add_inode_flags(file: impl AsFd, flags: i32) -> io::Result<()> {
     let fd = file.as_fd().as_raw_fd();
     let mut current = 0;
@@ -78,8 +78,8 @@ pub fn set_xattr(file: impl AsFd, name: &CStr, value: &[u8]) -> io::Result<()> {
 
 /// A shared, writable mapping of a file.
 ///
-/// It is written only through [`Mapping::store`]: a plain store into a page that the filesystem has no room for
-/// kills the process with SIGBUS, while a store made by the kernel on our behalf fails with EFAULT.
+/// Written only through [`Mapping::store`]. A plain store into a page that the filesystem has no room for kills the process
+/// with SIGBUS; a store that the kernel makes for us fails with EFAULT.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<libc::c_void>,

@@ -1,4 +1,4 @@
-//! Loop devices: `include/uapi/linux/loop.h`. LOOP_CONFIGURE is there from 5.8 on, below our oldest kernel.
+//! Loop devices: `include/uapi/linux/loop.h`. LOOP_CONFIGURE exists from 5.8 on, and our oldest kernel is newer.
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,12 +10,12 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::error::{At, Error, Result};
 
-/// `LO_FLAGS_AUTOCLEAR`: the device is detached with its last user, so not even SIGKILL leaves it attached for
-/// longer than the mount.
+/// `LO_FLAGS_AUTOCLEAR`: the device is detached with its last user, so even after SIGKILL it stays attached no longer than
+/// the mount.
 const LO_FLAGS_AUTOCLEAR: u32 = 4;
 /// `LOOP_MAJOR`.
 const LOOP_MAJOR: u64 = 7;
-/// How often somebody else may take the free device before we can, until we give up.
+/// How often another process may take the free device before us until we give up.
 const ATTACH_TRIES: u32 = 32;
 
 /// `struct loop_info64`.
@@ -62,16 +62,16 @@ mod raw {
     nix::ioctl_none_bad!(loop_ctl_get_free, LOOP_CTL_GET_FREE);
 }
 
-/// An attached loop device. Dropping it detaches it as soon as nobody has it open or mounted any more.
+/// An attached loop device. Dropping it detaches it as soon as no process has it open or mounted.
 #[derive(Debug)]
 pub struct LoopDevice {
     number: u32,
     path: PathBuf,
-    /// Holds the device: with autoclear set it would vanish between mkfs and mount otherwise.
+    /// Keeps the device open: with autoclear set, it would vanish between mkfs and mount.
     file: File,
-    /// Ours to clear.
+    /// We attached it, so we detach it.
     attached: bool,
-    /// We made the node in /dev, so we take it away.
+    /// We made the node in /dev, so we remove it.
     made_node: bool,
 }
 
@@ -88,14 +88,14 @@ impl LoopDevice {
             let number = number.unsigned_abs();
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let (file, made_node) = open_node(&path, number)?;
-            // Made before LOOP_CONFIGURE so that a node of ours is removed on each way out.
+            // Made before LOOP_CONFIGURE, so that a node of ours is removed on each way out.
             let mut device = Self { number, path, file, attached: false, made_node };
             match configure(&device.file, &backing, image) {
                 Ok(()) => {
                     device.attached = true;
                     return Ok(device);
                 }
-                // Somebody else took it after LOOP_CTL_GET_FREE: that is not ours to clear.
+                // Another process took it after LOOP_CTL_GET_FREE, so we must not detach it.
                 Err(Errno::EBUSY) => {}
                 Err(errno) => return Err(Error::sys("attaching", &device.path, errno)),
             }
@@ -113,7 +113,7 @@ impl LoopDevice {
         self.number
     }
 
-    /// Takes over the size that the attached file has by now, even while the device is mounted.
+    /// Makes the device as large as the attached file is now, even while it is mounted.
     pub fn follow_size(&self) -> io::Result<()> {
         // SAFETY: LOOP_SET_CAPACITY takes no argument; the fd is an open loop device attached by us.
         unsafe { raw::loop_set_capacity(self.file.as_raw_fd()) }?;
@@ -141,7 +141,7 @@ pub fn backing_file(number: u32) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim_end_matches('\n')))
 }
 
-/// Detaches loop device `number`; it goes when its last user goes.
+/// Detaches loop device `number`; takes effect when its last user is gone.
 pub fn detach(number: u32) -> io::Result<()> {
     let file = OpenOptions::new().read(true).open(format!("/dev/loop{number}"))?;
     // SAFETY: LOOP_CLR_FD takes no argument; the fd is an open loop device.
@@ -149,7 +149,7 @@ pub fn detach(number: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens the device node and makes it first where no devtmpfs does (a bare container or initramfs).
+/// Opens the device node. Makes it first where there is no devtmpfs (a bare container or initramfs).
 fn open_node(path: &Path, number: u32) -> Result<(File, bool)> {
     let open = || OpenOptions::new().read(true).write(true).open(path);
     match open() {

@@ -1,7 +1,7 @@
-//! Mount options as people write them: mount(2) wants some of them as flags and the rest as text.
+//! Mount options as in `mount -o`: mount(2) takes some of them as flags and the rest as text.
 use nix::mount::MsFlags;
 
-/// Splits `mount -o` options into the flags of the VFS and the options of btrfs; the order of the latter is kept.
+/// Splits `mount -o` options into VFS flags and btrfs options; keeps the order of the latter.
 pub fn split(options: &str) -> (MsFlags, String) {
     let mut flags = MsFlags::empty();
     let mut rest: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! Calling mkfs.btrfs, the one external tool.
+//! Runs mkfs.btrfs, the only external tool.
 use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::error::{At, Error, Result};
 
-/// Finds mkfs.btrfs in PATH, and in the sbin folders that PATH of an ordinary user or of sudo may lack.
+/// Finds mkfs.btrfs in PATH, and in the sbin folders that may be missing in the PATH of an ordinary user or of sudo.
 pub fn find() -> Result<PathBuf> {
     find_in(env::var_os("PATH").as_deref().unwrap_or_default())
 }

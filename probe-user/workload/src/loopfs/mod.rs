@@ -1,12 +1,12 @@
-//! A throw-away loop-backed btrfs.
+//! A temporary btrfs on a loop device.
 //!
-//! One temp folder `btrfs-probe-demo.PID.RANDOM` (mode 0700) holds a `lock` file that is flocked for as long as its
-//! owner lives, the sparse `image`, and the mount point `mnt`. The loop device has autoclear set, so even SIGKILL
-//! leaves only the mount and the folder, which [`stale::cleanup_stale`] of a later run removes.
+//! One temp folder `btrfs-probe-demo.PID.RANDOM` (mode 0700) holds a `lock` file that is flocked for as long as its owner
+//! lives, the sparse `image`, and the mount point `mnt`. The loop device has autoclear set, so even SIGKILL leaves only the
+//! mount and the folder, which [`stale::cleanup_stale`] of a later run removes.
 //!
-//! Order of the undoing: unmount (cancelling a balance, waiting for the last open file, at last lazily), forget
-//! the device, detach it, wait until it is free, move the mount point aside (which the kernel refuses while
-//! anything is mounted on it), remove the folder.
+//! It is removed in this order: unmount (cancel a balance, wait for the last open file, in the end lazily), forget the
+//! device, detach it, wait until it is free, move the mount point aside (which the kernel refuses while something is mounted
+//! on it), remove the folder.
 mod flags;
 mod mkfs;
 mod options;
@@ -30,14 +30,14 @@ use crate::ioctl::{btrfs, loopdev};
 use crate::mounts;
 pub use options::{Fsid, LoopFsOptions, Profile, default_dir};
 
-/// First part of the name of every temp folder of ours.
+/// First part of the name of all our temp folders.
 pub const FOLDER_PREFIX: &str = "btrfs-probe-demo.";
 /// How long an unmount waits for the last user before it fails, or detaches lazily when cleaning up.
 const UNMOUNT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a loop device may take to become free after its last user went.
 const DETACH_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A loop-backed btrfs that is removed when this is dropped.
+/// A btrfs on a loop device, which is removed on drop.
 #[derive(Debug)]
 pub struct LoopFs {
     inner: Arc<Inner>,
@@ -58,7 +58,7 @@ struct State {
     device: Option<loopdev::LoopDevice>,
     lock: Option<Flock<File>>,
     mounted: bool,
-    /// Everything has been undone; nothing may be made any more.
+    /// Everything has been removed; nothing may be made any more.
     gone: bool,
 }
 
@@ -110,7 +110,7 @@ impl LoopFs {
         Ok(this)
     }
 
-    /// The mount point; an empty folder while unmounted.
+    /// The mount point; an empty folder while nothing is mounted.
     pub fn path(&self) -> &Path {
         &self.inner.mount_point
     }
@@ -154,7 +154,7 @@ impl LoopFs {
         Ok(())
     }
 
-    /// Unmounts it; fails if it is still in use after some seconds.
+    /// Unmounts it. Waits up to ten seconds while it is in use.
     ///
     /// # Errors
     /// EBUSY after ten seconds, or [`Error::Interrupted`] if it has been undone already.
@@ -184,8 +184,8 @@ impl LoopFs {
         btrfs::sync(&root).at("syncing", self.path())
     }
 
-    /// Makes the device end after `size` bytes, mounted or not, and loses the rest: the kernel answers with EIO to each
-    /// read and write behind.
+    /// Truncates the device to `size` bytes, mounted or not. What is beyond is lost: the kernel returns EIO for each read
+    /// and write there.
     ///
     /// # Errors
     /// No device any more, or a failed system call.
@@ -197,10 +197,10 @@ impl LoopFs {
         device.follow_size().at("cutting", &self.device)
     }
 
-    /// Undoes everything, and says so if that failed; dropping does the same but only logs.
+    /// Removes everything and returns the first error. Dropping does the same, but only logs errors.
     ///
     /// # Errors
-    /// The first step that failed; the later ones were done nevertheless.
+    /// The first step that failed; the steps after it were done too.
     pub fn close(self) -> Result<()> {
         self.inner.teardown()
     }
@@ -214,7 +214,7 @@ impl Drop for LoopFs {
     }
 }
 
-/// mount(2) with MS_REMOUNT, which sets all flags anew: those that the mount has now are kept.
+/// mount(2) with MS_REMOUNT, which replaces all flags, so the current ones are passed again.
 pub(crate) fn remount(point: &Path, read_only: bool) -> std::io::Result<()> {
     let mounted = mounts::current()?.into_iter().rfind(|mount| mount.point == point).ok_or(Errno::EINVAL)?;
     let (mut flags, _) = flags::split(&mounted.options);
@@ -242,7 +242,7 @@ impl Inner {
         self.folder.join("image")
     }
 
-    /// The state, for making something; refused once it is being undone.
+    /// Locks the state to make something; fails once it is being removed.
     fn lock(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.gone || cleanup::closing() { Err(Error::Interrupted) } else { Ok(state) }
@@ -259,7 +259,7 @@ impl Inner {
         }
         if let Some(device) = state.device.take() {
             let number = device.number();
-            // It may be unknown already, or still in use after a lazy unmount: a courtesy, no more.
+            // The device may already be unknown, or in use after a lazy unmount. An error does not matter.
             let _ = btrfs::forget_device(device.path());
             drop(device);
             result = result.and(wait_until_free(number, &self.folder));
@@ -278,14 +278,14 @@ impl Undo for Inner {
     }
 }
 
-/// Unmounts, waiting for users that are on their way out (a worker's last operation, udev looking at a device).
+/// Unmounts, and waits for users that will be done soon (a worker's last operation, udev looking at a device).
 fn unmount_patiently(point: &Path, patience: Duration) -> nix::Result<()> {
     let start = Instant::now();
     let mut cancelled = false;
     loop {
         match umount2(point, MntFlags::UMOUNT_NOFOLLOW) {
             Err(Errno::EBUSY) if start.elapsed() < patience => {
-                // A balance holds the mount for as long as it likes.
+                // A balance may hold the mount for any length of time.
                 if !std::mem::replace(&mut cancelled, true)
                     && let Ok(root) = btrfs::open_dir(point)
                 {
@@ -298,7 +298,7 @@ fn unmount_patiently(point: &Path, patience: Duration) -> nix::Result<()> {
     }
 }
 
-/// Unmounts in any case: at once, after a while, or lazily. EINVAL: it was not mounted (any more).
+/// Unmounts in any case: at once, after a while, or lazily. EINVAL: it is not mounted (any more).
 fn unmount_for_good(point: &Path) -> Result<()> {
     match unmount_patiently(point, UNMOUNT_PATIENCE) {
         Err(Errno::EBUSY) => {
@@ -310,7 +310,7 @@ fn unmount_for_good(point: &Path) -> Result<()> {
     }
 }
 
-/// Waits until loop device `number` no longer has a file of `folder`.
+/// Waits until loop device `number` has no file of `folder` any more.
 fn wait_until_free(number: u32, folder: &Path) -> Result<()> {
     let start = Instant::now();
     while loopdev::backing_file(number).is_some_and(|file| file.starts_with(folder)) {
@@ -322,8 +322,8 @@ fn wait_until_free(number: u32, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a temp folder of ours, never what is mounted in it: the mount point is moved aside first, which fails
-/// while something is mounted there, and which also leaves late writers without a path.
+/// Removes one of our temp folders, never what is mounted in it. Moves the mount point aside first: that fails while
+/// something is mounted there, and late writers lose the path.
 fn remove_folder(folder: &Path) -> Result<()> {
     let point = folder.join("mnt");
     let aside = folder.join("unmounted");

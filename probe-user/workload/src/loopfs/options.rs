@@ -8,7 +8,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::error::{Error, Result};
 
-/// A filesystem UUID, chosen before mkfs so that a tracer can be told what to follow before it exists.
+/// A filesystem UUID, chosen before mkfs so that a tracer can follow the filesystem before it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fsid(pub [u8; 16]);
 
@@ -48,7 +48,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The name mkfs.btrfs knows.
+    /// The name that mkfs.btrfs uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -57,7 +57,7 @@ impl Profile {
     }
 }
 
-/// Options of [`super::LoopFs::create`]; [`LoopFsOptions::new`] and then change what should differ.
+/// Options of [`super::LoopFs::create`]: take [`LoopFsOptions::new`] and change what should differ.
 #[derive(Debug, Clone)]
 pub struct LoopFsOptions {
     /// Size of the sparse image, bytes. Below 109 MiB mkfs.btrfs refuses unless `mixed`.
@@ -78,7 +78,7 @@ pub struct LoopFsOptions {
     pub mount_options: String,
     /// Switch quotas on after each first mount.
     pub quota: bool,
-    /// Where the temp folder with the image goes; [`default_dir`] if not given.
+    /// Folder for the temp folder with the image; [`default_dir`] if not given.
     pub dir: Option<PathBuf>,
 }
 
@@ -99,14 +99,14 @@ impl LoopFsOptions {
         }
     }
 
-    /// The same with data and metadata in single copies, so that a small filesystem holds more.
+    /// The same with single data and metadata, so that a small filesystem holds more.
     pub fn single(mut self) -> Self {
         self.data = Some(Profile::Single);
         self.metadata = Some(Profile::Single);
         self
     }
 
-    /// Arguments for mkfs.btrfs, the device excepted.
+    /// Arguments for mkfs.btrfs, without the device.
     pub(super) fn mkfs_args(&self, fsid: Fsid) -> Vec<String> {
         let mut args: Vec<String> = ["-q", "-f", "-K", "-U"].map(String::from).to_vec();
         args.push(fsid.to_string());
@@ -126,8 +126,8 @@ impl LoopFsOptions {
     }
 }
 
-/// Where an image of `size` bytes goes by default: memory (`/dev/shm`) if it is there with room to spare, since a demo
-/// should not wear a disk out, else the temp folder.
+/// Default folder for an image of `size` bytes: memory (`/dev/shm`) if it has enough room, because a demo should not wear
+/// out a disk; else the temp folder.
 pub fn default_dir(size: u64) -> PathBuf {
     let shm = Path::new("/dev/shm");
     let wanted = size.saturating_mul(2);
@@ -139,8 +139,8 @@ pub fn default_dir(size: u64) -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Refuses an image that its folder could not hold when full: the loop device would answer with EIO, and the
-/// workload would test that instead of btrfs.
+/// Refuses an image that its folder could not hold when full. The loop device would return EIO, and the workload would test
+/// that instead of btrfs.
 pub(super) fn check_room(dir: &Path, size: u64) -> Result<()> {
     match free_bytes(dir) {
         Some(free) if free < size => Err(Error::Usage(format!(

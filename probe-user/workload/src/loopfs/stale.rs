@@ -1,7 +1,7 @@
-//! Temp folders: making one, and removing those whose owner was killed.
+//! Temp folders: makes one, and removes those whose owner was killed.
 //!
-//! A folder is stale when its lock file can be locked, or, if there is none, when no process has the pid in its name.
-//! The lock decides where there is one, since a pid may have been taken by another process, or belong to another pid
+//! A folder is stale if its lock file can be locked or, without a lock file, if no process has the pid in its name. The lock
+//! decides where there is one, because another process may have the pid by now, or the pid may belong to another pid
 //! namespace that shares our temp folder.
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -23,11 +23,11 @@ use crate::mounts;
 pub(super) fn make_folder(parent: &Path) -> Result<(PathBuf, Flock<File>)> {
     let random = Fsid::random().at("reading", "/dev/urandom")?.to_string();
     let name = format!("{FOLDER_PREFIX}{}.{}", process::id(), &random[..8]);
-    // An absolute path, as the kernel will show it in mountinfo.
+    // An absolute path, as the kernel shows it in mountinfo.
     let parent = parent.canonicalize().at("opening", parent)?;
     let folder = parent.join(name);
     DirBuilder::new().mode(0o700).create(&folder).at("making", &folder)?;
-    // Locked before it gets its name, so that nobody finds it unlocked while its owner lives.
+    // Locked before it gets its name, so that no other process finds it unlocked while its owner lives.
     let (new, path) = (folder.join("lock.new"), folder.join("lock"));
     let locked = OpenOptions::new()
         .write(true)
@@ -48,9 +48,8 @@ pub(super) fn make_folder(parent: &Path) -> Result<(PathBuf, Flock<File>)> {
     }
 }
 
-/// Unmounts, detaches and removes what earlier runs that were killed left behind, in the usual temp folders and
-/// wherever something of ours is still mounted. Returns the folders removed; a folder that cannot be removed is
-/// logged and left.
+/// Unmounts, detaches and removes what killed earlier runs left behind, in the usual temp folders and wherever something of
+/// ours is still mounted. Returns the folders removed. Logs and leaves a folder that cannot be removed.
 ///
 /// # Errors
 /// `/proc/self/mountinfo` cannot be read.
@@ -79,13 +78,13 @@ fn candidates(parent: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(|path| is_ours(path)).collect()
 }
 
-/// A folder with our name that belongs to us: in a shared temp folder others can make such a name as well.
+/// True if the folder has our name and belongs to us: in a shared temp folder, others can use such a name too.
 fn is_ours(path: &Path) -> bool {
     pid_of(path).is_some()
         && fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw())
 }
 
-/// The pid in the name of a temp folder of ours.
+/// The pid in the name of one of our temp folders.
 fn pid_of(path: &Path) -> Option<u32> {
     let (pid, random) = path.file_name()?.to_str()?.strip_prefix(FOLDER_PREFIX)?.split_once('.')?;
     (random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(())?;
@@ -94,7 +93,7 @@ fn pid_of(path: &Path) -> Option<u32> {
 
 fn remove_if_stale(folder: &Path, mounted: &[mounts::Mount]) -> Result<bool> {
     let Some(_lock) = take_over(folder)? else { return Ok(false) };
-    // Newest first, should one have been mounted over another.
+    // Newest first, in case one is mounted over another.
     for mount in mounted.iter().rev().filter(|mount| mount.point.starts_with(folder)) {
         super::unmount_for_good(&mount.point)?;
     }
@@ -106,7 +105,7 @@ fn remove_if_stale(folder: &Path, mounted: &[mounts::Mount]) -> Result<bool> {
     Ok(true)
 }
 
-/// `None`: its owner lives.
+/// Takes the lock of a stale folder; `None` if its owner lives.
 fn take_over(folder: &Path) -> Result<Option<Option<Flock<File>>>> {
     let path = folder.join("lock");
     match OpenOptions::new().write(true).custom_flags(O_NOFOLLOW).open(&path) {
@@ -161,7 +160,7 @@ mod tests {
     fn without_a_lock_file_the_pid_decides() {
         let parent = tempfile::tempdir().unwrap();
         let living = parent.path().join(format!("{FOLDER_PREFIX}{}.00000000", process::id()));
-        // Above the highest pid_max there is.
+        // Above the highest possible pid_max.
         let dead = parent.path().join(format!("{FOLDER_PREFIX}4194305.00000000"));
         for folder in [&living, &dead] {
             fs::create_dir(folder).unwrap();

@@ -1,4 +1,4 @@
-//! Balance, in the background of the other workers.
+//! Balance, while the other workers run.
 use std::io;
 
 use nix::errno::Errno;
@@ -7,14 +7,14 @@ use super::{Ctx, OpOutcome};
 use crate::ioctl::btrfs::{self, BalanceFilter};
 use crate::rng::Rng;
 
-/// Moves a chunk or two of data or metadata; relocation reserves for itself and writes through an inode of its own.
+/// Moves a chunk or two of data or metadata. Relocation reserves for itself and writes through the data relocation inode.
 pub(super) fn some_chunks(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
     let root = ctx.root_dir()?;
     let data = rng.chance(60);
     let filter = BalanceFilter { data, metadata: !data, usage: None, limit: Some(rng.between(1, 2)) };
     match btrfs::balance(&root, filter) {
-        // Mixed block groups are data and metadata, and want the same filter for both.
+        // Mixed block groups contain data and metadata, and need the same filter for both.
         Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
             btrfs::balance(&root, BalanceFilter { data: true, metadata: true, ..filter })?
         }

@@ -6,8 +6,8 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome};
 use crate::rng::Rng;
 
-/// A run of writes of one size, aligned or not, into one file that is most often shared: outstanding extents are split
-/// and merged, and several writers meet in one inode's block_rsv.
+/// Writes of one size in a row, aligned or not, to one file, in most cases a shared one. Outstanding extents are split and
+/// merged, and several writers use one inode's block_rsv.
 pub(super) fn overwrite(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let file = open_rw(&ctx.target(rng)?)?;
     let length = *rng.pick(&[512, 4096, 4096, 4096, 16384, 65536, 300_000]);

@@ -1,4 +1,4 @@
-//! Compression, by the property of the folder `zip`.
+//! Compression, by the `btrfs.compression` property of the folder `zip`.
 use std::io;
 use std::os::unix::fs::FileExt;
 
@@ -6,8 +6,8 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome};
 use crate::rng::Rng;
 
-/// Writes that compress to next to nothing and some that do not: the space reserved for 128 KiB pieces shrinks at
-/// writeback, and the extent count changes with it.
+/// Writes data that compresses to next to nothing, and some that does not compress. The space reserved for 128 KiB pieces
+/// shrinks at writeback, and the number of extents changes with it.
 pub(super) fn write(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let file = open_rw(&ctx.path("zip").join(format!("f{}", rng.below(4))))?;
     let length = rng.between(4096, 1 << 20) as usize;

@@ -16,7 +16,7 @@ pub(super) fn write_and_read(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutco
         let offset = rng.below(MAX_FILE / 2) & !4095;
         file.write_all_at(data.bytes(), offset)?;
         if rng.chance(20) {
-            // A short read is no fault: the file may have been cut by now.
+            // A short read is no error: another worker may have truncated the file.
             file.read_at(data.bytes_mut(), offset)?;
         }
     }

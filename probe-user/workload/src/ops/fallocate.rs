@@ -8,8 +8,8 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome};
 use crate::rng::Rng;
 
-/// Preallocates, punches or zeroes a range, aligned or not, and writes into it: data is reserved without delalloc, and
-/// a write into preallocated extents gives its reservation back at ordered completion. Never in `limited`.
+/// Preallocates, punches or zeroes a range, aligned or not, and writes into it. This reserves data without delalloc, and a
+/// write into preallocated extents gives back its reservation when the ordered extent completes. Never in `limited`.
 pub(super) fn some_mode(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let file = open_rw(&ctx.target(rng)?)?;
     let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;

@@ -1,4 +1,4 @@
-//! Small tools that the operations share.
+//! Small helpers that the operations share.
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,10 +8,10 @@ use nix::libc;
 
 use crate::rng::Rng;
 
-/// The largest block size that O_DIRECT may ask for on the devices and page sizes in use.
+/// The largest alignment that O_DIRECT asks for, with the devices and page sizes in use.
 pub const ALIGN: usize = 4096;
 
-/// Opens for reading and writing, making the file if need be.
+/// Opens for reading and writing; creates the file if it does not exist.
 pub fn open_rw(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
@@ -62,7 +62,7 @@ impl AlignedBuffer {
     }
 }
 
-/// Removes a file or folder when it goes out of scope, on each way out.
+/// Removes a file or folder when dropped.
 pub struct Scratch(pub PathBuf);
 
 impl Drop for Scratch {

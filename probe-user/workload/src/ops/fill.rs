@@ -1,4 +1,4 @@
-//! Filling up. One worker at a time; the others meet ENOSPC wherever they happen to be.
+//! Filling up. One worker at a time; the others meet ENOSPC in whatever they do.
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -12,10 +12,10 @@ use super::{Ctx, OpOutcome};
 use crate::ioctl::btrfs;
 use crate::rng::Rng;
 
-/// Ends the metadata fill on a filesystem with more metadata than can be filled in a reasonable time.
+/// The metadata fill ends after this time, on a filesystem with more metadata than it can fill.
 const METADATA_TIME: Duration = Duration::from_secs(3);
 
-/// Buffered writes until ENOSPC, in ever smaller pieces so that the last block is reached too; then all is removed.
+/// Writes buffered until ENOSPC, in ever smaller pieces so that the last block is filled too; then removes all.
 pub(super) fn data(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
     let (file, _remove) = filler(ctx)?;
@@ -34,16 +34,16 @@ pub(super) fn data(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
             }
         }
     }
-    // Delalloc over-reserves for metadata: the writeback of a full filesystem is a path of its own.
+    // Delalloc over-reserves metadata, and writeback on a full filesystem is a code path of its own.
     match file.sync_all() {
         Err(error) if !is(&error, Errno::ENOSPC) => Err(error),
         _ => Ok(outcome),
     }
 }
 
-/// Takes all data space by fallocate, which leaves no room for another metadata chunk, then makes inline files until
-/// the metadata is full; then all is removed. Ends without ENOSPC where there is more metadata than fits in the time:
-/// close to the limit each file waits for a flush.
+/// Takes all data space by fallocate, so that there is no room for another metadata chunk. Then makes inline files until the
+/// metadata is full, and removes all. Ends without ENOSPC if there is more metadata than fits in the time, because close to
+/// the limit each file waits for a flush.
 pub(super) fn metadata(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
     let (file, _remove) = filler(ctx)?;
@@ -67,7 +67,7 @@ pub(super) fn metadata(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
             Err(error) => return Err(error),
         }
     }
-    // The space comes back with the next commit only.
+    // Only the next commit frees the space.
     drop(dir);
     drop((file, _remove));
     btrfs::sync(&ctx.root_dir()?)?;

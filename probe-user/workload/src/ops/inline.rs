@@ -6,8 +6,8 @@ use super::files::{Scratch, noise, open_rw};
 use super::{Ctx, OpOutcome};
 use crate::rng::Rng;
 
-/// A file small enough to live in its metadata item, which then grows to a real extent and shrinks again: the data
-/// reservation of an inline extent is given back without any extent (cow_file_range_inline).
+/// Makes a file with an inline extent, grows it to a real extent and shrinks it again. The data reservation of an inline
+/// extent is released without a data extent (`cow_file_range_inline`).
 pub(super) fn grow_and_shrink(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let path = ctx.private_dir(rng)?.join(format!("inline{}", rng.below(8)));
     let file = open_rw(&path)?;

@@ -15,38 +15,38 @@ use crate::rng::Rng;
 
 /// The two subvolumes whose files have the same inode numbers.
 pub const TWINS: [&str; 2] = ["a", "b"];
-/// Files in each of them that all threads share.
+/// Number of files in each of the two subvolumes that all threads share.
 pub const SHARED_FILES: u64 = 4;
-/// Referenced bytes that the subvolume `limited` may have.
+/// Limit of referenced bytes of the subvolume `limited`.
 pub const QUOTA_LIMIT: u64 = 16 << 20;
-/// Beyond this no operation lets a file of the mix grow, sparse ones excepted.
+/// Largest size of a file of the mix, bytes; sparse files excepted.
 pub const MAX_FILE: u64 = 8 << 20;
 
 /// What operations may do to the filesystem as a whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Abilities {
-    /// Quotas are on: there is a subvolume `limited` that is run into EDQUOT.
+    /// Quotas are on: there is a subvolume `limited` that is filled until EDQUOT.
     pub quota: bool,
     /// Balances may run; not together with `quota`.
     pub balance: bool,
-    /// It is a mount of ours, so it may be remounted read-only and back.
+    /// The mount is ours, so it may be remounted read-only and back.
     pub remount: bool,
     /// It may be filled until ENOSPC.
     pub fill: bool,
 }
 
-/// A filesystem (or a folder of one) made ready for the operations.
+/// A filesystem, or a folder of one, prepared for the operations.
 #[derive(Debug)]
 pub struct Layout {
     root: PathBuf,
     abilities: Abilities,
-    /// Held by the one operation at a time that works on the filesystem as a whole.
+    /// Lock for an operation that works on the filesystem as a whole.
     pub(super) whole: Mutex<()>,
 }
 
 impl Layout {
-    /// Makes the subvolumes and files below `root`, which must be on btrfs; what is there already is used as it is, so
-    /// that a filesystem that has got full since can be prepared again.
+    /// Makes the subvolumes and files below `root`, which must be on btrfs. Uses what already exists as it is, so that a
+    /// filesystem that is full by now can be prepared again.
     ///
     /// # Errors
     /// [`Error::Usage`] if `root` is not on btrfs or both quotas and balances are asked for; else a failed system call.
@@ -65,7 +65,7 @@ impl Layout {
         for name in TWINS {
             subvolume(&dir, root, name)?;
             let subvol = root.join(name);
-            // First of all and in the same order in both, which gives them the same inode numbers.
+            // Made first and in the same order in both subvolumes, so that they get the same inode numbers.
             for index in 0..SHARED_FILES {
                 let path = subvol.join(shared_name(index));
                 match OpenOptions::new().write(true).create_new(true).open(&path) {
@@ -97,12 +97,12 @@ impl Layout {
         Ok(Self { root: root.to_path_buf(), abilities, whole: Mutex::new(()) })
     }
 
-    /// The folder it was made in.
+    /// The folder that it was made in.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What is allowed on it.
+    /// What operations may do on it.
     pub fn abilities(&self) -> Abilities {
         self.abilities
     }
@@ -113,7 +113,7 @@ pub fn shared_name(index: u64) -> String {
     format!("shared{index}")
 }
 
-/// True if it was made now.
+/// Makes a subvolume; false if it exists already.
 fn subvolume(dir: &File, root: &Path, name: &str) -> Result<bool> {
     let path = root.join(name);
     if path.is_dir() {
@@ -123,7 +123,7 @@ fn subvolume(dir: &File, root: &Path, name: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// True if it was made now.
+/// Makes a folder; false if it exists already.
 fn folder(path: &Path) -> Result<bool> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -131,21 +131,21 @@ fn folder(path: &Path) -> Result<bool> {
     }
 }
 
-/// What one worker hands to each operation.
+/// What a worker passes to each operation.
 #[derive(Debug)]
 pub struct Ctx<'a> {
     /// The filesystem.
     pub layout: &'a Layout,
     /// Number of the worker, unique on this filesystem while it runs.
     pub worker: usize,
-    /// Long operations look at it often.
+    /// Stop flag. Long operations check it often.
     pub stop: &'a AtomicBool,
-    /// Long operations end here.
+    /// Time at which long operations must end.
     pub deadline: Option<Instant>,
 }
 
 impl Ctx<'_> {
-    /// Time to end: stopped, interrupted, or the time is over.
+    /// True if it is time to end: stopped, interrupted, or past the deadline.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
             || cleanup::closing()
@@ -157,7 +157,7 @@ impl Ctx<'_> {
         self.layout.root.join(relative)
     }
 
-    /// The root, opened for ioctls.
+    /// Opens the root for ioctls.
     ///
     /// # Errors
     /// The answer of open(2).
@@ -165,12 +165,12 @@ impl Ctx<'_> {
         btrfs::open_dir(&self.layout.root)
     }
 
-    /// One of the files that all workers share, in either subvolume.
+    /// One of the files that all workers share, in one of the two subvolumes.
     pub fn shared(&self, rng: &mut Rng) -> PathBuf {
         self.path(rng.pick(&TWINS)).join(shared_name(rng.below(SHARED_FILES)))
     }
 
-    /// A folder of this worker alone, in either subvolume.
+    /// A folder of this worker alone, in one of the two subvolumes.
     ///
     /// # Errors
     /// The answer of mkdir(2), EEXIST excepted.
@@ -182,7 +182,7 @@ impl Ctx<'_> {
         }
     }
 
-    /// A file to write to: more often than not one that other workers are writing to as well.
+    /// A file to write to; in most cases one that other workers write to as well.
     ///
     /// # Errors
     /// As [`Ctx::private_dir`].

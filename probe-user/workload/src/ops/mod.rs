@@ -1,9 +1,9 @@
-//! One operation per way into the reservation code; each is small, leaves the filesystem usable for the next, and
-//! may run at the same time as all others.
+//! One operation per way into the reservation code. Each is small, leaves the filesystem usable for the next, and may run at
+//! the same time as all others.
 //!
-//! What a correct kernel may answer under load (no space, over quota, read-only, another worker was faster) is an
-//! [`OpOutcome`]; everything else is an error. Only `quota` works in the subvolume with a qgroup limit, and it
-//! writes through the page cache to ordinary files alone: see the policy in [`crate`].
+//! What a correct kernel may return under load (no space, over quota, read-only, another worker was faster) is an
+//! [`OpOutcome`]; everything else is an error. Only `quota` works in the subvolume with a qgroup limit, and it writes only
+//! through the page cache and only to ordinary files: see the policy in [`crate`].
 mod balance;
 mod buffered;
 mod compress;
@@ -46,7 +46,7 @@ pub enum OpOutcome {
     NoSpace,
     /// EDQUOT.
     OverQuota,
-    /// EROFS: another worker has remounted it read-only, or the kernel went read-only by itself.
+    /// EROFS: another worker has remounted the filesystem read-only, or the kernel has made it read-only.
     ReadOnly,
     /// Another worker took, removed or holds what it needed (ENOENT, EEXIST, EBUSY and the like).
     Raced,
@@ -56,14 +56,14 @@ pub enum OpOutcome {
     IoError,
     /// ECANCELED: a balance was cancelled.
     Cancelled,
-    /// This kernel does not know the call.
+    /// This kernel does not have the call.
     Unsupported,
-    /// Another worker is doing something to the filesystem as a whole.
+    /// Another worker holds the lock for the filesystem as a whole.
     Skipped,
 }
 
 impl OpOutcome {
-    /// All, in the order in which they are counted.
+    /// All outcomes, in the order in which they are counted.
     pub const ALL: [Self; 10] = [
         Self::Done,
         Self::NoSpace,
@@ -93,7 +93,7 @@ impl OpOutcome {
         }
     }
 
-    /// The outcome that an error of a system call stands for, if a correct kernel may give it under load.
+    /// The outcome of an error that a correct kernel may return under load; `None` for any other error.
     pub fn of_error(error: &io::Error) -> Option<Self> {
         Some(match Errno::from_raw(error.raw_os_error()?) {
             Errno::ENOSPC => Self::NoSpace,
@@ -140,7 +140,7 @@ pub struct Op {
     pub about: &'static str,
     /// How often the mix chooses it, relative to the others.
     pub weight: u32,
-    /// When it may run at all.
+    /// What the filesystem must allow.
     pub need: Need,
     body: fn(&Ctx<'_>, &mut Rng) -> io::Result<OpOutcome>,
 }
@@ -151,7 +151,7 @@ impl Op {
         OPS.iter().find(|op| op.name == name)
     }
 
-    /// May it run on a filesystem with these abilities?
+    /// True if it may run on a filesystem with these abilities.
     pub fn allowed(&self, abilities: Abilities) -> bool {
         let Abilities { quota, balance, remount, fill } = abilities;
         match self.need {
@@ -163,7 +163,7 @@ impl Op {
         }
     }
 
-    /// Runs it once. An error is something that a correct kernel has no reason for.
+    /// Runs it once. Fails only with an error that a correct kernel must not return.
     ///
     /// # Errors
     /// [`Error::Op`].
@@ -184,7 +184,7 @@ macro_rules! ops {
     };
 }
 
-/// All operations. Weights keep the cheap ones frequent and those that hold up everybody rare.
+/// All operations. Cheap operations have a high weight; operations that block all others have a low one.
 pub static OPS: &[Op] = ops![
     "buffered" 100 Nothing buffered::overwrite, "buffered overwrites of one file, of any size and offset";
     "small" 60 Nothing small::create_write_unlink, "create, write 16 KiB and unlink small files";

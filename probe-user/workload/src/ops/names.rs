@@ -9,7 +9,7 @@ use super::files::{Scratch, open_rw};
 use super::{Ctx, OpOutcome};
 use crate::rng::Rng;
 
-/// Renames, exchanges, hard links and symlinks: transactions and delayed items, hardly any data.
+/// Renames, exchanges, hard links and symlinks: many transactions and delayed items, hardly any data.
 pub(super) fn storm(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let dir = Scratch(ctx.private_dir(rng)?.join("names"));
     fs::create_dir_all(dir.0.join("sub"))?;
@@ -29,7 +29,7 @@ pub(super) fn storm(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
             2 => fs::hard_link(&from, dir.0.join(format!("link{step}")))?,
             3 => symlink("somewhere", dir.0.join(format!("symlink{step}")))?,
             _ => {
-                // Replaces an existing name, which drops the last link of what was there.
+                // Replaces an existing name and drops the last link of that file.
                 let new = dir.0.join("new");
                 open_rw(&new)?;
                 fs::rename(&new, &from)?;

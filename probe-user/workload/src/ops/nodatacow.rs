@@ -8,8 +8,8 @@ use crate::rng::Rng;
 
 const SIZE: u64 = 2 << 20;
 
-/// Overwrites in place, buffered or direct: data space is reserved, found unneeded, and given back. The folder is not
-/// in the subvolume with a limit, where direct writes of this kind can crash a 6.12 kernel.
+/// Overwrites in place, buffered or direct: data is reserved, turns out not to be needed, and is given back. The folder is
+/// not in the subvolume with a limit, where direct writes of this kind can crash a 6.12 kernel.
 pub(super) fn overwrite(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let path = ctx.path("nocow").join(format!("f{}", rng.below(3)));
     let file = if rng.chance(50) { open_direct(&path)? } else { open_rw(&path)? };

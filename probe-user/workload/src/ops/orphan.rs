@@ -1,4 +1,4 @@
-//! Orphans.
+//! Orphan inodes.
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -7,7 +7,7 @@ use super::files::{Scratch, noise, open_rw};
 use super::{Ctx, OpOutcome};
 use crate::rng::Rng;
 
-/// Unlinks an open file with dirty pages and writes on: at eviction the delalloc is dropped, not written.
+/// Unlinks an open file with dirty pages and writes on. Its evict drops the delalloc without writing it.
 pub(super) fn unlink_while_dirty(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let path = ctx.private_dir(rng)?.join("orphan");
     let file = open_rw(&path)?;

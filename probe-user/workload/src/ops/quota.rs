@@ -1,4 +1,4 @@
-//! Quota limits, in the subvolume `limited` alone.
+//! Quota limits, only in the subvolume `limited`.
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -10,8 +10,8 @@ use super::{Ctx, OpOutcome, QUOTA_LIMIT};
 use crate::ioctl::btrfs;
 use crate::rng::Rng;
 
-/// Buffered writes until EDQUOT, by one large file or many small ones, then gives the space back. Page cache and
-/// ordinary files only: see the policy in [`crate`].
+/// Writes buffered until EDQUOT, to one large file or many small ones, then frees the space. Page cache and ordinary files
+/// only: see the policy in [`crate`].
 pub(super) fn until_limit(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let dir = Scratch(ctx.path("limited").join(format!("w{}", ctx.worker)));
     fs::create_dir_all(&dir.0)?;
@@ -20,7 +20,7 @@ pub(super) fn until_limit(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome>
     let data = noise(rng, length);
     let mut written = 0;
     let mut outcome = OpOutcome::Done;
-    // Twice the limit: what is over quota for long enough must be refused at some point.
+    // Twice the limit, so that the kernel has to refuse at some point.
     while written < 2 * QUOTA_LIMIT && !ctx.stopped() {
         let (name, offset) = if small { (written.to_string(), 0) } else { ("large".into(), written) };
         let wrote = open_rw(&dir.0.join(name)).and_then(|file| file.write_all_at(&data, offset));

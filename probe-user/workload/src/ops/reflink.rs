@@ -18,12 +18,12 @@ pub(super) fn clone_and_overwrite(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<Op
     if rng.chance(50) {
         clone_file(&clone, &source)?;
     } else {
-        // The range must lie inside the source, whatever other workers cut it to meanwhile.
+        // The source must contain the range, even if other workers have truncated it.
         source.write_all_at(&data[..4096], 0)?;
         let blocks = (source.metadata()?.len() / 4096).min(64);
         let length = rng.between(1, blocks.max(1)) * 4096;
         match clone_range(&clone, rng.below(16) * 4096, &source, 0, length) {
-            // Another worker cut the source between the look at its size and the clone.
+            // Another worker truncated the source between the reading of its size and the clone.
             Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => return Ok(OpOutcome::Raced),
             other => other?,
         }

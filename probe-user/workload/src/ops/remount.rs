@@ -9,11 +9,11 @@ use super::{Ctx, OpOutcome};
 use crate::loopfs;
 use crate::rng::Rng;
 
-/// How often it is tried while others are writing.
+/// Tries while others are writing.
 const TRIES: u32 = 100;
 
-/// Remounts read-only, which needs a moment without open writers (else EBUSY), and back. Meanwhile the others meet
-/// EROFS.
+/// Remounts read-only and back. Read-only needs a moment without open writers (else EBUSY); the others meet EROFS until it
+/// is read-write again.
 pub(super) fn read_only_and_back(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let Ok(_alone) = ctx.layout.whole.try_lock() else { return Ok(OpOutcome::Skipped) };
     let root = ctx.layout.root();

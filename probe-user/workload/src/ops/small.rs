@@ -15,7 +15,7 @@ pub(super) fn create_write_unlink(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<Op
     for index in 0..rng.between(1, 12) {
         let path = dir.join(format!("small{index}"));
         let file = open_rw(&path)?;
-        // Removed on an error as well, or a full filesystem would stay full.
+        // Removed on an error as well; otherwise a full filesystem would stay full.
         made.push(Scratch(path));
         file.write_all_at(&data, 0)?;
         if rng.chance(5) {

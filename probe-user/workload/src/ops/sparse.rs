@@ -7,7 +7,7 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome};
 use crate::rng::Rng;
 
-/// Appends to one file, and writes far behind the end of another, which reserves for the hole as well.
+/// Appends to one file, and writes far beyond the end of another, which also reserves for the hole.
 pub(super) fn append_and_holes(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let dir = ctx.private_dir(rng)?;
     let mut log = OpenOptions::new().append(true).create(true).open(dir.join("append"))?;

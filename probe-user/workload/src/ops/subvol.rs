@@ -1,4 +1,4 @@
-//! Subvolumes that live briefly.
+//! Short-lived subvolumes.
 use std::io;
 use std::os::unix::fs::FileExt;
 
@@ -7,13 +7,13 @@ use super::{Ctx, OpOutcome};
 use crate::ioctl::btrfs;
 use crate::rng::Rng;
 
-/// Creates a subvolume, dirties files in it and deletes it, now and then with a file still open: what was reserved
-/// for its inodes must be released when they are evicted, not written.
+/// Creates a subvolume, dirties files in it and deletes it, sometimes with a file still open. What was reserved for its
+/// inodes must be released at their evict, without being written.
 pub(super) fn create_fill_delete(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let folder = ctx.path("subvols");
     let dir = btrfs::open_dir(&folder)?;
     let name = format!("v{}", ctx.worker);
-    // One of an earlier call that ended in ENOSPC may be left.
+    // An earlier call that ended in ENOSPC may have left a subvolume.
     if folder.join(&name).is_dir() {
         btrfs::subvol_delete(&dir, &name)?;
     }

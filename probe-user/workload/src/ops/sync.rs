@@ -1,4 +1,4 @@
-//! Everything that writes out.
+//! All ways to write data back.
 use std::io;
 use std::os::unix::fs::FileExt;
 

@@ -6,8 +6,8 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome};
 use crate::rng::Rng;
 
-/// Cuts and extends a file with dirty pages: delalloc beyond the new end is released unwritten, and an unaligned end
-/// reserves for one block (btrfs_truncate_block).
+/// Shortens and extends a file with dirty pages. Delalloc beyond the new end is released unwritten, and an unaligned end
+/// reserves one block (`btrfs_truncate_block`).
 pub(super) fn up_and_down(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let file = open_rw(&ctx.target(rng)?)?;
     let data = noise(rng, 60_000);

@@ -6,8 +6,8 @@ use super::files::{noise, open_rw};
 use super::{Ctx, MAX_FILE, OpOutcome, SHARED_FILES, TWINS, shared_name};
 use crate::rng::Rng;
 
-/// Writes in turn to two files that differ in the subvolume only, and ends each in its own way: books that forget the
-/// subvolume mix them up.
+/// Writes in turn to two files that differ only in their subvolume, and ends them differently. Books that ignore the
+/// subvolume would mix them up.
 pub(super) fn write_both(ctx: &Ctx<'_>, rng: &mut Rng) -> io::Result<OpOutcome> {
     let name = shared_name(rng.below(SHARED_FILES));
     let [first, second] = TWINS.map(|subvol| open_rw(&ctx.path(subvol).join(&name)));

@@ -1,4 +1,4 @@
-//! Recordings that were cut off or damaged: what is whole is read, what is missing is counted.
+//! Recordings that were cut off or damaged: whole blocks are read, missing records are counted.
 use std::io;
 
 use probe_common::loss::LOSS_SLOTS;
@@ -143,7 +143,7 @@ fn a_loss_sample_of_the_recorder_gets_the_reader_s_loss_added() {
         (*before, sample.counts[LossClass::Stack as usize], sample.counts[LossClass::FileRead as usize])
     });
     let seen: Vec<_> = seen.collect();
-    // The recorder's first, the reader's at the gap, the recorder's third with what the reader lost.
+    // The recorder's first sample, the reader's at the gap, and the recorder's third with the reader's loss added.
     assert_eq!(seen, [(1, 7, 0), (1, 7, 2), (2, 9, 2)]);
 }
 
@@ -170,7 +170,7 @@ fn a_disk_that_cannot_be_read_on_ends_the_stream_with_a_note() {
     assert!(reader.notes()[0].contains("Input/output error"), "{:?}", reader.notes());
 }
 
-/// Headers nested in the payload of one another, each of them valid and each payload not.
+/// Headers nested in each other's payload: each header is valid, and each payload is not.
 #[test]
 fn nested_headers_do_not_cost_quadratic_time() {
     let mut file = recording(0, 0);

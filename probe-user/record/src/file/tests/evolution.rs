@@ -1,4 +1,4 @@
-//! What a reader of today makes of files of tomorrow.
+//! How today's reader reads files of newer versions.
 use super::*;
 use crate::test_records::{shortest, with_header};
 
@@ -70,7 +70,7 @@ fn unknown_record_kinds_are_skipped_counted_and_told_to_the_books() {
     expected.append(&numbered(10, 10));
     assert_eq!(told.records.bytes(), expected.bytes());
     assert_eq!((told.skipped.unknown_records, told.skipped.records, told.file_read()), (2, 0, 2));
-    // A record of an unknown kind may have been one of the books, so they hear of it before the next block.
+    // A record of an unknown kind may have been one of the books, so a loss sample comes before the next block.
     assert_eq!(told.samples[0].0, 11);
     assert!(told.notes[0].contains("0 blocks and 2 records of kinds"), "{:?}", told.notes);
 }
@@ -85,7 +85,7 @@ fn known_records_with_appended_fields_are_read() {
     let told = read(&file);
     assert_eq!(told.skipped, Skipped::default());
     assert_eq!(told.file_read(), 0);
-    // Read as they are: the batch keeps the longer bytes for whoever knows them.
+    // The batch keeps the longer records unchanged, for a reader that knows them.
     let mut reader = RecordingReader::from_read(Path::new("a.rsv"), file.as_mut_slice() as &[u8]).unwrap();
     let mut batch = RecordBatch::new();
     assert!(reader.next_batch(&mut batch) && reader.next_batch(&mut batch));

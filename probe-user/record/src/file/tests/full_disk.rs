@@ -1,4 +1,4 @@
-//! Writing into something that fills up.
+//! Writing to a disk that fills up.
 use std::{
     io,
     sync::{Arc, Mutex},
@@ -12,7 +12,7 @@ use super::{
     *,
 };
 
-/// Holds `room` bytes; a write that does not fit is done in part, as `write(2)` does it.
+/// A store with room for `room` bytes. It does a part of a write that does not fit, as `write(2)` does.
 #[derive(Clone)]
 struct Disk {
     file: Arc<Mutex<Vec<u8>>>,
@@ -48,7 +48,7 @@ impl Store for Disk {
     }
 }
 
-/// Writes 10 blocks of 30 records onto a disk with `room` bytes for blocks and `more` when the session ends.
+/// Writes 10 blocks of 30 records to a disk with room for `room` bytes, and for `more` bytes once the session ends.
 fn write(room: usize, more: usize) -> (Vec<u8>, WriteStatus, bool) {
     let start = session_start(&session()).unwrap();
     let disk = Disk::new(&start.bytes, start.bytes.len() + room);

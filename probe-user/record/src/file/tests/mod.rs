@@ -68,11 +68,11 @@ fn recording(blocks: u64, per_block: u64) -> Vec<u8> {
     std::fs::read(done.path).unwrap()
 }
 
-/// All that a reader says about a file.
+/// All that a reader delivers and reports about a file.
 struct Told {
-    /// Records that are no loss samples.
+    /// All records but loss samples.
     records: RecordBatch,
-    /// Loss samples, with the number of other records before each.
+    /// Loss samples, each with the number of other records before it.
     samples: Vec<(u64, LossSample)>,
     header: SessionHeader,
     end: Option<SessionEnd>,
@@ -118,7 +118,7 @@ fn try_read(file: &[u8]) -> Result<Told, FileError> {
     })
 }
 
-/// Offset and header of each block of a sound recording.
+/// Offset and header of each block of a valid recording.
 fn blocks_of(file: &[u8]) -> Vec<(usize, BlockHeader)> {
     let (start, _) = FileHeader::read_from_prefix(file).unwrap();
     let mut at = FILE_HEADER_LEN + start.json_len.get() as usize;
@@ -131,7 +131,7 @@ fn blocks_of(file: &[u8]) -> Vec<(usize, BlockHeader)> {
     blocks
 }
 
-/// A block as it stands in a file, with right checksums.
+/// A block as bytes of a file, with right checksums.
 fn block(header: BlockHeader, payload: &[u8]) -> Vec<u8> {
     let header = BlockHeader {
         stored_len: (payload.len() as u32).into(),

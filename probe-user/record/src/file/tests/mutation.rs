@@ -1,4 +1,4 @@
-//! Sound recordings, damaged at random: the fuzzer's work without a fuzzer.
+//! Valid recordings, damaged at random: what a fuzzer does, without a fuzzer.
 use std::sync::LazyLock;
 
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -58,8 +58,8 @@ fn apply(file: &mut Vec<u8>, mutation: Mutation) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// What comes out is a part of what went in, in order, without anything made up; and whoever misses records
-    /// hears of it.
+    /// What the reader delivers is a part of what was written, in order, with nothing added. If records are missing, the
+    /// stream says so.
     #[test]
     fn damage_takes_away_and_adds_nothing(mutations in vec(mutation(), 1..6)) {
         let mut file = SOUND.clone();
