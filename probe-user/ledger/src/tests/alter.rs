@@ -1,6 +1,6 @@
-//! One wrong transfer in an otherwise correct stream, simulated or captured.
+//! One wrong transfer in an otherwise correct stream, simulated or recorded.
 //!
-//! Each alteration takes the position of a record and gives back what the books must then say.
+//! Each alteration takes the position of a record and returns what the ledger must find.
 use probe_common::{
     failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN},
     fs::LEVELS_UNMOUNT,
@@ -13,7 +13,7 @@ use crate::vocabulary::{
     finding::{Finding, FindingKind},
 };
 
-/// What must be found: kind, account, filesystem, subvolume and inode, amount.
+/// What the ledger must find: kind, account, filesystem, subvolume and inode, amount.
 pub type Expected = (FindingKind, Account, u32, Option<(u64, u64)>, u64);
 
 /// Positions of reserves and releases whose inode is closed later in the stream.
@@ -50,30 +50,30 @@ fn of_inode(kind: FindingKind, account: Account, of: &Delalloc, amount: u64) -> 
     (kind, account, of.header.fs, Some((of.root, of.ino)), amount)
 }
 
-/// A reserve that never happened: its bytes are released without having been reserved.
+/// Drops a reserve, so that its bytes are released without having been reserved.
 pub fn drop_reserve(records: &mut Vec<Record>, position: usize) -> Expected {
     let of = delalloc(records, position);
     records.remove(position);
     of_inode(FindingKind::OverRelease, Account::InodeMetaRsv, &of, of.bytes)
 }
 
-/// A release that never happened.
+/// Drops a release.
 pub fn drop_release(records: &mut Vec<Record>, position: usize) -> Expected {
     let of = delalloc(records, position);
     records.remove(position);
     of_inode(FindingKind::Leak, Account::InodeMetaRsv, &of, of.bytes)
 }
 
-/// The same bytes are released twice.
+/// Releases the same bytes twice.
 pub fn double_release(records: &mut Vec<Record>, position: usize) -> Expected {
     let of = delalloc(records, position);
     records.insert(position, Record::Delalloc(of));
     of_inode(FindingKind::OverRelease, Account::InodeMetaRsv, &of, of.bytes)
 }
 
-/// A release is booked on another inode of the filesystem: that one has released what it never reserved, and the
-/// true owner keeps what it reserved. Two findings, one per owner: from sums alone nobody can tell this from two
-/// independent faults of equal size, so they are not merged into a guess.
+/// Books a release on another inode of the filesystem. That inode releases what it never reserved, and the true owner keeps
+/// what it reserved. Two findings, one per owner: sums alone do not distinguish this from two independent bugs of equal
+/// size, so the ledger does not merge them.
 pub fn swap_owner(records: &mut [Record], position: usize, other: &Delalloc) -> [Expected; 2] {
     let of = delalloc(records, position);
     if let Record::Delalloc(d) = &mut records[position] {
@@ -85,7 +85,7 @@ pub fn swap_owner(records: &mut [Record], position: usize, other: &Delalloc) -> 
     ]
 }
 
-/// More is released, or reserved, than the kernel did.
+/// A record shows more bytes than the kernel released or reserved.
 pub fn shift(records: &mut [Record], position: usize, by: u64) -> Expected {
     let of = delalloc(records, position);
     if let Record::Delalloc(d) = &mut records[position] {
@@ -98,7 +98,7 @@ pub fn shift(records: &mut [Record], position: usize, by: u64) -> Expected {
     of_inode(kind, Account::InodeMetaRsv, &of, by)
 }
 
-/// Published first, granted after.
+/// Publishes first and is granted the bytes after.
 pub fn publish_first(records: &mut [Record], position: usize) -> Expected {
     let of = delalloc(records, position);
     if let Record::Delalloc(d) = &mut records[position] {
@@ -115,7 +115,7 @@ pub fn destroys(records: &[Record]) -> Vec<usize> {
     records.iter().enumerate().filter(|(_, record)| wanted(record)).map(|(position, _)| position).collect()
 }
 
-/// The kernel's own counter is not zero at the end.
+/// The kernel's counter is not zero at the destroy.
 pub fn leftover_at_destroy(records: &mut [Record], position: usize, bytes: u64) -> Expected {
     let Record::InodeState(state) = &mut records[position] else { panic!("no destroy") };
     state.counters.reserved += bytes;
@@ -128,7 +128,7 @@ pub fn unmounts(records: &[Record]) -> Vec<usize> {
     records.iter().enumerate().filter(|(_, record)| wanted(record)).map(|(position, _)| position).collect()
 }
 
-/// Metadata bytes are left when everything was released.
+/// Metadata bytes are left at unmount, after everything was released.
 pub fn leftover_at_unmount(records: &mut [Record], position: usize, bytes: u64) -> Expected {
     let Record::Levels(levels) = &mut records[position] else { panic!("no levels") };
     let space = levels.space.iter_mut().find(|space| space.flags & 4 != 0).unwrap();
@@ -136,7 +136,7 @@ pub fn leftover_at_unmount(records: &mut [Record], position: usize, bytes: u64) 
     (FindingKind::Leak, Account::SpaceMetadata(SpaceCounter::BytesMayUse), levels.header.fs, None, bytes)
 }
 
-/// Positions of failed reservations and of the return of their data.
+/// Positions of failed reservations and of the records that give their data back.
 pub fn failures(records: &[Record]) -> Vec<(usize, usize)> {
     let enospc = |(position, record): (usize, &Record)| match record {
         Record::Enospc(e) if e.data_held > 0 && e.flags & ENOSPC_WINDOW_KNOWN != 0 => {
@@ -153,10 +153,10 @@ pub fn failures(records: &[Record]) -> Vec<(usize, usize)> {
     records.iter().enumerate().filter_map(enospc).filter_map(undo).collect()
 }
 
-/// An inode that occurs nowhere else, so that only the failing side's own fault shows.
+/// An inode that occurs nowhere else, so that only the violation of the failing task shows.
 const STRANGER: (u64, u64) = (999, 999);
 
-/// What a failing side can do wrong, by number.
+/// What a failing task can do wrong, by number.
 pub fn misbehave(records: &mut Vec<Record>, (failure, undo): (usize, usize), how: u8) -> Expected {
     let Record::Enospc(enospc) = records[failure] else { panic!("no failure") };
     let Record::Bmu(bmu) = &mut records[undo] else { panic!("no undo") };
@@ -199,7 +199,7 @@ pub fn misbehave(records: &mut Vec<Record>, (failure, undo): (usize, usize), how
     }
 }
 
-/// Reduces findings to what [`Expected`] says, sorted.
+/// Reduces findings to [`Expected`], sorted.
 pub fn reduced(findings: &[Finding]) -> Vec<Expected> {
     let owner = |finding: &Finding| Some((finding.root?, finding.ino?));
     let mut list: Vec<Expected> =

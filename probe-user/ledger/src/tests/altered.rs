@@ -1,8 +1,8 @@
-//! Real streams with one transfer per inode altered: each gives exactly its finding, wherever it was altered.
+//! Recorded streams with one altered transfer per inode: each gives exactly its finding, wherever it was altered.
 //!
-//! Inodes have books of their own, so one replay judges one site of every inode; the n-th replay takes every inode's
-//! n-th site. A site is undetectable only for a reason that is known before the replay ([`Class`]); anything else
-//! that is missed, or found beside it, fails the test.
+//! Each inode has its own book, so one replay alters one site of every inode; the n-th replay alters every inode's n-th
+//! site. A site cannot be detected only for a reason known before the replay ([`Class`]). Any other finding that is missing,
+//! or is made in addition, fails the test.
 use std::collections::BTreeMap;
 
 use probe_common::inode::{DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, Delalloc};
@@ -14,26 +14,26 @@ use super::{
 };
 use crate::vocabulary::{account::Account, finding::FindingKind};
 
-/// Most replays per recording and alteration; beyond it sites are taken evenly.
+/// Most replays per recording and alteration; beyond it, evenly spaced sites are taken.
 const MAX_REPLAYS: usize = 8;
-/// Most inodes altered in one replay: evidence is searched for each of them.
+/// Most inodes altered in one replay, because the evidence of each is searched.
 const MAX_INODES: usize = 150;
-/// Records that all replays of one recording and alteration read at most.
+/// Most records that all replays of one recording and alteration read.
 const MAX_RECORDS: usize = 120_000;
 
-/// What the books can say of a site.
+/// What the book can show at a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Detectable,
-    /// The inode held an unknown number of bytes when it was first seen.
+    /// The opening balance of the inode is unknown.
     OpeningUnknown,
-    /// A shortfall no larger than tree blocks that may have been put back on a full filesystem.
+    /// A difference no larger than tree blocks that the kernel may have put back on a full filesystem.
     Unuse,
-    /// The inode lives at the end, and the last audits show what the kernel holds.
+    /// The inode lives until the end, and the last audits show what the kernel holds.
     Audited,
 }
 
-/// How one record is changed. The amount is what the books must miss, or have too much.
+/// How a record is altered. The amount is how far the balance becomes too low or too high.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alteration {
     DropReserve,
@@ -66,7 +66,7 @@ impl Alteration {
         matches!(self, DropReserve | DoubleReserve | ReserveUp(_) | ReserveDown(_))
     }
 
-    /// Bytes that the books have too much (or, negative, too little) afterwards.
+    /// Bytes by which the balance is too high afterwards; negative: too low.
     const fn residual(self, bytes: u64) -> i64 {
         match self {
             Self::DropReserve | Self::DoubleRelease => -(bytes as i64),
@@ -76,7 +76,7 @@ impl Alteration {
         }
     }
 
-    /// The records that take the place of the site's.
+    /// The records that replace the record of the site.
     fn apply(self, of: Delalloc, other: Owner) -> Vec<Record> {
         let with = |bytes: u64| {
             let fund_before = if of.fund_before == of.bytes { bytes } else { of.fund_before };
@@ -144,7 +144,7 @@ fn sites(
     sites
 }
 
-/// One site of every inode, for each replay.
+/// For each replay, one site of every inode.
 fn rounds(sites: &BTreeMap<(Owner, usize), Vec<Site>>, records: usize) -> Vec<Vec<Site>> {
     let most = sites.values().map(Vec::len).max().unwrap_or(0);
     let replays = most.min(MAX_REPLAYS).min(MAX_RECORDS / records).max(1);
@@ -159,7 +159,7 @@ fn rounds(sites: &BTreeMap<(Owner, usize), Vec<Site>>, records: usize) -> Vec<Ve
     (0..replays).map(of_round).filter(|round: &Vec<Site>| !round.is_empty()).collect()
 }
 
-/// An inode of the same filesystem that lives, and is judged, until after `site`; every one is used once.
+/// An inode of the same filesystem that lives, and is judged, until after `site`. Each inode is used once.
 fn other(sites: &[Site], taken: &mut Vec<Owner>, site: &Site) -> Option<(Owner, Closing)> {
     let end = |of: &Site| of.closing.filter(|closing| closing.exact && !taken.contains(&closing.owner));
     let found = sites.iter().filter(|of| of.position < site.position && of.of.header.fs == site.of.header.fs);
@@ -194,7 +194,7 @@ fn replay(
             let owner = (site.of.header.fs, site.of.root, site.of.ino);
             let mut stranger = owner;
             if alteration == Alteration::SwapOwner {
-                // The other's life must reach beyond this record.
+                // The other inode must live beyond this record.
                 let Some((found, closing)) = other(&round, &mut taken, site) else { continue };
                 let alive = recorded.records[site.position..].iter().any(|record| {
                     matches!(record, Record::InodeState(s) if (s.header.fs, s.root, s.ino) == found && s.moment == 2)
@@ -215,10 +215,10 @@ fn replay(
             if matches!(class, Class::Detectable | Class::Audited) {
                 let (mut kind, _, fs, of, amount) = expected(residual, owner);
                 if class == Class::Audited {
-                    // What the kernel holds beyond the books was reserved unseen; what it lacks has left unseen.
+                    // The kernel holds more than the books: reserved unseen. The kernel holds less: released unseen.
                     kind = if residual < 0 { FindingKind::CounterMismatch } else { FindingKind::OverRelease };
                 }
-                // The same number may live twice in one stream: one finding, with the sum.
+                // An inode number may live twice in one stream: one finding, with the sum.
                 *wanted.entry((fs, of, kind)).or_default() += amount;
             }
             changes.insert(site.position, alteration.apply(site.of, stranger));
@@ -238,14 +238,14 @@ fn replay(
         wanted.sort_unstable();
         let found = reduced(ledger.findings());
         if lossy {
-            // A loss withdraws what is not settled yet.
+            // A loss withdraws pending findings.
             assert!(found.iter().all(|finding| wanted.contains(finding)), "{alteration:?}: {found:?}");
         } else {
             assert_eq!(found, wanted, "{alteration:?} of {}", recorded.name);
         }
         for finding in ledger.findings() {
             assert_complete(finding);
-            // An audit is nobody's doing.
+            // No task causes a finding of an audit.
             assert!(finding.task.is_some() || recorded.name == "audited", "{finding:#?}");
             if finding.kind == FindingKind::Leak {
                 assert!(!finding.origins.is_empty(), "{finding:#?}");
@@ -274,7 +274,7 @@ fn no_alteration_of_a_lossy_stream_is_a_false_alarm() {
     let recorded = recorded("lossy");
     let closings = recorded.closings();
     for alteration in ALTERATIONS {
-        // What is found there is what was altered, at inodes whose books are known in spite of the loss.
+        // Every finding there is one that was altered, on an inode whose book is exact in spite of the loss.
         replay(recorded, &closings, alteration);
     }
 }

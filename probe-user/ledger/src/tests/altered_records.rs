@@ -1,4 +1,4 @@
-//! Real streams with one record altered that proves its finding by itself, or by what its task does next.
+//! Recorded streams with one altered record that proves its finding, alone or with what its task does next.
 use probe_common::{
     chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_UNDERFLOW},
     fs::{LEVELS_UNMOUNT, Levels},
@@ -18,7 +18,7 @@ use crate::vocabulary::{
     },
 };
 
-/// Most sites of one recording and alteration; beyond it they are taken evenly.
+/// Most sites of one recording and alteration; beyond it, evenly spaced sites are taken.
 const MAX_SITES: usize = 10;
 
 fn sample<T: Copy>(sites: &[T]) -> impl Iterator<Item = T> {
@@ -135,7 +135,7 @@ fn a_leftover_at_unmount() {
         (Account::SpaceSystem(BytesMayUse), |l, n| space(l, 2).may_use = n),
         (Account::SpaceSystem(BytesReserved), |l, n| space(l, 2).reserved = n),
     ];
-    // The final levels prove themselves, also after a loss.
+    // The final levels are proof by themselves, also after a loss.
     for recorded in RECORDED.iter().filter(|recorded| recorded.name != "audited") {
         let unmounts = alter::unmounts(&recorded.records);
         assert_eq!(unmounts.len(), 1, "{}", recorded.name);
@@ -209,7 +209,7 @@ fn a_failing_side_that_misbehaves() {
             let Record::Enospc(enospc) = records[failure.0] else { unreachable!() };
             let mut expected = vec![alter::misbehave(&mut records, failure, how)];
             if how == 4 {
-                // The stranger whose bytes it released had reserved none; it is not closed, so only the release shows.
+                // The stranger whose bytes it released had reserved none. It is not closed, so only the release shows.
                 expected.truncate(1);
             }
             assert_found(recorded, &records, &expected);
@@ -225,7 +225,7 @@ fn a_failing_side_that_misbehaves() {
 
 #[test]
 fn nothing_lost_on_purpose_is_a_false_alarm() {
-    // In a stream with losses a break is explained by them.
+    // In a stream with losses, a loss explains a break.
     let recorded = recorded("lossy");
     let after_loss = positions(
         recorded,
@@ -235,7 +235,7 @@ fn nothing_lost_on_purpose_is_a_false_alarm() {
     let mut silent = 0;
     for position in sample(&after_loss) {
         let mut records = recorded.records.clone();
-        // The records before it, until the loss, may all be missing.
+        // All records between the loss and this one may be missing.
         let Record::Chain(chain) = &mut records[position] else { unreachable!() };
         chain.event = CHAIN_BREAK;
         chain.expected = chain.old + 4096;

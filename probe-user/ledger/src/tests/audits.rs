@@ -1,4 +1,4 @@
-//! Quiet audits, sysfs, and what they may conclude.
+//! Quiet audits and sysfs, and what may follow from them.
 use probe_common::{
     claim::{CLAIM_RESERVE, ClaimType, RsvType},
     fs::{Rsv, SysfsLevels},
@@ -20,7 +20,7 @@ fn a_leak_in_a_living_inode() {
     s.reserve(257, 3 * M).audit(7, &[(257, holds(3 * M, 0))]).audit(7, &[(257, holds(3 * M, 0))]);
     let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
     assert_eq!((finding.confidence, finding.ino), (Confidence::OneSided, Some(257)));
-    // Its destroy proves the same bytes, not more.
+    // The destroy proves the same bytes and adds none.
     s.audit(7, &[(257, holds(3 * M, 0))]).destroy_with(257, holds(3 * M, 0));
     let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
     assert_eq!((finding.confidence, finding.count), (Confidence::Exact, 2));
@@ -47,7 +47,7 @@ fn a_loss_during_the_second_audit_concludes_nothing() {
     s.assert_silent();
 }
 
-/// A skipped program shows when the counters are read, which is after the last audits and the hooks.
+/// A skipped program shows when the loss counters are read, after the last audits and after the hooks are gone.
 #[test]
 fn a_loss_that_is_read_after_the_last_audits_withdraws_what_they_concluded() {
     let left = [(257, holds(M, 1))];
@@ -63,7 +63,7 @@ fn a_loss_that_is_read_after_the_last_audits_withdraws_what_they_concluded() {
 
 #[test]
 fn a_thread_stuck_between_change_and_record_is_no_leak() {
-    // Two quiet audits, and only then the release that was on its way.
+    // Two quiet audits, and only then the record of a release.
     let mut s = Stream::born();
     s.reserve(257, 3 * M).audit(7, &[(257, holds(0, 0))]).audit(7, &[(257, holds(0, 0))]).release(257, 3 * M);
     s.destroy(257).assert_clean();
@@ -103,14 +103,14 @@ fn unknown_books_are_opened_by_an_audit_and_then_judged_upwards_only() {
     let mut s = Stream::attached();
     s.seen(FS, 0).release(257, I).audit(7, &idle).audit(7, &idle);
     assert!(s.ledger().summary(1).inodes[0].opening_known);
-    // A release that was on its way arrives late.
+    // The record of a release in flight comes late.
     s.clone().release(257, I).destroy(257).assert_clean();
     s.reserve(257, 3 * M).destroy(257).assert_one("leak", "inode.meta_rsv", 3 * M);
 }
 
 #[test]
 fn an_operation_in_flight_opens_no_books() {
-    // The bytes are in the block_rsv, their record is still on its way.
+    // The bytes are in the block_rsv, but their record is still to come.
     let busy = [(257, holds(3 * M, 1))];
     let more = |l: &mut probe_common::fs::Levels| l.space[1].may_use += 3 * M;
     let mut s = Stream::attached();
@@ -127,7 +127,7 @@ fn pools_that_account_for_everything_open_all_inodes_at_zero() {
     let mut s = Stream::attached();
     s.seen(FS, 0).audit(7, &[]).audit(7, &[]).reserve(300, 3 * M).destroy(300);
     s.assert_one("leak", "inode.meta_rsv", 3 * M);
-    // Somebody unknown holds bytes: no opening is known.
+    // An unknown inode holds bytes, so no opening balance is known.
     let mut s = Stream::attached();
     s.seen(FS, 0)
         .audit_with(7, &[], |l| l.space[1].may_use += 3 * M)
@@ -156,7 +156,7 @@ fn claims_and_levels() {
     );
     let trans = |l: &mut probe_common::fs::Levels| l.trans.size = I;
     let mut s = Stream::born();
-    // A task that waits for a commit in `start_transaction` has reserved and said nothing yet.
+    // A task that waits for a commit in `start_transaction` has reserved, and its event is still to come.
     s.audit_with(7, &[], trans).audit_with(7, &[], trans).audit_with(7, &[], trans).assert_clean();
 }
 
@@ -168,9 +168,9 @@ fn claims_that_were_open_at_attach_are_not_judged_by_sums() {
     for _ in 0..4 {
         s.audit_with(7, &[], busy);
     }
-    // The inodes' opening is known from here on, that of the claims is not.
+    // From here on the opening balances of inodes are known, but not those of claims.
     s.claim(ClaimType::DelayedItem, I, 0, RsvType::DelayedOps).audit(8, &[]).audit(8, &[]).assert_clean();
-    // An audit that sees none opens them.
+    // An audit that sees no claims opens them.
     let only = |l: &mut probe_common::fs::Levels| l.delayed.size = I;
     s.audit_with(9, &[], only).audit_with(9, &[], only).assert_one("leak", "fs.delayed_rsv", I);
 }

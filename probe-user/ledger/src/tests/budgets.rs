@@ -1,4 +1,4 @@
-//! Memory stays bounded, and folding never makes a finding.
+//! Memory stays bounded, and dropping books never makes a finding.
 use probe_common::{
     inode::{Counters, MOMENT_DESTROY},
     loss::LossClass,
@@ -31,7 +31,7 @@ fn inodes_are_bounded_and_folding_is_silent() {
     let summary = ledger.summary(0);
     assert_eq!(summary.verdict, Verdict::Inconclusive);
     assert!(summary.loss[&LossClass::LedgerBound] > 0);
-    // Inodes that hold nothing go first, and nothing is lost by it.
+    // Inodes that hold nothing are dropped first, and that loses nothing.
     let mut s = Stream::born();
     for ino in 257..1257 {
         s.reserve(ino, 3 * M).release(ino, 3 * M);
@@ -66,7 +66,7 @@ fn what_waits_settles_by_the_time_of_the_stream() {
     let position = s.records.len();
     s.wait(11_000_000_000).evict(300);
     s.records[position..].iter().for_each(|record| ledger.apply(record));
-    // Not before it is known that nothing was missed until then.
+    // Nothing is found before a loss sample shows that nothing was missed until then.
     assert_eq!(ledger.findings().len(), 0);
     let position = s.records.len();
     s.sample();
@@ -120,11 +120,11 @@ fn names_and_stacks_are_found_again() {
     assert_eq!(ledger.findings()[0].task.as_ref().unwrap().pid, 99);
 }
 
-/// A suite mounts a few filesystems a test, and thousands in a night.
+/// A test suite mounts a few filesystems per test, and thousands in a night.
 #[test]
 fn filesystems_that_are_forgotten_leave_what_was_counted_on_them() {
     let mut s = Stream::born();
-    // An inode that could not be read, and one that was right.
+    // One inode that could not be read, and one that was correct.
     let mut unreadable = s.state(300, MOMENT_DESTROY, Counters::default());
     unreadable.counters.flags = 0;
     s.push(unreadable).reserve(257, 3 * M).release(257, 3 * M).destroy(257).unmount();

@@ -1,4 +1,4 @@
-//! One record altered in an otherwise correct stream of calls: one finding, of the right kind.
+//! One altered record in an otherwise correct stream of calls gives one finding of the right kind.
 use probe_common::{call::Call, hook::HookId};
 use probe_record::record::Record;
 use probe_simulated::{
@@ -50,8 +50,8 @@ proptest! {
         let at = positions[choice.index(positions.len())];
         let extents = Account::InodeOutstandingExtents;
         let of = *call(&mut records, at);
-        // A copy, or the call of a stranger, has no call inside it that released what was above the size: that would be
-        // wrong first.
+        // A copied call, or a call on the stranger, contains no call that released what exceeded the size. That would be the
+        // first violation.
         prop_assume!(!matches!(how, 1 | 3) || of.after.reserved <= of.after.size);
         let key = Some((of.root, of.ino));
         let (kind, account, owner, amount) = match how {
@@ -101,7 +101,7 @@ proptest! {
             ledger.findings().iter().map(|f| (f.kind, f.account, f.root.zip(f.ino), f.amount)).collect();
         let summary = ledger.summary(0);
         if how == 4 && found.is_empty() {
-            // The first operation of its thread: of that nothing was known, but that something is missing is.
+            // The first operation of its thread: nothing was known of the operation, but a call is known to be missing.
             prop_assert_eq!(summary.verdict, Verdict::Inconclusive);
             return Ok(());
         }

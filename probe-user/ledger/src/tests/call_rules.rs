@@ -1,4 +1,4 @@
-//! Rules of calls one by one, and every trap of a correct kernel that they could fall into.
+//! Each rule of calls, and each trap of a correct kernel for them.
 use probe_common::{
     call::{
         CALL_INODE, CALL_NODATASUM, CALL_RETURNED, CALL_RSV, CALL_SPECIAL_INODE, CALL_TREE_TORN,
@@ -33,7 +33,7 @@ impl Calls {
         calls
     }
 
-    /// A call without calls inside; `alter` says what it did.
+    /// A call without calls inside it; `alter` sets what it did.
     fn call(&mut self, hook: HookId, ino: u64, args: [u64; 4], alter: impl FnOnce(&mut Call)) -> u32 {
         self.serial += 1;
         self.returned(hook, ino, args, self.serial, alter);
@@ -179,7 +179,7 @@ fn an_encoded_write_gives_its_data_back_without_naming_the_inode() {
     calls.call(HookId::FreeReservedDataSpaceNoquota, 257, [LEN, 0, 0, 0], |call| call.data = -(LEN as i64));
     calls.check(257, 4096, 0);
     calls.silent();
-    // Forgotten.
+    // The release was left out.
     let mut calls = Calls::new();
     encoded(&mut calls);
     calls.check(257, 4096, 0);
@@ -234,7 +234,7 @@ fn data_comes_back_before_or_after_the_extents() {
 #[test]
 fn what_was_begun_before_is_not_judged() {
     let mut calls = Calls::new();
-    // Nothing is known of the thread yet.
+    // Nothing of the thread is known yet.
     calls.release_extents(257, LEN);
     calls.release_metadata(257, LEN);
     calls.free(257, LEN);
@@ -242,7 +242,7 @@ fn what_was_begun_before_is_not_judged() {
     calls.free(257, LEN);
     calls.silent();
     assert_eq!(run(&calls.stream.records).summary(0).failed.undecided, 1);
-    // A call that began before the hooks were on.
+    // The call began before the hooks were attached.
     let mut calls = Calls::new();
     calls.call(HookId::ReleaseExtents, 257, [LEN, 0, 0, 0], |call| call.entered = 1);
     calls.silent();
@@ -284,7 +284,7 @@ fn without_checksums_csum_bytes_stands_still() {
 fn a_flush_inside_a_reservation_may_do_anything_to_others() {
     let mut calls = Calls::new();
     let inside = |calls: &mut Calls, serial| {
-        // `FLUSH_LIMIT` and the flush of an evict run in the task that reserves: delayed items, writeback of others.
+        // `FLUSH_LIMIT` and the flush of an evict run in the reserving task: delayed items, writeback of other inodes.
         for _ in 0..300 {
             calls.call(HookId::BlockRsvRelease, 0, [N_ITEM, 0, 0, 0], |call| {
                 (call.parent, call.rsv, call.rsv_type) = (serial, 0x99, RsvType::DelayedOps as u32);
@@ -324,13 +324,13 @@ fn a_temporary_block_rsv_ends_empty() {
     // Something is left after everything was released.
     calls.temp(HookId::BlockRsvRelease, 0x10, all, M, M);
     calls.one("leak", "temp.rsv", M);
-    // Forgotten, and the place is used again.
+    // The release was left out, and the address is used again.
     let mut calls = Calls::new();
     calls.temp(HookId::BlockRsvAdd, 0x10, [M, 0, 0, 0], 0, M);
     calls.temp(HookId::BlockRsvAdd, 0x10, [I, 0, 0, 0], 0, I);
     let finding = calls.one("leak", "temp.rsv", M);
     assert_eq!(finding.origins.len(), 1);
-    // Forgotten until the end: the level at unmount is the same bug.
+    // The release was left out until the end: the level at unmount is the same bug.
     let mut calls = Calls::new();
     calls.temp(HookId::BlockRsvAdd, 0x10, [M, 0, 0, 0], 0, M);
     calls.stream.unmount_with(|levels| levels.space[1].may_use = M);
@@ -358,7 +358,7 @@ fn data_in_qgroups_is_back_when_the_inode_goes() {
     free(&mut calls, 259, 4096);
     calls.stream.destroy(259);
     calls.one("leak", "inode.qgroup_data", 4096);
-    // Where the function does not say what it freed, nothing is judged.
+    // If the function does not return what it freed, nothing is judged.
     let mut calls = Calls::new();
     reserve(&mut calls, 257);
     calls.call(HookId::QgroupFreeData, 257, [0, LEN, 0, 0], |call| call.qgroup_data = -(LEN as i64));
@@ -382,11 +382,12 @@ fn a_release_without_its_block_rsv_leaves_bytes() {
     );
     let counters = Counters { reserved: I + M, ..Counters::default() };
     calls.stream.destroy_with(257, counters);
-    // The block_rsv still held them at the end, and that is said once.
+    // The block_rsv still held them at the destroy; reported once.
     calls.one("leak", "inode.meta_rsv", I + M);
 }
 
-/// As a program for each file, and all files gone at once: who holds nothing costs nothing, and who does is found.
+/// One thread per file, and all files destroyed at once. Threads that hold nothing cost nothing; a thread that holds
+/// something is found.
 #[test]
 fn of_many_threads_the_one_that_holds_something_is_found_when_the_inode_goes() {
     let mut calls = Calls::new();
@@ -435,7 +436,8 @@ fn an_operation_across_a_loss_is_forgotten() {
     calls.silent();
 }
 
-/// The 2012 bug: `raced` says whether a release ran while the counters were visible, `released` what the failing side freed.
+/// The bug of 2012. `raced`: a release ran while the counters were visible. `released`: bytes that the failing task
+/// released.
 fn published(raced: bool, released: u64) -> Calls {
     let mut calls = Calls::new();
     calls.check(257, LEN, 0);
@@ -470,14 +472,14 @@ fn published(raced: bool, released: u64) -> Calls {
 #[test]
 fn published_and_undone_is_judged_by_who_raced() {
     let extents = "inode.outstanding_extents";
-    // Nobody raced: undoing the counters is all that there is to do, but publishing was wrong.
+    // No race: to undo the counters is all that is needed, but publishing was wrong.
     let mut calls = published(false, 0);
     calls.stream.destroy(257);
     calls.one("publish-before-reserve", extents, 1);
     let mut calls = published(false, I);
     calls.stream.destroy(257);
     calls.one("error-path-over-release", "inode.meta_rsv", I);
-    // A release left its bytes: the failing side must free them.
+    // A release left its bytes, so the failing task must release them.
     let mut calls = published(true, I);
     calls.stream.destroy(257);
     calls.one("publish-before-reserve", extents, 1);
@@ -490,7 +492,7 @@ fn published_and_undone_is_judged_by_who_raced() {
     assert_eq!((failed.total, failed.raced, failed.balanced), (1, 1, 0));
 }
 
-/// The same inside the call that fails: `others` released in between.
+/// The same inside the call that fails; `others`: releases by other tasks meanwhile.
 fn published_inside(others: u32, released: u64) -> Calls {
     let mut calls = Calls::new();
     calls.check(257, LEN, 0);
@@ -517,7 +519,7 @@ fn published_and_undone_inside_the_call_is_judged_by_who_raced() {
         (0, I, 0, "error-path-over-release", "inode.meta_rsv", I),
         (1, I, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
         (1, 0, I, "error-path-leak", "inode.meta_rsv", I),
-        // The release had lowered the counters before the call began, and gave its bytes back within it.
+        // The release had lowered the counters before the call began, and gave its bytes back during the call.
         (0, 0, I, "error-path-leak", "inode.meta_rsv", I),
         (1, 0, 0, "publish-before-reserve", "inode.outstanding_extents", 1),
     ] {
@@ -533,7 +535,7 @@ fn published_and_undone_inside_the_call_is_judged_by_who_raced() {
     }
 }
 
-/// The session ends before the inode does.
+/// The session ends before the destroy of the inode.
 #[test]
 fn published_inside_the_call_is_found_without_the_inodes_end() {
     for others in [0, 1] {
@@ -554,7 +556,7 @@ fn counters_of_an_inode_that_is_not_followed_say_nothing() {
     calls.silent();
 }
 
-/// A dirty range of a file is cut off; `frees` times its data is freed.
+/// A dirty range of a file is truncated; `frees`: how often its data is released.
 fn cut_off(frees: u32) -> Calls {
     let mut calls = Calls::new();
     let inside = |calls: &mut Calls, serial| {
@@ -577,7 +579,7 @@ fn cut_off(frees: u32) -> Calls {
 #[test]
 fn data_of_a_range_that_is_cut_off_is_freed_once() {
     cut_off(1).silent();
-    // A range without a reservation of its own has nothing to free.
+    // A range without a reservation of its own has no data to release.
     cut_off(0).silent();
     let mut calls = cut_off(0);
     calls.stream.unmount_with(|levels| levels.space[0].may_use = LEN);

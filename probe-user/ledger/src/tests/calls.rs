@@ -1,4 +1,4 @@
-//! The functions tier: any interleaving of correct calls is silent, any single wrong call is one finding.
+//! The functions tier: correct calls in any interleaving are silent, and each single wrong call is one finding.
 use probe_common::{
     hook::HookId,
     loss::{LOSS_SLOTS, LossClass, LossSample},
@@ -42,7 +42,7 @@ fn operations() -> impl Strategy<Value = (Vec<(u8, u8, u8)>, u64)> {
     (prop::collection::vec(any::<(u8, u8, u8)>(), 1..100), any::<u64>())
 }
 
-/// What a fault must be called: kind, account, whether the stranger is named, amount by what the fault hit.
+/// The finding that each fault must give: kind, account, and whether it names the stranger.
 fn faults() -> Vec<(Fault, FindingKind, Account, bool)> {
     use FindingKind::{
         ErrorPathLeak, ErrorPathOverRelease, Leak, OverRelease, PublishBeforeReserve, WrongOwner,
@@ -112,7 +112,7 @@ proptest! {
         let (fault, kind, account, strange) = faults[which.index(faults.len())];
         let kernel = Kernel::run(&operations, seed, fault, at % operations.len());
         let Some((key, amount)) = kernel.struck else { return Ok(()) };
-        // The race of 2012: a release left bytes for the failing side, which did not take them.
+        // The race of 2012: a release left bytes for the failing task, which did not take them.
         let left = kernel.inodes.get(&key).map_or(0, |inode| inode.reserved);
         let raced = matches!(fault, Fault::Published(true)) && left != 0;
         let (kind, account) =

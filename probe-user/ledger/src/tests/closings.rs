@@ -207,7 +207,7 @@ fn aborted_filesystems_are_not_judged_as_a_whole_but_their_inodes_are() {
     s.assert_one("leak", "inode.meta_rsv", M);
 }
 
-/// They come with the release of the global reserve, and it may be empty.
+/// Final levels come with the release of the global block_rsv, which may be empty.
 #[test]
 fn filesystems_that_go_without_final_levels_are_counted() {
     let said = |s: &mut Stream| {
@@ -222,7 +222,7 @@ fn filesystems_that_go_without_final_levels_are_counted() {
     };
     assert!(said(used().end(FS)));
     assert!(!said(used().unmount()));
-    // As of a mount that failed: it has reserved nothing.
+    // Like a mount that failed: the filesystem has reserved nothing.
     assert!(!said(Stream::born().end(FS)));
 }
 
@@ -260,9 +260,9 @@ fn a_handle_gives_back_its_local_claim_exactly() {
     let mut s = Stream::born();
     s.claim(local, I, CLAIM_RESERVE, RsvType::None).claim(local, I, CLAIM_RESERVE, RsvType::None);
     assert_eq!(s.assert_one("leak", "trans.delayed_refs_rsv", I).confidence, Confidence::OneSided);
-    // Begun before the attach: only its end is seen.
+    // The handle began before the attach, so only its end is seen.
     Stream::born().claim(local, I, 0, RsvType::Trans).assert_clean();
-    // Another thread took over the id.
+    // The thread id belongs to another thread now.
     let mut s = Stream::born();
     s.task_seen(100, 1, "a").claim(local, I, CLAIM_RESERVE, RsvType::None);
     s.task_seen(100, 2, "b").claim(local, I, CLAIM_RESERVE, RsvType::None).assert_clean();
@@ -305,7 +305,7 @@ fn the_verdict_names_missing_hooks_marker_and_what_was_checked() {
 fn books_without_one_of_their_hooks_are_not_judged() {
     use crate::{ledger::Ledger, vocabulary::setup::Setup};
     use probe_common::hook::HookId;
-    // The reservations were not seen, the blocks they paid for were.
+    // The reservations were not seen, but the tree blocks that they paid for were.
     let mut s = Stream::born();
     s.block(257, 0).evict(257).destroy(257);
     s.assert_one("over-release", "inode.meta_rsv", N);

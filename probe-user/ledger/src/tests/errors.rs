@@ -33,7 +33,7 @@ fn a_ticket_and_its_enospc_are_one_failure() {
     let mut s = Stream::born();
     s.ticket(METADATA, X, -28, LEN).enospc(X, LEN).bmu(DATA, -(LEN as i64)).assert_clean();
     assert_eq!(failed(&s), totals(1, 1, 0));
-    // -EINTR comes without an enospc; the next failure is another one.
+    // -EINTR fires no `space_info:enospc`, so the next failure is another one.
     let mut s = Stream::born();
     s.ticket(METADATA, X, -4, LEN)
         .bmu(DATA, -(LEN as i64))
@@ -43,14 +43,14 @@ fn a_ticket_and_its_enospc_are_one_failure() {
     assert_eq!(failed(&s), totals(2, 2, 0));
 }
 
-/// Eviction asks for as much as a write would, and what its task seems to hold of data was granted to somebody else when
-/// it freed the dirty pages of the inode.
+/// Eviction may ask for as many bytes as a write. When it frees the dirty pages of the inode, it can grant data to other
+/// tasks: its own task only seems to hold that data.
 #[test]
 fn an_eviction_that_finds_no_room_is_no_write_that_failed() {
     let mut s = Stream::born();
     s.evict_ticket(5 * M, LEN).enospc(5 * M, LEN).bmu(DATA, -(3 * LEN as i64)).assert_clean();
     assert_eq!(failed(&s), totals(0, 0, 0));
-    // The task goes on: its next failure is its own, also if it asks for as much.
+    // The task goes on. Its next failure is its own, even if it asks for as many bytes.
     s.ticket(METADATA, 5 * M, -28, LEN).enospc(5 * M, LEN).bmu(DATA, -(3 * LEN as i64));
     s.assert_one("error-path-over-release", "space.data.bytes_may_use", 2 * LEN);
     assert_eq!(failed(&s), totals(1, 0, 0));
@@ -123,7 +123,7 @@ fn the_failing_side_publishes() {
         .modification(Mod { ino: 257, modification: 1, ..Mod::default() })
         .bmu(DATA, -(LEN as i64));
     s.assert_one("publish-before-reserve", "inode.outstanding_extents", 1);
-    // Published before it failed: the bug of 2012.
+    // Publishes before the reservation fails: the bug of 2012.
     let mut s = Stream::born();
     s.enospc(X, LEN);
     let Some(Record::Enospc(record)) = s.records.last_mut() else { panic!() };
@@ -221,7 +221,7 @@ fn taking_back_what_was_published_is_not_a_second_fault() {
     let undo = Mod { ino: 257, modification: -1, ..Mod::default() };
     s.modification(undo).bmu(DATA, -4096);
     s.assert_one("publish-before-reserve", "inode.outstanding_extents", 1);
-    // More than it had published is one.
+    // To take back more than it had published is a violation.
     s.enospc(3 * M, 4096).modification(undo).bmu(DATA, -4096);
     assert_eq!(s.findings().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! What btrfs complains of in the kernel's log stands against `clean`, unless a finding says why.
+//! A complaint of btrfs in the kernel's log prevents `clean`, unless a finding explains it.
 use probe_common::{
     chain::{CHAIN_LEVEL, CHAIN_OPEN, CHAIN_UNDERFLOW, Chain, ChainCounter},
     fs::{FS_BORN, LEVELS_ERROR},
@@ -19,7 +19,7 @@ fn warning(device: &str) -> String {
     format!("BTRFS warning (device {device}): {UNRELEASED}")
 }
 
-/// A filesystem on `sdb` that was born in sight.
+/// A filesystem on `sdb` whose birth was seen.
 fn on_sdb() -> Stream {
     let mut stream = Stream::attached();
     stream.on(FS, FS_BORN, "sdb");
@@ -90,7 +90,7 @@ fn complaints_that_differ_in_numbers_are_one_sentence() {
     assert!(doubts[0].contains("complained 2 times of sdb ") && doubts[0].contains("0/257"), "{doubts:?}");
 }
 
-/// In `close_ctree()` the check of qgroups comes before the work queues go, and other lines come after.
+/// `close_ctree()` checks qgroups before it destroys the work queues, and prints other lines after that.
 #[test]
 fn a_line_may_come_after_the_end_of_its_filesystem() {
     let mut stream = on_sdb();
@@ -103,14 +103,14 @@ fn a_line_may_come_after_the_end_of_its_filesystem() {
     assert_eq!(lines.iter().map(|line| line.fs.clone()).collect::<Vec<_>>(), [[FS], [OTHER]]);
 }
 
-/// It had sent no record when its unmount began.
+/// The filesystem had sent no record when its unmount began.
 #[test]
 fn a_line_may_come_before_the_first_record_of_its_filesystem() {
     let mut stream = Stream::attached();
     stream.line(&warning("sdb")).on(FS, 0, "sdb");
     let (verdict, _, lines) = judged(&stream, following_one());
     assert_eq!((verdict, lines[0].fs.as_slice()), (Verdict::Inconclusive, [FS].as_slice()));
-    // Born later: not the one that was meant.
+    // Born after the line, so the line does not mean it.
     let mut stream = Stream::attached();
     stream.line(&warning("sdb")).on(FS, FS_BORN, "sdb");
     assert_eq!(judged(&stream, following_one()).0, Verdict::Clean);
@@ -129,13 +129,13 @@ fn a_device_that_is_not_followed_is_somebody_elses_only_if_filesystems_were_name
 
 #[test]
 fn a_line_that_may_mean_several_filesystems_means_each() {
-    // `sb->s_id` of a filesystem keeps the name of a device that was taken out of it.
+    // `sb->s_id` stays the name of a device that was removed from the filesystem.
     let mut stream = on_sdb();
     stream.on(OTHER, FS_BORN, "sdb").line(&warning("sdb"));
     let (_, doubts, lines) = judged(&stream, following_one());
     assert_eq!(lines[0].fs, [FS, OTHER]);
     assert!(doubts[0].contains("010101010101 or 02020202"), "{doubts:?}");
-    // One whose device is not known yet may be it.
+    // The line may mean a filesystem whose device is not known yet.
     let mut stream = Stream::born();
     stream.line(&warning("sdb"));
     let (verdict, _, lines) = judged(&stream, following_one());
@@ -156,7 +156,7 @@ fn a_line_that_names_no_filesystem_is_a_doubt_of_the_session() {
     }
 }
 
-/// An underflow of the data of a qgroup.
+/// An underflow of the DATA reservation of a qgroup.
 fn qgroup_underflow() -> Chain {
     Chain {
         object_flags: 257,
@@ -170,7 +170,7 @@ fn qgroup_underflow() -> Chain {
     }
 }
 
-/// A stream with a finding of the qgroup's data.
+/// A stream with a finding about the DATA reservation of a qgroup.
 fn with_finding() -> Stream {
     let mut stream = on_sdb();
     let open = Chain { event: CHAIN_OPEN, diff: 4096, old: 0, expected: 0, links: 1, ..qgroup_underflow() };
@@ -185,7 +185,7 @@ fn a_finding_of_the_same_kind_of_account_explains_a_complaint() {
     let (verdict, doubts, lines) = judged(&stream, Setup::default());
     assert_eq!((verdict, doubts), (Verdict::Findings, Vec::new()));
     assert_eq!((lines[0].findings.as_slice(), lines[0].open.len()), ([0].as_slice(), 0));
-    // Of another account, of another filesystem, long before the finding.
+    // On another account, on another filesystem, or long before the finding.
     let mut stream = with_finding();
     stream.line("BTRFS info (device sdb): at unmount delalloc count 4096");
     assert_eq!(judged(&stream, Setup::default()).1.len(), 1);
@@ -199,7 +199,7 @@ fn a_finding_of_the_same_kind_of_account_explains_a_complaint() {
     assert_eq!(judged(&stream, Setup::default()).1.len(), 1);
 }
 
-/// qgroups of an aborted transaction are not given back in 6.1.
+/// 6.1 does not release the qgroup reservations of an aborted transaction.
 #[test]
 fn what_an_error_leaves_is_not_judged_and_said() {
     let said = |verdict: (Verdict, Vec<String>, Vec<KernelLine>)| (verdict.0, verdict.2[0].after_error);
@@ -211,7 +211,7 @@ fn what_an_error_leaves_is_not_judged_and_said() {
     let mut stream = on_sdb();
     stream.line(&warning("sdb")).unmount_with(|levels| levels.fs_flags = LEVELS_ERROR);
     assert_eq!(said(judged(&stream, Setup::default())), (Verdict::Clean, true));
-    // What an inode has lost is lost, whatever becomes of its filesystem.
+    // A leak of an inode is a bug, even if its filesystem had an error.
     let mut stream = on_sdb();
     stream.line(
         "BTRFS warning (device sdb state EA): leaking qgroup reserved space, ino: 257, start: 0, end: 4095",
@@ -229,7 +229,7 @@ fn lines_that_were_held_back_may_have_been_complaints() {
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(doubts[0].starts_with("12 lines of btrfs were held back"), "{doubts:?}");
     assert_eq!(stream.ledger().doubts().unread, 12);
-    // Tests that mount often have so many of these.
+    // A test that mounts often has many such lines.
     let mut stream = on_sdb();
     stream
         .line("_btrfs_printk: 12 callbacks suppressed")
@@ -261,7 +261,7 @@ fn a_log_that_cannot_be_read_is_a_doubt_and_one_of_an_old_recording_a_note() {
     assert!(summary.verdict_reasons.iter().any(|reason| reason.contains("this recording does not hold")));
 }
 
-/// Nothing looks at the levels of qgroups when a filesystem goes.
+/// No rule looks at qgroup counters when a filesystem is unmounted.
 #[test]
 fn a_clean_verdict_says_that_levels_of_qgroups_are_not_judged() {
     let mut stream = on_sdb();

@@ -1,5 +1,5 @@
-//! Tests of the ledger: rules one by one, every trap of a correct kernel, a simulated kernel under any
-//! interleaving, and the same stream with one transfer altered.
+//! Tests of the ledger: each rule, each trap of a correct kernel, a simulated kernel in any interleaving, and the same
+//! stream with one altered transfer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 mod alter;
 mod altered;

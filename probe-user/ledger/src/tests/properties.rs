@@ -1,4 +1,4 @@
-//! Any interleaving of correct transfers gives no finding; any single wrong one gives exactly the right one.
+//! Correct transfers in any interleaving give no finding; each single wrong one gives exactly its finding.
 use std::collections::BTreeMap;
 
 use probe_common::{
@@ -25,7 +25,7 @@ fn operations() -> impl Strategy<Value = (Vec<(u8, u8, u8)>, u64)> {
     (prop::collection::vec(any::<(u8, u8, u8)>(), 1..120), any::<u64>())
 }
 
-/// The naive reference: plain sums per inode, closed at destroy.
+/// The simple reference: one sum per inode, closed at destroy.
 fn sums(records: &[Record]) -> (BTreeMap<Owner, i64>, Vec<i64>) {
     let mut open: BTreeMap<Owner, i64> = BTreeMap::new();
     let mut closed = Vec::new();
@@ -97,7 +97,7 @@ proptest! {
         late.marker(MarkerKind::Attached);
         late.records.extend_from_slice(&records[cut..]);
         prop_assert_eq!(run(&late.records).findings().to_vec(), vec![]);
-        // The hooks come one by one: half of the events before the mark are missing.
+        // Hooks are attached one by one, so half of the events before the marker are missing.
         let mut partial: Vec<Record> = records[..cut].iter().step_by(2).copied().collect();
         partial.remove(0);
         partial.extend_from_slice(&late.records);
@@ -111,7 +111,7 @@ proptest! {
         sampled in any::<bool>(),
     ) {
         let records = Simulator::run(&operations, seed);
-        // The last records stay, so that every loss is announced by a record after it.
+        // The last records stay, so that a record after each loss announces it.
         let lost: Vec<usize> = lost.into_iter().map(|at| 3 + usize::from(at) % (records.len() - 5)).collect();
         let mut left = Vec::new();
         let mut count = 0;
@@ -246,7 +246,7 @@ proptest! {
 
 #[test]
 fn the_simulator_reorders_as_the_kernel_does() {
-    // A sum below zero, a kernel counter that runs ahead, an inode number in two subvolumes: all occur.
+    // All of these occur: a balance below zero, a kernel counter ahead of the books, an inode number in two subvolumes.
     let (mut below_zero, mut ahead, mut blocks, mut delayed) = (0, 0, 0, 0);
     for seed in 1..60_u64 {
         let operations: Vec<_> = (0..150_u64)

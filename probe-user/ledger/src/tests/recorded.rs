@@ -1,4 +1,4 @@
-//! Streams of a real kernel (`testdata/recordings`): silent as they are, with the numbers that they are known for.
+//! Recorded streams of real kernels (`testdata/recordings`): no findings, and known numbers.
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -35,7 +35,7 @@ impl Recorded {
         ledger
     }
 
-    /// What is known of each inode in the moment before it is destroyed, by the position of the destroy.
+    /// What is known of each inode just before its destroy, by the position of the destroy.
     pub fn closings(&self) -> BTreeMap<usize, Closing> {
         let mut ledger = Ledger::new(Setup::default());
         let mut closings = BTreeMap::new();
@@ -56,7 +56,7 @@ impl Recorded {
 #[derive(Clone, Copy, Debug)]
 pub struct Closing {
     pub owner: Owner,
-    /// The opening is known and nothing was lost since.
+    /// The opening balance is known and nothing was lost since.
     pub exact: bool,
     /// The filesystem has met ENOSPC.
     pub full: bool,
@@ -146,7 +146,7 @@ fn a_real_stream_of_calls_is_silent_and_its_calls_are_compared() {
     assert_eq!((checked.orphans, checked.torn, checked.unframed), (0, 0, 0));
     assert_eq!((checked.calls, checked.contracts, checked.operations), (40_513, 3_530, 815));
     let summary = ledger.summary(0);
-    // `btrfs_delalloc_shrink_extents` is not a function of its own there.
+    // 6.12 does not have `btrfs_delalloc_shrink_extents`.
     assert_eq!(summary.verdict, Verdict::Clean, "{:?}", summary.verdict_reasons);
     assert_eq!(summary.statistics.inodes_closed, 7);
 }
@@ -173,7 +173,7 @@ fn the_same_number_in_two_subvolumes_is_two_inodes() {
     assert!(twins.count() >= 12);
 }
 
-/// A finding says what a person needs: who, where from, and which records speak for it.
+/// A finding says what a person needs: the task, the stacks, and the evidence.
 #[track_caller]
 pub fn assert_complete(finding: &Finding) {
     assert!(!finding.explanation.is_empty(), "{finding:#?}");

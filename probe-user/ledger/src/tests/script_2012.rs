@@ -1,6 +1,6 @@
-//! The way it was done in 2012, as a yardstick: add up the reservation lines per owner, complain when a release
-//! exceeds the balance, list what is left. What it rightly finds the ledger finds; where a correct kernel makes it
-//! complain the ledger is silent.
+//! The method of 2012, for comparison: add up the `btrfs_space_reservation` lines per owner, complain if a release exceeds
+//! the balance, and list what is left. The ledger finds what that method rightly finds, and is silent where that method
+//! complains about a correct kernel.
 use std::collections::BTreeMap;
 
 use probe_common::{
@@ -74,7 +74,7 @@ fn a_delayed_item_released_twice_is_found_by_both() {
 
 #[test]
 fn tree_blocks_and_delayed_inodes_alarm_only_the_script() {
-    // Fact 3: the net of an inode is not zero after a sync.
+    // The net of an inode is not zero after a sync: tree blocks and delayed inode items take bytes out without a line.
     let mut s = Stream::born();
     s.reserve(257, 3 * M)
         .block(257, 0)
@@ -87,7 +87,7 @@ fn tree_blocks_and_delayed_inodes_alarm_only_the_script() {
 
 #[test]
 fn evicts_and_snapshots_alarm_only_the_script() {
-    // Fact 9.
+    // `transaction` and `delayed_refs_rsv` do not balance by design.
     let mut s = Stream::born();
     s.claim(ClaimType::Transaction, 524_288, CLAIM_JOIN, RsvType::Trans);
     s.claim(ClaimType::Transaction, 2_621_440, CLAIM_RESERVE, RsvType::Temp).unmount();
@@ -140,7 +140,7 @@ fn on_correct_streams_the_script_alarms_and_the_ledger_does_not() {
         let (complaints, left) = script(&records);
         alarms += usize::from(!complaints.is_empty() || !left.is_empty());
         assert_eq!(run(&records).findings(), []);
-        // With a fault the ledger names it; the script's list of alarms grows by what it cannot tell apart.
+        // The ledger names the fault; the script only has more complaints that it cannot tell apart.
         if let Some(at) = alter::positions(&records, false).first().copied() {
             let expected = alter::double_release(&mut records, at);
             assert_eq!(alter::reduced(run(&records).findings()), [expected]);

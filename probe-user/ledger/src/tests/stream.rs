@@ -1,4 +1,4 @@
-//! Hand-made streams.
+//! Builder for hand-made streams.
 use probe_common::{
     chain::{Bmu, Chain},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
@@ -29,7 +29,7 @@ pub const FS: u32 = 0x101;
 /// The subvolume of most tests.
 pub const ROOT: u64 = 5;
 
-/// Records with a time that goes on by 1 us each.
+/// A stream under construction; the time grows by 1 us per record.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
     pub records: Vec<Record>,
@@ -48,7 +48,7 @@ impl Stream {
         stream
     }
 
-    /// Hooks are going on; no filesystem yet.
+    /// Hooks are being attached; no filesystem yet.
     pub fn attaching() -> Self {
         Self { tid: 100, time: 1_000_000_000, ..Self::default() }
     }
@@ -127,7 +127,7 @@ impl Stream {
         })
     }
 
-    /// A delayed inode item funded by the inode's own rsv.
+    /// A delayed inode item paid from the inode's own block_rsv.
     pub fn delayed_inode(&mut self, ino: u64) -> &mut Self {
         let header = self.header(FS);
         self.push(Claim {
@@ -162,7 +162,7 @@ impl Stream {
         self.push(record)
     }
 
-    /// Destroyed with everything zero.
+    /// A destroy with all counters at zero.
     pub fn destroy(&mut self, ino: u64) -> &mut Self {
         self.destroy_with(ino, Counters::default())
     }
@@ -189,7 +189,7 @@ impl Stream {
         self.push(Ticket { header, space_flags, bytes, error, data_held, flags, ..Ticket::default() })
     }
 
-    /// A ticket of `evict_refill_and_join` that failed.
+    /// A failed ticket of `evict_refill_and_join`.
     pub fn evict_ticket(&mut self, bytes: u64, data_held: u64) -> &mut Self {
         let (header, flags) = (self.header(FS), ENOSPC_WINDOW_KNOWN);
         let ticket =
@@ -232,7 +232,7 @@ impl Stream {
         self.push(TaskSeen { header, pid, reserved: 0, comm: name })
     }
 
-    /// Records were lost before the next one; the sample that says of which class.
+    /// Records are lost before the next one; a loss sample tells the class.
     pub fn lose(&mut self, class: LossClass, count: u64) -> &mut Self {
         if (class as usize) <= LossClass::Descriptive as usize {
             self.lost = self.lost.wrapping_add(count as u16);
@@ -278,7 +278,7 @@ impl Stream {
         self.push(FsEnd { header, why: 1, fs_state: 0 })
     }
 
-    /// One audit: marks with `links`, and the inodes' counters in between.
+    /// One audit: two marks with `links`, and the inodes' counters between them.
     pub fn audit(&mut self, links: u64, inodes: &[(u64, Counters)]) -> &mut Self {
         self.audit_with(links, inodes, |_| {})
     }
@@ -320,7 +320,7 @@ impl Stream {
         self.ledger().findings().to_vec()
     }
 
-    /// Nothing to say, and nothing that could hide something.
+    /// Asserts: no finding and no doubt.
     #[track_caller]
     pub fn assert_clean(&self) -> Ledger {
         let ledger = self.assert_silent();
@@ -329,7 +329,7 @@ impl Stream {
         ledger
     }
 
-    /// Nothing to say.
+    /// Asserts: no finding.
     #[track_caller]
     pub fn assert_silent(&self) -> Ledger {
         let ledger = self.ledger();
@@ -337,7 +337,7 @@ impl Stream {
         ledger
     }
 
-    /// One finding with this kind, account and amount.
+    /// Asserts: exactly one finding, with this kind, account and amount.
     #[track_caller]
     pub fn assert_one(&self, kind: &str, account: &str, amount: u64) -> Finding {
         let findings = self.findings();
@@ -351,7 +351,7 @@ impl Stream {
     }
 }
 
-/// A whole stream through the books.
+/// A ledger that has read the whole stream.
 pub fn run(records: &[Record]) -> Ledger {
     let mut ledger = Ledger::new(Setup::default());
     records.iter().for_each(|record| ledger.apply(record));

@@ -1,6 +1,6 @@
-//! What a correct kernel does and what must not alarm: the false-positive traps, numbered as in the kernel notes
-//! (attach, roots, reuse, free space, relocation, evict, enospc, delayed refs, silent moves, NODATASUM, log
-//! replay, remount, shared fs_info, uuids, abort, loss, migration, DIO, journal_info, widths, 7.3).
+//! Traps: what a correct kernel does and what must not alarm (attach in flight, inode numbers per subvolume, reuse,
+//! free-space inodes, relocation, evict, enospc, delayed refs, silent moves, NODATASUM, log replay, remount, shared fs_info,
+//! uuids, abort, loss, migration of tasks, direct IO, journal_info, integer widths, 7.3).
 use probe_common::{
     chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_REST, CHAIN_UNDERFLOW, Chain, ChainCounter},
     claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, ClaimType, RsvType},
@@ -26,7 +26,7 @@ fn may_use(event: u32, old: u64, diff: i64) -> Chain {
 #[test]
 fn trap_01_attach_in_flight() {
     let mut s = Stream::attached();
-    // Mounted before: releases of bytes that were reserved before.
+    // Mounted before the session: releases of bytes that were reserved before.
     s.seen(FS, 0)
         .release(257, 13 * M + M / 2)
         .reserve(257, 3 * M)
@@ -34,7 +34,7 @@ fn trap_01_attach_in_flight() {
         .evict(257)
         .destroy(257);
     s.assert_clean();
-    // Reserved before the hooks were all there, born or not.
+    // Reserved before all hooks were attached, with and without a birth in sight.
     let mut s = Stream { tid: 9, ..Stream::default() };
     s.birth(FS)
         .reserve(257, 3 * M)
@@ -114,7 +114,7 @@ fn trap_05_the_relocation_inode_does_not_pay_for_its_own_tree() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).block(257, 0);
     let Some(Record::Block(block)) = s.records.last_mut() else { panic!() };
-    // The kernel side has applied the rule: delayed_refs_rsv or global pay.
+    // The kernel side has applied the rule of `get_block_rsv()`: delayed_refs_rsv or the global block_rsv pays.
     (block.payer, block.payer_ino, block.payer_root) = (RsvType::Global as u32, 0, 0);
     s.release(257, 3 * M).destroy(257).assert_clean();
 }
@@ -142,7 +142,7 @@ fn trap_07_enospc_of_a_node_is_a_routine_fallback() {
 
 #[test]
 fn trap_08_delayed_refs_are_never_balanced() {
-    // The kernel side drops the type; a number that is none of ours must not be booked either.
+    // The kernel side drops this type; a number that is no type must not be booked either.
     let mut s = Stream::born();
     s.claim(ClaimType::Transaction, 12 << 30, 0, RsvType::DelayedRefs);
     let Some(Record::Claim(claim)) = s.records.last_mut() else { panic!() };
@@ -250,7 +250,7 @@ fn trap_16_recursion_shows_after_the_break() {
     assert_eq!(ledger.summary(0).verdict, Verdict::Inconclusive);
 }
 
-/// A reader that was stopped finds more than ten seconds of records before the sample that tells what was missed.
+/// If the reader was stopped, more than ten seconds of records come before the loss sample that covers them.
 #[test]
 fn trap_16_recursion_shows_long_after_the_break() {
     let mut s = Stream::born();
@@ -323,7 +323,7 @@ fn trap_20_widths_of_changes() {
 
 #[test]
 fn trap_20_size_and_reserved_are_two_loads() {
-    // A reading beside other operations disagrees with the books in both directions.
+    // A reading during other operations differs from the books in both directions.
     let mut s = Stream::born();
     let mut record = s.delalloc(257, 3 * M, DELALLOC_RESERVE);
     record.counters =
@@ -381,7 +381,7 @@ fn an_underflow_is_exact_at_any_time() {
     s.assert_one("underflow", "space.data.bytes_pinned", 1);
 }
 
-/// Where there are more qgroups than cells for their counters, those at zero give way and open again later.
+/// If there are more qgroup counters than cells, counters at zero give up their cells and open again later.
 #[test]
 fn a_qgroup_that_gave_way_at_zero_opens_again() {
     let qgroup = |event, old, diff| Chain {
@@ -396,7 +396,7 @@ fn a_qgroup_that_gave_way_at_zero_opens_again() {
     assert_eq!(s.ledger().summary(0).statistics.links, 7);
     s.chain(Chain { links: 1, ..qgroup(CHAIN_OPEN, 0, 4096) }).assert_clean();
     assert_eq!(s.ledger().summary(0).statistics.links, 8);
-    // Which qgroups were followed before is not known any more: an underflow may be of ranges of earlier quotas.
+    // Which qgroups were followed before is not known any more, so an underflow may come from ranges of earlier quotas.
     s.chain(Chain { links: 2, ..qgroup(CHAIN_UNDERFLOW, 4096, -8192) });
     assert_eq!(s.ledger().findings().len(), 0);
     assert_eq!(s.ledger().summary(0).verdict, Verdict::Inconclusive);
@@ -422,7 +422,7 @@ fn qgroup_data_is_exact_and_metadata_is_clamped() {
         s.chain(qgroup(counter, CHAIN_OPEN, 0, 0)).chain(qgroup(counter, CHAIN_UNDERFLOW, 0, -8192));
     }
     s.assert_clean();
-    // Quotas off and on: a new object for the same qgroup.
+    // Quotas were switched off and on: a new object for the same qgroup.
     let mut s = Stream::born();
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 4096));
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 0)).chain(qgroup(
@@ -432,13 +432,13 @@ fn qgroup_data_is_exact_and_metadata_is_clamped() {
         -4096,
     ));
     s.assert_clean();
-    // The same, and the new one lies where the old one lay.
+    // The same, and the new object has the address of the old one.
     let mut s = Stream::born();
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 4096));
     s.chain(Chain { expected: 4096, ..qgroup(ChainCounter::QgroupData, CHAIN_UNDERFLOW, 0, -4096) });
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_UNDERFLOW, 0, -4096));
     assert_eq!(s.assert_silent().summary(0).verdict, Verdict::Inconclusive);
-    // A value that changed without its event is no finding, but a doubt.
+    // A value that changed without an event is no finding, but a doubt.
     let mut s = Stream::born();
     s.chain(qgroup(ChainCounter::QgroupData, CHAIN_OPEN, 0, 4096));
     s.chain(Chain { expected: 4096, ..qgroup(ChainCounter::QgroupData, CHAIN_BREAK, 0, 4096) });
@@ -478,7 +478,7 @@ fn order_is_judged_only_where_it_is_known() {
     assert!(record.flags & DELALLOC_ROOT_KNOWN != 0 && COUNTERS_NOT_REGULAR != 0);
 }
 
-/// A tracepoint is switched on for one processor after the other.
+/// A tracepoint is switched on for one CPU after the other.
 #[test]
 fn a_break_while_hooks_go_on_is_an_opening() {
     let mut s = Stream::attaching();
@@ -492,7 +492,7 @@ fn a_break_while_hooks_go_on_is_an_opening() {
     s.assert_one("counter-mismatch", "space.metadata.bytes_may_use", 100);
 }
 
-/// A tracepoint is switched off processor by processor too.
+/// A tracepoint is also switched off CPU by CPU.
 #[test]
 fn a_break_while_hooks_go_off_is_none() {
     let mut s = Stream::attached();

@@ -1,4 +1,4 @@
-//! Lines as 6.1, 6.12 and 7.3 print them (`fs/btrfs/`), and some as another version could word them.
+//! Lines as 6.1, 6.12 and 7.3 print them (`fs/btrfs/`), and some in words that another version could use.
 #![allow(clippy::panic, reason = "a test may stop at the first surprise")]
 use super::*;
 use crate::context::log_line::{Level, Line, Said, Topic};
@@ -23,7 +23,7 @@ fn a_line_names_its_level_and_its_device() {
     let line = said("BTRFS error (device dm-0 state EA): qgroup reserved space leaked\n");
     assert_eq!((line.level, line.device, line.after_error), (Some(Level(3)), Some("dm-0"), true));
     assert_eq!(line.text, "qgroup reserved space leaked");
-    // A state that is no error.
+    // A state that does not show an error.
     let line = said("BTRFS info (device cciss/c0d0p1 state M): at unmount delalloc count 4096");
     assert_eq!((line.device, line.after_error), (Some("cciss/c0d0p1"), false));
     // `__btrfs_handle_fs_error()`
@@ -54,7 +54,7 @@ fn a_line_may_name_no_filesystem() {
 fn lines_that_were_held_back_are_counted() {
     assert_eq!(parse("_btrfs_printk: 17 callbacks suppressed"), Some(Line::HeldBack(17)));
     assert_eq!(parse("btrfs_printk: 3 callbacks suppressed"), Some(Line::HeldBack(3)));
-    // The limit of one place, which had said the same ten times.
+    // The rate limit of one place, which had printed the same ten times.
     assert_eq!(parse("btrfs_print_data_csum_error: 3 callbacks suppressed"), None);
 }
 
@@ -68,7 +68,7 @@ fn complaints_about_reservations_are_known() {
         "qgroup reserved space leaked",
         "to be deleted qgroup 0/257 has non-zero numbers, data 4096 meta prealloc 0 meta pertrans 0",
         "qgroup 1/100 meta prealloc reserved space underflow, have 0 to free 16384",
-        // Not of any kernel.
+        // Not printed by any kernel so far.
         "root 5 inode 257 leaked qgroup reserved space 4096",
         "qgroup 0/5 rsv underflowed by 4096",
         "qgroup 0/5 still holds reserved space of 4096",
@@ -81,7 +81,7 @@ fn complaints_about_reservations_are_known() {
     for text in [
         "metadata reservation failed for delayed dir item deltiona, should have been reserved",
         "metadata reservation failed for delayed dir item deletion, index: 2, root: 5, inode: 256, error: -ENOSPC",
-        // Not of any kernel.
+        // Not printed by any kernel so far.
         "block group 1048576 still has 4096 bytes reserved",
         "space_info metadata bytes_may_use underflow, have 0 to free 4096",
         "delayed_refs_rsv leaked 16384 bytes",
@@ -127,7 +127,7 @@ fn what_btrfs_says_every_day_is_no_complaint() {
         "BTRFS error (device loop0): failed to run delalloc range, root=5 ino=257 folio=0 submit_bitmap=0 start=0 len=4096: -28",
         "BTRFS info (device loop0): reclaiming chunk 13631488 with 3% used 0% reserved 0% unusable",
         "BTRFS error (device loop0): devid 1 physical 0 len 4096 inside the reserved space",
-        // What leaks there is memory.
+        // These leaks are memory.
         "BTRFS: buffer leak start 30408704 len 16384 refs 1 bflags 529 owner 5",
         "BTRFS: state leak: start 0 end 4095 state 32 in tree 1 refs 1",
         "BTRFS error (device loop0): leaked root 5-0 refcount 1",
