@@ -14,8 +14,8 @@ pub enum HookId {
     ModOutstanding = 4,
     /// `btrfs_inode_evict`
     InodeEvict = 6,
-    /// `btrfs_clear_extent_bit`: shows inode addresses, and the destroy signature: a call with start 0, len 0 and bits 0x1000
-    /// (`EXTENT_QGROUP_RESERVED`), which `btrfs_qgroup_check_reserved_leak` makes for `btrfs_destroy_inode`
+    /// `btrfs_clear_extent_bit`: shows inode addresses, and the destroy signature: a call with start 0, len 0 and bits
+    /// 0x1000 (`EXTENT_QGROUP_RESERVED`), which `btrfs_qgroup_check_reserved_leak` makes for `btrfs_destroy_inode`
     ClearExtentBit = 7,
     /// `find_free_extent` (6.1, 6.12) or `btrfs_find_free_extent` (6.18 on)
     FindFreeExtent = 9,

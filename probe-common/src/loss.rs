@@ -4,7 +4,8 @@
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LossClass {
-    /// A record of the books ([`crate::header::RecordKind::Delalloc`], claims, blocks, inode states, failures) found no room in the ring.
+    /// A record of the books ([`crate::header::RecordKind::Delalloc`], claims, blocks, inode states, failures) found no room
+    /// in the ring.
     BooksRecord = 0,
     /// A chain record (level, break, underflow) found no room in the ring.
     ChainRecord = 1,

@@ -7,7 +7,7 @@ use crate::vocabulary::{account::Account, keys::InodeKey};
 
 /// Most cleared ranges kept whose data was not freed.
 const MAX_CLEARED_RANGES: usize = 256;
-/// Most inodes kept. A bug that hits more inodes than this is reported anyway.
+/// Most inodes kept. Beyond it, the same bug may be reported again by another rule.
 const MAX_INODES: usize = 1 << 16;
 
 /// How far counters are off because of a reported bug; positive: too high.
@@ -51,7 +51,7 @@ impl AlreadyReported {
         }
     }
 
-    /// The call that did not release exactly `bytes`; `None` if there is none, or more than one.
+    /// The call that left exactly `bytes` unreleased; `None` if there is none, or more than one.
     pub(crate) fn take_cleared_range(&mut self, bytes: i64) -> Option<Node> {
         let mut fitting = self.cleared_ranges.iter().filter(|(_, kept)| *kept as i64 == bytes);
         let (node, _) = fitting.next()?;

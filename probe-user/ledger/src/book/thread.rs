@@ -180,7 +180,7 @@ pub(crate) fn story(node: &Node, held: u64, raced: u32) -> String {
     )
 }
 
-/// Counters that a task published outside of a reservation and has neither undone nor followed by another operation.
+/// Counters that a task published outside of a reservation. Judged when the task gives its data back or goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
     pub node: Node,

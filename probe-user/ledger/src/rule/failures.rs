@@ -60,8 +60,7 @@ pub(crate) struct Failures {
     /// True on the functions tier, which judges failures by their calls.
     pub off: bool,
     pending: FxHashMap<u32, Pending>,
-    /// Failed tickets of evictions, by thread: filesystem and bytes. The `space_info:enospc` with the same bytes is to be
-    /// skipped.
+    /// Failed tickets of evictions, by thread: filesystem and bytes. The `space_info:enospc` with the same bytes is skipped.
     evicting: FxHashMap<u32, (u32, u64)>,
     totals: FailedReservations,
 }

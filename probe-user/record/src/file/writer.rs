@@ -39,7 +39,8 @@ const SYMBOLS_PER_BLOCK: usize = 4096;
 /// How a recording is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriterOptions {
-    /// zstd level. 1 takes about 5 M records (96 bytes) in a second of one AMD EPYC core; 3 takes a quarter less and saves 1 % of the file.
+    /// zstd level. 1 takes about 5 M records (96 bytes) in a second of one AMD EPYC core; 3 takes a quarter less and
+    /// saves 1 % of the file.
     pub level: i32,
     /// Blocks (1 MiB or more each) that may wait for the disk before [`RecordingWriter::push`] waits.
     pub queue: usize,

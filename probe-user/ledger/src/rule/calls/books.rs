@@ -16,7 +16,7 @@ use crate::{
     vocabulary::{failed_reservations::FailedReservations, keys::InodeKey, setup::Setup},
 };
 
-/// Hooks without which no call is judged. Without `btrfs_delalloc_shrink_extents`, which kernels before 6.18 do not have.
+/// Hooks without which no call is judged. Does not contain `btrfs_delalloc_shrink_extents`: kernels before 6.18 have none.
 pub(crate) const NEEDED: [HookId; 12] = [
     HookId::ReserveMetadata,
     HookId::ReleaseMetadata,

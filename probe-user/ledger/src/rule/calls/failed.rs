@@ -127,7 +127,7 @@ impl Thread {
     }
 }
 
-/// A failed `btrfs_delalloc_reserve_metadata` must have published, added and released nothing. True if it did any of these.
+/// A failed `btrfs_delalloc_reserve_metadata` must not have published, added or released anything. True if it did.
 pub(crate) fn contract(
     context: &mut CallContext<'_>,
     held: u64,

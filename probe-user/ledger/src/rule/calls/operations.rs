@@ -145,7 +145,7 @@ pub(crate) fn release_metadata(context: &mut CallContext<'_>, thread: &mut Threa
     thread.known = thread.operations.iter().any(|of| of.is_open_on(node.fs, node.key));
     let account = Account::InodeCsumBytes;
     let other = thread.operations.iter_mut().rev().find(|of| {
-        // A closed operation handed on most of its bytes, so it can only have been meant with all of its bytes.
+        // A closed operation has handed on most of its bytes, so it matches only a release of all that is left.
         of.fs == node.fs && if of.is_closed() { of.bytes == bytes } else { of.bytes >= bytes }
     });
     if rest == bytes
