@@ -142,7 +142,7 @@ impl Calls {
         }
     }
 
-    /// The inode is destroyed, so no task can be inside an operation on it. Runs before [`super::closing`].
+    /// The inode is destroyed, so no task can be inside an operation on it. Runs before `rule::closing`.
     pub(crate) fn destroyed(&mut self, shared: &mut Context, fs: &mut Fs, record: &InodeState) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
@@ -166,7 +166,7 @@ impl Calls {
         }
     }
 
-    /// The filesystem is unmounted, so no task is inside it. Runs before [`super::closing`].
+    /// The filesystem is unmounted, so no task is inside it. Runs before `rule::closing`.
     pub(crate) fn unmounted(&mut self, shared: &mut Context, fs: &mut Fs, record: &Levels) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
