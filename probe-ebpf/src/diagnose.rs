@@ -1,8 +1,8 @@
-//! What the kernel side says of itself with `-vv`: rare moments, as lines of a log and not as records of the stream.
+//! The log of the kernel side with `-vv`: rare moments, as lines of our own log and not as records of the stream.
 //!
-//! The only file that logs. Off, which is the default, the level is a constant zero for the verifier, and it takes what
-//! stands behind [`on`] out of every program. What a line needs on the stack and what the verifier needs to walk through
-//! it are large, so lines are made in global functions of their own: see [`crate::emit::Run::number`].
+//! The only file that logs. By default the log is off: its level is then a constant zero for the verifier, which removes
+//! the code behind [`on`] from every program. A line needs much of the stack and of the verifier's budget, so each is
+//! made in a global function of its own: see [`crate::emit::Run::number`].
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel_str_bytes, generated::bpf_get_smp_processor_id};
@@ -22,8 +22,8 @@ use crate::{
     read,
 };
 
-/// Bytes of a hook's name in a line, and of a loss class's. The rest is zeroes, which the user side leaves out: of a length
-/// that is not known here LLVM would make a call of `memcpy`.
+/// Bytes for the name of a hook or of a loss class in a line. The name is filled up with zeroes, which the user side
+/// removes: for a length that is not constant, LLVM would call `memcpy`.
 const HOOK_NAME: usize = 40;
 const CLASS_NAME: usize = 16;
 
@@ -37,7 +37,7 @@ static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_SLOTS as usize] = {
     names
 };
 
-/// What became of a filesystem, by whether it is followed.
+/// What was decided about a filesystem; the index is whether it is followed.
 static FATES: [[u8; 8]; 2] = [*b"left out", *b"followed"];
 
 static CLASS_NAMES: [[u8; CLASS_NAME]; LOSS_SLOTS] = {
@@ -60,13 +60,13 @@ const fn padded<const N: usize>(name: &str) -> [u8; N] {
     padded
 }
 
-/// Whether anybody wants to know.
+/// Whether the log is on.
 #[inline(always)]
 fn on() -> bool {
     level_enabled(Level::Warn)
 }
 
-/// A filesystem was met that had no id, and is followed or not.
+/// A filesystem without an id was met: it is followed or left out.
 #[inline(always)]
 pub fn fs_seen(run: u32, fs_info: u64, followed: bool) {
     if on() {
@@ -74,7 +74,7 @@ pub fn fs_seen(run: u32, fs_info: u64, followed: bool) {
     }
 }
 
-/// The type string of `btrfs_space_reservation` at this address is none that the books know.
+/// The type string of `btrfs_space_reservation` at this address is unknown to the books.
 #[inline(always)]
 pub fn type_unknown(address: u64) {
     if on() {
@@ -90,8 +90,8 @@ pub fn lost(run: u32, class: LossClass) {
     }
 }
 
-/// Counts a line that was made, after it was: the user side sees by this number how many found no room, which the logging
-/// itself does not tell.
+/// Counts a line after it was made. The user side compares this number with the lines it read: the logging itself does not
+/// tell how many found no room.
 #[inline(always)]
 fn count() {
     if let Some(count) = DIAGNOSED.get_ptr_mut(0) {
@@ -147,7 +147,7 @@ extern "C" fn diagnose_type(address: u64) -> u64 {
     // SAFETY: the helper checks the address and writes at most the length.
     let _ = unsafe { bpf_probe_read_kernel_str_bytes(address as *const u8, &mut *bytes) };
     for word in &mut text {
-        // ASCII whatever stands there: the user side takes nothing else for text.
+        // Make it ASCII whatever it was: the user side takes nothing else for text.
         *word &= 0x7f7f_7f7f_7f7f_7f7f;
     }
     // SAFETY: all of it is ASCII.
@@ -166,7 +166,7 @@ extern "C" fn diagnose_loss(run: u32, class: u32) -> u64 {
     let class = class as usize & (LOSS_SLOTS - 1);
     // SAFETY: this CPU's cell; masked to the array's length.
     let times = CPU.get_ptr_mut(0).map_or(0, |cpu| unsafe { (*cpu).lost[class & (LOSS_SLOTS - 1)] });
-    // What is lost again and again is told ever more rarely: a full table fails at every event.
+    // Repeated losses are logged at ever larger intervals (powers of two): a full table fails at every event.
     if times & times.wrapping_sub(1) != 0 {
         return 0;
     }

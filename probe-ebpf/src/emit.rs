@@ -1,4 +1,4 @@
-//! The only way to send a record: reserve, fill, submit. What finds no room is counted by class.
+//! The only way to send a record: reserve, fill, submit. A record that finds no room is counted by class.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{
@@ -19,15 +19,15 @@ use crate::{
     maps::{CPU, CpuCell, LOST, RING},
 };
 
-/// The consumer polls on a timer: a wake-up per record is the most expensive thing a tracer can do.
+/// The consumer polls on a timer: a wake-up per record would be the largest cost of a tracer.
 const NO_WAKEUP: u64 = 1;
 
-/// What every program needs to know about this run of itself.
+/// What every program needs to know about its present run.
 #[derive(Clone, Copy)]
 pub struct Run {
     /// [`HookId`] as a number.
     pub hook: u32,
-    /// What this program alone uses of what there is per hook: counters, scratch.
+    /// This program's own index into arrays with one entry per hook: counters, scratch.
     pub slot: u32,
     /// This CPU's cell.
     cpu: *mut CpuCell,
@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Counts the run. `None` cannot happen; the verifier wants the check.
+    /// Counts the run. `None` cannot happen, but the verifier demands the check.
     #[inline(always)]
     pub fn begin(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
         Self::in_slot(hook, hook as u32, ctx)
@@ -53,31 +53,31 @@ impl Run {
         Some(Self { hook: hook as u32, slot, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
     }
 
-    /// A run that counts nowhere, to look whether there is anything to do.
+    /// A run that is not counted, for a check whether there is anything to do.
     #[inline(always)]
     pub fn unseen(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
         let cpu = CPU.get_ptr_mut(0)?;
         Some(Self { hook: hook as u32, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
     }
 
-    /// What tells a global function whose run this is; see [`Run::numbered`].
+    /// Identifies the run to a global function; see [`Run::numbered`].
     ///
-    /// Global functions are what C linkage makes: numbers in, a number out. The verifier looks at such a function once a
-    /// program, knowing nothing of its arguments, and not again on each way that leads to it. Verification takes most of
-    /// the time that attaching takes, so what many ways lead to is made so where it can be.
+    /// The verifier checks a BPF global function once per program, with unknown arguments, instead of once on each path that
+    /// calls it. Attaching takes most of its time in the verifier, so code that many paths reach is a global function where
+    /// possible. It has C linkage, takes numbers and returns a number.
     #[inline(always)]
     pub const fn number(&self) -> u32 {
         self.hook | self.slot << 8
     }
 
-    /// The run of [`Run::number`], without its context.
+    /// The run behind a [`Run::number`], without its context.
     #[inline(always)]
     pub fn numbered(number: u32) -> Option<Self> {
         let cpu = CPU.get_ptr_mut(0)?;
         Some(Self { hook: number & 0xff, slot: number >> 8, cpu, ctx: core::ptr::null_mut(), pid_tgid: 0 })
     }
 
-    /// Asks who runs, once for the whole run. Programs that drop most of their events do it after that.
+    /// Reads the process and thread id, once for the whole run. Programs that drop most events call it after the drop.
     #[inline(always)]
     pub fn identify(mut self) -> Self {
         self.pid_tgid = bpf_get_current_pid_tgid();
@@ -100,20 +100,21 @@ impl Run {
         diagnose::lost(self.number(), class);
     }
 
-    /// Counts an inode that ended clean without a record.
+    /// Counts an inode that was clean at its destroy and got no record.
     #[inline(always)]
     pub fn closed(&self) {
-        // SAFETY: this CPU's cell; two programs that interrupt one another could at worst lose a count of no consequence.
+        // SAFETY: this CPU's cell; if one program interrupts another, at worst one count is lost, on which no rule depends.
         unsafe { (*self.cpu).closed += 1 };
     }
 
-    /// `CLOCK_MONOTONIC` ns, as of the beginning of the jiffy (first reading in it).
+    /// `CLOCK_MONOTONIC` in ns, as first read in the current jiffy.
     ///
-    /// The order of records is the order of the ring; a clock reading per record would cost as much as the record.
+    /// The order of records is the order of the ring, so time need not be finer. To read the clock for each record would
+    /// cost as much as the record.
     #[inline(always)]
     pub fn time(&self) -> u64 {
-        // SAFETY: plain helpers; a program that interrupts between the two stores can at worst leave a reading
-        // that is one jiffy old.
+        // SAFETY: plain helpers; a program that interrupts between the two stores can at worst leave a time that is one
+        // jiffy old.
         unsafe {
             let jiffy = bpf_jiffies64();
             if (*self.cpu).jiffy != jiffy {

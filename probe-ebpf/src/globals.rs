@@ -1,5 +1,5 @@
-//! Read-only data set by the user side before loading. Frozen then, so the verifier knows every value and drops
-//! the branches that a kernel does not need.
+//! Read-only data that the user side sets before loading. It is frozen then, so the verifier knows every value and
+//! removes the branches that this kernel does not need.
 use aya_ebpf::Global;
 use probe_common::{
     config::Config,

@@ -1,9 +1,9 @@
 //! Kernel side of btrfs-probe: one raw tracepoint program per hook, grouped by subsystem under `hooks/`.
 //!
-//! Policy: a program does the least that the books need. Whole types of events are dropped before any other
-//! work, chains are checked here and only counted, and every record leaves through `emit.rs`, which counts what
-//! finds no room. The lines of `-vv` are made in `diagnose.rs` alone. Struct offsets come from the user side
-//! (`globals.rs`); nothing here knows a layout.
+//! Policy: a program does only what the books need. Events of ignored types are dropped before any other work. Chains are
+//! checked here; a link that fits is only counted. Every record leaves through `emit.rs`, which counts those that find no
+//! room. Only `diagnose.rs` makes log lines (`-vv`). Struct offsets come from the user side (`globals.rs`); no struct layout
+//! is compiled in.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]

@@ -1,4 +1,4 @@
-//! Every map: who writes, who reads, how large and why.
+//! All maps: who writes and reads each, its size and the reason.
 use aya_ebpf::{
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
@@ -25,11 +25,11 @@ pub static RING: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
 /// Counters and scratch of one CPU.
 #[repr(C)]
 pub struct CpuCell {
-    /// Runs by hook. Each slot is written by one program only, which cannot interrupt itself.
+    /// Runs by hook. Only one program writes each slot, and it cannot interrupt itself.
     pub hits: [u64; HOOK_SLOTS as usize],
-    /// Losses by class; several programs of a CPU may count.
+    /// Losses by class; several programs on one CPU may count.
     pub lost: [u64; LOSS_SLOTS],
-    /// Inodes whose end of life was checked and found clean without a record.
+    /// Inodes that were checked at their destroy and found clean, without a record.
     pub closed: u64,
     /// Coarse clock: the jiffy of `time`.
     pub jiffy: u64,
@@ -37,15 +37,15 @@ pub struct CpuCell {
     pub time: u64,
 }
 
-/// One entry; read by the user side.
+/// One entry per CPU; read by the user side.
 #[map]
 pub static CPU: PerCpuArray<CpuCell> = PerCpuArray::with_max_entries(1, 0);
 
-/// Entry 0: records lost so far, whole machine. Its low bits stand in every record's header.
+/// Entry 0: records lost so far, on all CPUs. Its low bits are in every record's header.
 #[map]
 pub static LOST: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Entry 0: lines that `diagnose.rs` made, whole machine.
+/// Entry 0: lines that `diagnose.rs` made, on all CPUs.
 #[map]
 pub static DIAGNOSED: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -57,8 +57,8 @@ pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(table::FILESYSTE
 #[map]
 pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(table::QGROUPS.cells(), 0);
 
-/// Chained counters of space_infos, by a hash of the object address. The user side looks up
-/// those that it knows, and reads `links` and `value`.
+/// Chained counters of space_infos, by a hash of the object address. The user side reads `links` and `value` of those that
+/// it knows.
 #[map]
 pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), 0);
 
@@ -66,15 +66,15 @@ pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cell
 #[map]
 pub static TASKS: Array<TaskCell> = Array::with_max_entries(table::TASKS.cells(), 0);
 
-/// Calls of hooked functions by thread. Function tier; else made with one entry.
+/// Frames (open calls of hooked functions) by thread. The tracepoints tier makes it with one entry.
 #[map]
 pub static FRAMES: Array<Frames> = Array::with_max_entries(table::FRAMES.cells(), 0);
 
-/// Inodes with delalloc accounting. Least recently used ones give way: their chain then restarts.
+/// Inodes with delalloc accounting. The least recently used cells give way: their chain then opens anew.
 #[map]
 pub static INODES: LruHashMap<InodeKey, InodeCell> = LruHashMap::with_max_entries(INODE_CELLS, 0);
 
-/// Entry 0: cells of [`INODES`] that were made and not removed, those that gave way included.
+/// Entry 0: cells of [`INODES`] that were made and not removed, including those that gave way.
 #[map]
 pub static INODE_COUNT: Array<u64> = Array::with_max_entries(1, 0);
 
@@ -86,11 +86,11 @@ pub static TYPES: Array<TypeCell> = Array::with_max_entries(TYPE_CELLS, 0);
 #[map]
 pub static STACKS_SENT: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Programs that were taken for a test of a test suite when they were executed, and live. Those whose end was missed give
-/// way.
+/// Living processes that were taken for a test of a test suite at their exec. If the end of one was missed, its entry
+/// gives way to others.
 #[map]
 pub static TEST_PIDS: LruHashMap<u32, u32> = LruHashMap::with_max_entries(4096, 0);
 
-/// Room to walk a stack, one per program, so that none that interrupts another shares it.
+/// Room to walk a stack: one per program, so that a program that interrupts another does not share it.
 #[map]
 pub static STACK_SCRATCH: PerCpuArray<Stack> = PerCpuArray::with_max_entries(HOOK_SLOTS, 0);

@@ -19,10 +19,10 @@ const INODE_NODATASUM: u32 = 1;
 const S_IFMT: u16 = 0o170_000;
 const S_IFREG: u16 = 0o100_000;
 
-/// Reads a value at `base + offset`; 0 if the address cannot be read (the caller's pointers are validated by content).
+/// Reads a value at `base + offset`; 0 if the address cannot be read (callers check pointers by content).
 ///
-/// No branch: a failed read leaves zeroes by itself, also from an address near zero. With two ways out of every read
-/// the verifier of 6.1 walks 2^n paths through n reads.
+/// No branch: a failed read leaves zeroes, also for an address near zero. If every read had two outcomes, the
+/// verifier of 6.1 would walk 2^n paths through n reads.
 #[inline(always)]
 pub fn at<T: Copy + Default>(base: u64, offset: usize) -> T {
     if offset == ABSENT {
@@ -37,13 +37,13 @@ pub fn at<T: Copy + Default>(base: u64, offset: usize) -> T {
     }
 }
 
-/// Reads into place, for what is too large for a program's stack; zeroes if the address cannot be read.
+/// Reads a value into `to`, for types too large for a program's stack; zeroes if the address cannot be read.
 ///
 /// # Safety
 /// `to` points to writable room for a `T`, of which all-zero bytes are a value.
 #[inline(always)]
 pub unsafe fn into<T: Copy>(to: *mut T, base: u64, offset: usize) {
-    // The helper fails at addresses near zero, and a failed read leaves zeroes: no branch of our own.
+    // The helper fails at addresses near zero and leaves zeroes, so no branch is needed here.
     let from = if offset == ABSENT { 0 } else { base + offset as u64 };
     // SAFETY: the helper checks the source; the room is as promised.
     let _ = unsafe {
@@ -51,7 +51,7 @@ pub unsafe fn into<T: Copy>(to: *mut T, base: u64, offset: usize) {
     };
 }
 
-/// Reads a value, or says that it cannot be read.
+/// Reads a value; `None` if the address cannot be read.
 #[inline(always)]
 pub fn try_at<T: Copy>(base: u64, offset: usize) -> Option<T> {
     if base == 0 || offset == ABSENT {
@@ -94,7 +94,7 @@ pub fn root_fs_info(root: u64) -> u64 {
 /// Size and reserved bytes of a block_rsv.
 #[inline(always)]
 pub fn rsv(rsv: u64) -> Rsv {
-    // Neighbours in all kernels so far: one read instead of two, and both of the same moment.
+    // The fields are neighbours in all supported kernels: one read instead of two, and both values of the same moment.
     if off!(rsv_reserved) == off!(rsv_size) + 8 {
         let [size, reserved] = at::<[u64; 2]>(rsv, off!(rsv_size));
         return Rsv { size, reserved };
@@ -102,8 +102,8 @@ pub fn rsv(rsv: u64) -> Rsv {
     Rsv { size: at(rsv, off!(rsv_size)), reserved: at(rsv, off!(rsv_reserved)) }
 }
 
-/// Type of a block_rsv, in our numbers. A number and not the enum, whose making is a branch for each type, and the
-/// verifier of 6.1 would walk through all that follows once for each.
+/// Type of a block_rsv, as a [`RsvType`] number. Not the enum: making it takes a branch per type, and the verifier of 6.1
+/// would walk all that follows once for each.
 #[inline(always)]
 pub fn rsv_type(rsv: u64) -> u32 {
     match try_at::<u8>(rsv, off!(rsv_type)) {
@@ -125,9 +125,9 @@ fn mapped_type(kernel: u8) -> u32 {
 
 /// The kernel's counters of an inode whose identity was checked by the caller.
 ///
-/// One read where the fields lie close together: the copy then goes from the counters, which a reservation
-/// publishes first, to the block_rsv, to which it adds last, so bytes without extents are never just a reservation
-/// in flight that was read half. A function of its own, since the copy takes its share of a program's stack.
+/// One read where the fields lie close together. The copy then reads the counters, which a reservation publishes first,
+/// before the block_rsv, to which it adds last. So bytes without extents are never just a half-read reservation in flight.
+/// A function of its own, because the copy takes its share of a program's stack.
 #[inline(never)]
 pub fn counters(inode: u64, regular: bool) -> Counters {
     let rsv_at = off!(inode_block_rsv);
@@ -182,7 +182,7 @@ pub fn is_regular(inode: u64) -> bool {
     mode & S_IFMT == S_IFREG
 }
 
-/// Adds what costs more reads and matters only at closings: data checksums, free-space-cache inodes.
+/// Adds what takes more reads and matters only at closings: data checksums, free-space-cache inodes.
 #[inline(always)]
 pub fn counters_closing(inode: u64) -> Counters {
     let mut counters = counters(inode, is_regular(inode));
@@ -209,7 +209,7 @@ pub fn space(sinfo: u64) -> SpaceLevels {
     }
 }
 
-/// What is wanted of a transaction handle.
+/// The fields of a transaction handle that we use.
 #[derive(Clone, Copy, Default)]
 pub struct Handle {
     /// Its address; 0 if the task has none on this filesystem.
@@ -222,13 +222,13 @@ pub struct Handle {
     pub adding_csums: bool,
 }
 
-/// Words of the read that takes what is wanted of a handle: the larger the read, the less is left of a program's
-/// stack of 512 bytes, all calls together.
+/// Words in the one read that gets the fields of a handle. A larger read leaves less of the 512 bytes of stack that all
+/// calls of a program share.
 const HANDLE_WORDS: usize = 12;
 
 /// The transaction handle of the current task, if it belongs to this filesystem.
 ///
-/// `journal_info` serves other filesystems too, so it counts only if it points back to `fs_info`.
+/// Other filesystems use `journal_info` too, so it counts only if the handle points back to `fs_info`.
 #[inline(never)]
 pub fn handle(fs_info: u64) -> Handle {
     // SAFETY: plain helper call.

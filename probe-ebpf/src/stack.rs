@@ -1,5 +1,5 @@
-//! Kernel stacks. Keyed by a hash over all frames, frames sent once: no table of the kernel's that could drop or
-//! swap a stack on a collision.
+//! Kernel stacks. The key is a hash over all frames, and frames are sent once. The kernel's own stack map is not used: it
+//! can drop or swap a stack on a collision.
 use aya_ebpf::helpers::generated::bpf_get_stack;
 use probe_common::{
     claim::ClaimType,
@@ -19,28 +19,28 @@ use crate::{
     maps::{STACK_SCRATCH, STACKS_SENT},
 };
 
-/// Which of a thread's contexts a stack stands for: a slot of [`TaskCell::stacks`].
+/// The context of a thread for which a stack is kept: a slot of [`TaskCell::stacks`].
 #[derive(Clone, Copy)]
 pub struct Context(usize);
 
 impl Context {
-    /// Bytes were reserved for an inode, or released.
+    /// Reserve or release of an inode's bytes.
     #[inline(always)]
     pub const fn delalloc(reserve: bool) -> Self {
         Self(reserve as usize)
     }
 
-    /// A claim was made, or given back.
+    /// A claim, made or given back.
     #[inline(always)]
     pub const fn claim(claim: ClaimType, reserve: bool) -> Self {
         Self((claim as usize & 3) * 2 + 2 + reserve as usize)
     }
 }
 
-/// A context that changes subvolume more often than this keeps its stack: the path through the code is the same.
+/// A context that changes subvolume within this time, in ns, keeps its stack: the code path is the same.
 const SUBVOLUME_NS: u64 = 16_000_000;
 
-/// A stack taken at this very event; 0 if stacks are off or it could not be walked.
+/// A stack taken at this event; 0 if stacks are off or it could not be walked.
 #[inline(never)]
 pub fn exact(run: &Run) -> u64 {
     if config!(stacks) == STACKS_OFF {
@@ -49,9 +49,10 @@ pub fn exact(run: &Run) -> u64 {
     walk(run, 0)
 }
 
-/// A stack for an ordinary event: at this event if all are wanted, else one per context, renewed now and then.
+/// A stack for an ordinary event: taken at this event if all stacks are wanted, else one per context, renewed from time to
+/// time.
 ///
-/// Returns the id and whether it is of an earlier event.
+/// Returns the id, and whether the stack is from an earlier event.
 #[inline(always)]
 pub fn ordinary(run: &Run, task: *mut TaskCell, context: Context, root: u64) -> (u64, bool) {
     match config!(stacks) {
@@ -105,8 +106,8 @@ pub fn origin(run: &Run, task: *mut TaskCell, frames: *mut Frames, caller: u64) 
     }
 }
 
-/// The very stack of a call that returns. `function` takes the place of the innermost frame, if it is not 0: where it has
-/// left the stack, the trampoline of its return probe lies there instead.
+/// The exact stack of a call that returns. `function` replaces the innermost frame if it is not 0: the function has already
+/// left the stack, and the trampoline of its return probe is there instead.
 #[inline(never)]
 pub fn returned(run: &Run, function: u64) -> u64 {
     if config!(stacks) == STACKS_OFF {
@@ -115,7 +116,7 @@ pub fn returned(run: &Run, function: u64) -> u64 {
     walk(run, function)
 }
 
-/// `innermost` takes the place of the innermost frame, if it is not 0.
+/// `innermost` replaces the innermost frame if it is not 0.
 #[inline(never)]
 fn walk(run: &Run, innermost: u64) -> u64 {
     let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
@@ -129,9 +130,9 @@ fn walk(run: &Run, innermost: u64) -> u64 {
     stack_walked(run.number(), bytes as u64, innermost)
 }
 
-/// Makes an id of the stack in the scratch of this program, and sends the frames if they were not sent before.
+/// Makes the id of the stack in this program's scratch, and sends its frames if they were not sent before.
 ///
-/// A global function for the verifier: it looks at it once per program, and not again on each way that leads here.
+/// A global function: see [`Run::number`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn stack_walked(run: u32, bytes: u64, innermost: u64) -> u64 {
@@ -145,8 +146,8 @@ extern "C" fn stack_walked(run: u32, bytes: u64, innermost: u64) -> u64 {
             (*scratch).addresses[0] = innermost;
         }
     }
-    // All of them, also those that the helper filled with zeros: with no decision in it the verifier goes through this
-    // once, and not once for each depth that a stack may have.
+    // Over all entries, also those that the helper filled with zeroes. Without a branch the verifier walks this once, and
+    // not once for each possible depth.
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for frame in 0..MAX_FRAMES {
         // SAFETY: below the array's length.

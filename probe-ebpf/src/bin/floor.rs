@@ -1,7 +1,7 @@
-//! The floor of the benchmark: what any tracer that writes a record per event must pay. Not part of the tool.
+//! The floor of the benchmark: what a tracer pays at least if it writes one record per event. Not part of the tool.
 //!
-//! The two hooks of the peers (`btrfs_space_reservation`, `btrfs_inode_mod_outstanding_extents`), each writing a
-//! 64-byte record with a time stamp into a BPF ring buffer without a wake-up; nothing is decided or looked up.
+//! It hooks what comparable tracers hook (`btrfs_space_reservation`, `btrfs_inode_mod_outstanding_extents`). Each program
+//! writes a 64-byte record with a time stamp into a BPF ring buffer, without a wake-up. It decides and looks up nothing.
 #![no_std]
 #![no_main]
 

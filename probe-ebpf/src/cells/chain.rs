@@ -1,5 +1,5 @@
-//! Counters whose every change shows the value before it. Checked here, under the counter's own lock; only what
-//! says more than "the chain held" becomes a record.
+//! Chains: counters whose events show the value before each change. The check runs here, under the counter's own
+//! lock. A link that fits is only counted; anything else becomes a record.
 use probe_common::{
     cell::ChainCell,
     chain::{
@@ -28,7 +28,7 @@ pub struct Change {
     pub fs: u32,
     /// Address of the kernel object.
     pub object: u64,
-    /// Which counter of it.
+    /// Which counter of the object.
     pub counter: ChainCounter,
     /// Value before the change.
     pub old: u64,
@@ -36,7 +36,7 @@ pub struct Change {
     pub diff: i64,
 }
 
-/// Cell `probe` of those in which a counter may lie, in the map of its kind.
+/// Cell number `probe` of those in which a counter may lie, in the map of its kind.
 #[inline(always)]
 fn cell_at(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
     if qgroup {
@@ -46,10 +46,10 @@ fn cell_at(key: u64, qgroup: bool, probe: u32) -> Option<*mut ChainCell> {
     }
 }
 
-/// Finds the cell of a counter, or takes one.
+/// Finds the cell of a counter, or takes a free one.
 #[inline(always)]
 fn cell_of(run: &Run, change: &Change, qgroup: bool) -> Option<*mut ChainCell> {
-    // Kernel objects are at least 8-aligned: the low bits are free for the counter's number.
+    // Kernel objects are aligned to 8 bytes at least, so the low bits are free for the counter's number.
     let key = change.object | change.counter as u64;
     find(key, qgroup, NEAR_PROBES).or_else(|| meet(run, key, qgroup, change.fs))
 }
@@ -66,7 +66,7 @@ fn find(key: u64, qgroup: bool, probes: u32) -> Option<*mut ChainCell> {
     None
 }
 
-/// The cell of a counter that lies far from where it is looked for first, or has none yet.
+/// Searches all places where a counter's cell may lie, when the first few did not have it; takes one if there is none.
 #[inline(never)]
 fn meet(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
     const _: () = assert!(CHAINS_SHAPE.probes == QGROUPS_SHAPE.probes);
@@ -86,8 +86,9 @@ fn meet(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
         }
     }
     if qgroup {
-        // Nothing says when a qgroup is deleted, so all are kept until there is no room. One that is zero loses nothing: it
-        // opens at zero again. Only one of the same filesystem, since the lock that is held keeps that one still.
+        // No event shows that a qgroup is deleted, so all cells are kept until there is no room. Then a cell whose value is
+        // zero gives way: it loses nothing, since it opens at zero again. Only one of the same filesystem: the `qgroup_lock`
+        // that we hold keeps its counter still.
         for probe in 0..QGROUPS_SHAPE.probes {
             let cell = cell_at(key, qgroup, probe)?;
             // SAFETY: as above; `qgroup_lock` of this filesystem is held.
@@ -107,7 +108,7 @@ fn meet(run: &Run, key: u64, qgroup: bool, fs: u32) -> Option<*mut ChainCell> {
     None
 }
 
-/// A cell that was claimed becomes that of a counter: its owner first, so that nobody takes it for one that is gone.
+/// Makes a claimed cell that of a counter. Writes the owner first, so that nobody takes it for an abandoned cell.
 ///
 /// # Safety
 /// `cell` is an array entry that the caller has claimed.
@@ -122,7 +123,7 @@ unsafe fn hand_over(cell: *mut ChainCell, key: u64, fs: u32) -> *mut ChainCell {
     cell
 }
 
-/// Says that a counter is zero and no longer followed.
+/// Sends a record: this counter is zero and no longer followed.
 #[inline(never)]
 fn rest(run: &Run, cell: *mut ChainCell) {
     // SAFETY: the counter's lock is held, so this chain is ours; the ring gives its room.
@@ -144,15 +145,15 @@ fn rest(run: &Run, cell: *mut ChainCell) {
 
 /// Checks one link. Returns the cell's object flags.
 ///
-/// `flags` reads the object's own flags (type or qgroup id): for a new object, and for every link of a `qgroup`, which
-/// can be replaced by another at the same address.
+/// `flags` reads the object's own flags (type or qgroup id). It is called for a new object, and for every link of a
+/// `qgroup`: another qgroup can appear at the same address.
 #[inline(always)]
 pub fn link(run: &Run, change: &Change, qgroup: bool, flags: impl Fn(u64) -> u64) -> u64 {
     let Some(cell) = cell_of(run, change, qgroup) else { return flags(change.object) };
     let after = change.old.wrapping_add(change.diff as u64);
     let underflow = change.diff < 0 && change.old < change.diff.unsigned_abs();
     let overflow = change.diff > 0 && after < change.old;
-    // The kernel sets a counter that would go below zero to zero, after its warning.
+    // The kernel warns of an underflow and sets the counter to zero.
     let value = if underflow { 0 } else { after };
     // SAFETY: the counter's lock is held, so this chain is ours.
     unsafe {
@@ -165,7 +166,7 @@ pub fn link(run: &Run, change: &Change, qgroup: bool, flags: impl Fn(u64) -> u64
             (*cell).links = 0;
             (*cell).peak = 0;
             (*cell).value = change.old;
-            // It was zero when it gave way, or is met for the first time: nobody can say that this opening is right.
+            // Its cell gave way while it was zero, or this is the first sight: we cannot tell if this opening is right.
             if qgroup && change.old != 0 && qgroups_gave_way(change.fs) {
                 run.lost(LossClass::ChainCell);
             }

@@ -1,13 +1,13 @@
-//! Calls of hooked functions that a thread is in, outermost first.
+//! The open calls of hooked functions of each thread, outermost first.
 //!
-//! A return is paired with its entry by hook and height on the stack, never by order alone: a return that the kernel could
-//! not catch leaves a frame behind, which the next entry or return at its height gives away. What the height is depends on
-//! the kind of hook (`hooks/functions/context.rs`); those of both kinds compare.
+//! A return is paired with its entry by hook and by height on the stack, never by order alone. A return that the kernel
+//! missed leaves a frame behind; the next entry or return at that height shows that it is stale, and drops it. How a height
+//! is measured depends on the kind of hook (`hooks/functions/context.rs`); heights of both kinds compare.
 //!
-//! Equal heights need care, since compilers end a function by jumping to another: between kprobes the second begins where
-//! the first began, and both are open. Its return address is then the trampoline that the first one's return probe put there.
+//! Two open calls can have the same height: compilers end a function with a jump to another one, and between kprobes the
+//! second then begins where the first began. Its return address is the trampoline that the first one's return probe put in.
 //!
-//! What walks over the calls is global functions for the verifier: see [`Run::number`].
+//! The functions that walk over the frames are BPF global functions: see [`Run::number`].
 use probe_common::{
     call::{CALL_TREE_TORN, MAX_DEPTH},
     loss::LossClass,
@@ -28,18 +28,18 @@ use crate::{
 /// Where a call is on its thread's stack.
 #[derive(Clone, Copy)]
 pub struct StackPosition {
-    /// Below that of every call that is still open, or equal to it where that one jumped to this one.
+    /// Below the height of every call that is still open; equal to that of a call that jumped to this one.
     pub height: u64,
-    /// Where it was called from; 0 if that cannot be seen.
+    /// Return address of the call; 0 if it cannot be seen.
     pub caller: u64,
-    /// Another watched call can have jumped to it without leaving its own height.
+    /// Whether another watched call can have jumped to this one, and so share its height.
     pub jumped: bool,
 }
 
-/// A thread has no room for its calls: none of them can be followed.
+/// In place of a slot: the thread has no room for its frames, so none of its calls can be followed.
 pub const NONE: u32 = u32::MAX;
 
-/// Where the current thread's frames are.
+/// Slot of the current thread's frames.
 #[inline(always)]
 pub fn slot(task: *mut TaskCell) -> u32 {
     // SAFETY: the cell is this thread's.
@@ -52,7 +52,7 @@ pub fn of(task: *mut TaskCell) -> Option<*mut Frames> {
     FRAMES.get_ptr_mut(slot(task))
 }
 
-/// Room for the calls of a thread that has none, with no open call, whatever the thread before it there left.
+/// Takes frames for a thread that has none, with no open call, whatever the thread before it left there.
 #[inline(always)]
 pub fn take(tid: u64) -> u32 {
     if config!(functions) == 0 {
@@ -61,8 +61,8 @@ pub fn take(tid: u64) -> u32 {
     for probe in 0..SHAPE.probes {
         let slot = SHAPE.slot_of_tid(tid, probe);
         let Some(frames) = FRAMES.get_ptr_mut(slot) else { return NONE };
-        // SAFETY: an array entry stays; after the claim it is this thread's alone. One that has its id is its own: what
-        // gave it back was missed.
+        // SAFETY: an array entry stays; after the claim it is this thread's alone. If it already has this thread's id, it is
+        // ours: the event that should have given it back was missed.
         unsafe {
             let owner = (*frames).owner;
             if owner == tid || (owner == 0 && claim(&raw mut (*frames).owner, 0, tid)) {
@@ -75,7 +75,7 @@ pub fn take(tid: u64) -> u32 {
     NONE
 }
 
-/// The thread is dead.
+/// Frees the frames of a dead thread.
 #[inline(always)]
 pub fn give_back(slot: u32) {
     if config!(functions) != 0
@@ -89,22 +89,22 @@ pub fn give_back(slot: u32) {
 
 /// The frame at a depth.
 ///
-/// Never inlined: the compiler would fold the mask into sums around it, and the verifier could not see its bounds.
+/// Never inlined: the compiler would fold the mask into the sums around it, and the verifier could not see the bounds.
 #[inline(never)]
 fn at(frames: *mut Frames, depth: u32) -> *mut Frame {
     // SAFETY: masked to the array's length; an array entry stays.
     unsafe { (&raw mut (*frames).frames).cast::<Frame>().add((depth & (MAX_DEPTH - 1)) as usize) }
 }
 
-/// Open calls. Read anew each time, and steps over them are written out one by one: the verifier loses its way where
-/// the compiler counts in terms of a number that came from a map.
+/// Number of open calls. Read anew each time, and loops over them are unrolled: where the compiler counts by a number
+/// that came from a map, the verifier cannot see the bounds.
 #[inline(always)]
 fn depth(frames: *mut Frames) -> u32 {
     // SAFETY: the frames are this thread's.
     unsafe { (&raw const (*frames).depth).read_volatile() }
 }
 
-/// The `inner`th call from the innermost one, if there are as many.
+/// The `inner`th call, counted from the innermost one, if there are as many.
 #[inline(always)]
 fn from_top(frames: *mut Frames, inner: u32) -> Option<*mut Frame> {
     let depth = depth(frames);
@@ -117,7 +117,7 @@ pub fn top(frames: *mut Frames) -> Option<*mut Frame> {
     from_top(frames, 0)
 }
 
-/// Up to [`MAX_DEPTH`] steps, until one says that it was the last.
+/// Repeats up to [`MAX_DEPTH`] times, until a step says that it was the last.
 macro_rules! steps {
     ($step:expr) => {
         #[allow(unused_mut, reason = "some steps count")]
@@ -126,7 +126,7 @@ macro_rules! steps {
     };
 }
 
-/// Gives the innermost call away: it has returned, unseen.
+/// Drops the innermost call, whose return was missed.
 #[inline(never)]
 fn give_away(run: &Run, frames: *mut Frames) {
     run.lost(LossClass::MissedReturn);
@@ -139,7 +139,7 @@ fn give_away(run: &Run, frames: *mut Frames) {
     }
 }
 
-/// Gives away what must have returned, since a call begins at this height.
+/// Drops the calls that must have returned, since a new call begins at this height.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn calls_settle_entry(run: u32, slot: u32, begun: u64, jumped: u32) -> u64 {
@@ -158,7 +158,7 @@ extern "C" fn calls_settle_entry(run: u32, slot: u32, begun: u64, jumped: u32) -
     0
 }
 
-/// Gives away what must have returned, since the call of this hook that began at this height returns.
+/// Drops the calls that must have returned, since the call of this hook that began at this height now returns.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn calls_settle_return(run: u32, slot: u32, entered: u64) -> u64 {
@@ -172,8 +172,8 @@ extern "C" fn calls_settle_return(run: u32, slot: u32, entered: u64) -> u64 {
         give_away(&run, frames);
         false
     });
-    // Of calls at the same height, each jumped to the next. If the one that returns is among them, those that it jumped
-    // to have returned before.
+    // Calls at the same height have each jumped to the next one. If the returning call is among them, those after it
+    // have returned before.
     if is_at(frames, 0, run.hook, entered) {
         return 0;
     }
@@ -186,7 +186,7 @@ extern "C" fn calls_settle_return(run: u32, slot: u32, entered: u64) -> u64 {
     0
 }
 
-/// Room for a call that begins at this place, its serial and parent filled in; it counts once [`commit`] was called.
+/// Makes room for a call that begins here, with its serial and parent filled in. The call counts after [`commit`] only.
 #[inline(always)]
 pub fn begin(
     run: &Run,
@@ -226,35 +226,34 @@ pub fn begin(
     }
 }
 
-/// The frame of [`begin`] before [`commit`].
+/// The frame between [`begin`] and [`commit`].
 #[inline(always)]
 pub fn begun(frames: *mut Frames) -> *mut Frame {
     at(frames, depth(frames))
 }
 
-/// The call that [`begin`] made room for is open from now on.
+/// Opens the call for which [`begin`] made room.
 #[inline(always)]
 pub fn commit(frames: *mut Frames) {
     // SAFETY: the frames are this thread's.
     unsafe { (*frames).depth = (depth(frames) + 1).min(MAX_DEPTH) };
 }
 
-/// The open call of this hook that began at this height and returns. Calls inside it whose return was missed are given
-/// away.
+/// The open call of this hook that began at this height and now returns. Drops the calls inside it whose return was missed.
 #[inline(always)]
 pub fn returning(run: &Run, task: *mut TaskCell, frames: *mut Frames, entered: u64) -> Option<*mut Frame> {
     calls_settle_return(run.number(), slot(task), entered);
     if is_at(frames, 0, run.hook, entered) { top(frames) } else { None }
 }
 
-/// Whether the `inner`th call from the innermost one is this.
+/// Whether the `inner`th call, counted from the innermost one, is of this hook and height.
 #[inline(always)]
 fn is_at(frames: *mut Frames, inner: u32, hook: u32, entered: u64) -> bool {
     // SAFETY: the frames are this thread's.
     from_top(frames, inner).is_some_and(|call| unsafe { (*call).height == entered && (*call).hook == hook })
 }
 
-/// Ends the innermost call; what it changed of the inode counts for the next one around it on the same inode.
+/// Ends the innermost call. Its changes of the inode are added to the next call around it on the same inode.
 #[inline(always)]
 pub fn end(task: *mut TaskCell, frames: *mut Frames) {
     // SAFETY: the frames are this thread's.
@@ -268,7 +267,7 @@ pub fn end(task: *mut TaskCell, frames: *mut Frames) {
     }
 }
 
-/// The innermost open call on this inode has these changes by its own thread.
+/// Adds these changes by the current thread to the innermost open call on this inode.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn calls_pass_on(slot: u32, inode: u64, changes: u32, releases: u32) -> u64 {
@@ -290,7 +289,7 @@ pub extern "C" fn calls_pass_on(slot: u32, inode: u64, changes: u32, releases: u
     0
 }
 
-/// The inode of the innermost open call on this root and number; 0 if there is none.
+/// The inode of the innermost open call whose inode has this root and number; 0 if there is none.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn calls_inode_of(slot: u32, root: u64, ino: u64) -> u64 {

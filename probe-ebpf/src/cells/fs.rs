@@ -20,13 +20,13 @@ use crate::{
 const STATE_FOLLOWED: u32 = 1;
 /// The filter leaves it out.
 const STATE_LEFT_OUT: u32 = 2;
-/// Its work queues are gone: only the release of the global reserve can follow.
+/// Its work queues are destroyed: only the release of the global reserve can follow.
 const FLAG_DYING: u32 = 1;
 /// Its name (`sb->s_id`) was sent.
 const FLAG_NAMED: u32 = 2;
 
 impl FsCell {
-    /// Another filesystem begins to live in this slot.
+    /// Gives this slot to another filesystem.
     ///
     /// # Safety
     /// `cell` is an entry of the map, and the caller has claimed it or is mounting.
@@ -49,7 +49,7 @@ fn cell_at(slot: u32) -> Option<*mut FsCell> {
     FILESYSTEMS.get_ptr_mut(slot & SHAPE.mask())
 }
 
-/// A filesystem's slot and cell, if they are among the first `probes` where it may lie.
+/// A filesystem's slot and cell, if they are among the first `probes` places where it may lie.
 #[inline(always)]
 fn find_within(fs_info: u64, probes: u32) -> Option<(u32, *mut FsCell)> {
     for probe in 0..probes {
@@ -69,7 +69,7 @@ fn id(slot: u32, cell: *mut FsCell) -> u32 {
     fs::id(slot, unsafe { (*cell).epoch } + 1)
 }
 
-/// Id of a filesystem that is followed; meets it if need be. `None` if it is left out or there is no cell.
+/// Id of a filesystem that is followed; makes one if it is new. `None` if it is left out or there is no cell.
 #[inline(always)]
 pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     if fs_info == 0 {
@@ -87,7 +87,7 @@ pub fn fs_id(run: &Run, fs_info: u64) -> Option<u32> {
     (state == STATE_FOLLOWED).then(|| id(slot, cell))
 }
 
-/// Applies the filter. Rare, and its room on the stack must not lie under that of `announce`.
+/// Applies the filter. Rare. Never inlined: its stack must not add to that of `announce`.
 #[inline(never)]
 fn decide(fs_info: u64) -> u32 {
     let wanted = config!(filter_fs);
@@ -112,14 +112,14 @@ fn decide(fs_info: u64) -> u32 {
     STATE_LEFT_OUT
 }
 
-/// The cell of a filesystem that lies far from where it is looked for first, or has none yet.
+/// Searches all places where a filesystem's cell may lie, when the first few did not have it; takes one if there is none.
 #[inline(always)]
 fn meet(run: &Run, fs_info: u64, born: u32) -> Option<(u32, *mut FsCell)> {
     let slot = fs_meet(run.number(), fs_info, born).checked_sub(1)? as u32;
     Some((slot, cell_at(slot)?))
 }
 
-/// Its slot and one; 0 if there is no room.
+/// Its slot plus 1; 0 if there is no room.
 ///
 /// A global function for the verifier: see [`Run::number`].
 #[unsafe(no_mangle)]
@@ -130,7 +130,7 @@ extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
         return u64::from(slot) + 1;
     }
     let now = run.time();
-    // A slot that nobody had first, then one whose filesystem is gone.
+    // First a slot that was never used, then one whose filesystem is gone.
     for pass in 0..2u32 {
         for probe in 0..SHAPE.probes {
             let slot = SHAPE.slot(fs_info, probe);
@@ -156,7 +156,7 @@ extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
                     }
                     return u64::from(slot) + 1;
                 }
-                // Another CPU met it at the same time, and was first: one filesystem must not get two ids.
+                // Another CPU met it at the same time and was first: one filesystem must not get two ids.
                 if (*cell).fs_info == fs_info {
                     return u64::from(slot) + 1;
                 }
@@ -190,7 +190,7 @@ fn announce(run: &Run, fs_info: u64, id: u32, born: u32) {
     });
 }
 
-/// A work queue is allocated: the first one is the birth of the filesystem.
+/// A work queue is allocated. The first one begins the life of the filesystem.
 pub fn fs_begin(run: &Run, fs_info: u64) {
     // SAFETY: array entries stay; mounting is serialised for one fs_info.
     unsafe {
@@ -211,9 +211,10 @@ pub fn fs_begin(run: &Run, fs_info: u64) {
     }
 }
 
-/// A work queue is destroyed. Returns the id at the first one.
+/// A work queue is destroyed. Returns the filesystem id at the first one.
 ///
-/// A filesystem that nobody has met is met here: at the release of its global reserve it would be one that lives, for ever.
+/// A filesystem that is not known yet gets its id here. At the release of its global reserve it would be too late: it
+/// would then count as alive for ever.
 pub fn fs_end(run: &Run, fs_info: u64) -> Option<u32> {
     let (slot, cell) = meet(run, fs_info, 0)?;
     // SAFETY: an array entry stays; unmounting is serialised for one fs_info.
@@ -227,14 +228,14 @@ pub fn fs_end(run: &Run, fs_info: u64) -> Option<u32> {
     }
 }
 
-/// True between the first destroyed work queue and the end.
+/// True between the first destroyed work queue and the end of the filesystem.
 #[inline(always)]
 pub fn fs_dying(id: u32) -> bool {
     // SAFETY: an array entry stays.
     cell_at(fs::slot_of(id)).is_some_and(|cell| unsafe { (*cell).flags } & FLAG_DYING != 0)
 }
 
-/// At a commit: sends the identity once more now that mounting is over and the super block has its name.
+/// At a commit: sends the identity once more, because after the mount `sb->s_id` has the name.
 pub fn fs_named(run: &Run, fs_info: u64, id: u32) {
     if let Some(cell) = cell_at(fs::slot_of(id)) {
         // SAFETY: an array entry stays; sending it twice does no harm.
@@ -247,21 +248,21 @@ pub fn fs_named(run: &Run, fs_info: u64, id: u32) {
     }
 }
 
-/// True until the first commit that was seen: log replay is over after it.
+/// True until the first commit was seen: log replay is over after it.
 #[inline(always)]
 pub fn fs_young(id: u32) -> bool {
     // SAFETY: an array entry stays.
     cell_at(fs::slot_of(id)).is_some_and(|cell| unsafe { (*cell).flags } & FLAG_NAMED == 0)
 }
 
-/// True if this id is that of the filesystem in its slot: objects that an earlier one left have another.
+/// True if this is the id of the filesystem that is now in its slot. Objects of an earlier filesystem have another id.
 #[inline(always)]
 pub fn fs_current(wanted: u32) -> bool {
     let slot = fs::slot_of(wanted);
     cell_at(slot).is_some_and(|cell| id(slot, cell) == wanted)
 }
 
-/// True if counters of this filesystem may give way to any others.
+/// True if the cells of this filesystem's counters may be given to others.
 #[inline(always)]
 pub fn fs_counters_gone(run: &Run, wanted: u32) -> bool {
     let slot = fs::slot_of(wanted);
@@ -271,7 +272,7 @@ pub fn fs_counters_gone(run: &Run, wanted: u32) -> bool {
     })
 }
 
-/// A qgroup's counter of this filesystem gave its cell to another.
+/// Notes that a qgroup counter of this filesystem gave its cell to another.
 #[inline(always)]
 pub fn qgroup_gave_way(fs: u32) {
     if let Some(cell) = cell_at(fs::slot_of(fs)) {
@@ -280,7 +281,7 @@ pub fn qgroup_gave_way(fs: u32) {
     }
 }
 
-/// True if a qgroup's counter that has no cell may have had one.
+/// True if a qgroup counter without a cell may have had one before.
 #[inline(always)]
 pub fn qgroups_gave_way(fs: u32) -> bool {
     // SAFETY: an array entry stays.

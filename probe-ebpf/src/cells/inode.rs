@@ -1,4 +1,4 @@
-//! Inodes: the chain of `outstanding_extents`, and a checked way from (root, number) to the kernel's inode.
+//! Inodes: the chain of `outstanding_extents`, and a checked pointer from (root, number) to the `struct btrfs_inode`.
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -21,14 +21,14 @@ pub fn find(root: u64, ino: u64) -> Option<*mut InodeCell> {
     find_current(&InodeKey { root, ino })
 }
 
-/// A cell that an earlier filesystem left is none: its root's address can be that of another root now.
+/// `None` for a cell that an earlier filesystem left: another root can have its root's address now.
 #[inline(always)]
 fn find_current(key: &InodeKey) -> Option<*mut InodeCell> {
     // SAFETY: an LRU entry stays readable for the run of a program.
     INODES.get_ptr_mut(key).filter(|cell| fs_current(unsafe { (**cell).fs }))
 }
 
-/// The cell of an inode; makes it if its filesystem (and subvolume, and number) is followed.
+/// The cell of an inode; makes it if its filesystem, subvolume and number pass the filters.
 #[inline(always)]
 pub fn find_or_create(run: &Run, root: u64, ino: u64) -> Option<*mut InodeCell> {
     let key = InodeKey { root, ino };
@@ -64,7 +64,7 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
     if INODES.get_ptr_mut(&key).is_some() && find_current(&key).is_none() {
         remove(key.root, key.ino);
     }
-    // Never over a cell that another CPU made meanwhile: its memory could serve another inode while that CPU writes.
+    // Never overwrites a cell that another CPU made meanwhile: the entry could serve another inode while that CPU writes.
     if INODES.insert(&key, &cell, u64::from(BPF_NOEXIST)).is_ok() {
         count(1);
     }
@@ -83,7 +83,7 @@ pub fn remove(root: u64, ino: u64) {
     }
 }
 
-/// True if cells may have given way to others: an inode without one may then have had one.
+/// True if cells may have given way to others. Then an inode without a cell may have had one.
 #[inline(always)]
 pub fn crowded() -> bool {
     INODE_COUNT.get(0).is_some_and(|count| *count > u64::from(INODE_CELLS / 2))
@@ -97,13 +97,13 @@ fn count(change: u64) {
     }
 }
 
-/// `inode` if it still is the inode of this root and number, else 0: memory of an inode may be used again.
+/// `inode` if it still is the inode of this root and number, else 0: the kernel can use the memory for another inode.
 #[inline(always)]
 pub fn checked_pointer(inode: u64, root: u64, ino: u64) -> u64 {
     if inode != 0 && read::inode_ino(inode) == ino && read::inode_root(inode) == root { inode } else { 0 }
 }
 
-/// Learns the pointer of the inode that the current thread works on.
+/// Notes the pointer of the inode that the current thread works on.
 #[inline(always)]
 pub fn adopt_pointer(inode: u64, root: u64, ino: u64) -> bool {
     if read::inode_ino(inode) != ino || read::inode_root(inode) != root {

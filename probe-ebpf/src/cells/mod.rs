@@ -1,7 +1,7 @@
 //! State between events: one cell per filesystem, thread, counter, inode and type string, in maps.
 //!
-//! Arrays indexed by a hash, claimed by compare-and-swap: a lookup is a few instructions. Who may write a cell is
-//! said at each type; none needs a lock of ours.
+//! The maps are arrays indexed by a hash, and a cell is claimed by compare-and-swap, so a lookup takes a few
+//! instructions. The comment at each type says who may write a cell; none needs a lock of ours.
 pub mod chain;
 pub mod frame;
 mod fs;

@@ -1,4 +1,4 @@
-//! Threads: what the current operation of a thread was granted, published and still holds.
+//! Threads: what the current operation of a thread was granted, has published and still holds.
 use aya_ebpf::helpers::generated::bpf_get_current_comm;
 use probe_common::{
     header::RecordKind,
@@ -10,12 +10,12 @@ use probe_common::{
 use super::slot::claim;
 use crate::{emit::Run, layout::task::TaskCell, maps::TASKS};
 
-/// Events of a thread that are streamed after a failed reservation.
+/// Events of a thread that become records after a failed reservation.
 pub const FOLLOW_EVENTS: u32 = 16;
 
-/// Whatever was granted or refused last was not for the next tree block: a block is charged right before it is
-/// allocated, with no other event of its thread in between. The last grant of a commit, for one, tops up the global
-/// reserve, often by one nodesize.
+/// Forgets the last grant or refusal: it was not for the next tree block. `btrfs_use_block_rsv()` charges a block right
+/// before the block is allocated, with no other event of its thread in between. The last grant of a commit, for example,
+/// tops up the global reserve, often by one nodesize.
 ///
 /// # Safety
 /// `task` is the current thread's cell.
@@ -31,8 +31,8 @@ pub unsafe fn paid_elsewhere(task: *mut TaskCell) {
 /// The current thread's cell. `None` in the idle task (interrupts) or if there is no room.
 #[inline(always)]
 pub fn get(run: &Run) -> Option<*mut TaskCell> {
-    // By way of a pointer that is null: beside a `None` made on several ways the compiler leaves a register unset, and
-    // moves it, which the verifier does not let pass.
+    // Through a null pointer: where several paths end in `None`, the compiler moves a register that one of them left
+    // unset, and the verifier rejects that.
     let cell = find(run);
     if cell.is_null() { None } else { Some(cell) }
 }
@@ -60,7 +60,7 @@ fn find(run: &Run) -> *mut TaskCell {
     }
 }
 
-/// The slot and one of a thread that has a cell; 0 if it has none.
+/// The slot plus 1 of a thread that has a cell; 0 if it has none.
 #[inline(always)]
 fn slot_of(tid: u64) -> u64 {
     for probe in 0..SHAPE.probes {
@@ -74,8 +74,7 @@ fn slot_of(tid: u64) -> u64 {
     0
 }
 
-/// The slot and one of a thread whose cell lies far from where it is looked for first, or that has none yet; 0 if there is
-/// no room.
+/// The slot plus 1 of a thread whose cell is not among the first places, or that has no cell yet; 0 if there is no room.
 ///
 /// A global function for the verifier: see [`Run::number`].
 #[unsafe(no_mangle)]
@@ -129,12 +128,12 @@ pub fn announce(run: &Run, cell: *mut TaskCell, pid_tgid: u64) {
     });
 }
 
-/// The kernel frees a thread: so do we.
+/// `sched_process_free`: frees the cell of the thread.
 pub fn free(tid: u64) {
     let Some(slot) = slot_of(tid).checked_sub(1) else { return };
     let Some(cell) = TASKS.get_ptr_mut(slot as u32) else { return };
-    // SAFETY: an array entry stays; the thread is dead, so nobody else writes the cell. Its id goes last: it is what
-    // others look for.
+    // SAFETY: an array entry stays; the thread is dead, so nobody else writes the cell. Its id goes last, since others
+    // search for it.
     unsafe {
         super::frame::give_back((*cell).frames);
         let start = cell.cast::<u64>();

@@ -28,7 +28,7 @@ pub enum TypeClass {
     Unknown = 8,
 }
 
-/// Class of the type string at `address`. Costs a few instructions but for the first time.
+/// Class of the type string at `address`. Takes a few instructions, except for the first time.
 #[inline(always)]
 pub fn classify(address: u64) -> TypeClass {
     let hash = (spread(address) >> 56) as u32;

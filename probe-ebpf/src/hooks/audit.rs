@@ -1,8 +1,8 @@
-//! Programs that are attached to nothing: the auditor runs them on demand (`BPF_PROG_TEST_RUN`) to read the
-//! kernel's own counters at a quiet moment. Every pointer they are given is checked by content first.
+//! Programs that are attached to no hook: the auditor runs them on demand (`BPF_PROG_TEST_RUN`) to read the kernel's own
+//! counters. Every pointer that they get is checked by its content first.
 //!
-//! Written out instead of marked with the macro for raw tracepoints, whose programs return 0 whatever the function
-//! says: here the return value is the answer.
+//! They do not use the macro for raw tracepoints: it would make the program return 0, and here the return value is the
+//! answer.
 use core::ffi::c_void;
 
 use aya_ebpf::programs::RawTracePointContext;
@@ -59,7 +59,7 @@ pub extern "C" fn audit_fs(ctx: *mut c_void) -> u32 {
     let Some(run) = Run::begin(HookId::AuditFs, &ctx) else { return 0 };
     let fs_info: u64 = ctx.arg(0);
     let fs: u32 = ctx.arg(1);
-    // A filesystem that is torn down can be gone any moment, and its memory still looks like it.
+    // During unmount a filesystem can be freed at any moment, and its memory still looks valid after that.
     if cells::fs_dying(fs) || cells::fs_id(&run, fs_info) != Some(fs) {
         return 0;
     }

@@ -1,4 +1,4 @@
-//! Claims on shared pools, and tree blocks with who pays for them.
+//! Claims on shared pools, and tree blocks with the block_rsv that pays for them.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
@@ -23,11 +23,11 @@ use crate::{
 const UUID_TREE: u64 = 9;
 /// `BTRFS_CSUM_TREE_OBJECTID`
 const CSUM_TREE: u64 = 7;
-/// `__TRANS_JOIN` where it is a macro: `fs/btrfs/transaction.h`, 6.1. Later kernels have it as an enumerator of
-/// another value.
+/// `__TRANS_JOIN` where it is a macro: `fs/btrfs/transaction.h`, 6.1. In later kernels it is an enumerator with another
+/// value.
 const TRANS_JOIN_6_1: u32 = 1 << 11;
 
-/// Who a block_rsv belongs to.
+/// The owner of a block_rsv.
 struct Payer {
     /// [`RsvType`]
     kind: u32,
@@ -41,7 +41,7 @@ fn payer(fs_info: u64, rsv: u64) -> Payer {
     let kind = if rsv == 0 {
         RsvType::None as u32
     } else if rsv == fs_info + off!(fs_trans_block_rsv) as u64 {
-        // By far the most frequent one: its address says it.
+        // By far the most frequent one, recognised by its address.
         RsvType::Trans as u32
     } else {
         read::rsv_type(rsv)
@@ -76,8 +76,8 @@ pub struct Event {
 
 /// Sends a claim.
 ///
-/// One on a handle's local delayed refs is given back whole by the same thread: such a pair says nothing and is not
-/// sent. Anything else is, beginning with the claim that was held back.
+/// A thread gives back a claim of `local_delayed_refs_rsv` whole, so such a pair of claim and return tells nothing and is
+/// not sent. If anything else comes instead, the claim that was held back is sent first.
 #[inline(never)]
 pub fn claim(run: &Run, event: &Event) {
     let mut first = 0;
@@ -99,7 +99,7 @@ pub fn claim(run: &Run, event: &Event) {
             (*task).local_claim = if event.reserve { event.bytes } else { 0 };
         }
     }
-    // Two places and not one for each case: the verifier walks through `send` for each of them.
+    // Two calls of `send` and not one per case: the verifier walks through `send` for each call.
     if first != 0 {
         send(run, &Event { bytes: first, reserve: true, ..*event });
     }
@@ -108,7 +108,7 @@ pub fn claim(run: &Run, event: &Event) {
     }
 }
 
-/// Sends a claim with the handle's block_rsv, which says from where a delayed inode is funded.
+/// Sends a claim with the handle's block_rsv, which shows from where a delayed inode is funded.
 #[inline(never)]
 fn send(run: &Run, event: &Event) {
     let Event { fs, claim, fs_info, value, bytes, reserve } = *event;
@@ -150,7 +150,7 @@ fn send(run: &Run, event: &Event) {
 
 /// `trace_(btrfs_)find_free_extent`: after `btrfs_use_block_rsv` has charged a tree block.
 ///
-/// 6.1 hands out numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
+/// 6.1 passes numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = fallback::first(HookId::FindFreeExtent, &ctx) {
@@ -159,7 +159,7 @@ pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// [`find_free_extent`] once more, see [`fallback`].
+/// Fallback program of [`find_free_extent`], see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
 pub fn find_free_extent_fallback(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = fallback::second(HookId::FindFreeExtent, &ctx) {
@@ -208,7 +208,7 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
         }
     }
     if flags & (BLOCK_FRESH | BLOCK_FALLBACK) != 0 && payer.kind as u32 == RsvType::Delalloc as u32 {
-        // A block is reserved on the spot only if its payer is short of it or has no size.
+        // A block is reserved on the spot only if its payer holds too little or has size 0.
         let held = read::rsv(rsv);
         if held.size != 0 && held.reserved >= bytes {
             flags |= BLOCK_DOUBTFUL;

@@ -1,4 +1,4 @@
-//! Lines of the kernel's log: what btrfs says there, and which test of a test suite begins.
+//! Lines of the kernel's log: what btrfs prints, and which test of a test suite begins.
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_kernel, macros::raw_tracepoint, programs::RawTracePointContext,
 };
@@ -12,10 +12,10 @@ use probe_common::{
 use super::suite;
 use crate::{emit::Run, globals::config, read};
 
-/// Bytes that tell a line that is wanted.
+/// Bytes at the begin of a line that tell whether it is wanted.
 const BEGIN: usize = 16;
-/// `trace_console(text, len)`: every line of the log, whatever its level, those that are written to `/dev/kmsg` too. In the
-/// context of whoever prints, with interrupts off.
+/// `trace_console(text, len)`: every line of the log at any level, also those written to `/dev/kmsg`. Runs in the
+/// context of the task that prints, with interrupts off.
 #[raw_tracepoint(tracepoint = "console")]
 pub fn console(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::Console, &ctx) else { return 0 };
@@ -27,14 +27,14 @@ pub fn console(ctx: RawTracePointContext) -> i32 {
     if of_btrfs(&begin) {
         line(&run, text, length);
     } else if config!(suite) != 0 && begins(&begin, b"run fstests ") {
-        // `check` of xfstests.
+        // `check` of xfstests announces a test.
         suite::announced(&run, text, length);
     }
     0
 }
 
-/// Lines of btrfs (`btrfs_printk()`), what the rate limit of those says of lines that it held back, and the texts of two
-/// WARNs of debug builds (`fs/btrfs/qgroup.c`, `disk-io.c`).
+/// Lines of btrfs (`btrfs_printk()`), the notice of its rate limit about suppressed lines, and the texts of two WARNs of
+/// debug builds (`fs/btrfs/qgroup.c`, `disk-io.c`).
 #[inline(always)]
 fn of_btrfs(begin: &[u8; BEGIN]) -> bool {
     begins(begin, b"BTRFS")
@@ -48,10 +48,10 @@ fn begins<const LENGTH: usize>(begin: &[u8; BEGIN], with: &[u8; LENGTH]) -> bool
     (0..LENGTH).all(|at| begin[at] == with[at])
 }
 
-/// A function of its own: the line has no end but its length.
+/// A function of its own: the line has no terminator, only its length.
 #[inline(never)]
 fn line(run: &Run, text: u64, length: u64) {
-    // A line that finds no room may have been a complaint, which `clean` must not overrule.
+    // A lost line may have been a complaint, so the verdict must not be `clean`.
     run.emit::<LogLine>(RecordKind::LogLine, LossClass::BooksRecord, 0, |record| {
         // SAFETY: the ring gave this room; the helper writes at most the room of the text.
         unsafe {
@@ -60,7 +60,7 @@ fn line(run: &Run, text: u64, length: u64) {
             (*record).text = [0; LINE_TEXT];
             const MOST: u32 = LINE_TEXT as u32 - 1;
             let take = if length < u64::from(MOST) { length as u32 } else { MOST };
-            // The mask changes nothing, and tells the verifier that the length is no negative number.
+            // The mask changes nothing; it tells the verifier that the length is not negative.
             let (to, from) = ((&raw mut (*record).text).cast(), text as *const core::ffi::c_void);
             bpf_probe_read_kernel(to, take & MOST, from);
         }

@@ -1,4 +1,4 @@
-//! `clear_extent_bit`: the destroy signature, and the way to the pointer of the inode being worked on.
+//! `btrfs_clear_extent_bit`: it marks the destroy of an inode, and gives the pointer of the inode that a task works on.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     header::RecordKind,
@@ -22,7 +22,7 @@ pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// [`clear_extent_bit`] once more, see [`fallback`].
+/// Fallback program of [`clear_extent_bit`], see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
 pub fn clear_extent_bit_fallback(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = fallback::second(HookId::ClearExtentBit, &ctx) {
@@ -59,7 +59,7 @@ fn inode_of_tree(tree: u64) -> Option<u64> {
 #[inline(always)]
 fn qgroup_reserved(run: &Run, tree: u64, start: u64, len: u64) {
     let Some(found) = inode_of_tree(tree) else { return };
-    // The whole range, whose length wraps to zero.
+    // The whole range (end is U64_MAX): its length wraps to zero.
     if start == 0 && len == 0 {
         inode::destroyed(run, found);
         return;
@@ -71,7 +71,7 @@ fn qgroup_reserved(run: &Run, tree: u64, start: u64, len: u64) {
     }
 }
 
-/// The data undo of a failed reservation names the inode: its counters are shown as they are right then.
+/// When a failed reservation gives its data bytes back, this event names the inode: sends the counters of that moment.
 #[inline(never)]
 fn failed(run: &Run, inode: u64) {
     let root = read::inode_root(inode);

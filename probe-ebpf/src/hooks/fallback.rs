@@ -1,17 +1,17 @@
-//! Second programs for hooks whose program can be preempted.
+//! Fallback programs, for hooks whose program can be preempted.
 //!
-//! From 7.0 on tracepoints no longer switch preemption off. A program that was preempted on a CPU is skipped there for
-//! every other task until it goes on (`prog->active` in `kernel/trace/bpf_trace.c`), which loses events of hooks that
-//! fire outside all spinlocks. Such a hook gets a fallback program: the same program once more, with a guard of its own, attached
-//! right behind the first, so that it runs right after it in the same task. The first leaves a mark in the task's
-//! cell; the fallback takes the mark away and does the work where there is none. What the kernel skipped and no fallback
-//! rescued is the difference of two counts, and is reported as before.
+//! From 7.0 on, the kernel does not switch off preemption around tracepoint programs. While a program is preempted on a
+//! CPU, the kernel skips it there for every other task (`prog->active` in `kernel/trace/bpf_trace.c`). So hooks that fire
+//! outside all spinlocks lose events. Such a hook gets a fallback program: the same program once more, with a guard of its
+//! own, attached right behind the first, so that it runs right after it in the same task. The first program leaves a
+//! mark in the task's cell. The fallback removes the mark; where there is none, it does the work. The events that the
+//! kernel skipped and no fallback rescued are the difference of two counts, and are reported as a loss.
 use aya_ebpf::EbpfContext;
 use probe_common::hook::{FALLBACK_SLOT, HookId};
 
 use crate::{cells, emit::Run, globals::config};
 
-/// The first program's run.
+/// Run of the first program.
 #[inline(always)]
 pub fn first(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
     let run = Run::begin(hook, ctx)?;
@@ -26,12 +26,12 @@ pub fn first(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
     Some(run)
 }
 
-/// The fallback's run, if the first program did not run for this event.
+/// Run of the fallback, if the first program did not run for this event.
 ///
-/// Without a cell for the task nobody can tell, and the first has counted that.
+/// Without a cell of the task this cannot be told; the first program has counted that loss.
 #[inline(always)]
 pub fn second(hook: HookId, ctx: &impl EbpfContext) -> Option<Run> {
-    // Only what is rescued counts as a run.
+    // Only a rescued event counts as a run.
     let quiet = Run::unseen(hook, ctx)?;
     let task = cells::task_cell(&quiet)?;
     let bit = 1 << hook as u32;

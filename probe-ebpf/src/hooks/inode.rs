@@ -1,4 +1,4 @@
-//! `outstanding_extents`, and the birth and end of inodes.
+//! `outstanding_extents`, and the start and end of inodes.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     cell::{INODE_DYING, InodeCell},
@@ -22,7 +22,7 @@ use crate::{
 
 /// `trace_btrfs_inode_mod_outstanding_extents(root, ino, mod[, outstanding])`: under `inode->lock`, after the change.
 ///
-/// 6.1 does not show the counter: there it is read through the inode's pointer once that is known.
+/// 6.1 does not show the counter. There we read it from the inode, once the inode's pointer is known.
 #[raw_tracepoint(tracepoint = "btrfs_inode_mod_outstanding_extents")]
 pub fn mod_outstanding_extents(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = Run::begin(HookId::ModOutstanding, &ctx) {
@@ -59,7 +59,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
             (*cell).outstanding = now;
             (*cell).chained = 1;
         } else {
-            // 6.1 without the pointer: the next known value has no link to the last one.
+            // 6.1 without the pointer: the next value that we know does not link to the last one.
             (*cell).chained = 0;
         }
         (*cell).links += 1;
@@ -91,7 +91,7 @@ fn change(run: &Run, root: u64, ino: u64, modification: i32, shown: Option<u32>)
     }
 }
 
-/// Notes in the thread's cell what it published and what it had been granted before.
+/// Notes in the thread's cell what it published now, and what it had been granted before.
 ///
 /// # Safety
 /// `task` is the current thread's cell, `cell` a live entry.
@@ -122,7 +122,7 @@ unsafe fn publish(task: *mut TaskCell, cell: *mut InodeCell, root: u64, ino: u64
     }
 }
 
-/// One change that becomes a record.
+/// One change, for a record.
 struct Seen {
     ino: u64,
     modification: i32,
@@ -152,16 +152,16 @@ fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
     });
 }
 
-/// `trace_btrfs_inode_evict(vfs_inode)`: the start of `btrfs_evict_inode`; counters still change after it.
+/// `trace_btrfs_inode_evict(vfs_inode)`: at the start of `btrfs_evict_inode`; counters still change after it.
 ///
-/// An inode that has no cell and holds nothing needs no check at its end: a drop of caches evicts a million of them.
-/// Unless its cell may have given way to another's: then the books have an account that its end must close.
+/// An inode that has no cell and holds nothing needs no check at its destroy: a drop of caches evicts a million of them.
+/// The exception: its cell may have given way to another. Then the books have an account that its destroy must close.
 #[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
 pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
     let inode = read::inode_of_vfs(ctx.arg(0));
     let root = read::inode_root(inode);
-    // Inodes that lost a create race, and the btree inode at the end of unmount, have no root to speak of.
+    // Inodes that lost a create race, and the btree inode at the end of unmount, have no usable root.
     if root == 0 {
         return 0;
     }
@@ -189,7 +189,7 @@ fn holds_something(inode: u64) -> bool {
     reserved | size | csum_bytes | delalloc_bytes | u64::from(outstanding_extents) != 0
 }
 
-/// The end of an inode: `btrfs_qgroup_check_reserved_leak` in `btrfs_destroy_inode`. Every counter must be zero.
+/// The destroy of an inode: `btrfs_qgroup_check_reserved_leak` in `btrfs_destroy_inode`. Every counter must be zero.
 #[inline(never)]
 pub fn destroyed(run: &Run, inode: u64) {
     let root = read::inode_root(inode);
@@ -197,7 +197,7 @@ pub fn destroyed(run: &Run, inode: u64) {
     let Some(cell) = cells::find_inode(root, ino) else { return };
     // SAFETY: a live entry.
     let known = unsafe { *cell };
-    // Without its evict the same bits can be cleared on a living inode.
+    // Without an evict before, the same bits can be cleared on a living inode.
     if known.flags & INODE_DYING == 0 || known.inode != inode {
         return;
     }
@@ -216,7 +216,7 @@ pub fn destroyed(run: &Run, inode: u64) {
         | qgroup_size
         | new_delalloc;
     if left == 0 && known.links == 0 && !cells::inodes_crowded() && config!(stream_all) == 0 {
-        // It never held anything: a count is enough.
+        // It never held anything: counting it is enough.
         run.closed();
     } else {
         let stack =

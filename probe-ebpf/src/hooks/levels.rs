@@ -1,4 +1,4 @@
-//! The kernel's own levels of all pools, and the commit that shows them.
+//! Records of the kernel's own levels of all pools, and the commit, at which they are sent.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     fs::{
@@ -17,8 +17,8 @@ use crate::{
     read,
 };
 
-/// `trace_btrfs_transaction_commit`: up to 6.18 with the fs_info, once per commit; from 7.3 with the handle, at
-/// every change of state.
+/// `trace_btrfs_transaction_commit`: up to 6.18 it passes the fs_info, once per commit; from 7.3 on the handle, at
+/// every change of the transaction's state.
 #[raw_tracepoint(tracepoint = "btrfs_transaction_commit")]
 pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
@@ -47,7 +47,7 @@ fn bit(word: u64, bit: usize) -> bool {
     bit != ABSENT && word >> (bit & 63) & 1 != 0
 }
 
-/// `fs_info` is aborted or shows an error.
+/// Whether the filesystem is aborted or has an error.
 #[inline(always)]
 pub fn has_error(fs_info: u64) -> bool {
     state_flags(fs_info) & LEVELS_ERROR != 0
@@ -74,7 +74,7 @@ fn state_flags(fs_info: u64) -> u32 {
     out
 }
 
-/// Whose levels, and why.
+/// Which filesystem's levels to send, and why.
 pub struct Ask {
     /// Filesystem id.
     pub fs: u32,
@@ -82,7 +82,7 @@ pub struct Ask {
     pub why: u32,
     /// Address of the fs_info.
     pub fs_info: u64,
-    /// A space_info that is just being changed, whose `bytes_may_use` is shown as `after`; 0 if none.
+    /// A space_info that is just being changed: its `bytes_may_use` is sent as `after`; 0 if none.
     pub changing: u64,
     /// `bytes_may_use` of `changing` after the change.
     pub after: u64,

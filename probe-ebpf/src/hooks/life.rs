@@ -1,4 +1,4 @@
-//! Birth and death of filesystems and threads.
+//! Start and end of filesystems and threads.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     fs::{FS_END_WORKQUEUES, FsEnd},
@@ -9,7 +9,7 @@ use probe_common::{
 
 use crate::{cells, emit::Run, globals::off, read};
 
-/// `trace_btrfs_workqueue_alloc(wq, name)`: the first one of an `fs_info` is the birth of its filesystem.
+/// `trace_btrfs_workqueue_alloc(wq, name)`: the first one of an `fs_info` begins the life of its filesystem.
 #[raw_tracepoint(tracepoint = "btrfs_workqueue_alloc")]
 pub fn workqueue_alloc(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = Run::begin(HookId::WorkqueueAlloc, &ctx) {
@@ -21,7 +21,7 @@ pub fn workqueue_alloc(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `trace_btrfs_workqueue_destroy(wq)`: all that follows is the release of the global reserve.
+/// `trace_btrfs_workqueue_destroy(wq)`: after it, only the release of the global reserve follows.
 #[raw_tracepoint(tracepoint = "btrfs_workqueue_destroy")]
 pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::WorkqueueDestroy, &ctx) else { return 0 };
@@ -41,7 +41,7 @@ pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `trace_sched_process_free(task)`: after the last thing that a thread can have done.
+/// `trace_sched_process_free(task)`: fires after everything else that the thread can have done.
 #[raw_tracepoint(tracepoint = "sched_process_free")]
 pub fn process_free(ctx: RawTracePointContext) -> i32 {
     if Run::begin(HookId::ProcessFree, &ctx).is_some() {

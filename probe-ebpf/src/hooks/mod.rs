@@ -1,9 +1,9 @@
 //! One program per hook, grouped by subsystem.
 //!
-//! Raw tracepoints: each program guards against itself alone and the kernel counts the misses, while perf programs on
-//! one CPU block one another. Only what no tracepoint shows is taken from kprobes, which are perf programs: the calls of
-//! the function tier (`functions/`). Argument lists are those of the kernel's `TP_PROTO`; what differs between versions
-//! is said at the program and decided by constants from BTF.
+//! Raw tracepoints are preferred: the kernel keeps each program only from interrupting itself, and counts the misses, while
+//! perf programs on one CPU block one another. Kprobes are perf programs. They, or fentry, are used only for what no
+//! tracepoint shows: the calls of the functions tier (`functions/`). Argument lists are those of the kernel's `TP_PROTO`.
+//! The comment at each program says what differs between versions; constants from BTF decide it.
 mod audit;
 mod claims;
 mod console;

@@ -1,5 +1,5 @@
-//! The name of an inode from its dentries, once per inode and only for inodes that come back: a name costs more
-//! than a record, and most inodes of a busy filesystem live for one write.
+//! The name of an inode from its dentries. It is sent once, and only for an inode that is used repeatedly: a name costs
+//! more than a record, and most inodes of a busy filesystem live for one write.
 use aya_ebpf::helpers::bpf_probe_read_kernel_str_bytes;
 use probe_common::{
     cell::{INODE_NAMED, InodeCell},
@@ -10,7 +10,7 @@ use probe_common::{
 
 use crate::{cells, emit::Run, globals::off, read};
 
-/// Change of `outstanding_extents` at which an inode gets its name: later than a file lives that is written once.
+/// The link (change of `outstanding_extents`) at which an inode's name is sent: a file that is written once has fewer.
 pub const AT_LINK: u64 = 24;
 
 /// Sends the name of an inode.

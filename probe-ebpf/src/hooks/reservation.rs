@@ -1,4 +1,4 @@
-//! `btrfs_space_reservation`: the ancestor of all ledgers of btrfs reservations.
+//! `btrfs_space_reservation`: bytes of an inode's block_rsv, claims on pools, and failed requests.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     cell::INODE_NOT_REGULAR,
@@ -26,7 +26,7 @@ use crate::{
 
 /// `trace_btrfs_space_reservation(fs_info, type, val, bytes, reserve)`.
 ///
-/// The type's address is compared before any other work: most events are of types that are no balance at all.
+/// The address of the type string is compared before any other work: most events are of types that the books ignore.
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = fallback::first(HookId::SpaceReservation, &ctx) {
@@ -35,7 +35,7 @@ pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// [`space_reservation`] once more, see [`fallback`].
+/// Fallback program of [`space_reservation`], see [`fallback`].
 #[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
 pub fn space_reservation_fallback(ctx: RawTracePointContext) -> i32 {
     if let Some(run) = fallback::second(HookId::SpaceReservation, &ctx) {
@@ -77,11 +77,12 @@ fn reservation(run: &Run, ctx: &RawTracePointContext) {
     claims::claim(&run, &claims::Event { fs, claim, fs_info, value, bytes, reserve });
 }
 
-/// Bytes of an inode's block_rsv: after the change, outside all locks, with the inode's number but no subvolume.
+/// Type `delalloc`, bytes of an inode's block_rsv: fires after the change, outside all locks. It shows the inode number,
+/// not the subvolume.
 ///
-/// The subvolume is that of the last change of `outstanding_extents` by this thread on the same number.
+/// The subvolume is that of the thread's last change of `outstanding_extents` on the same inode number.
 ///
-/// A function of its own: what it and the claims keep on the stack would else add up.
+/// A function of its own: otherwise its stack and that of the claims would add up.
 #[inline(never)]
 fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
     let task = cells::task_cell(run);
@@ -142,7 +143,7 @@ fn delalloc(run: &Run, fs: u32, ino: u64, bytes: u64, reserve: bool) {
     });
 }
 
-/// A failed request. Nothing was reserved, whatever the tracepoint's `reserve` says.
+/// Type `space_info:enospc`, a failed request. Nothing was reserved, whatever the tracepoint's `reserve` shows.
 #[inline(never)]
 fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
     let stack = stack::exact(run);
@@ -183,7 +184,7 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
     }
 }
 
-/// What is known of the operation that fails.
+/// What is known about the operation that failed.
 ///
 /// # Safety
 /// `task` is the current thread's cell.

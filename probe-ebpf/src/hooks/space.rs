@@ -1,4 +1,4 @@
-//! `bytes_may_use`, `bytes_pinned` and the qgroup counters: chained under their own locks.
+//! `bytes_may_use`, `bytes_pinned` and the qgroup counters: chains, each under its own lock.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     chain::{Bmu, ChainCounter},
@@ -58,7 +58,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
                 (*record).old = old;
                 (*record).diff = diff;
             });
-            // The failed operation is over when its data bytes are back or another operation begins.
+            // The failed operation is over when it gave its data bytes back, or when another operation begins.
             (*task).follow = if flags & BLOCK_GROUP_DATA != 0 { 0 } else { (*task).follow.saturating_sub(1) };
         }
         if flags & BLOCK_GROUP_METADATA != 0 || flags & BLOCK_GROUP_DATA == 0 {
@@ -90,8 +90,8 @@ pub unsafe fn hold_data(task: *mut TaskCell, bytes: u64) {
     }
 }
 
-/// A data reservation of the current thread failed: its operation holds none, if it goes on (NOCOW). What the cell
-/// has may come from a ticket of somebody else that was granted in this thread's context.
+/// A data reservation of the current thread failed: if its operation goes on (NOCOW), it holds no data bytes. What the
+/// cell shows may come from another task's ticket that was granted in this thread's context.
 ///
 /// # Safety
 /// `task` is the current thread's cell.
@@ -125,7 +125,7 @@ pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
 
 /// `trace_(btrfs_)qgroup_update_reserve(fs_info, qgroup, diff, type)`: under `qgroup_lock`, before the change.
 ///
-/// The tracepoint does not show the counter, so it is read from the qgroup, which the lock keeps still.
+/// The tracepoint does not show the counter, so it is read from the qgroup, which cannot change under the lock.
 #[raw_tracepoint(tracepoint = "btrfs_qgroup_update_reserve")]
 pub fn qgroup_update_reserve(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::QgroupUpdateReserve, &ctx) else { return 0 };
@@ -143,7 +143,7 @@ pub fn qgroup_update_reserve(ctx: RawTracePointContext) -> i32 {
     };
     let change = Change { fs, object: qgroup, counter, old, diff: ctx.arg::<u64>(2) as i64 };
     let id = link(&run, &change, true, |object| read::at(object, off!(qgroup_qgroupid)));
-    // Level 0: a hierarchy would count the same bytes once a level.
+    // Only level 0: each level of a hierarchy would count the same bytes again.
     if config!(functions) != 0
         && index == 0
         && id >> 48 == 0

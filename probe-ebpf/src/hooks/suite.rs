@@ -1,4 +1,4 @@
-//! Tests of a test suite: programs that begin and end, and the lines that announce them. Wanted on demand only.
+//! Tests of a test suite: their processes start and end, and log lines announce them. Attached on demand only.
 use aya_ebpf::{
     helpers::{
         bpf_get_current_comm,
@@ -19,7 +19,7 @@ use crate::{emit::Run, globals::off, maps::TEST_PIDS, read};
 /// Digits that the name of a test has at least.
 const DIGITS: usize = 3;
 
-/// `trace_sched_process_exec(task, old_pid, bprm)`: in the new program, which has its name by now.
+/// `trace_sched_process_exec(task, old_pid, bprm)`: runs in the new program, which already has its name.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub fn process_exec(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::ProcessExec, &ctx) else { return 0 };
@@ -37,7 +37,7 @@ pub fn process_exec(ctx: RawTracePointContext) -> i32 {
 pub fn process_exit(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::ProcessExit, &ctx) else { return 0 };
     let pid = run.pid_tgid() as u32;
-    // Threads that are not the first of their process, and the children of a test, are no tests.
+    // Other threads of the process, and children of a test, are not tests.
     // SAFETY: the value is not used.
     if unsafe { TEST_PIDS.get(&pid) }.is_some() {
         let _ = TEST_PIDS.remove(&pid);
@@ -47,7 +47,7 @@ pub fn process_exit(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// A function of its own: the line has no end but its length.
+/// A function of its own: the line has no terminator, only its length.
 #[inline(never)]
 pub fn announced(run: &Run, text: u64, length: u64) {
     run.emit::<TestSign>(RecordKind::TestSign, LossClass::Descriptive, 0, |record| {
@@ -59,7 +59,7 @@ pub fn announced(run: &Run, text: u64, length: u64) {
             (*record).reserved = 0;
             (*record).text = [0; SIGN_TEXT];
             let take = if length < SIGN_TEXT as u64 { length as u32 } else { SIGN_TEXT as u32 };
-            // The mask changes nothing, and tells the verifier that the length is no negative number.
+            // The mask changes nothing; it tells the verifier that the length is not negative.
             let (to, from) = ((&raw mut (*record).text).cast(), text as *const core::ffi::c_void);
             bpf_probe_read_kernel(to, take & 127, from);
         }
@@ -87,7 +87,7 @@ fn sign(run: &Run, what: SignKind, pid: u32, status: u32, path: u64) {
     });
 }
 
-/// The tests of xfstests are called by three and more digits.
+/// Names of xfstests tests are numbers of three or more digits.
 #[inline(always)]
 fn named_by_number() -> bool {
     let Ok(comm) = bpf_get_current_comm() else { return false };

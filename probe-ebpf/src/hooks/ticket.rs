@@ -1,4 +1,4 @@
-//! Tickets, and what else tells of a shortage of space.
+//! Tickets, and other signs of a shortage of space.
 use aya_ebpf::{
     helpers::bpf_probe_read_kernel_str_bytes, macros::raw_tracepoint, programs::RawTracePointContext,
 };
@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{cells, emit::Run, globals::off, read, stack};
 
-/// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner, after the outcome.
+/// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner's context, after the outcome.
 ///
-/// The grant itself is booked in another thread's context, so this event is the owner's proof of it.
+/// The grant itself is an event of another thread, so this event proves it to the owner.
 #[raw_tracepoint(tracepoint = "btrfs_reserve_ticket")]
 pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::ReserveTicket, &ctx) else { return 0 };
@@ -85,7 +85,7 @@ pub fn trigger_flush(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// `trace_btrfs_fail_all_tickets(fs_info, sinfo)`: with `sinfo->lock` held.
+/// `trace_btrfs_fail_all_tickets(fs_info, sinfo)`: under `sinfo->lock`.
 #[raw_tracepoint(tracepoint = "btrfs_fail_all_tickets")]
 pub fn fail_all_tickets(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::FailAllTickets, &ctx) else { return 0 };

@@ -1,4 +1,4 @@
-//! The kernel's own verdict.
+//! WARNs of the kernel.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{failure::Warn, header::RecordKind, hook::HookId, loss::LossClass};
 

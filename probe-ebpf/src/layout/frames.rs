@@ -1,12 +1,12 @@
-//! Room for the calls of hooked functions that a thread is in. What is done with it: `cells/frame.rs`.
+//! Frames: the open calls of hooked functions of a thread. `cells/frame.rs` has their functions.
 use probe_common::{call::MAX_DEPTH, inode::Counters};
 
-/// Representative stacks of a thread's calls.
+/// Representative stacks per thread.
 pub const ORIGINS: usize = 32;
 
 /// One call that has not returned.
 ///
-/// See [`probe_common::call::Call`] for what has a field of the same name there.
+/// A field without a comment has the meaning of the field of the same name in [`probe_common::call::Call`].
 #[repr(C)]
 pub struct Frame {
     pub serial: u32,
@@ -27,9 +27,9 @@ pub struct Frame {
     pub root: u64,
     pub ino: u64,
     pub rsv: u64,
-    /// What the call is about, as it was handed in.
+    /// The subject of the call, as it was passed.
     pub subject: u64,
-    /// Where the function leaves bytes that it does not return; 0 if nowhere.
+    /// Address at which the function stores bytes that it does not return; 0 if nowhere.
     pub result: u64,
     pub args: [u64; 4],
     pub before: Counters,
@@ -42,28 +42,28 @@ pub struct Frame {
     /// Changes of the inode by this thread since the entry, inner calls included.
     pub own_changes: u32,
     pub own_releases: u32,
-    /// The inode's counts at the entry.
+    /// The inode's change counts at entry.
     pub at_changes: u32,
     pub at_releases: u32,
     pub entered: u64,
     pub caller: u64,
-    /// Address of the function: where its entry was seen.
+    /// Address of the function, as seen at entry.
     pub function: u64,
     pub stack: u64,
     pub stack_representative: u64,
 }
 
-/// All of a thread.
+/// All frames of a thread.
 #[repr(C)]
 pub struct Frames {
-    /// Thread id; 0 while free.
+    /// Thread id of the owner; 0 while free.
     pub owner: u64,
     /// Frames in use.
     pub depth: u32,
     /// Serial of the last call.
     pub serial: u32,
     pub frames: [Frame; MAX_DEPTH as usize],
-    /// By function and caller.
+    /// Representative stacks, by function and caller.
     pub origins: [Origin; ORIGINS],
 }
 

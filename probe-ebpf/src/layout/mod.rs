@@ -1,4 +1,4 @@
-//! Entries of the maps, as they lie there. What is done with them is in `cells/`.
+//! Memory layout of the map entries. `cells/` has their functions.
 pub mod frames;
 pub mod fs;
 pub mod task;

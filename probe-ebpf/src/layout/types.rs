@@ -1,9 +1,9 @@
-//! What is kept of a type string of `btrfs_space_reservation`.
+//! The cell of a type string of `btrfs_space_reservation`.
 
-/// Number of cells; the kernel has about a dozen literals.
+/// Number of cells; the kernel has about a dozen type strings.
 pub const TYPE_CELLS: u32 = 256;
 
-/// One literal. Written once.
+/// One type string. Written once.
 #[repr(C)]
 pub struct TypeCell {
     pub address: u64,

@@ -1,5 +1,5 @@
-//! `btrfs_calculate_inode_block_rsv_size`: under `inode->lock`, right after `outstanding_extents` or `csum_bytes`
-//! changed. The only place where every change of `csum_bytes` can be seen as it happened.
+//! `btrfs_calculate_inode_block_rsv_size`: runs under `inode->lock`, right after `outstanding_extents` or `csum_bytes`
+//! changed. It is the only place where every change of `csum_bytes` can be seen as it happens.
 use aya_ebpf::{
     EbpfContext as _,
     macros::{fentry, kprobe},
@@ -23,14 +23,14 @@ use crate::{
     read, stack,
 };
 
-/// Entry, see [`HookId::CalculateInodeRsv`].
+/// Entry by kprobe, see [`HookId::CalculateInodeRsv`].
 #[kprobe]
 pub fn calculate_inode_rsv_in(ctx: ProbeContext) -> u32 {
     calculated(&ctx);
     0
 }
 
-/// The same by fentry.
+/// Entry by fentry.
 #[fentry]
 pub fn calculate_inode_rsv_fentry(ctx: FEntryContext) -> i32 {
     calculated(&Traced::of(ctx.as_ptr()));
@@ -57,7 +57,7 @@ fn calculated(ctx: &impl Entry) {
         let before = if (*cell).csum_known != 0 {
             (*cell).csum_bytes
         } else if let Some(call) = ours {
-            // First sight: what the call found when it began.
+            // First sight of the inode: the value at the entry of the call.
             (*call).before.csum_bytes
         } else {
             now
@@ -82,7 +82,7 @@ fn calculated(ctx: &impl Entry) {
     }
 }
 
-/// Somebody changed `csum_bytes` outside all hooked calls.
+/// Sends a record: `csum_bytes` was changed outside all hooked calls.
 #[inline(never)]
 fn unframed(run: &Run, cell: *mut probe_common::cell::InodeCell, inode: u64, before: u64, now: u64) {
     let stack = stack::exact(run);

@@ -1,11 +1,11 @@
-//! How the context of a program shows the call that the program runs for.
+//! The context of a program, and how it shows the call for which the program runs.
 //!
-//! Two kinds of hook, one body for both: what differs between them is here and nowhere else.
+//! One program body serves both kinds of hook, kprobe and fentry. This file alone knows how they differ.
 //!
-//! Heights order the open calls of a thread, and both kinds may be mixed in one thread. A kprobe's is where the return
-//! address lies. A fentry program's is its context, which `arch_prepare_bpf_trampoline()` puts on the stack between the
-//! call of the trampoline and the function's own frame: below all that is still open, above all that the function calls
-//! or jumps to. Entry and exit run in one trampoline and get the same context.
+//! Heights order the open calls of a thread, which may mix both kinds. The height of a kprobe is the address where the
+//! return address lies. The height of a fentry program is its context, which `arch_prepare_bpf_trampoline()` puts on the
+//! stack between the call of the trampoline and the function's own frame: below all calls that are still open, above all
+//! that the function calls or jumps to. Entry and exit run in one trampoline and get the same context.
 use core::ffi::c_void;
 
 use aya_ebpf::{
@@ -23,9 +23,9 @@ use crate::{
 
 /// A context at the entry of a function.
 pub trait Entry: EbpfContext {
-    /// Around what the kernel handed to the program.
+    /// Wraps the context that the kernel passed to the program.
     fn of(ctx: *mut c_void) -> Self;
-    /// An argument by position; 0 for [`NO_ARG`].
+    /// An argument by position, from 0; 0 for [`NO_ARG`].
     fn argument(&self, position: u8) -> u64;
     /// Where the call is.
     fn position(&self) -> StackPosition;
@@ -35,17 +35,17 @@ pub trait Entry: EbpfContext {
 
 /// A context at the return of a function.
 pub trait Exit: EbpfContext {
-    /// Around what the kernel handed to the program.
+    /// Wraps the context that the kernel passed to the program.
     fn of(ctx: *mut c_void) -> Self;
     /// The height of the call's [`StackPosition`].
     fn height(&self) -> u64;
-    /// The register of return values; what lies in its upper part is the callee's affair.
+    /// The return value register. Its upper part is undefined if the function returns a smaller type.
     fn value(&self) -> u64;
-    /// What has to take the place of the innermost frame in a stack that is taken here; 0 if all are right.
+    /// The address that must replace the innermost frame of a stack taken here; 0 if no frame is wrong.
     fn innermost(&self, function: u64) -> u64;
 }
 
-/// The stack pointer: at an entry that of the return address, at a return one word above.
+/// The stack pointer: at an entry it points to the return address, at a return one word above.
 #[inline(always)]
 fn stack_pointer(ctx: *mut c_void) -> u64 {
     read::at(ctx as u64, off!(regs_sp))
@@ -57,7 +57,7 @@ impl Entry for ProbeContext {
         Self::new(ctx)
     }
 
-    /// Read as memory, since a context may not be read at an offset that is computed.
+    /// Read as memory: the verifier does not let a program read its context at a computed offset.
     #[inline(always)]
     fn argument(&self, position: u8) -> u64 {
         let ctx = self.as_ptr();
@@ -69,7 +69,7 @@ impl Entry for ProbeContext {
             4 => read::at(ctx as u64, off!(regs_arg4)),
             5 => read::at(ctx as u64, off!(regs_arg5)),
             NO_ARG => 0,
-            // Above the return address.
+            // On the stack, above the return address.
             _ => read::at(stack_pointer(ctx), (position as usize - 5) * 8),
         }
     }
@@ -95,7 +95,7 @@ impl Exit for RetProbeContext {
 
     #[inline(always)]
     fn height(&self) -> u64 {
-        // `arch_rethook_trampoline_callback()` shows the stack pointer as the `ret` left it: one word above.
+        // `arch_rethook_trampoline_callback()` gives the stack pointer as `ret` left it: one word above.
         stack_pointer(self.as_ptr()).wrapping_sub(8)
     }
 
@@ -104,14 +104,14 @@ impl Exit for RetProbeContext {
         self.ret()
     }
 
-    /// The function has left the stack, and what lies there instead is the trampoline of its return probe.
+    /// The function has left the stack; the trampoline of its return probe is there instead.
     #[inline(always)]
     fn innermost(&self, function: u64) -> u64 {
         function
     }
 }
 
-/// The context of a fentry or fexit program: arguments and return value by helpers of the kernel's (5.17).
+/// The context of a fentry or fexit program. Helpers give arguments and return value (5.17 on).
 #[derive(Clone, Copy)]
 pub struct Traced(*mut c_void);
 
@@ -138,7 +138,7 @@ impl Entry for Traced {
         value
     }
 
-    /// What was jumped to is called by the trampoline of what jumped, so that no two open calls share a height.
+    /// The jump starts below the trampoline of the function that jumps, so no two open calls share a height.
     #[inline(always)]
     fn position(&self) -> StackPosition {
         StackPosition { height: height(self.0), caller: caller(self.0), jumped: false }
@@ -165,7 +165,7 @@ impl Exit for Traced {
     #[inline(always)]
     fn value(&self) -> u64 {
         let mut value = 0;
-        // SAFETY: the helper writes the value; it fails in no fexit program.
+        // SAFETY: the helper writes the value; it cannot fail in a fexit program.
         unsafe { bpf_get_func_ret(self.0, &raw mut value) };
         value
     }
@@ -177,33 +177,33 @@ impl Exit for Traced {
     }
 }
 
-/// The address of a context as a number. The verifier hands no pointer to a global function as one, and takes what was read
-/// from memory by a helper for a number.
+/// The address of a context as a number. The verifier rejects a pointer as argument of a global function, but takes what a
+/// helper read from memory for a number.
 #[inline(always)]
 fn height(ctx: *mut c_void) -> u64 {
     let address = ctx as u64;
     read::at(&raw const address as u64, 0)
 }
 
-/// Words above the arguments that are looked at.
+/// Words above the arguments that are searched.
 const WORDS: usize = 6;
-/// A function calls its trampoline within this many bytes of its begin: `endbr64` and a call, with room to spare.
+/// A function calls its trampoline within this many bytes of its start: `endbr64` and a call, with room to spare.
 const SITE: u64 = 16;
 
-/// Where the function was called from; 0 if that cannot be seen.
+/// Return address of the function; 0 if it cannot be seen.
 ///
-/// No helper tells, and where a trampoline keeps what is the kernel's affair, so it is found by content: the function
-/// calls its trampoline first of all, so above the arguments lies an address just behind the function's begin, and right
-/// above that one what the function returns to. Where calls leave nothing on the stack, nothing is found. Calls are told
-/// apart by it for their representative stacks; no rule depends on it.
+/// No helper gives it, and the layout of a trampoline's stack is the kernel's affair, so we find it by content. The
+/// function calls its trampoline first of all. So above the arguments there is an address just behind the function's
+/// start, and in the next word the return address of the function. Where calls leave nothing on the stack, we find
+/// nothing. The address only selects the representative stack of a call; no rule depends on it.
 ///
-/// A function of its own, so that the verifier meets again on one way what it went through here on several.
+/// A function of its own: here the verifier merges its several paths into one.
 #[inline(never)]
 fn caller(ctx: *mut c_void) -> u64 {
     let mut words = [0u64; WORDS];
     // SAFETY: plain helpers on the context.
     let (function, arguments) = unsafe { (bpf_get_func_ip(ctx), bpf_get_func_arg_cnt(ctx)) };
-    // The mask says to the verifier how far this can be from the context; trampolines take twelve arguments.
+    // The mask bounds the distance from the context for the verifier; trampolines take at most twelve arguments.
     let above = (arguments as u64 & 0xf) * 8;
     // SAFETY: the array has that room.
     unsafe { read::into(&raw mut words, ctx as u64 + above, 0) };

@@ -1,4 +1,4 @@
-//! What the raw tracepoints add to the calls that their thread is in.
+//! What the raw tracepoints add to the open calls of their thread.
 use probe_common::call::CALL_FOREIGN;
 
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
     layout::{frames::Frames, task::TaskCell},
 };
 
-/// The thread's calls, where the function tier is on.
+/// The thread's frames, in the functions tier.
 #[inline(always)]
 fn frames(task: *mut TaskCell) -> Option<*mut Frames> {
     if config!(functions) == 0 { None } else { frame::of(task) }
 }
 
-/// `outstanding_extents` of an inode was changed by the thread.
+/// The thread changed `outstanding_extents` of an inode.
 ///
-/// A function of its own: it runs under `inode->lock` for every change, and its search would be verified with all the
-/// ways that lead to it.
+/// A function of its own: it runs under `inode->lock` for every change, and inlined, its search would be verified on
+/// every path that leads to it.
 #[inline(never)]
 pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
     let Some(frames) = frames(task) else { return };
@@ -32,7 +32,7 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
         if (*call).inode != 0 {
             (*call).flags |= CALL_FOREIGN;
         }
-        // Not another thread's change for a call of this inode further out.
+        // So that an outer call on this inode does not count the change as another thread's.
         let inode = frame::calls_inode_of(frame::slot(task), root, ino);
         if inode != 0 {
             frame::calls_pass_on(frame::slot(task), inode, 1, u32::from(modification < 0));
@@ -40,7 +40,7 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
     }
 }
 
-/// `bytes_may_use` was changed by the thread.
+/// The thread changed `bytes_may_use`.
 #[inline(always)]
 pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
     let Some(call) = frames(task).and_then(frame::top) else { return };
@@ -55,7 +55,7 @@ pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
     }
 }
 
-/// The data reservation of a qgroup of level 0 was changed by the thread.
+/// The thread changed the data reservation of a qgroup of level 0.
 #[inline(always)]
 pub fn qgroup_data(task: *mut TaskCell, diff: i64) {
     let Some(call) = frames(task).and_then(frame::top) else { return };

@@ -24,12 +24,12 @@ const DATA_RELOC_TREE: u64 = (-9i64) as u64;
 const NOTHING: u32 = 0;
 /// A frame was made and counts.
 const OPEN: u32 = 1;
-/// A frame was made; the inode's part is missing.
+/// A frame was made, but its inode part is still missing.
 const UNOWNED: u32 = 2;
 
-/// A function was entered; whether a frame was made.
+/// Handles the entry of a function; returns whether a frame was made.
 ///
-/// Two steps one after the other, since the stacks of functions that call each other have to fit into 512 bytes.
+/// Two steps one after the other: the stacks of BPF functions that call each other must fit into 512 bytes.
 #[inline(always)]
 pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
     match begin::<C>(ctx, hook) {
@@ -39,7 +39,7 @@ pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
     }
 }
 
-/// What does not need the inode.
+/// Fills in all that does not need the inode.
 #[inline(never)]
 fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let context = C::of(ctx);
@@ -84,7 +84,7 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     OPEN
 }
 
-/// The inode's part of the frame that is being made.
+/// Fills in the inode part of the frame that is being made.
 #[inline(never)]
 fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let Some(run) = Run::unseen(hook, &C::of(ctx)) else { return NOTHING };
@@ -98,7 +98,7 @@ fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     OPEN
 }
 
-/// Whose call it is, and the counters before it; false if filters leave the inode out, or if nothing can be learnt.
+/// Notes the inode of the call and the counters before it; false if a filter leaves the inode out, or nothing can be known.
 ///
 /// # Safety
 /// `frame` is the current thread's.
@@ -133,13 +133,13 @@ unsafe fn inode(frame: *mut Frame, hook: HookId) -> bool {
                 (*frame).at_releases = (*cell).releases;
                 true
             }
-            // A drop of caches ends a million inodes that never held anything.
+            // A drop of caches destroys a million inodes that never held anything.
             None => hook as u32 != HookId::DestroyInode as u32 || left(&counters) || cells::inodes_crowded(),
         }
     }
 }
 
-/// Something is left in the counters.
+/// True if a counter is not zero.
 #[inline(always)]
 pub fn left(counters: &Counters) -> bool {
     counters.reserved
@@ -150,7 +150,7 @@ pub fn left(counters: &Counters) -> bool {
         != 0
 }
 
-/// Size and reserved bytes of a block_rsv that is no inode's.
+/// Size and reserved bytes of a block_rsv that does not belong to an inode.
 #[inline(always)]
 pub fn rsv_counters(rsv: u64) -> Counters {
     let levels = read::rsv(rsv);

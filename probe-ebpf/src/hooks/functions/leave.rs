@@ -20,10 +20,10 @@ use crate::{
     read, stack,
 };
 
-/// Errors come as numbers in this range, also in place of a pointer.
+/// Errors are numbers in this range, also in place of a pointer (`IS_ERR()`).
 const MAX_ERRNO: i64 = 4095;
 
-/// A function returned.
+/// Handles the return of a function.
 #[inline(never)]
 pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     let context = C::of(ctx);
@@ -41,7 +41,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         }
         subject::numbers_after(hook, frame);
         if (-MAX_ERRNO..0).contains(&ret) {
-            // Rare and decisive: the very stack.
+            // Rare and decisive: take the exact stack.
             let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {
                 (*frame).stack = exact;
@@ -53,7 +53,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     frame::end(task, frames);
 }
 
-/// `btrfs_use_block_rsv()` says at its end who pays. What the payer had before is known if it is the handle's rsv.
+/// `btrfs_use_block_rsv()` returns the block_rsv that pays. What it held before is known only if it is the handle's rsv.
 ///
 /// # Safety
 /// `frame` is the current thread's.
@@ -78,7 +78,7 @@ unsafe fn payer(frame: *mut Frame, rsv: u64) {
     }
 }
 
-/// Sends the frame that was just made, of a function whose entry says all.
+/// Sends the frame that was just made, of a function whose entry shows all that is needed.
 #[inline(never)]
 pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
     let context = C::of(ctx);

@@ -1,10 +1,10 @@
-//! The function tier: a kprobe and a kretprobe a function, and beside them a fentry and a fexit program, of which the user
-//! side takes one kind.
+//! The functions tier: for each function a kprobe and a kretprobe program, and a fentry and a fexit program. The user side
+//! attaches one of the two pairs.
 //!
-//! Entry makes a frame, return fills it in and sends it: one record a call. What lies between, the thread's other
-//! hooks add to the innermost frame ([`count`]). Where arguments are comes from BTF (`globals::SIGNATURES`).
+//! The entry makes a frame; the return completes it and sends it: one record per call. In between, other hooks of the
+//! thread add to the innermost frame ([`count`]). BTF gives the positions of the arguments (`globals::SIGNATURES`).
 //!
-//! Refuses to: guess an argument, pair a return by order alone, follow what filters leave out.
+//! It never guesses an argument, never pairs a return by order alone, and never follows what a filter leaves out.
 mod calculate;
 mod context;
 pub mod count;
@@ -22,13 +22,13 @@ use probe_common::hook::HookId;
 
 use self::{context::Traced, enter::enter, leave::leave};
 
-/// Tells the user side whether this kernel takes programs of this kind at all; does nothing.
+/// Does nothing. The user side loads it to learn whether this kernel takes fentry programs at all.
 #[fentry]
 pub fn fentry_is_taken(_ctx: FEntryContext) -> i32 {
     0
 }
 
-/// A function that is watched at its entry and its return.
+/// Programs for a function that is watched at entry and return.
 macro_rules! call {
     ($($entry:ident $return:ident $fentry:ident $fexit:ident $hook:ident;)*) => {$(
         #[doc = concat!("Entry, see [`HookId::", stringify!($hook), "`].")]
@@ -88,7 +88,7 @@ call! {
     qgroup_free_data_in qgroup_free_data_out qgroup_free_data_fentry qgroup_free_data_fexit QgroupFreeData;
 }
 
-/// A function whose entry says all: its record comes at once, without a return.
+/// Programs for a function whose entry shows all that is needed: sends the record at once, without a return.
 macro_rules! instant {
     ($($entry:ident $fentry:ident $hook:ident;)*) => {$(
         #[doc = concat!("Entry, see [`HookId::", stringify!($hook), "`].")]

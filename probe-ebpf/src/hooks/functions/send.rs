@@ -16,7 +16,7 @@ use crate::{
     read,
 };
 
-/// Sends the innermost call of the thread with this slot. `more` are further flags.
+/// Sends the innermost call of the thread whose frames are in this slot. `more` are further flags.
 ///
 /// A global function for the verifier: see [`Run::number`].
 #[unsafe(no_mangle)]
@@ -43,7 +43,7 @@ pub extern "C" fn call_send(run: u32, slot: u32, more: u32, ret: i64) -> u64 {
                         .releases
                         .wrapping_sub((*frame).at_releases)
                         .wrapping_sub((*frame).own_releases);
-                    // The cell gave way to another and came back meanwhile: there may have been any.
+                    // The cell gave way to another and came back meanwhile: the number of changes in between is unknown.
                     if (others as i32) < 0 || (released as i32) < 0 {
                         others = 1;
                         released = 1;

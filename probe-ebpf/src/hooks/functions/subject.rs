@@ -1,4 +1,4 @@
-//! What a call is about, and its numbers.
+//! The subject of a call (the object it works on), and its numbers.
 use core::mem::offset_of;
 
 use probe_common::{
@@ -19,13 +19,13 @@ use crate::{
 
 /// The object of a call and where it belongs.
 pub struct Subject {
-    /// As handed in.
+    /// The argument itself.
     pub address: u64,
-    /// Its filesystem; 0 if it has none.
+    /// Its `fs_info`; 0 if it has none.
     pub fs_info: u64,
-    /// The inode, if it is one or is part of one.
+    /// The inode, if the subject is one or is part of one.
     pub inode: u64,
-    /// The block_rsv, if it is one.
+    /// The block_rsv, if the subject is one.
     pub rsv: u64,
 }
 
@@ -73,7 +73,7 @@ const fn is(hook: HookId, other: HookId) -> bool {
     hook as u8 == other as u8
 }
 
-/// Whether a call's stack may be wanted as the origin of what it leaves open. For the others their caller is enough.
+/// Whether the stack of a call may be needed as the origin of what it leaves open. For other calls the caller is enough.
 #[inline(always)]
 pub const fn has_origin(hook: HookId) -> bool {
     matches!(
@@ -97,7 +97,7 @@ pub const fn has_origin(hook: HookId) -> bool {
     )
 }
 
-/// The numbers of the table at [`probe_common::call::Call`], as far as they are known at the entry.
+/// The numbers of the table at [`probe_common::call::Call`], as far as they are known at entry.
 ///
 /// # Safety
 /// `frame` is the current thread's, with its subject filled in.
@@ -112,7 +112,7 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
     } else if is(hook, HookId::UseBlockRsv) {
         args[0] = read::root_objectid(second);
         args[1] = number(0) & 0xffff_ffff;
-        // Most likely the payer: what it has now is known only now.
+        // Most likely the payer; what it holds before the call can only be read now.
         let rsv: u64 = read::at(address, off!(trans_block_rsv));
         let levels = read::rsv(rsv);
         // SAFETY: as promised.
@@ -142,7 +142,7 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         args[0] = number(0);
         args[1] = number(1);
         if is(hook, HookId::QgroupFreeData) || is(hook, HookId::QgroupReleaseData) {
-            // From 6.7 on the function returns an errno, and the bytes through a pointer that may be NULL.
+            // From 6.7 on the function returns an errno, and stores the bytes through a pointer that may be NULL.
             // SAFETY: as promised.
             unsafe { (*frame).result = second };
             return;
@@ -165,8 +165,8 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
     }
 }
 
-/// Numbers that only the end of a call knows. A handle is freed by the last `__btrfs_end_transaction`, so it is not
-/// looked at after that.
+/// Numbers that are known only at the return. The last `__btrfs_end_transaction` frees the handle, so it is not read
+/// after that.
 ///
 /// # Safety
 /// `frame` is the current thread's.
@@ -178,7 +178,7 @@ pub unsafe fn numbers_after(hook: HookId, frame: *mut Frame) {
     }
 }
 
-/// What a function returned, by its type.
+/// The return value, by the function's return type.
 ///
 /// # Safety
 /// `frame` is the current thread's.
