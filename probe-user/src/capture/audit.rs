@@ -1,4 +1,4 @@
-//! Looks at the kernel's own figures between two marks, and writes them into the stream.
+//! Audits: reads the kernel's own figures between two marks, and writes them into the stream.
 use probe_common::{
     chain::ChainCounter,
     fs::{AuditMark, SysfsLevels},
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Tries to read sysfs while the chains stand still.
+/// Attempts to read sysfs with no change of the chains in between.
 const TRIES: u32 = 3;
 
 /// Counters of a filesystem's space_infos as the kernel side has them now.
@@ -24,7 +24,7 @@ fn chains(probe: &Probe, fs: u32, live: &Live) -> Vec<ChainLevel> {
     levels
 }
 
-/// Links of all chained space_info counters of a filesystem: equal numbers mean that nothing changed between.
+/// Links of all chained space_info counters of a filesystem. Equal numbers mean that nothing changed in between.
 pub fn links(probe: &Probe, fs: u32, live: &Live) -> u64 {
     chains(probe, fs, live).iter().map(|level| level.links).sum()
 }
@@ -34,7 +34,7 @@ pub fn mark(fs: u32, time: u64, phase: u32, round: u32, links: u64) -> AuditMark
     AuditMark { header: Header { fs, time, ..Header::default() }, phase, round, links }
 }
 
-/// `bytes_*` of sysfs beside the chains, for each type that the filesystem has.
+/// `bytes_*` of sysfs with the values of the chains, for each type that the filesystem has.
 pub fn sysfs_levels(
     probe: &Probe,
     root: &std::path::Path,
@@ -82,8 +82,8 @@ fn compare(
     levels
 }
 
-/// The chains of `bytes_may_use` and `bytes_pinned` of one type. `None` where there is none, or several of the
-/// type (zoned sub-groups), which sysfs does not show one by one.
+/// The chains of `bytes_may_use` and `bytes_pinned` of one type. `None` if there is none, or if there are several of the
+/// type (zoned sub-groups): sysfs does not show those one by one.
 fn chain_of(probe: &Probe, fs: u32, live: &Live, flags: u64) -> [Option<ChainLevel>; 2] {
     const TYPE_MASK: u64 = 7;
     let chains = chains(probe, fs, live);

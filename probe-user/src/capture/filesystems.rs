@@ -1,4 +1,4 @@
-//! Filesystems of the stream, as far as the capture layer needs them: whom to audit.
+//! Filesystems of the stream, as far as the capture side needs them: those to audit.
 use std::collections::BTreeMap;
 
 use probe_common::{
@@ -9,7 +9,7 @@ use probe_common::{
 use probe_record::record::Record;
 use zerocopy::FromBytes;
 
-/// One filesystem that lives.
+/// One mounted filesystem.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Live {
     /// Address of the `struct btrfs_fs_info`.
@@ -22,14 +22,14 @@ pub struct Live {
     pub pools: Vec<(u64, ChainCounter)>,
 }
 
-/// Kept up to date from the records that pass by.
+/// The mounted filesystems, kept up to date from the records of the ring.
 #[derive(Debug, Default)]
 pub struct Filesystems {
     live: BTreeMap<u32, Live>,
 }
 
 impl Filesystems {
-    /// Looks at one record of the ring; nearly all pass with one comparison.
+    /// Takes one record of the ring; nearly all need one comparison only.
     #[inline]
     pub fn see(&mut self, header: &Header, bytes: &[u8]) {
         if header.kind == RecordKind::FsSeen as u8 || header.kind == RecordKind::FsEnd as u8 {
@@ -43,7 +43,7 @@ impl Filesystems {
         }
     }
 
-    /// A counter of a filesystem's space_info, perhaps known already.
+    /// Notes a counter of a filesystem's space_info, if it is not known yet.
     pub fn has_pool(&mut self, fs: u32, object: u64, counter: ChainCounter) {
         if let Some(live) = self.live.get_mut(&fs)
             && !live.pools.contains(&(object, counter))
@@ -55,8 +55,8 @@ impl Filesystems {
     fn learn(&mut self, bytes: &[u8]) {
         match Record::decode(bytes) {
             Ok(Record::FsSeen(seen)) => {
-                // One that was met in its last breath, while the hooks went on, shows no end. Two lives of one identity do
-                // not overlap, and what stands in sysfs is of the later one.
+                // A filesystem first seen during its unmount, while the hooks were attached, shows no end. Two lives of one
+                // identity do not overlap, and the figures in sysfs are those of the later one.
                 if seen.flags & FS_BORN != 0 {
                     self.live.retain(|_, live| live.fsid != seen.fsid);
                 }
@@ -71,17 +71,17 @@ impl Filesystems {
         }
     }
 
-    /// Ids of the living, oldest first.
+    /// Ids of the mounted filesystems, oldest first.
     pub fn ids(&self) -> Vec<u32> {
         self.live.keys().copied().collect()
     }
 
-    /// One of the living.
+    /// One of the mounted filesystems.
     pub fn find(&self, fs: u32) -> Option<&Live> {
         self.live.get(&fs)
     }
 
-    /// One of the living; counts the round.
+    /// One of the mounted filesystems; counts the audit.
     pub fn next_round(&mut self, fs: u32) -> Option<Live> {
         let live = self.live.get_mut(&fs)?;
         live.rounds += 1;
@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN), end.into()]), [257]);
     }
 
-    /// Its work queues were gone before their hook was on: it was met by the release of its global reserve, and mounted
-    /// again. The figures of the second life were held against the books of the first.
+    /// Its work queues were destroyed before their hook was on. So it was first seen at the release of its global reserve,
+    /// and was mounted again. The figures of the second life were compared with the books of the first.
     #[test]
     fn one_that_was_met_in_its_last_breath_is_over_when_it_is_mounted_again() {
         assert_eq!(after(&[seen(256, 7, 0), seen(512, 7, FS_BORN)]), [512]);

@@ -1,5 +1,4 @@
-//! Counters of a running capture, for whoever watches it while it runs. They are no part of the stream: what is judged
-//! by comes with the records.
+//! Counters of a running capture, for the screen. They are not part of the stream: verdicts depend on records only.
 use std::os::fd::OwnedFd;
 
 use aya::sys::{Stats, enable_stats};
@@ -15,7 +14,7 @@ pub struct HookGauge {
     pub hits: u64,
     /// Runs that the kernel skipped.
     pub missed: u64,
-    /// What its programs took, where the kernel measures it.
+    /// Run time of its programs, where the kernel measures it.
     pub run: Option<RunTime>,
 }
 
@@ -26,7 +25,7 @@ pub struct Gauges {
     pub hooks: Vec<HookGauge>,
     /// Bytes of the ring.
     pub ring_bytes: u64,
-    /// Most bytes that one look at the ring found since these counters were last asked for.
+    /// Most bytes that were found in the ring at once since the last request for these counters.
     pub ring_peak: u64,
     /// Inodes that ended clean without a record.
     pub closed: u64,

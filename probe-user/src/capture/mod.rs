@@ -47,11 +47,11 @@ pub struct LiveOptions {
     pub namer: Namer,
     /// Bytes of the ring.
     pub ring_bytes: usize,
-    /// Inodes looked at per audit at most.
+    /// Most inodes that one audit reads.
     pub audit_inodes: usize,
     /// Where `/sys` is.
     pub root: std::path::PathBuf,
-    /// Signs of tests of a test suite go here too, if somebody follows them.
+    /// Receives the signs of tests too, if somebody follows them.
     pub signs: Option<std::sync::mpsc::Sender<TestSign>>,
 }
 
@@ -63,8 +63,8 @@ pub struct LiveCapture {
 }
 
 impl LiveCapture {
-    /// Begins to drain the ring of an attached probe. The stream begins with what the ring holds
-    /// already, and then the marker `Attached`.
+    /// Begins to drain the ring of an attached probe. The stream starts with what is in the ring already, then comes the
+    /// marker `Attached`.
     ///
     /// # Errors
     /// The ring was taken already, or no thread can be made.
@@ -90,7 +90,7 @@ impl LiveCapture {
         let _ = self.requests.send(Request::Marker(kind, text.to_owned()));
     }
 
-    /// Puts facts about tests into the stream.
+    /// Returns a function that puts notes on tests into the stream.
     pub fn noter(&self) -> impl Fn(TestNote) + Send + use<> {
         let requests = self.requests.clone();
         move |note| {
@@ -110,19 +110,19 @@ impl LiveCapture {
         }
     }
 
-    /// Asks for a look at the kernel's own figures, of all filesystems that are followed.
+    /// Asks for an audit of all filesystems that are followed.
     pub fn audit(&self) {
         let _ = self.requests.send(Request::Audit);
     }
 
-    /// Asks for the levels of the pools of all filesystems that are followed, without an audit of their inodes.
-    /// Costs next to nothing. Left out while the capture has much else to do.
+    /// Asks for the levels of the pools of all filesystems that are followed, without an audit of their inodes. Costs next
+    /// to nothing. Skipped while the capture is busy.
     pub fn levels(&self) {
         let _ = self.requests.try_send(Request::Levels);
     }
 
-    /// Asks for the counters of the capture; they come as `answer` when there is time. `timed`: the kernel times our
-    /// programs until it is asked without, which costs each run some tens of ns.
+    /// Asks for the counters of the capture; `answer` gets them when there is time. `timed`: the kernel measures the run
+    /// time of our programs, which costs some tens of ns per run, until a request without `timed`.
     pub fn gauges(&self, timed: bool, answer: SyncSender<Gauges>) {
         let _ = self.requests.try_send(Request::Gauges { timed, answer });
     }
@@ -150,7 +150,7 @@ impl LiveCapture {
     }
 }
 
-/// Longest time between two looks at an idle ring.
+/// Longest pause between two reads of an idle ring.
 const IDLE: Duration = Duration::from_millis(10);
-/// Time between two looks at a busy ring.
+/// Pause between two reads of a busy ring.
 const BUSY: Duration = Duration::from_millis(2);

@@ -30,31 +30,31 @@ use crate::{
     kernel::clock::monotonic_ns as now,
 };
 
-/// Batches are handed over at this size at the latest.
+/// A batch is handed over when it has this size, at the latest.
 const BATCH_BYTES: usize = 256 << 10;
-/// How often is looked for a new loss.
+/// How often we check for a new loss.
 const SAMPLE_EVERY: Duration = Duration::from_millis(100);
-/// All losses are read and put into the stream so often, changed or not: conclusions wait until nothing that was missed can
-/// explain them, and the clock on a screen is that of the stream.
+/// How often all losses are read and put into the stream, changed or not. Pending findings wait for that, and the clock
+/// on the screen is that of the stream.
 const SAY_EVERY: Duration = Duration::from_secs(1);
-/// Looks that must agree on a skipped event before it is a loss.
+/// Readings that must all show a skipped event before it counts as a loss.
 const CONFIRMING_LOOKS: u32 = 4;
-/// Between them: far longer than from the first program of an event to the second.
+/// Pause between them: far longer than the time from the first program of an event to its fallback.
 const CONFIRMING_PAUSE: Duration = Duration::from_millis(2);
 /// Between the two audits at the end: long enough for an operation under way to show as a change.
 const AUDIT_PAUSE: Duration = Duration::from_millis(120);
 /// Audits at the end, so that the last two can be compared.
 const FINAL_AUDITS: u32 = 3;
-/// Where a [`Warn`] has its address.
+/// Bytes of the address in a [`Warn`].
 const WARN_ADDRESS: Range<usize> = offset_of!(Warn, address)..offset_of!(Warn, detector);
-/// Addresses that are named; a bound for a stream gone wrong.
+/// Most addresses that are named: a bound for a damaged stream.
 const MAX_NAMED: usize = 1 << 20;
 
 /// The draining thread's state.
 pub struct Drain {
     probe: Probe,
     ring: RingBuf<MapData>,
-    /// Read where the ring is looked at, if anybody asked for it.
+    /// Read together with the ring, if `-vv` asked for it.
     diagnostics: Option<Diagnostics>,
     sender: BatchSender,
     options: LiveOptions,
@@ -62,12 +62,12 @@ pub struct Drain {
     filesystems: Filesystems,
     named: FxHashSet<u64>,
     fresh: Vec<u64>,
-    /// As the programs counted them at the last look, and all as they were told last.
+    /// Losses as the programs counted them at the last reading, and all losses as last put into the stream.
     last_counts: [u64; LOSS_CLASSES],
     losses: [u64; LOSS_CLASSES],
     /// Events that were skipped and not rescued, confirmed by several looks.
     misses: u64,
-    /// From here on a hook may lack its fallback: what is skipped now is nobody's loss.
+    /// Detaching has begun: a hook may lack its fallback, so what is skipped from here on is not a loss.
     detaching: bool,
     records: u64,
     /// When the losses were last put into the stream.
@@ -77,7 +77,7 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Takes everything over.
+    /// Takes over the probe and its ring.
     pub fn new(
         probe: Probe,
         ring: RingBuf<MapData>,
@@ -106,9 +106,9 @@ impl Drain {
         }
     }
 
-    /// Runs until asked to stop, or until nobody consumes the stream any more.
+    /// Runs until it is asked to stop, or until the stream has no consumer.
     pub fn run(mut self, requests: &Receiver<Request>) {
-        // What lies in the ring by now may be from before the last hook went on: it comes before the marker.
+        // What is in the ring now may be from before the last hook was attached, so it comes before the marker.
         if self.drain().is_err() {
             return;
         }
@@ -137,7 +137,7 @@ impl Drain {
                     self.flush()
                 }
                 Some(Request::Note(note)) => {
-                    // With the losses until now, so that they fall into the window that they belong to.
+                    // With the losses until now, so that they are counted in the right window.
                     self.sample(true);
                     self.push(&Record::from(*note));
                     self.flush()
@@ -156,12 +156,12 @@ impl Drain {
                 Some(Request::Gauges { timed, answer }) => {
                     let ring_bytes = self.options.ring_bytes as u64;
                     let peak = std::mem::take(&mut self.ring_peak);
-                    // Nobody waits for an answer that nobody takes.
+                    // The asker may be gone.
                     let _ = answer.try_send(self.timing.read(&self.probe, timed, ring_bytes, peak));
                     self.flush()
                 }
                 Some(Request::Stop(end)) => {
-                    // Nobody left to tell if it fails.
+                    // If it fails, nobody is left to tell.
                     let _ = self.stop(*end);
                     return;
                 }
@@ -192,7 +192,7 @@ impl Drain {
                         note_addresses(whole.get(STACK_FIXED_LEN..), &mut self.named, &mut self.fresh);
                     }
                     if header.kind == RecordKind::Warn as u8 {
-                        // It need not be a frame of the stack.
+                        // The address of a WARN need not be a frame of the stack.
                         note_addresses(whole.get(WARN_ADDRESS), &mut self.named, &mut self.fresh);
                     }
                     if self.batch.push(whole).is_ok() {
@@ -241,7 +241,7 @@ impl Drain {
         self.push(&Record::from(marker));
     }
 
-    /// What was skipped counts when further looks still show it: by then its fallback would have rescued it.
+    /// Counts skipped events when repeated readings still show them: by then the fallback would have rescued them.
     fn look_for_misses(&mut self) {
         let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
         let mut misses = look(&self.probe);
@@ -255,12 +255,12 @@ impl Drain {
         self.misses = self.misses.max(misses);
     }
 
-    /// Puts the loss counters into the stream if they changed, if they were not for a while, or `always`.
+    /// Puts the loss counters into the stream if they changed, if a while has passed, or if `always`.
     ///
-    /// What the kernel skipped is read with them and not in between: that is a file to read for each program, which costs
-    /// more than all else that is done so often.
+    /// Skipped events are read only when all losses are: that takes a file per program, more than everything else that is
+    /// done so often.
     fn sample(&mut self, always: bool) {
-        // Before the counters: what is missed from here on is told by the next reading.
+        // Time first: what is missed after this moment belongs to the next reading.
         let time = now();
         let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
         if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
@@ -280,11 +280,11 @@ impl Drain {
         self.push(&Record::from(sample));
     }
 
-    /// The levels of all filesystems come as records of the ring; outside of an audit they are judged by nobody.
+    /// Asks for the levels of all filesystems, which come as records. No rule judges them outside of an audit.
     fn levels(&mut self) {
         for fs in self.filesystems.ids() {
             if let Some(live) = self.filesystems.find(fs) {
-                // One that is gone by now has no levels.
+                // A filesystem that is gone has no levels.
                 let _ = self.probe.audit_fs(live.fs_info, fs);
             }
         }
@@ -293,7 +293,7 @@ impl Drain {
     fn audit(&mut self) -> Result<(), Closed> {
         let inodes = self.probe.inodes().unwrap_or_default();
         if self.losses[LossClass::ChainRecord as usize] > 0 {
-            // What was lost may have been the first sight of a pool.
+            // A lost record may have been the first sight of a pool.
             for level in self.probe.chains().unwrap_or_default() {
                 self.filesystems.has_pool(level.fs, level.object, level.counter);
             }
@@ -311,13 +311,13 @@ impl Drain {
                     .collect();
                 for chunk in targets.chunks(64) {
                     for target in chunk {
-                        // An inode that is gone by now is none that an audit could judge.
+                        // An inode that is gone needs no audit.
                         let _ = self.probe.audit_inode(*target);
                     }
                     self.drain()?;
                 }
                 let levels = audit::sysfs_levels(&self.probe, &self.options.root, fs, &live, now());
-                // A filesystem is born before it is in sysfs: if the figures were those of a later life, it shows by now.
+                // A filesystem exists before it is in sysfs. If the figures were those of a later life, that shows by now.
                 self.drain()?;
                 if self.filesystems.find(fs).is_some() {
                     for level in levels {
@@ -334,7 +334,7 @@ impl Drain {
     }
 
     fn stop(mut self, mut end: SessionEnd) -> Result<(), Closed> {
-        // What was missed until now spoils the audits, and not only what they conclude.
+        // Losses until now make the audits themselves doubtful, not only what follows from them.
         self.sample(true);
         for round in 0..FINAL_AUDITS {
             if round > 0 {
@@ -349,7 +349,7 @@ impl Drain {
         self.look_for_misses();
         self.detaching = true;
         self.probe.detach();
-        // Nobody writes any more.
+        // The hooks are off, so nobody writes any more.
         while self.drain()? > 0 {}
         if let Some(diagnostics) = self.diagnostics.take() {
             diagnostics.close(&self.probe);
@@ -376,15 +376,15 @@ fn hook_count(hook: HookId, hits: u64, misses: &[(HookId, u64)]) -> HookCount {
     HookCount { id: hook.name().to_owned(), hits, missed }
 }
 
-/// Tells whoever follows the tests of a test suite.
+/// Passes a sign of a test on to whoever follows tests.
 fn pass_on(record: &[u8], signs: Option<&std::sync::mpsc::Sender<TestSign>>) {
     if let (Some(signs), Ok(Record::TestSign(sign))) = (signs, Record::decode(record)) {
-        // Nobody follows any more.
+        // The follower may be gone.
         let _ = signs.send(sign);
     }
 }
 
-/// Notes the addresses of a part of a record that have no name yet.
+/// Notes the addresses in this part of a record that have no name yet.
 fn note_addresses(part: Option<&[u8]>, named: &mut FxHashSet<u64>, fresh: &mut Vec<u64>) {
     for word in part.unwrap_or_default().chunks_exact(8) {
         let Ok(word) = <[u8; 8]>::try_from(word) else { continue };

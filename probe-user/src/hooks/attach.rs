@@ -1,4 +1,4 @@
-//! Loading the kernel side and putting the hooks on and off.
+//! Loads the kernel side, attaches and detaches the hooks.
 use std::os::fd::AsFd;
 
 use aya::{EbpfLoader, VerifierLogLevel, programs::RawTracePoint};
@@ -67,7 +67,8 @@ impl Probe {
         Ok(())
     }
 
-    /// Kernels give up at a million: how far a program is from that is what tells of trouble to come.
+    /// Logs how many instructions the verifier processed. Kernels give up at a million, so this shows how close a program
+    /// is.
     pub(super) fn show_verified(&self, name: &str) {
         if log::log_enabled!(log::Level::Info)
             && let Some(Ok(info)) = self.ebpf.program(name).map(aya::programs::Program::info)
@@ -78,11 +79,11 @@ impl Probe {
 
     /// Attaches every hook of the plan that is not left out, in the plan's order.
     ///
-    /// A hook that the kernel refuses becomes a `failed` row; the others stay. All are loaded before the first one
-    /// goes on: the verifier takes long, and while only some hooks are on, operations are seen by halves.
+    /// A hook that the kernel refuses becomes a `failed` row; the others stay. All programs are loaded before the first hook
+    /// is attached: the verifier takes long, and while only some hooks are on, operations are seen in part.
     ///
     /// # Errors
-    /// Not one could be attached.
+    /// No hook could be attached.
     pub fn attach(&mut self, plan: &[PlannedHook]) -> Result<Vec<HookRow>, AttachError> {
         let mut rows = Vec::with_capacity(plan.len());
         let loaded: Vec<Result<(), String>> = plan
@@ -135,7 +136,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes all hooks off, last attached first, so that what opens accounts goes before what closes them.
+    /// Detaches all hooks, last attached first, so that hooks that open accounts go before those that close them.
     pub fn detach(&mut self) {
         self.detach_functions();
         while let Some((hook, name, link)) = self.links.pop() {
@@ -147,7 +148,7 @@ impl Probe {
         }
     }
 
-    /// True if a hook has a second program, see [`Probe::recursion_misses`].
+    /// True if a hook has a fallback program, see [`Probe::recursion_misses`].
     #[must_use]
     pub const fn has_fallbacks(&self) -> bool {
         !self.with_fallback.is_empty()
@@ -156,8 +157,8 @@ impl Probe {
     /// Times that the kernel skipped a program because it was already running on that CPU, by hook, without those
     /// events that a fallback rescued.
     ///
-    /// Right when nothing runs. While hooks are on, an event can be between its two programs, skipped and not yet
-    /// rescued: a number is to be believed when a second look confirms it.
+    /// Right when no hook fires. While hooks are on, an event can be between its two programs, skipped and not yet rescued:
+    /// believe a number only when a second reading confirms it.
     ///
     /// `bpf_prog_show_fdinfo()` in `kernel/bpf/syscall.c` prints it as `recursion_misses`.
     #[must_use]

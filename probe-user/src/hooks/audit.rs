@@ -1,4 +1,4 @@
-//! Looks at the kernel's own counters on demand, by running programs that are attached to nothing.
+//! Reads the kernel's own counters on demand, by running programs that are attached to no hook.
 use std::collections::HashMap as StdHashMap;
 
 use aya::{
@@ -67,8 +67,8 @@ impl Probe {
         let wrap = |source| AttachError::Map { name: "INODES", source };
         let cells: HashMap<_, [u64; KEY_WORDS], [u64; CELL_WORDS]> = HashMap::try_from(map).map_err(wrap)?;
         let mut inodes = Inodes::new();
-        // Entries come and go under the iteration; one that is missed is not audited this time.
-        // The kernel begins anew where an entry is gone when its successor is asked for, hence the bound.
+        // Entries come and go during the iteration; an inode that is missed is not audited this time. If an entry is gone
+        // when its successor is asked for, the kernel starts again, hence the bound.
         for entry in cells.iter().take(2 * INODE_CELLS as usize) {
             let Ok((key, value)) = entry else { continue };
             let (Ok(key), Ok(cell)) =

@@ -1,4 +1,4 @@
-//! Putting the function tier on and off.
+//! Attaches and detaches the functions tier.
 use std::{cell::LazyCell, os::fd::AsFd};
 
 use aya::{
@@ -19,10 +19,10 @@ use super::{
     returns::{Kretprobe, Tracefs},
 };
 
-/// Does nothing; see [`Probe::try_fentry`].
+/// Program that does nothing; see [`Probe::try_fentry`].
 const TRIAL: &str = "fentry_is_taken";
 
-/// A link that its program has given up. Goes off when it is dropped.
+/// An attached link, taken out of its program. Detaches when it is dropped.
 enum Taken {
     Kprobe { _link: KProbeLink },
     Kretprobe { _probe: Kretprobe },
@@ -34,7 +34,7 @@ enum Taken {
 struct Loaded<'a> {
     planned: &'a PlannedFunction,
     means: Means,
-    /// Why not by fentry, and what the kprobe lacks; empty if nothing is to be said.
+    /// Why not by fentry, and what the kprobe lacks; empty if there is nothing to say.
     reason: String,
 }
 
@@ -47,31 +47,31 @@ impl Loaded<'_> {
     }
 }
 
-/// Where kretprobes get their room from, or why they have to do with what the kernel gives by itself.
+/// tracefs, which makes kretprobes with more room, or why they have only the kernel's default room.
 type Room = Result<Tracefs, String>;
 
 impl Probe {
-    /// Tries whether this kernel takes programs of the fentry kind on a function, with one that does nothing.
+    /// Tries whether this kernel takes a fentry program on a function; the program does nothing.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's message.
     pub fn try_fentry(&mut self, types: &Btf, function: &str) -> Result<(), String> {
         let program = typed::<&mut FEntry>(&mut self.ebpf, TRIAL)?;
         let tried = program
             .load(function, types)
             .and_then(|()| program.attach())
             .and_then(|link| program.detach(link));
-        // It has no further use.
+        // It is not needed any more.
         let _ = program.unload();
         tried.map_err(|error| format!("the kernel refuses fentry on {function}: {}", told(&error)))
     }
 
-    /// Attaches the functions of the plan by the best means of the offers, `types` of vmlinux given where fentry is
-    /// among them. All are loaded before the first one goes on, and of each the return before the entry: a call whose entry
-    /// was seen has a return that is seen.
+    /// Attaches the functions of the plan by the best means that the kernel offers. `types` of vmlinux are given if fentry
+    /// is offered. All are loaded before the first is attached. Each return is attached before its entry, so a call whose
+    /// entry was seen has a return that is seen.
     ///
     /// # Errors
-    /// One sentence: a function that the exact books need cannot be attached. Those that were are taken off again.
+    /// One sentence: a function that the exact books need cannot be attached. Functions attached so far are detached again.
     pub fn attach_functions(
         &mut self,
         plan: &[PlannedFunction],
@@ -82,7 +82,7 @@ impl Probe {
         for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
             all.push(self.load_function(planned, offers, types)?);
         }
-        // Looked for when the first one needs it.
+        // Found when the first kretprobe needs it.
         let room = LazyCell::new(Tracefs::find as fn() -> Room);
         for loaded in &mut all {
             if let Err(why) = self.attach_function(loaded, offers, &room) {
@@ -114,7 +114,7 @@ impl Probe {
         Ok(loaded)
     }
 
-    /// Takes kprobes for a function that fentry was refused for.
+    /// Uses kprobes for a function for which fentry was refused.
     fn fall_back(&mut self, loaded: &mut Loaded<'_>, why: &str, offers: &Offers) -> Result<(), String> {
         let function = loaded.planned.function;
         let refused = format!("the kernel refuses fentry here: {}", first_line(why));
@@ -152,7 +152,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Puts a function on, by kprobes if fentry is refused only now.
+    /// Attaches a function; by kprobes if the kernel refuses fentry only at this point.
     fn attach_function(
         &mut self,
         loaded: &mut Loaded<'_>,
@@ -208,7 +208,7 @@ impl Probe {
             };
             let id = id.map_err(|error| chain(&error))?;
             if loaded.means == Means::Fentry {
-                // A run of it that the kernel skips shows nowhere but in its own count.
+                // Only the program's own count shows the runs that the kernel skipped.
                 self.programs.push((hook, program.clone()));
             }
             self.calls.push(CallLink { hook, program, id });
@@ -216,13 +216,13 @@ impl Probe {
         Ok(())
     }
 
-    /// Takes the functions off: all entries before the first return.
+    /// Detaches the functions: all entries before the first return.
     pub(super) fn detach_functions(&mut self) {
         let calls = std::mem::take(&mut self.calls);
         self.detach_calls(calls);
     }
 
-    /// Side by side, since the kernel waits for a grace period after each of them.
+    /// In parallel, since the kernel waits for a grace period after each of them.
     fn detach_calls(&mut self, calls: Vec<CallLink>) {
         let (mut entries, mut returns) = (Vec::new(), Vec::new());
         for CallLink { hook, program, id } in calls {
@@ -255,14 +255,14 @@ impl Probe {
     }
 }
 
-/// A kprobe program on the return of a function, with room for many calls.
+/// Attaches a kprobe program to the return of a function, with room for many calls.
 fn with_room(program: &KProbe, function: &str, room: &LazyCell<Room>) -> Result<Kretprobe, String> {
     let tracefs = LazyCell::force(room).as_ref().map_err(Clone::clone)?;
     let loaded = program.fd().map_err(|error| chain(&error))?;
     tracefs.attach(function, loaded.as_fd())
 }
 
-/// What the kernel said to a program, without an empty log of its verifier.
+/// The kernel's error, without an empty verifier log.
 fn told(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => match verifier_log.to_string().trim() {
@@ -273,7 +273,7 @@ fn told(error: &ProgramError) -> String {
     }
 }
 
-/// A program of the object as what it is.
+/// A program of the object, as its own type.
 fn typed<'a, P>(ebpf: &'a mut aya::Ebpf, name: &str) -> Result<P, String>
 where
     P: TryFrom<&'a mut Program, Error = ProgramError>,
@@ -296,7 +296,7 @@ fn drop_side_by_side<T: Send>(links: Vec<T>) {
     });
 }
 
-/// How a planned function stands in doctor's and the report's table once it is on.
+/// The row of an attached function in the hook table of doctor and report.
 fn row(planned: &PlannedFunction, all: &[Loaded<'_>], first: Means) -> HookRow {
     let function = planned.function;
     let loaded = all.iter().find(|loaded| loaded.planned.function.hook == function.hook);

@@ -24,9 +24,9 @@ const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devi
 
 /// In the order of attachment.
 ///
-/// A reservation is logged as `bytes_may_use`, then `outstanding_extents`, then `btrfs_space_reservation`; what
-/// comes later in an operation is attached earlier (except for the event that closes it, which is last), so
-/// that nobody is taken for having published before reserving.
+/// One reservation fires `bytes_may_use`, then `outstanding_extents`, then `btrfs_space_reservation`. A hook that fires
+/// later in an operation is attached earlier (except for the event that closes it, which is last). Otherwise a reservation
+/// that was under way would look as if it published before it reserved.
 pub const CATALOGUE: &[Entry] = &[
     entry(HookId::Console, "console", &["console"], false, &[]),
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
@@ -129,7 +129,7 @@ const fn entry(
     required: bool,
     needs: &'static [&'static str],
 ) -> Entry {
-    // Only these fire outside all spinlocks and read or write enough to be preempted in the middle.
+    // Only these fire outside all spinlocks and do enough work to be preempted in the middle.
     let fallback = match hook {
         HookId::SpaceReservation => Some("space_reservation_fallback"),
         HookId::ClearExtentBit => Some("clear_extent_bit_fallback"),
@@ -139,7 +139,7 @@ const fn entry(
     Entry { hook, program, tracepoints, required, needs, suite: false, fallback }
 }
 
-/// A hook that says which test of a test suite runs.
+/// A hook that shows which test of a test suite runs.
 const fn suite(
     hook: HookId,
     program: &'static str,

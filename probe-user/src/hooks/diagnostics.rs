@@ -1,4 +1,4 @@
-//! What the kernel side says of itself with `-vv` (`probe-ebpf/src/diagnose.rs`), as lines of our own log.
+//! The log of the kernel side with `-vv` (`probe-ebpf/src/diagnose.rs`), passed on as lines of our own log.
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -12,9 +12,9 @@ use super::{error::AttachError, probe::Probe};
 
 /// The ring of the lines, by the name that `aya-log-ebpf` gives it.
 const RING: &str = "AYA_LOGS";
-/// Bytes for more than a hundred lines: they are rare, and read as often as the ring of records.
+/// Room for more than a hundred lines: they are rare, and are read as often as the ring of records.
 const RING_BYTES: u32 = 64 << 10;
-/// For when nothing is said: the loader makes it the smallest that there is, a page.
+/// When the log is off: the loader rounds it up to one page, the smallest ring.
 const NO_RING: u32 = 1;
 
 const ON: u8 = Level::Debug as u8;
@@ -33,7 +33,7 @@ pub struct Diagnostics {
 }
 
 impl Probe {
-    /// Takes out what reads the lines of the kernel side, if they were asked for. To be done after the programs are loaded.
+    /// Returns the reader of the kernel side's log, if `-vv` asked for it. Call it after the programs are loaded.
     ///
     /// # Errors
     /// It was taken already, or the object is not ours.
@@ -58,14 +58,14 @@ impl Probe {
 }
 
 impl Diagnostics {
-    /// Passes on what was said since the last time.
+    /// Passes on the lines that came since the last call.
     pub fn forward(&mut self) {
         self.logger.flush();
     }
 
-    /// Passes on the last lines, and says how many found no room. For when the hooks are off.
+    /// Passes on the last lines, and logs how many found no room. Call it when the hooks are off.
     pub fn close(mut self, probe: &Probe) {
-        // First: a line is counted when it is in its ring.
+        // Read the count first: a line is in the ring before it is counted.
         let made = probe.diagnostics_made();
         self.forward();
         let lost = made.saturating_sub(self.read.load(Ordering::Relaxed));
@@ -98,7 +98,7 @@ impl Log for Forward {
     }
 }
 
-/// Names come in fields of one length, filled up with zeroes. What else does not print came from memory of the kernel's.
+/// Names come in fields of fixed length, filled up with zeroes. Other bytes that do not print came from kernel memory.
 fn readable(line: &str) -> String {
     let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     line.chars().filter(|c| *c != '\0').map(shown).collect()

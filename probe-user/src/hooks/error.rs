@@ -41,7 +41,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The verifier's log is for `-vv`; a row of a table takes one line.
+/// The first line only: a row of a table has room for one, and `-vv` shows the whole verifier log.
 pub(super) fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

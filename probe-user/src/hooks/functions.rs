@@ -1,7 +1,7 @@
-//! The functions of the function tier, in the order of attachment, and what this kernel has of them.
+//! The functions of the functions tier, in the order of attachment, and which of them this kernel has.
 //!
-//! By what they are hooked is decided in `means.rs`. Where arguments are is decided by their types in BTF, never by a
-//! version: a function that does not show what the books need is left out.
+//! `means.rs` decides by what they are hooked. Their types in BTF, never a version, decide where the arguments are. A
+//! function that does not show what the books need is left out.
 use probe_common::{
     hook::HookId,
     signature::{
@@ -20,19 +20,19 @@ pub struct Function {
     pub hook: HookId,
     /// How the names of its programs begin.
     program: &'static str,
-    /// Whether its return is watched too; not where the entry says all.
+    /// Whether its return is watched too; false if the entry shows all that is needed.
     pub returns: bool,
     /// Whether the exact books need it on a kernel that has it.
     pub required: bool,
     /// Whether some of the supported kernels do not have it at all.
     pub optional: bool,
-    /// What it is about: the first of these types that it takes.
+    /// Types of its subject: the first of these among its arguments is taken.
     subject: &'static [u8],
     /// The type of the second object that is read, if one is.
     second: Option<&'static str>,
-    /// Whether some kernels do without the second object.
+    /// Whether some kernels have no second object.
     second_optional: bool,
-    /// Integers that must be there.
+    /// How many integer arguments it must have.
     numbers: usize,
 }
 
@@ -53,8 +53,8 @@ const RSV: &[u8] = &[SUBJECT_RSV];
 const TRANS: &[u8] = &[SUBJECT_TRANS];
 const FS: &[u8] = &[SUBJECT_FS];
 
-/// In the order of attachment: what gives back before what takes, and of a pair what is nested inside first, so that
-/// whoever is seen to take is seen to give back.
+/// In the order of attachment: functions that give back before functions that take, and the inner of two nested functions
+/// first. So if we see a task take, we see it give back.
 pub const FUNCTIONS: &[Function] = &[
     at_once(HookId::DestroyInode, "destroy_inode", ANY_INODE),
     at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv", FS),
@@ -140,7 +140,7 @@ impl Function {
         format!("{}_{kind}", self.program)
     }
 
-    /// Program of the object for the return; `None` where the entry says all.
+    /// Program of the object for the return; `None` if the entry shows all that is needed.
     #[must_use]
     pub fn exit(&self, means: Means) -> Option<String> {
         let kind = match means {
@@ -160,7 +160,7 @@ pub struct PlannedFunction {
     pub signature: Signature,
     /// Why it is left out; `None` if it is to be attached.
     pub left_out: Option<String>,
-    /// This kernel has no such function, and works without.
+    /// This kernel has no such function and needs none.
     pub absent: bool,
 }
 

@@ -4,7 +4,7 @@ use probe_common::hook::HookId;
 
 use super::returns::Kretprobe;
 
-/// A program of a function that is on.
+/// An attached program of a function.
 pub(super) struct CallLink {
     pub(super) hook: HookId,
     pub(super) program: String,

@@ -22,7 +22,7 @@ const CHAIN_WORDS: usize = size_of::<ChainCell>() / 8;
 pub struct HookCounts {
     /// Runs by hook.
     pub hits: Vec<(HookId, u64)>,
-    /// Events that the second program of a hook took because the first had been skipped.
+    /// Events that a hook's fallback program handled because the kernel skipped the first.
     pub rescued: Vec<(HookId, u64)>,
     /// Losses by class.
     pub lost: [u64; LOSS_CLASSES],
@@ -57,7 +57,7 @@ impl Probe {
         RingBuf::try_from(map).map_err(|source| AttachError::Map { name: "RING", source })
     }
 
-    /// Asks for a sign of the end of a process that was executed before the hooks were on.
+    /// Asks for a record at the end of a process that was executed before the hooks were on.
     pub fn follow_process(&mut self, pid: u32) {
         let map = self.ebpf.map_mut("TEST_PIDS").map(HashMap::<_, u32, u32>::try_from);
         match map {
@@ -92,7 +92,8 @@ impl Probe {
         })
     }
 
-    /// Reads every chained counter of space_infos: a system call for each cell, so only where a counter can be unknown.
+    /// Reads every chained counter of space_infos. It takes a system call per cell, so call it only if a counter may be
+    /// unknown.
     ///
     /// # Errors
     /// The map cannot be read.
@@ -139,7 +140,7 @@ const fn of_chains(source: MapError) -> AttachError {
     AttachError::Map { name: "CHAINS", source }
 }
 
-/// What a cell says. `None` for one that is free.
+/// The content of a cell. `None` for a free one.
 fn level(words: [u64; CHAIN_WORDS]) -> Option<ChainLevel> {
     let ChainCell { key, object_flags, value, links, fs, .. } =
         ChainCell::read_from_bytes(words.as_bytes()).ok()?;

@@ -1,13 +1,14 @@
-//! By what the functions of the function tier are hooked, and why not by what costs less.
+//! By what the functions of the functions tier are hooked, and why not by the cheaper means.
 //!
-//! fentry and fexit where the kernel lets programs of that kind be attached to it: an entry and its return cost a fraction of
-//! what a kprobe and a kretprobe do, and arguments come from a helper instead of from registers. kprobes elsewhere:
+//! By fentry and fexit, where the kernel lets such programs be attached: they cost a fraction of a kprobe and a kretprobe,
+//! and a helper gives the arguments instead of registers. By kprobes elsewhere:
 //!
-//! - Where btrfs is a module: such a program names its function in the module's BTF when it is loaded, which the loader
-//!   does not offer.
-//! - Where the kernel can preempt programs: `__bpf_prog_enter_recur()` (`kernel/bpf/trampoline.c`) skips a program while
-//!   another task that was preempted in it waits on the same CPU. Programs of kprobes run with preemption off.
-//! - Where the kernel refuses, for all functions or for one.
+//! - Where btrfs is a module: a fentry program names its function in the module's BTF at load, which our loader does not
+//!   support.
+//! - Where the kernel can preempt programs: while a task is preempted in a fentry program on a CPU, the kernel skips that
+//!   program there for other tasks (`__bpf_prog_enter_recur()` in `kernel/bpf/trampoline.c`). Kprobe programs run with
+//!   preemption off.
+//! - Where the kernel refuses fentry, for all functions or for one.
 use crate::{
     kernel::btf::{KernelTypes, ResolvedOffsets},
     symbols::SymbolTable,
@@ -23,7 +24,7 @@ pub enum Means {
 }
 
 impl Means {
-    /// As `kind` of a hook.
+    /// Its name as `kind` of a hook.
     #[must_use]
     pub const fn kind(self, returns: bool) -> &'static str {
         match (self, returns) {
@@ -35,23 +36,23 @@ impl Means {
     }
 }
 
-/// What this kernel has to hook functions with.
+/// Means by which this kernel can hook functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offers {
-    /// Where functions with a return probe return to, or why there are no kprobes.
+    /// Address of the trampoline to which functions with a return probe return, or why there are no kprobes.
     pub kprobes: Result<u64, String>,
-    /// Why fentry is not taken; whether the kernel takes it shows when it is tried.
+    /// Why fentry cannot be used. `Ok` before it was tried: only a try shows whether the kernel takes it.
     pub fentry: Result<(), String>,
 }
 
 impl Offers {
-    /// Nothing, and why.
+    /// No means, and why.
     #[must_use]
     pub fn none(why: &str) -> Self {
         Self { kprobes: Err(why.to_owned()), fentry: Err(why.to_owned()) }
     }
 
-    /// Before anything was tried. `preempted`: this kernel can preempt programs of the fentry kind.
+    /// The offers before anything was tried. `preempted`: this kernel can preempt fentry programs.
     #[must_use]
     pub fn of(
         types: &KernelTypes,
@@ -81,7 +82,7 @@ impl Offers {
         }
     }
 
-    /// What is tried first, and why not fentry.
+    /// The means to try first, and why not fentry.
     #[must_use]
     pub fn first(&self) -> (Means, &str) {
         match &self.fentry {
@@ -91,9 +92,9 @@ impl Offers {
     }
 }
 
-/// Where functions with a return probe return to, if all is known that a kprobe's program needs.
+/// Address of the trampoline to which functions with a return probe return, if all is known that a kprobe program needs.
 ///
-/// A function that was jumped to at the end of another one that is watched has that place as its return address.
+/// A function reached by a jump from the end of another watched function has it as its return address.
 fn usable(resolved: &ResolvedOffsets, symbols: &SymbolTable) -> Result<u64, String> {
     if let Some(why) = resolved.why_missing("regs_sp").or_else(|| resolved.why_missing("regs_arg0")) {
         return Err(format!("registers cannot be resolved: {why}"));

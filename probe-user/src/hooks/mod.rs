@@ -1,10 +1,10 @@
-//! The hooks: which exist, which this kernel lets us take and why not, how they go on and off.
+//! The hooks: which exist, which this kernel offers and why not the others, how they are attached and detached.
 //!
 //! Policy: a hook whose offsets cannot be resolved or whose tracepoint this kernel does not have is left out with
 //! the reason; a hook that the books need and that is missing makes the verdict inconclusive, never wrong.
-//! Hooks that open accounts go on after those that close them. Nothing is pinned: when the process ends, however
-//! it ends, the kernel takes every hook away. What a killed process leaves is names of events in tracefs (`returns`);
-//! they do nothing, and the next session with kprobes removes them.
+//! Hooks that open accounts are attached after those that close them. Nothing is pinned: however the process ends, the
+//! kernel detaches every hook. A killed process leaves only names of events in tracefs (`returns`); they do nothing, and the
+//! next session with kprobes removes them.
 mod attach;
 mod audit;
 mod calls;

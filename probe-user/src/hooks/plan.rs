@@ -15,7 +15,7 @@ pub struct PlannedHook {
     pub left_out: Option<String>,
 }
 
-/// Decides every hook of the catalogue.
+/// Decides for every hook of the catalogue.
 #[must_use]
 pub fn plan(types: &KernelTypes, resolved: &ResolvedOffsets) -> Vec<PlannedHook> {
     CATALOGUE.iter().map(|entry| decide(types, resolved, entry)).collect()

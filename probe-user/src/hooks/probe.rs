@@ -15,7 +15,7 @@ pub struct ProbeOptions {
     pub config: Config,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
     pub ring_bytes: u32,
-    /// Whether to ask the verifier for its full log, and the kernel side for its own.
+    /// Whether to ask for the verifier's full log and for the log of the kernel side.
     pub verbose: bool,
 }
 

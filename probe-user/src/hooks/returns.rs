@@ -1,9 +1,9 @@
-//! Kretprobes with room for many calls at a time.
+//! Kretprobes with room for many calls at the same time.
 //!
-//! A kretprobe follows as many calls of its function as it was made room for; the return of one call more is missed.
-//! The perf interface makes room for twice the processors that the kernel could have, and ten at least
-//! (`kernel/kprobes.c`, `register_kretprobe`, 6.1 to 7.3): too few where tasks wait for space inside a function by
-//! the hundred. Only an event of tracefs says its own number, so it is one that carries the program.
+//! A kretprobe can follow only as many open calls of its function as it has room for; it misses the return of any call more.
+//! The perf interface makes room for twice the possible CPUs, and at least ten (`register_kretprobe()` in
+//! `kernel/kprobes.c`, 6.1 to 7.3). That is too few where hundreds of tasks wait for space inside a function. Only an event
+//! of tracefs can set its own number, so we attach the program to such an event.
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
@@ -17,28 +17,28 @@ use std::{
 use nix::errno::Errno;
 use perf_event::{Builder, Counter, events::Tracepoint};
 
-/// Calls of one function that are followed at a time: above what test suites have tasks waiting. A kernel keeps 8 KiB for
-/// them a function and processor that could be.
+/// Open calls of one function that are followed: more than test suites have waiting tasks. The kernel needs 8 KiB for them
+/// per function and possible CPU.
 pub(super) const ROOM: u32 = 1024;
 
-/// Where tracefs is, and where debugfs mounts it by itself when it is looked at.
+/// Where tracefs is, and where debugfs mounts it automatically at the first access.
 const PLACES: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
-/// Groups of events that are ours begin like this; the process that made one follows, and which of its groups it is.
+/// Start of the names of our event groups; the process id and the group's number in the process follow.
 const GROUP: &str = "btrfs_probe_";
-/// How often, and how long between, an event is asked to go that the kernel still closes.
+/// How often we try to remove an event that the kernel is still closing.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(20);
 
 static GROUPS: AtomicU32 = AtomicU32::new(0);
 
-/// tracefs, and a group in it for events of ours.
+/// tracefs, and our group of events in it.
 #[derive(Clone, Debug)]
 pub(super) struct Tracefs {
     root: PathBuf,
     group: String,
 }
 
-/// A kretprobe that is on. Goes off, and out of tracefs, when it is dropped.
+/// An attached kretprobe. Dropping it detaches it and removes its event from tracefs.
 #[derive(Debug)]
 pub(super) struct Kretprobe {
     counter: Option<Counter>,
@@ -53,7 +53,7 @@ struct Event {
 }
 
 impl Tracefs {
-    /// tracefs of this machine with a new group, and without the events of processes of ours that were killed.
+    /// Finds tracefs, makes a new group, and removes the events of our processes that were killed.
     ///
     /// # Errors
     /// One sentence: it is not there, or may not be written.
@@ -67,7 +67,7 @@ impl Tracefs {
             .ok_or_else(|| format!("tracefs is not mounted on {}", PLACES[0]))?;
         let listed = fs::read_to_string(tracefs.events())
             .map_err(|error| format!("{} cannot be read: {error}", tracefs.events().display()))?;
-        // In a container a process may well have the number of the one before, which was killed.
+        // In a container, a new process can well have the id of the one before, which was killed.
         let lives = |process: u32| {
             (process != own || number > 0) && Path::new("/proc").join(process.to_string()).exists()
         };
@@ -83,7 +83,7 @@ impl Tracefs {
     /// Puts a kprobe program on the return of a function.
     ///
     /// # Errors
-    /// One sentence: what of it the kernel refuses. Nothing of it stays.
+    /// One sentence: what the kernel refuses. Nothing is left attached.
     pub(super) fn attach(&self, function: &str, program: BorrowedFd<'_>) -> Result<Kretprobe, String> {
         let name = format!("{}/{function}", self.group);
         self.tell(&format!("r{ROOM}:{name} {function}"))
@@ -114,7 +114,7 @@ impl Tracefs {
         self.root.join("kprobe_events")
     }
 
-    /// One command of `kprobe_events`, in one write.
+    /// Writes one command to `kprobe_events`, in one write.
     fn tell(&self, command: &str) -> io::Result<()> {
         OpenOptions::new().append(true).open(self.events())?.write_all(format!("{command}\n").as_bytes())
     }
@@ -128,7 +128,7 @@ impl Drop for Kretprobe {
 }
 
 impl Event {
-    /// Until the kernel has closed what used it.
+    /// Removes the event, as soon as the kernel has closed its user.
     fn remove(&self) {
         for _ in 0..TRIES {
             match self.tracefs.tell(&format!("-:{}", self.name)) {
@@ -144,7 +144,7 @@ impl Event {
     }
 }
 
-/// Events of ours in a listing of `kprobe_events` whose process is gone.
+/// Our events in a listing of `kprobe_events` whose process is gone.
 fn stale(listed: &str, lives: impl Fn(u32) -> bool) -> Vec<String> {
     listed
         .lines()

@@ -1,4 +1,4 @@
-//! What our programs cost, as the kernel measures it when it is asked to.
+//! Time that our programs take, as the kernel measures it on demand.
 use probe_common::hook::HookId;
 
 use super::Probe;
@@ -13,7 +13,7 @@ pub struct RunTime {
 }
 
 impl RunTime {
-    /// Both together.
+    /// The sum of both.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self { ns: self.ns.saturating_add(other.ns), runs: self.runs.saturating_add(other.runs) }

@@ -1,7 +1,7 @@
-//! Our rights: the effective capabilities of this process, and what each is for.
+//! Our rights: the effective capabilities of this process, and what each is used for.
 //!
-//! The kernel asks for these in the initial user namespace: inside another one (a rootless container) they are shown
-//! in `/proc/self/status` all the same and are worth nothing.
+//! The kernel checks them in the initial user namespace. In another one (a rootless container) `/proc/self/status` shows
+//! them all the same, but they have no effect.
 use std::io;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::files;
 
-/// A capability that somebody here asks for.
+/// A capability that some part of the tool uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// Loading programs and making maps.

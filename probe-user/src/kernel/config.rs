@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 
 use super::files;
 
-/// Unpacked; that of a distribution is 300 KB.
+/// Most bytes, unpacked; the configuration of a distribution has 300 KB.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// What the build configuration says of an option.
@@ -49,7 +49,7 @@ impl KernelConfig {
         Self(packed.or_else(beside))
     }
 
-    /// What it says of `option`, such as `CONFIG_KPROBES`.
+    /// The setting of `option`, such as `CONFIG_KPROBES`.
     #[must_use]
     pub fn setting(&self, option: &str) -> Setting {
         let Some(text) = &self.0 else { return Setting::Unknown };

@@ -118,11 +118,11 @@ pub struct HookRow {
     pub target: String,
     /// `attachable`, `skipped` or `failed`.
     pub state: String,
-    /// Why not, or why not by what costs less.
+    /// Why not, or why not by the cheaper means.
     pub reason: Option<String>,
 }
 
-/// Looks at the kernel with this root; `hooks` is left empty.
+/// Collects the facts of the kernel with this root; `hooks` is left empty.
 #[must_use]
 pub fn collect(root: &Path) -> Doctor {
     let kernel = Machine::read(root);
@@ -241,7 +241,7 @@ pub fn kprobes_of(root: &Path) -> Access {
 }
 
 fn kprobes(root: &Path, config: &KernelConfig) -> Access {
-    // perf's kprobe source is there whatever is published of the configuration.
+    // The perf source of kprobes exists even if the configuration is not published.
     let source = root.join("sys/bus/event_source/devices/kprobe").exists();
     match (source, config.setting("CONFIG_KPROBES")) {
         (_, Setting::Off) => Access::no("this kernel was built without CONFIG_KPROBES"),
@@ -250,7 +250,7 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     }
 }
 
-/// Before anything was tried. Where btrfs is built in, the kernel may take fentry whether it has kprobes or not.
+/// The answer before anything was tried. Where btrfs is built in, the kernel may take fentry with or without kprobes.
 fn functions_tier(kprobes: &Access, btrfs: BtrfsPresence, kernel: &Machine) -> Access {
     let mut note = match (btrfs, kprobes.note.as_ref().filter(|_| !kprobes.available)) {
         (BtrfsPresence::Builtin, None) => "by fentry, or by kprobes where the kernel refuses it".to_owned(),

@@ -3,7 +3,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// No file read here comes near; one that does is cut off.
+/// The files read here are far smaller; a longer one is cut off.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// The whole file.
@@ -25,7 +25,7 @@ pub(super) fn number(path: &Path) -> io::Result<u64> {
     })
 }
 
-/// Text for people: control characters (a terminal's escapes among them) are shown, not sent.
+/// Text to display: control characters (terminal escapes among them) are shown, not sent.
 pub(super) fn shown(text: &std::ffi::OsStr) -> String {
     let mut out = String::new();
     for letter in text.to_string_lossy().chars() {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// `fs_devices->fsid`: what tracepoints show and `/sys/fs/btrfs/` is named by. Written as a UUID.
+/// `fs_devices->fsid`: tracepoints show it, and it is the name of the folder in `/sys/fs/btrfs/`. Written as a UUID.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fsid(pub [u8; 16]);
 

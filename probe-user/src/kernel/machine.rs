@@ -22,7 +22,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads what procfs and sysfs say; what they do not say is empty.
+    /// Reads procfs and sysfs; what they do not show stays empty.
     #[must_use]
     pub fn read(root: &Path) -> Self {
         let text = |file: &str| files::text(&root.join(file)).unwrap_or_default();

@@ -7,11 +7,11 @@ use super::{
     machine::Machine,
 };
 
-/// True if a task can be preempted inside the kernel. Where the kernel chooses at boot and does not tell what it chose, it
-/// can.
+/// True if a task can be preempted inside the kernel. Also true if the kernel chooses at boot and does not publish its
+/// choice.
 ///
-/// The choice can be changed while the kernel runs (`sched_dynamic_write()`, `kernel/sched/debug.c`); what that leads to is
-/// counted by the kernel (`recursion_misses`), so that being wrong here costs a clean verdict and nothing else.
+/// The choice can change while the kernel runs (`sched_dynamic_write()`, `kernel/sched/debug.c`). The kernel counts what
+/// it then skips (`recursion_misses`), so a wrong answer here costs a clean verdict and nothing else.
 #[must_use]
 pub fn preempts_programs(root: &Path, machine: &Machine, config: &KernelConfig) -> bool {
     // `uname -v`, written by `scripts/mkcompile_h` or `init/Makefile`.

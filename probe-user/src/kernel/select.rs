@@ -1,4 +1,4 @@
-//! `--fs MOUNT|UUID|DEVICE`: which filesystem somebody means.
+//! `--fs MOUNT|UUID|DEVICE`: which filesystem is meant.
 //!
 //! Only exact mount points count: a mistyped folder below `/` must not silently mean the root filesystem.
 use std::io;
@@ -9,10 +9,10 @@ use super::fsid::Fsid;
 use super::mountinfo::{self, Mount};
 use super::mounts::{Filesystem, device_name, filesystems};
 
-/// Why a filesystem cannot be told.
+/// Why it is unknown which filesystem is meant.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectError {
-    /// A UUID that is not mounted now. A caller that waits for it to be mounted may go on with it.
+    /// A UUID that is not mounted now. A caller may wait for it to be mounted.
     #[error("no mounted btrfs has the UUID {fsid}; {known}")]
     NotMounted {
         /// The UUID.
@@ -42,7 +42,7 @@ pub enum SelectError {
         /// What is mounted, in words.
         known: String,
     },
-    /// Nothing of the kind.
+    /// No mounted btrfs has it.
     #[error("{given} is neither mount point, UUID nor device of a mounted btrfs; {known}")]
     Unknown {
         /// What was asked for.
@@ -88,7 +88,7 @@ pub fn select(root: &Path, given: &str) -> Result<Filesystem, SelectError> {
         .ok_or(SelectError::Unknown { given, known })
 }
 
-/// Whether looking at this path would touch a btrfs.
+/// Whether a lookup of this path would touch a btrfs.
 fn on_btrfs(mounts: &[Mount], path: &Path) -> bool {
     mounts
         .iter()
@@ -97,7 +97,7 @@ fn on_btrfs(mounts: &[Mount], path: &Path) -> bool {
         .is_some_and(Mount::is_btrfs)
 }
 
-/// An absolute path without `.` and `..`, by its letters alone: the kernel is not asked.
+/// Makes a path absolute, without `.` and `..`, from its text alone: the kernel is not asked.
 #[must_use]
 pub fn lexical(given: &str) -> PathBuf {
     let absolute = std::path::absolute(given).unwrap_or_else(|_| PathBuf::from(given));

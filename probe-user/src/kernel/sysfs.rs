@@ -1,7 +1,6 @@
 //! The kernel's own figures: `/sys/fs/btrfs/UUID/allocation/`.
 //!
-//! These files are read without the filesystem's locks being held across them: two figures of one reading need not
-//! be of the same moment.
+//! Each file is read under no lock that spans several files: two figures of one reading may be of different moments.
 use std::io;
 use std::path::Path;
 
@@ -69,7 +68,7 @@ pub struct SpaceFigures {
     pub bytes_pinned: u64,
     /// `bytes_readonly`
     pub bytes_readonly: u64,
-    /// `bytes_zone_unusable`; a kernel without zoned devices need not have it.
+    /// `bytes_zone_unusable`; a kernel without support for zoned devices may lack it.
     pub bytes_zone_unusable: Option<u64>,
 }
 
@@ -93,7 +92,7 @@ pub fn space(root: &Path, fsid: Fsid, space: SpaceType) -> io::Result<SpaceFigur
     let read = |file: &str| files::number(&folder.join(file));
     Ok(SpaceFigures {
         space,
-        // The moving ones first and close together.
+        // The counters that change most come first and close together.
         bytes_may_use: read("bytes_may_use")?,
         bytes_pinned: read("bytes_pinned")?,
         bytes_reserved: read("bytes_reserved")?,

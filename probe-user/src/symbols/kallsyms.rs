@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Symbol, Symbolize};
 
-/// 200,000 symbols are 10 MB; what is longer is cut off.
+/// 200,000 symbols take 10 MB; a longer file is cut off.
 const MAX_BYTES: u64 = 256 << 20;
 /// `KSYM_NAME_LEN` is 512; a longer name is not one of a kernel.
 const MAX_NAME: usize = 1024;
-/// No function is as long. Without this limit the last one of a region would own all that follows.
+/// Longest function, in bytes. Without this limit, the last one of a region would own all addresses that follow.
 const MAX_FUNCTION: u64 = 1 << 20;
 /// Ends of the kernel's text, which the symbol table lists as if they were functions.
 const ENDS: [&str; 3] = ["_etext", "_einittext", "_end"];
@@ -127,7 +127,7 @@ impl SymbolTable {
         self.names.shrink_to_fit();
     }
 
-    /// Takes in a later capture, for modules loaded since. What was unloaded stays, as far as nothing took its place.
+    /// Adds a later capture, for modules loaded since. Unloaded symbols stay, unless new ones took their addresses.
     pub fn absorb(&mut self, later: Self) {
         let Self { entries, names, modules } = later;
         // A module loaded again has new addresses, or old ones with other names: drop what the new ones cover.

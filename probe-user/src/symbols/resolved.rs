@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Symbol, Symbolize};
 
-/// Names of just the addresses that were asked for. A function appears once however many addresses are in it.
+/// Names of the addresses that were asked for. A function is in it once, however many addresses are in the function.
 ///
-/// Read back from a file it is input like any other: an index out of range makes an address unknown, no more.
+/// When read back from a file it is untrusted input: an index out of range only makes an address unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolvedSymbols {
     functions: Vec<Function>,

@@ -1,4 +1,4 @@
-//! By what functions are hooked on real kernels.
+//! By which means functions are hooked on real kernels.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use std::{fs::File, path::Path};
 

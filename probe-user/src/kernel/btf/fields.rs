@@ -1,4 +1,4 @@
-//! The table: one row for each field of [`Offsets`], with where in the kernel's types it comes from.
+//! The table: one row per field of [`Offsets`], with its source in the kernel's types.
 use probe_common::offsets::Offsets;
 
 /// Where the number of a field comes from.

@@ -8,9 +8,9 @@ use btf_rs::{Btf, BtfType, Type};
 
 use super::named::Named;
 
-/// Members looked at for one path; the largest kernel struct with all its anonymous members has some hundreds.
+/// Members searched for one path; the largest kernel struct with all its anonymous members has some hundreds.
 const STEPS: u32 = 20_000;
-/// Anonymous structs and unions within one another, and typedefs and qualifiers of one another.
+/// Deepest nesting of anonymous structs and unions, and longest run of typedefs and qualifiers.
 const DEPTH: u32 = 32;
 
 /// Where a member is.
@@ -138,12 +138,12 @@ fn size_of(btf: &Btf, ty: &Type) -> Option<u32> {
     None
 }
 
-/// The enumerators that somebody asked for, from all enums whatever they are called: many of btrfs are anonymous.
+/// Enumerators by name, from all enums whatever their names: many of btrfs's enums are anonymous.
 #[derive(Debug, Default)]
 pub(super) struct Enumerators(BTreeMap<String, Result<u64, String>>);
 
 impl Enumerators {
-    /// Takes those of a type that `wanted` accepts.
+    /// Collects those of a type that `wanted` accepts.
     pub(super) fn see(&mut self, btf: &Btf, ty: &Type, wanted: impl Fn(&str) -> bool) {
         match ty {
             Type::Enum(kind) => {

@@ -25,7 +25,7 @@ pub use tracepoint::TracepointProto;
 use lookup::Enumerators;
 use named::Named;
 
-/// No BTF of a kernel comes near; a larger file is not BTF.
+/// The BTF of a kernel is far smaller; a larger file is not BTF.
 const MAX_BTF_BYTES: u64 = 512 << 20;
 
 /// Why the types of a kernel cannot be had.

@@ -1,7 +1,7 @@
 //! Types by their names.
 //!
-//! The library can keep all types and strings of a kernel in its own maps, which takes several times as long to make and to
-//! drop as everything that is asked of them here. So it reads them in place, and this index says where a name is.
+//! The `btf-rs` library can keep all types and strings of a kernel in its own maps. To make and drop those takes several
+//! times as long as all our queries. So the library reads the BTF in place, and this index says where a name is.
 use std::{
     hash::{Hash as _, Hasher as _},
     io::Write as _,
@@ -24,7 +24,7 @@ pub(super) struct Named {
 /// # Errors
 /// It is not BTF, or there is no memory for it.
 pub(super) fn parse(vmlinux: &[u8]) -> Result<Btf, Error> {
-    // The library maps files alone, and kernels before 6.16 do not let their own file be mapped.
+    // The library can map only files, and kernels before 6.16 do not let their own BTF file be mapped.
     let descriptor = memfd_create("btf", MFdFlags::MFD_CLOEXEC).map_err(std::io::Error::from)?;
     let mut file = std::fs::File::from(descriptor);
     file.write_all(vmlinux)?;
@@ -32,7 +32,7 @@ pub(super) fn parse(vmlinux: &[u8]) -> Result<Btf, Error> {
 }
 
 impl Named {
-    /// Goes through all types once; `see` is shown each of them.
+    /// Goes through all types once and passes each to `see`.
     pub(super) fn of(btf: Btf, mut see: impl FnMut(&Btf, &Type)) -> Self {
         let mut ids = Vec::new();
         for section in std::iter::once(btf.base()).chain(btf.split()) {
@@ -51,7 +51,7 @@ impl Named {
         Self { btf, ids }
     }
 
-    /// All types as such.
+    /// The BTF itself.
     pub(super) fn btf(&self) -> &Btf {
         &self.btf
     }

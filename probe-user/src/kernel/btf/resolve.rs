@@ -6,7 +6,7 @@ use super::KernelTypes;
 use super::fields::{ROWS, RSV_TYPE_PREFIX, Source};
 use super::lookup::member;
 
-/// A field that this kernel does not give.
+/// A field that this kernel's BTF does not have.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MissingField {
     /// Its name in [`Offsets`].
@@ -30,9 +30,9 @@ impl ResolvedOffsets {
         ROWS.iter().map(|row| row.name).chain([RSV_TYPE_MAP])
     }
 
-    /// Whether a missing field is one that another, resolved field stands in for on this version: an error is
-    /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1 and `fs_error` later. Or one whose value the kernel side knows for
-    /// the versions that hide it in a macro.
+    /// Whether a missing field does no harm on this version. Either another, resolved field stands in for it: an error is
+    /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1, and `fs_error` later. Or the kernel side knows its value for the
+    /// versions where it is a macro.
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];

@@ -3,10 +3,10 @@ use btf_rs::{Btf, BtfType, Type};
 
 use super::KernelTypes;
 
-/// Pointers, qualifiers and names within one another.
+/// Deepest nesting of pointers, qualifiers and names.
 pub(super) const DEPTH: u32 = 16;
 
-/// What a tracepoint hands out.
+/// The arguments that a tracepoint passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TracepointProto {
     /// Types of its arguments as written in C, without the `void *__data` that comes first in the kernel.
@@ -16,7 +16,7 @@ pub struct TracepointProto {
 impl KernelTypes {
     /// The arguments of a tracepoint; `None` if this kernel has none of that name (or several that differ).
     ///
-    /// Looks at the types alone: where btrfs is a module, its BTF must have been loaded.
+    /// Reads types only: where btrfs is a module, its BTF must have been loaded.
     #[must_use]
     pub fn tracepoint(&self, name: &str) -> Option<TracepointProto> {
         let btf = self.named.btf();
