@@ -1,4 +1,4 @@
-//! Follows the signs of tests and writes down what is known of each.
+//! Follows the signs of tests and writes notes on what is known of each test.
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::kernel::clock::monotonic_ns as now;
 
-/// Between two looks at what shows itself by no sign: results, and runs that are over.
+/// How often we check for what no sign shows: results, and runs that are over.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
-/// Longest wait for the first look at what runs already.
+/// Longest wait for the first search for tests that already run.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
-/// A script that begins so long after its announcement is that of another test of the same name.
+/// In ns. A script that starts so long after an announcement belongs to another test of the same name.
 const ANNOUNCED_NS: u64 = 120_000_000_000;
 
 /// The thread that follows signs. Ended by [`Observer::close`].
@@ -34,8 +34,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Follows `signs`. Returns when it knows the tests that run already: one that ends right after is no longer missed.
-    /// What it finds out goes to `note`, and processes whose end is to be signed to `follow`. `root` is
+    /// Follows `signs`. Returns when it knows the tests that already run, so that one that ends right after is not missed.
+    /// `note` gets the notes; `follow` gets the processes whose end should give a sign. `root` is
     /// where `/proc` is.
     ///
     /// # Errors
@@ -69,12 +69,12 @@ impl Observer {
             }
             book.close();
         })?;
-        // Not for ever: nobody consumes the stream yet, and a full load could fill it meanwhile.
+        // Not for ever: the stream has no consumer yet, and a full load could fill it meanwhile.
         let _ = begun.recv_timeout(FIRST_LOOK);
         Ok(Self { end, thread })
     }
 
-    /// Writes down what is known by now of the tests that are still open, and ends.
+    /// Writes notes on the tests that are still open, and ends.
     pub fn close(self) {
         let _ = self.end.send(());
         if self.thread.join().is_err() {
@@ -97,16 +97,17 @@ struct Open {
     result: Option<TestResult>,
 }
 
-/// The open test of each run of the suite, and who is told.
+/// The open test of each run of the suite, and who gets the notes.
 struct Book<'a, F> {
     note: &'a F,
     root: &'a Path,
     /// By process id of the run.
     open: BTreeMap<u32, Open>,
-    /// What the last script of a run showed that could be checked at: the next one may be gone too soon.
+    /// The last script of each run, as far as it was read: the next script may end before it can be read.
     last: BTreeMap<u32, process::Script>,
     tests: u32,
-    /// When the first look at what runs was over: signs until then may be of what it found, or of what was over by then.
+    /// When the first search for running tests was over. Signs until then may belong to a test that it found, or that was
+    /// over.
     checked: u64,
 }
 
@@ -115,9 +116,9 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         Self { note, root, open: BTreeMap::new(), last: BTreeMap::new(), tests: 0, checked: 0 }
     }
 
-    /// Tests that were running before anybody checked.
+    /// Finds the tests that were running before the observer started.
     fn begun_before(&mut self, follow: &impl Fn(u32)) {
-        // Before the look: what begins during it shows itself by signs.
+        // Before the search: a test that starts during it gives a sign.
         let since = now();
         for pid in process::scripts(self.root) {
             let script = process::read_script(self.root, pid);
@@ -147,14 +148,14 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
     }
 
-    /// A sign that waited while we checked at what runs: of the test that was found, or of one before it.
+    /// A sign that waited during the first search: it belongs to the test that was found, or to one before it.
     fn is_known(&self, time: u64, run: u32, name: &str) -> bool {
         self.open.get(&run).is_some_and(|open| {
             time <= open.began_ns || (time <= self.checked && open.pid != 0 && open.name == name)
         })
     }
 
-    /// A run begins a test: the one before has ended.
+    /// A run begins a test, so the test before it in this run has ended.
     fn begin(&mut self, time: u64, run: u32, name: &str) {
         self.end_of(run, time);
         self.tests += 1;
@@ -176,13 +177,13 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         let announced = |open: &Open| {
             open.pid == 0 && open.name == name && time.saturating_sub(open.began_ns) < ANNOUNCED_NS
         };
-        // The announcement came from the run itself; a script that is gone by now shows no parents.
+        // The run itself made the announcement; a script that has ended shows no parents.
         let own = |run: &u32| script.run == 0 || *run == script.run || script.ancestors.contains(run);
         let run = match self.open.iter().find(|(run, open)| announced(open) && own(run)) {
             Some((run, _)) => *run,
-            // Nor can it be told apart from others, unless there is but one run.
+            // Then the run is known only if there is just one.
             _ if script.run == 0 && self.last.len() == 1 => *self.last.keys().next().unwrap_or(&0),
-            // A run that was announced keeps its process, whatever the one is called that it was started by.
+            // A run that was announced keeps its process id, whichever parent the script shows.
             _ => {
                 let known = script.ancestors.iter().find(|pid| self.last.contains_key(pid));
                 known.copied().unwrap_or(script.run)
@@ -201,7 +202,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         self.open.insert(run, open);
     }
 
-    /// What a script showed, completed.
+    /// Notes what a script showed, completed.
     fn shown(&mut self, time: u64, run: u32, open: &mut Open, script: process::Script) {
         let script = self.completed(run, &open.name, script);
         let facts = [
@@ -218,7 +219,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         open.results = script.results;
     }
 
-    /// A script that ended while it was checked at, or before, has the devices and the folder of the one before.
+    /// A script that ended before or while it was read gets the devices and the folder of the script before it.
     fn completed(&mut self, run: u32, name: &str, mut script: process::Script) -> process::Script {
         if let Some(last) = self.last.get(&run) {
             if script.results.is_none() {
@@ -252,7 +253,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
     }
 
-    /// What shows itself by no sign.
+    /// Checks for what no sign shows.
     fn check_processes(&mut self) {
         // A script may outlive the run that started it.
         let lives = |pid: u32| pid != 0 && process::lives(self.root, pid);
@@ -267,7 +268,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
             self.last.remove(&run);
         }
         for open in self.open.values_mut() {
-            // Marks of a failure come and go: the next run of the same test removes them before it is announced.
+            // A failure mark can be short-lived: the next run of the same test removes it before the test is announced.
             if open.pid != 0 && (open.status.is_some() || !process::lives(self.root, open.pid)) {
                 let found = result_of(open, false);
                 let worse = found.as_ref().is_some_and(|found| found.word != "pass");
@@ -280,7 +281,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
 
     fn end_of(&mut self, run: u32, time: u64) {
         let Some(mut open) = self.open.remove(&run) else { return };
-        // A script without `#!` is refused by the kernel and read by the shell of `check`: nothing of it shows.
+        // The kernel refuses a script without `#!`, and the shell of `check` reads it: then no sign shows it.
         let unseen = open.pid == 0 && self.last.contains_key(&run);
         if unseen {
             self.shown(time, run, &mut open, process::Script::default());
@@ -302,7 +303,7 @@ impl<'a, F: Fn(TestNote)> Book<'a, F> {
         }
     }
 
-    /// What still runs has no end.
+    /// Ends without noting an end of tests that still run.
     fn close(&mut self) {
         self.check_processes();
         for (run, open) in std::mem::take(&mut self.open) {

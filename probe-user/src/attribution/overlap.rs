@@ -3,8 +3,8 @@
 /// A span: first and last moment, both included.
 pub type Span = (u64, u64);
 
-/// Shows each pair of a left and a right span that overlap, by their positions, once. Costs a sort and those pairs, and never
-/// a look at all pairs.
+/// Calls `visit` once for each pair of a left and a right span that overlap, with their positions. The cost is a sort plus
+/// the pairs found, not a check of all pairs.
 pub fn pairs(left: &[Span], right: &[Span], mut visit: impl FnMut(usize, usize)) {
     let begins = |spans: &[Span], is_left: bool| -> Vec<(u64, bool, usize)> {
         spans.iter().enumerate().map(|(at, (from, _))| (*from, is_left, at)).collect()
@@ -12,7 +12,7 @@ pub fn pairs(left: &[Span], right: &[Span], mut visit: impl FnMut(usize, usize))
     let mut order = begins(left, true);
     order.extend(begins(right, false));
     order.sort_unstable();
-    // Those that have begun and, at the last look, had not ended.
+    // Spans that have begun, and had not ended when they were last checked.
     let (mut open_left, mut open_right): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     for (from, is_left, at) in order {
         if is_left {
@@ -55,7 +55,7 @@ mod tests {
         }
     }
 
-    /// As of a test whose end was never seen: it is open for good, and those after it are not looked through for it.
+    /// As of a test whose end was never seen: it stays open, and must not be compared with all that follow.
     #[test]
     fn an_open_span_costs_its_own_pairs_only() {
         let mut left = vec![(0, u64::MAX)];

@@ -1,4 +1,4 @@
-//! What /proc says of the script of a test.
+//! What `/proc` shows of the script of a test.
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Ancestors that are looked at for the `check` that runs a test.
+/// Most ancestors that are searched for the `check` that runs a test.
 const GENERATIONS: usize = 12;
 
 /// Everything that a test's script shows of its test.
@@ -16,7 +16,7 @@ pub struct Script {
     pub seqnum: Option<String>,
     /// Names below `/dev` of its devices.
     pub devices: Vec<String>,
-    /// `RESULT_DIR`, if it is no place below a mount point of the test.
+    /// `RESULT_DIR`, unless it is below a mount point of the test.
     pub results: Option<PathBuf>,
     /// Section of the configuration.
     pub section: Option<String>,
@@ -28,7 +28,7 @@ pub struct Script {
     pub ancestors: Vec<u32>,
 }
 
-/// Looks at a process. What it does not show any more stays empty.
+/// Reads a process. What it does not show any more stays empty.
 pub fn read_script(root: &Path, pid: u32) -> Script {
     let of = root.join("proc").join(pid.to_string());
     let environment = std::fs::read(of.join("environ")).unwrap_or_default();
@@ -38,12 +38,12 @@ pub fn read_script(root: &Path, pid: u32) -> Script {
     script
 }
 
-/// True while the process is there and no zombie.
+/// True while the process exists and is no zombie.
 pub fn lives(root: &Path, pid: u32) -> bool {
     stat(root, pid).is_some_and(|(_, state, _)| !matches!(state, 'Z' | 'X'))
 }
 
-/// Processes that are scripts of tests by name, for a run that had begun before anybody looked.
+/// Processes that are scripts of tests by their name, for a run that began before the observer started.
 pub fn scripts(root: &Path) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir(root.join("proc")) else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -123,7 +123,7 @@ fn run_of(root: &Path, pid: u32) -> (u32, Vec<u32>) {
         ancestors.push(parent);
         let line = command_line(root, parent);
         let sub_shell = found.as_ref().is_none_or(|(_, inner)| *inner == line);
-        // Sub-shells of it have its name and words too: the outermost is the run. A wrapper with the name is none.
+        // Its sub-shells have the same name and arguments: the outermost is the run. A wrapper of that name is not.
         if sub_shell && (comm == "check" || is_shell_on_check(&comm, &line)) {
             found = Some((parent, line));
         }
@@ -135,7 +135,7 @@ fn run_of(root: &Path, pid: u32) -> (u32, Vec<u32>) {
     (found.map_or(first, |(pid, _)| pid), ancestors)
 }
 
-/// The words of a process, with a NUL behind each.
+/// The arguments of a process, each followed by a NUL.
 fn command_line(root: &Path, pid: u32) -> Vec<u8> {
     std::fs::read(root.join("proc").join(pid.to_string()).join("cmdline")).unwrap_or_default()
 }
@@ -153,7 +153,7 @@ fn is_shell_on_check(comm: &str, line: &[u8]) -> bool {
 /// Name, state and parent of a process.
 fn stat(root: &Path, pid: u32) -> Option<(String, char, u32)> {
     let text = std::fs::read_to_string(root.join("proc").join(pid.to_string()).join("stat")).ok()?;
-    // The name stands in brackets and may hold any of them.
+    // The name is in brackets, and may contain brackets itself.
     let (open, close) = (text.find('(')?, text.rfind(')')?);
     let comm = text.get(open + 1..close)?.to_owned();
     let mut rest = text.get(close + 1..)?.split_whitespace();

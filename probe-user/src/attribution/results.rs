@@ -38,8 +38,8 @@ impl TestResult {
     }
 }
 
-/// Looks into `folder` for what is known of test `number`, which began at `began` and whose script ended with `status`
-/// (of wait(2)); `None` while it runs. `over`: the suite has done with it.
+/// Reads `folder` for the result of test `number`, which began at `began` and whose script ended with `status` (of
+/// wait(2)); `None` while it runs. `over`: the suite has finished it.
 ///
 /// As in the loop of `check`: no mark of a failure, and a status of zero, is a pass.
 pub fn read_result(
@@ -53,7 +53,7 @@ pub fn read_result(
     if let Some(reason) = marks.and_then(|marks| marks.notrun()) {
         return Some(TestResult { word: "notrun", reason: Some(reason).filter(|line| !line.is_empty()) });
     }
-    // How a script ended says more than that its output was not the one expected.
+    // The status of a script tells more than that its output differed.
     if let Some(status) = status.filter(|status| *status != 0) {
         return Some(TestResult::fail(ended(status)));
     }
@@ -76,7 +76,7 @@ impl Marks<'_> {
         self.folder.join(format!("{}.{suffix}", self.number))
     }
 
-    /// Not of an earlier run.
+    /// Whether the file is not from an earlier run.
     fn fresh(self, path: &Path) -> bool {
         fs::metadata(path).and_then(|meta| meta.modified()).is_ok_and(|modified| modified >= self.began)
     }
@@ -95,7 +95,7 @@ impl Marks<'_> {
         if self.fresh(&full) && tail(&full).contains("is inconsistent") {
             return Some("a filesystem is inconsistent");
         }
-        // Made for every test, searched, and removed if it says nothing.
+        // Made for every test, searched, and removed if nothing was found.
         let dmesg = self.file("dmesg");
         if over && self.fresh(&dmesg) {
             let alarm = |line: &str| {
@@ -110,8 +110,8 @@ impl Marks<'_> {
         self.kept()
     }
 
-    /// Files whose names are longer: `NNN.core.HASH`, and `NNN.out.bad.rerunN`, the copy that `-L` makes of a mark that goes
-    /// at once, since the test is run again.
+    /// Files with longer names: `NNN.core.HASH`, and `NNN.out.bad.rerunN`. With `-L` a test that failed runs again, which
+    /// removes the mark at once; `check` makes that copy of it before.
     fn kept(self) -> Option<&'static str> {
         let names = [("core.", "dumped core"), ("out.bad.rerun", "output mismatch")];
         let names = names.map(|(name, reason)| (format!("{}.{name}", self.number), reason));
@@ -130,7 +130,7 @@ fn is_bug(line: &str) -> bool {
     line.match_indices("BUG:").any(|(at, _)| !line[..at].ends_with(word))
 }
 
-/// How a status of wait(2) reads.
+/// A status of wait(2) in words.
 fn ended(status: u32) -> String {
     let status = status.cast_signed();
     if libc::WIFSIGNALED(status) {

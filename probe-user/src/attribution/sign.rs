@@ -8,7 +8,7 @@ pub fn announced(line: &str) -> Option<&str> {
     (is_name(name) && !at.is_empty()).then_some(name)
 }
 
-/// The test that a path is the script of: `/var/lib/xfstests/tests/generic/269`.
+/// The test of a script, by its path: `/var/lib/xfstests/tests/generic/269`.
 pub fn of_script(path: &str) -> Option<String> {
     let mut parts = path.rsplit('/');
     let (number, group, folder) = (parts.next()?, parts.next()?, parts.next()?);
@@ -16,7 +16,7 @@ pub fn of_script(path: &str) -> Option<String> {
     (folder == "tests" && is_name(&name)).then_some(name)
 }
 
-/// `generic/269`: a group and a number of three and more digits. Names become parts of paths, so nothing else is one.
+/// `generic/269`: a group and a number of three or more digits. Names become parts of paths, so nothing else is accepted.
 pub fn is_name(name: &str) -> bool {
     let Some((group, number)) = name.split_once('/') else { return false };
     let word = |text: &str| {

@@ -1,16 +1,16 @@
-//! When something was missed. Pure.
+//! When losses happened. Pure.
 use probe_ledger::Doubts;
 
-/// Most spans that are kept apart; neighbours are put together beyond it.
+/// Most spans that are kept apart; above it, neighbours are joined.
 const MOST: usize = 20_000;
-/// A loss shows up at the next look for one, which come ten times a second; one that takes a whole reading to show lies
-/// between that and the reading before.
+/// In ns. Losses are checked ten times a second, so a loss shows at the next check. A loss that only a whole reading shows
+/// lies between that reading and the one before.
 const READING_NS: u64 = 250_000_000;
-/// A suspicion waits for a reading so much later, and is dropped if a loss turns up by then that could explain it; else it
-/// is a finding, or counted as one more.
+/// In ns. A pending finding waits so long for a reading of the losses. It is withdrawn if a loss up to then could explain
+/// it; else it becomes a finding, or counts as a repeat.
 pub const SETTLE_NS: u64 = 10_000_000_000;
 
-/// What was missed between two looks.
+/// The losses between two readings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Span {
     from: u64,
@@ -18,25 +18,25 @@ struct Span {
     missed: Doubts,
 }
 
-/// What was missed, over the time of the stream.
+/// The losses over the time of the stream.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
     spans: Vec<Span>,
     last: Doubts,
     read_until: u64,
-    /// Time of the last reading of the losses at that look.
+    /// Time of the last reading of the losses in that call.
     read: u64,
 }
 
 impl Timeline {
-    /// What is missed in all as of `time`, which is that of the stream, with its losses as they were read at `read`.
+    /// Takes all losses as of `time`, which is stream time; the losses were read at `read`.
     pub fn read_doubts(&mut self, time: u64, read: u64, doubts: Doubts) {
         // A time that steps back would put the spans out of order.
         let time = time.max(self.read_until);
         if doubts != self.last {
             let missed = doubts.since(&self.last);
             self.last = doubts;
-            // A reading tells of all that was missed since the one before, however far the stream is ahead of it.
+            // A reading shows all losses since the one before, however far the stream is ahead of it.
             self.spans.push(Span { from: self.read_until.min(self.read).min(time), to: time, missed });
             if self.spans.len() > MOST {
                 self.fold();
@@ -46,17 +46,17 @@ impl Timeline {
         self.read = self.read.max(read);
     }
 
-    /// Time of the last look.
+    /// Time of the last call of `read_doubts`.
     #[must_use]
     pub const fn read_until(&self) -> u64 {
         self.read_until
     }
 
-    /// What may have been missed between two moments.
+    /// Losses that may have happened between two moments.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> Doubts {
         let mut sum = Doubts { blind: self.last.blind, ..Doubts::default() };
-        // Time only grows from look to look, so both begins and ends of spans are in order.
+        // Time only grows from call to call, so both starts and ends of spans are in order.
         let first = self.spans.partition_point(|span| span.to < from);
         let after = self.spans.get(first..).unwrap_or_default();
         for span in after.iter().take_while(|span| span.from <= to.saturating_add(SETTLE_NS)) {
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(timeline.between(0, 9 * SECOND), Doubts::default());
     }
 
-    /// As when the tool was stopped: the stream is ahead of what is known to be missed.
+    /// As when the tool was stopped: the stream is ahead of the last known losses.
     #[test]
     fn a_loss_falls_into_all_windows_since_the_reading_before() {
         let mut timeline = Timeline::default();

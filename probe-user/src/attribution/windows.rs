@@ -1,4 +1,4 @@
-//! Notes to tests. Pure: a replay finds the same tests.
+//! Makes tests from notes. Pure: a replay finds the same tests.
 use std::collections::BTreeSet;
 
 use probe_common::suite::{NoteKind, TestNote};
@@ -12,8 +12,8 @@ use super::{
 
 /// Most tests that are kept; the oldest go first.
 const MOST: usize = 100_000;
-/// How often, in time of the stream, is looked at what is missed: a walk over all filesystems, of which a long run of a
-/// suite has thousands.
+/// How often the doubts are read, in ns of stream time: that walks over all filesystems, of which a long run of a suite
+/// has thousands.
 const READ_NS: u64 = 50_000_000;
 
 /// One run of one test.
@@ -39,15 +39,15 @@ pub struct TestWindow {
     pub ended: Option<u64>,
     /// The suite's result and its reason.
     pub result: Option<(String, Option<String>)>,
-    /// Records of the stream at its begin and its end.
+    /// Number of records in the stream before its start and before its end.
     pub records: (u64, u64),
-    /// `fs_devices->fsid` of the filesystems that lived in it, each once; `None` until the test is settled. The ledger
-    /// forgets them in time.
+    /// `fs_devices->fsid` of the filesystems that existed during it, each once; `None` until the test is settled. Kept here,
+    /// because the ledger forgets them in time.
     pub filesystems: Option<Vec<[u8; 16]>>,
 }
 
 impl TestWindow {
-    /// True if its time and `from` to `to` touch.
+    /// True if the test overlaps the time `from` to `to`.
     #[must_use]
     pub fn touches(&self, from: u64, to: u64) -> bool {
         to >= self.began && self.ended.is_none_or(|ended| from <= ended)
@@ -65,7 +65,7 @@ pub struct Windows {
     notes: u64,
     /// Numbers of tests that have ended and are not settled.
     ending: Vec<u32>,
-    /// A note came since the last look.
+    /// A note came since the doubts were last read.
     fresh: bool,
 }
 
@@ -118,13 +118,13 @@ impl Windows {
         }
     }
 
-    /// True if what is missed should be looked at by `time`: what was missed before the first test is not the first test's.
+    /// True if the doubts should be read by `time`: losses before the first test must not count for the first test.
     #[must_use]
     pub fn wants_doubts(&self, time: u64) -> bool {
         self.fresh || time.saturating_sub(self.timeline.read_until()) >= READ_NS
     }
 
-    /// What is missed in all by now.
+    /// Reads all doubts of the ledger so far.
     pub fn read_doubts(&mut self, ledger: &Ledger) {
         self.look_at(ledger.now(), ledger.read_at(), ledger.record_count(), ledger.doubts());
         let settled = |window: &TestWindow| {
@@ -135,7 +135,7 @@ impl Windows {
         }
     }
 
-    /// Keeps what the ledger will forget of tests that are settled.
+    /// Copies what the ledger will forget of tests that are settled.
     fn settle(&mut self, all: &[FsSummary], settled: impl Fn(&TestWindow) -> bool) {
         for number in std::mem::take(&mut self.ending) {
             let Some(window) = self.find(number) else { continue };
@@ -158,7 +158,7 @@ impl Windows {
         }
     }
 
-    /// Notes taken so far: nothing about the tests is new while it stays.
+    /// Number of notes taken: while it stays, nothing about the tests is new.
     #[must_use]
     pub const fn notes(&self) -> u64 {
         self.notes
@@ -182,17 +182,17 @@ impl Windows {
         self.forgotten
     }
 
-    /// True if `fs` may belong to a test. What is not known may.
+    /// True if `fs` may belong to a test, which holds for a filesystem of which nothing is known.
     ///
-    /// Tests also make devices out of those that they were given: with the device mapper, or loop devices on files. Such a
-    /// one is named by no test, so it belongs to whoever was running when its filesystem was mounted.
+    /// Tests also make devices from those that they were given: with the device mapper, or loop devices on files. No test
+    /// names such a device, so its filesystem belongs to the tests that were running when it was mounted.
     #[must_use]
     pub fn owns(&self, window: &TestWindow, fs: &FsSummary) -> bool {
         let named = window.devices.is_empty() || fs.device.is_empty() || window.devices.contains(&fs.device);
         named || (fs.born && window.touches(fs.span.0, fs.span.0) && !self.named.contains(&fs.device))
     }
 
-    /// True if `finding`, on `fs` if that is known, is one of a test's own.
+    /// True if `finding`, on `fs` if that is known, belongs to the test.
     #[must_use]
     pub fn has<'a>(
         &self,
@@ -204,8 +204,8 @@ impl Windows {
             && fs().is_none_or(|fs| self.owns(window, fs))
     }
 
-    /// Of each test, in the order of the list, the ids of its own findings, ascending: those that it [has](Self::has), found
-    /// without asking each test about each finding. `fs` is what the ledger knows of a filesystem.
+    /// For each test, in the order of the list, the ids of its findings ([`has`](Self::has)), ascending, without comparing
+    /// each test with each finding. `fs` returns what the ledger knows of a filesystem.
     #[must_use]
     pub fn found<'a>(
         &self,
@@ -249,7 +249,7 @@ impl Windows {
         self.list.get(at..).unwrap_or_default()
     }
 
-    /// `fs_devices->fsid` of the filesystems that lived in a test, each once. `all` is what the ledger knows now.
+    /// `fs_devices->fsid` of the filesystems that existed during a test, each once. `all` is what the ledger knows now.
     #[must_use]
     pub fn fsids(&self, window: &TestWindow, all: &[FsSummary]) -> Vec<[u8; 16]> {
         if let Some(kept) = &window.filesystems {
@@ -265,7 +265,7 @@ impl Windows {
         fsids
     }
 
-    /// What may have been missed in a test that ended, or runs until `now`.
+    /// Losses that may have happened in a test that ended, or that runs until `now`.
     #[must_use]
     pub fn missed(&self, window: &TestWindow, now: u64) -> Doubts {
         self.timeline.between(window.began, window.ended.unwrap_or(now))
@@ -342,7 +342,7 @@ mod tests {
         let mapped = born_at(11, "dm-0");
         assert!(windows.owns(first, &mapped) && !windows.owns(second, &mapped));
         assert!(!windows.owns(beside, &mapped), "it began later");
-        // The device of another run, and what was mounted before anybody looked.
+        // The device of another run, and a filesystem that was mounted before the observer started.
         assert!(!windows.owns(first, &born_at(13, "loop40")));
         assert!(!windows.owns(first, &FsSummary { born: false, ..born_at(11, "vda") }));
     }
@@ -397,7 +397,7 @@ mod tests {
         }
     }
 
-    /// Whoever asks each test about each finding does so on the thread that empties the ring.
+    /// To compare each test with each finding would keep the thread that drains the ring busy.
     #[test]
     fn findings_are_found_by_their_time_and_not_by_asking_every_test() {
         const SECOND: u64 = 1_000_000_000;
@@ -410,7 +410,7 @@ mod tests {
                 windows.note(&note(number, time + 50 * SECOND, NoteKind::End, ""), 0);
             }
         }
-        // One in each test, and one that comes again in all of them but falls together into fewer spans.
+        // One finding per test, and one that repeats in all of them but is joined into fewer spans.
         let mut findings: Vec<Finding> =
             (1..=1000).map(|id| finding(id, 1, &[u64::from(id) * 100 * SECOND + 5])).collect();
         findings.push(finding(1001, 1, &(1..=1000).map(|at| at * 100 * SECOND + 9).collect::<Vec<_>>()));

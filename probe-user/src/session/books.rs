@@ -1,5 +1,4 @@
-//! Books, names and tests of one stream. Whoever consumes it, for a report or for the screen, feeds it to these, so that both
-//! say the same of it.
+//! Books, names and tests of one stream. Both the report and the screen use these, so that they show the same.
 use probe_ledger::Ledger;
 use probe_record::{
     batch::RecordBatch,
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::attribution::Windows;
 
-/// See the module.
+/// Books, names and tests of one stream.
 #[derive(Debug)]
 pub struct Books {
     /// The ledger.
@@ -24,11 +23,11 @@ pub struct Books {
     pub names: StreamNames,
     /// Tests of a test suite.
     pub windows: Windows,
-    /// Whether anything was judged.
+    /// Whether any rule had something to judge.
     followed: Followed,
     /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
     pub undecodable: u64,
-    /// The stream has ended, and nothing waits any more.
+    /// The stream has ended, and nothing is pending any more.
     pub over: bool,
 }
 
@@ -52,13 +51,13 @@ impl Books {
         Stacks { ledger: &self.ledger, names: &self.names }
     }
 
-    /// Why nothing was judged so far, one sentence each; empty if something was.
+    /// Why nothing could be judged so far, one sentence each; empty if something was judged.
     #[must_use]
     pub fn nothing_followed(&self, header: &SessionHeader, end: Option<&SessionEnd>) -> Vec<String> {
         self.followed.doubts(header, end)
     }
 
-    /// What stands against `clean` besides what the ledger knows, one sentence each. `notes`: of the source, once it is over.
+    /// Doubts besides those of the ledger, one sentence each. `notes`: those of the source, once it is over.
     #[must_use]
     pub fn doubts(&self, notes: Vec<String>) -> Vec<String> {
         let mut doubts = notes;
@@ -68,7 +67,7 @@ impl Books {
         doubts
     }
 
-    /// All that stands against `clean` besides what the ledger knows, of a stream that is over.
+    /// All doubts besides those of the ledger, of a stream that is over.
     #[must_use]
     pub fn all_doubts(&self, source: &impl Source) -> Vec<String> {
         let mut doubts = self.nothing_followed(source.header(), source.end());
@@ -76,8 +75,8 @@ impl Books {
         doubts
     }
 
-    /// The next record. When what was missed is looked at follows from the records alone, not from how they came: a replay and
-    /// its report see the same losses in the same tests as the live session.
+    /// Applies the next record. The records alone decide when losses are read, not the way they came, so a replay and its
+    /// report see the same losses in the same tests as the live session.
     pub fn apply(&mut self, record: &Record) {
         self.ledger.apply(record);
         self.followed.note(record);
@@ -89,7 +88,7 @@ impl Books {
         }
     }
 
-    /// The next records. `seen` is shown each, after it is booked.
+    /// Applies the next records. `seen` gets each, after it is booked.
     pub fn take(
         &mut self,
         source: &mut impl Source,
@@ -105,7 +104,7 @@ impl Books {
         self.names.add(source.take_symbols());
     }
 
-    /// The stream is over: what waited is settled.
+    /// The stream is over: settles what is pending.
     pub fn finish(&mut self) {
         self.ledger.finish();
         self.over = true;

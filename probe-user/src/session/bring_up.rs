@@ -1,4 +1,4 @@
-//! From nothing to attached hooks, with one sentence for each way in which that can fail.
+//! From no hooks to attached hooks, with one sentence for each way in which this can fail.
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -48,7 +48,7 @@ pub struct Attached {
     pub header: SessionHeader,
 }
 
-/// Whether what was asked for can be done at all with the rights we have; before anything else is looked at.
+/// Checks, before anything else, whether our rights allow what was asked for.
 ///
 /// # Errors
 /// One sentence.
@@ -86,7 +86,7 @@ pub fn bring_up(
         bail!("--fs can be given {MAX_FILTER_FS} times at most: leave it out to follow all filesystems");
     }
     let mut resolved = resolve(root, &machine, capture.tier, symbols)?;
-    // Before the hooks are on, if it was not needed so far.
+    // Read now, before the hooks are on, if they were not needed so far.
     let _ = symbols.table();
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
@@ -143,9 +143,9 @@ struct Resolved {
     plan: Vec<plan::PlannedHook>,
     offsets: probe_common::offsets::Offsets,
     functions: Vec<functions::PlannedFunction>,
-    /// By what functions can be hooked.
+    /// Means by which functions can be hooked.
     offers: Offers,
-    /// Why the function tier cannot be taken.
+    /// Why the functions tier cannot be used.
     obstacle: Option<String>,
 }
 
@@ -164,7 +164,7 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     if tier == TierChoice::Tracepoints {
         return Ok(without("--tier tracepoints was asked for".to_owned()));
     }
-    // There a skipped entry or return is no rarity, and each leaves a call in doubt.
+    // There skipped entries and returns are common, and each leaves a call in doubt.
     if tier == TierChoice::Auto && machine.preempts_tracepoints() {
         return Ok(without(
             "on this kernel programs can be preempted, which leaves calls in doubt; --tier functions takes it all the same"
@@ -177,11 +177,11 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
         _ => Ok(()),
     };
     let preempted = preempt::preempts_programs(root, machine, &KernelConfig::read(root, &machine.release));
-    // Known before the kernel's symbols are read, which takes long.
+    // Checked before the kernel's symbols are read, which takes long.
     if let (Err(why), true) = (&kprobes, types.is_split()) {
         return Ok(without(why.clone()));
     }
-    // What such a kernel takes shows when it is tried, and that reads its types a second time: more memory than all else.
+    // Only a try shows what such a kernel takes, and that reads its types a second time: more memory than all else.
     if let (Err(why), TierChoice::Auto) = (&kprobes, tier) {
         let doubt = if preempted {
             ", whose programs can be preempted here, which leaves calls in doubt"
@@ -200,8 +200,8 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     Ok(Resolved { plan, offsets: resolved.offsets, functions, offers, obstacle })
 }
 
-/// Loads and attaches the best tier that was asked for and that the kernel takes; the last part says why it is not the
-/// function tier.
+/// Loads and attaches the best tier that was asked for and that the kernel takes. The last part says why it is not the
+/// functions tier.
 fn tiers(
     resolved: &Resolved,
     mut options: ProbeOptions,
@@ -219,7 +219,7 @@ fn tiers(
             options.config.functions = 1;
             options.config.return_trampoline = offers.kprobes.clone().unwrap_or_default();
             let mut probe = Probe::load(OBJECT, &options)?;
-            // Before the functions: what happens inside a call that is seen to begin must be seen too.
+            // Before the functions: if we see a call begin, we must see what happens inside it.
             let mut hooks = probe.attach(&resolved.plan)?;
             match probe.attach_functions(&resolved.functions, &offers, types.as_ref()) {
                 Ok(rows) => {
@@ -245,10 +245,9 @@ fn tiers(
     Ok((probe, hooks, reason))
 }
 
-/// The types of vmlinux as the loader wants them, if the kernel takes programs of the fentry kind; else the offers say why
-/// not.
+/// The types of vmlinux for the loader, if the kernel takes fentry programs; else the offers say why not.
 ///
-/// Tried with one program before all are loaded: what it is tried in is left in `small`, where the kernel refused it.
+/// Tries one program before all are loaded. If the kernel refuses it, the probe of that try is left in `small`.
 fn fentry_types(
     resolved: &Resolved,
     offers: &mut Offers,
@@ -267,7 +266,7 @@ fn fentry_types(
     Ok(tried.map_err(|why| offers.fentry = Err(why)).ok())
 }
 
-/// Tries every hook and takes it off again.
+/// Tries every hook and detaches it again.
 ///
 /// # Errors
 /// The kernel's types cannot be read, or nothing can be loaded.
@@ -293,7 +292,7 @@ fn fsid_of(root: &Path, wanted: &FsSelector) -> anyhow::Result<[u8; 16]> {
     };
     match select::select(root, &given) {
         Ok(found) => Ok(found.fsid.0),
-        // A filesystem that will be mounted under a known UUID is what test suites have.
+        // Test suites name a filesystem by a UUID under which it will be mounted later.
         Err(SelectError::NotMounted { fsid, .. }) => {
             log::warn!("--fs {fsid}: not mounted now; waiting for it");
             Ok(fsid.0)

@@ -1,4 +1,4 @@
-//! The consuming end of a stream: into the books, into a file, and findings to the terminal as they come.
+//! Consumes a stream: into the books or into a file; shows findings on the terminal as they come.
 use std::{
     io::Write,
     time::{Duration, Instant},
@@ -25,11 +25,11 @@ use crate::report::{
 };
 
 const WAIT: Duration = Duration::from_millis(100);
-/// How often the books are told at for something new to show.
+/// How often the books are checked for something new to show.
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
 
 impl Books {
-    /// What a report of this moment is made of. Walks all inodes.
+    /// The parts of a report as of now. Walks all inodes.
     fn as_of_now<T>(
         &self,
         source: &impl Source,
@@ -47,7 +47,7 @@ impl Books {
     }
 }
 
-/// Feeds a whole stream to the books. `now_and_then` is called now and then.
+/// Feeds a whole stream to the books. `now_and_then` is called every `ANNOUNCE_EVERY` or later.
 pub fn into_books<S: Source>(source: &mut S, mut now_and_then: impl FnMut(&Books, &S)) -> Books {
     let mut books = Books::new(source.header());
     let mut batch = RecordBatch::new();
@@ -60,7 +60,7 @@ pub fn into_books<S: Source>(source: &mut S, mut now_and_then: impl FnMut(&Books
         }
         if told.elapsed() >= ANNOUNCE_EVERY {
             now_and_then(&books, source);
-            // Of its end, so that looks that take long leave time for the stream.
+            // Measured from the end of the call, so that slow calls leave time for the stream.
             told = Instant::now();
         }
     }
@@ -83,7 +83,7 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
             SourceState::Idle => {}
             SourceState::End => break,
         }
-        // A recorder that is killed leaves all but the last second.
+        // If the recorder is killed, at most the last second is missing.
         if flushed.elapsed() >= Duration::from_secs(1) {
             flushed = Instant::now();
             writer.flush();
@@ -92,10 +92,10 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
     writer.push_symbols(&source.take_symbols());
 }
 
-/// Shows findings and losses the moment they are known.
+/// Shows findings and losses as soon as they are known.
 #[derive(Debug)]
 pub struct Announcer {
-    /// How often each finding was seen when it was shown.
+    /// How often each finding had repeated when it was last shown.
     shown: Vec<u64>,
     counted: usize,
     tests: TestLines,
@@ -147,7 +147,7 @@ impl Announcer {
         });
     }
 
-    /// What is lost comes when there is too much to do: to tell it must cost next to nothing.
+    /// Losses come under overload, so showing them must cost next to nothing.
     fn loss(&mut self, books: &Books, source: &impl Source) {
         let lost = books.ledger.touching_loss();
         if lost == self.lost {
@@ -161,7 +161,7 @@ impl Announcer {
         }
     }
 
-    /// Findings that were seen more often by the end than when their lines were written.
+    /// Findings that have repeated since their lines were written.
     fn grown(&self, books: &Books) -> Vec<usize> {
         if !books.over || !self.lines {
             return Vec::new();

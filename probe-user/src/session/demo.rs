@@ -1,4 +1,4 @@
-//! `demo`: the whole path on filesystems and a workload of our own.
+//! `demo`: a whole session on a filesystem and a workload of our own.
 use std::{
     io::{Cursor, Write},
     path::Path,
@@ -56,7 +56,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     let (Goal::Report(report) | Goal::Watch(report)) = &plan.goal else {
         anyhow::bail!("the demo reports; record it with `btrfs-probe record`");
     };
-    // A demo that was killed by SIGKILL could not clean up.
+    // A demo that was killed with SIGKILL could not clean up.
     if let Err(error) = cleanup_stale() {
         log::warn!("leftovers of an earlier demo: {error}");
     }
@@ -97,7 +97,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     live::deliver(report, &receiver, &books, &Ended::default(), false)
 }
 
-/// Runs the script; a signal sets its stop flag, and it then cleans up by itself. True if that happened.
+/// Runs the script. A signal sets its stop flag, and it then cleans up by itself. True if a signal came.
 fn conduct(
     waiter: SessionWaiter,
     script: &DemoPlan,
@@ -108,7 +108,7 @@ fn conduct(
     let flag = Arc::clone(stop);
     let work = live::spawn("probe-workload", move || script.run(&flag, &mut |step| progress(step, &audit)))?;
     let ended = waiter.until(async {
-        // The result is taken below; here only its arrival counts.
+        // The result is taken below; here we only wait for it.
         while !work.is_finished() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

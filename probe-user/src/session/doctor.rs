@@ -1,4 +1,4 @@
-//! `doctor`: what this kernel lets us see, found out by trying.
+//! `doctor`: what this kernel lets us see, found by trying.
 use std::path::Path;
 
 use probe_record::session::HookState;
@@ -20,7 +20,7 @@ pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
     let refused = match bring_up::try_hooks(root) {
         Ok((rows, reason)) => {
             doctor.hooks = rows.into_iter().map(row).collect();
-            // What was tried says more than what the kernel seems to offer.
+            // A try is more certain than what the kernel seems to offer.
             doctor.functions_tier = match reason {
                 Some(reason) => Access::no(reason),
                 None => by_means(&doctor),
@@ -50,7 +50,7 @@ fn row(row: probe_record::session::HookRow) -> HookRow {
     HookRow { id: row.id, kind: row.kind, target: row.target, state: state.to_owned(), reason }
 }
 
-/// By what the functions were hooked, and why not all by fentry.
+/// By which means the functions were hooked, and why not all by fentry.
 fn by_means(doctor: &Doctor) -> Access {
     let attached = |kind: &str| {
         doctor

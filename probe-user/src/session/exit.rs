@@ -20,13 +20,13 @@ pub enum ExitStatus {
     Command(u8),
 }
 
-/// Something typed fits the syntax and means nothing: exit status 2.
+/// An argument has correct syntax and no meaning: exit status 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
 
 impl ExitStatus {
-    /// Of a verdict.
+    /// Status for a verdict.
     #[must_use]
     pub const fn of(verdict: Verdict) -> Self {
         match verdict {
@@ -36,8 +36,8 @@ impl ExitStatus {
         }
     }
 
-    /// Of a verdict and the command that was run: without a finding a failed command speaks first, since whoever
-    /// put `btrfs-probe run` in front of it still wants to know.
+    /// Status for a verdict and the command that was run. Without a finding, the status of a failed command comes first: a
+    /// script that puts `btrfs-probe run` in front of it still needs it.
     #[must_use]
     pub const fn after_command(verdict: Verdict, command: u8) -> Self {
         match (verdict, command) {

@@ -1,6 +1,7 @@
-//! What a session has followed: one in which nothing happened to what was asked for has judged nothing, and is not clean.
+//! What a session has followed. If nothing happened to what was asked for, nothing was judged, and the verdict is not clean.
 //!
-//! Told from the stream and from header and end of the session alone, so that a replay says what the live session said.
+//! It depends on the stream and on the session's header and end alone, so a replay gives the same answer as the live
+//! session.
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use probe_common::{call::CALL_INODE, fs::LEVELS_AUDIT, inode::MOMENT_AUDIT};
@@ -12,17 +13,17 @@ use rustc_hash::FxHashMap;
 
 use crate::{kernel::fsid::Fsid, report::escape::escape};
 
-/// Name of `--inode` among the options of a session.
+/// Name of the session option for `--inode`.
 pub(super) const INODE: &str = "inode";
-/// Name of `--subvol` among the options of a session.
+/// Name of the session option for `--subvol`.
 pub(super) const SUBVOL: &str = "subvol";
-/// Between one `--fs` and the next in the option [`ONLY_FILESYSTEMS`].
+/// Separates one `--fs` from the next in the option [`ONLY_FILESYSTEMS`].
 pub(super) const NEXT: char = ',';
-/// Between filesystems of which any is meant by one `--fs`; one that means none is there as typed.
+/// Separates the filesystems that one `--fs` may mean; an `--fs` that means none is stored as typed.
 pub(super) const OR: char = '|';
-/// Filesystems that a sentence names.
+/// Most filesystems that a sentence names.
 const NAMED: usize = 4;
-/// Filesystems that are remembered to be named.
+/// Most filesystems that are remembered for such sentences.
 const REMEMBERED: usize = 16;
 
 /// One `--fs`.
@@ -30,7 +31,7 @@ const REMEMBERED: usize = 16;
 struct Wanted {
     /// What to call it.
     name: String,
-    /// Those that it means: any will do.
+    /// The filesystems that it may mean.
     any: Vec<Fsid>,
     /// The first of them that was seen.
     met: Option<Fsid>,
@@ -44,7 +45,7 @@ pub struct Followed {
     wanted: Vec<Wanted>,
     inode: Option<u64>,
     subvol: Option<u64>,
-    /// Which of `wanted` mean a living filesystem, as bits.
+    /// For each living filesystem, which of `wanted` mean it, as bits.
     meant: FxHashMap<u32, u32>,
     /// Filesystems that were seen, the first ones.
     seen: Vec<Fsid>,
@@ -57,7 +58,7 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// Nothing yet, of what the filters of this session leave.
+    /// Starts empty, with the filters of this session.
     #[must_use]
     pub fn new(header: &SessionHeader) -> Self {
         let number = |name| header.options.get(name).and_then(|typed| typed.parse().ok());
@@ -119,7 +120,7 @@ impl Followed {
         }
     }
 
-    /// Why nothing was judged, one sentence for each filter that met nothing; empty if all met something.
+    /// Why nothing was judged, one sentence for each filter that matched nothing; empty if all matched something.
     #[must_use]
     pub fn doubts(&self, header: &SessionHeader, end: Option<&SessionEnd>) -> Vec<String> {
         let places = self.places(header, end);
@@ -209,8 +210,8 @@ fn list(places: &BTreeMap<Fsid, String>) -> String {
     text
 }
 
-/// True if the record shows that something was reserved, released or held to account: not for what the tool asked for
-/// itself.
+/// True if the record shows that something was reserved, released or held to account; false for records that the tool
+/// itself asked for.
 #[inline]
 const fn happens(record: &Record) -> bool {
     match record {

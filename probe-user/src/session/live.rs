@@ -35,9 +35,9 @@ use crate::{
     },
 };
 
-/// Batches under way between ring and books: 256 KiB each.
+/// Most batches between ring and books: 256 KiB each.
 const DEPTH: usize = 32;
-/// Inodes that one audit looks at.
+/// Most inodes that one audit reads.
 const AUDIT_INODES: usize = 20_000;
 
 const ROOT: &str = "/";
@@ -61,7 +61,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
     let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs)?;
     let observer = inbox.map(|inbox| observe(&capture, inbox)).transpose()?;
-    // A file that cannot be made is found out before the command runs, not beside it.
+    // If the file cannot be made, say so before the command runs.
     let writer = match &plan.goal {
         Goal::Record { file } => {
             Some(RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?)
@@ -70,10 +70,10 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     };
     say(&announcement);
     let until = until.clone();
-    // The waiter may fail (a command that cannot be started): the stream is then ended all the same.
+    // If the waiter fails (a command that cannot be started), the stream is ended all the same.
     let waiter = spawn("probe-waiter", move || {
         let ended = conduct(&capture, waiter, &until);
-        // What is known of the tests comes before the end of the stream.
+        // Notes on the tests come before the end of the stream.
         if let Some(observer) = observer {
             observer.close();
         }
@@ -128,7 +128,7 @@ pub(super) fn spawn<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(body).context("cannot make a thread")
 }
 
-/// A report that cannot be written is found out before the capture, not after it.
+/// Checks before the capture, not after it, that the reports can be written.
 pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
     if let Goal::Report(report) | Goal::Watch(report) = &plan.goal {
         for output in &report.outputs {
@@ -138,7 +138,7 @@ pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line for when the hooks are on and signals are caught: whoever started us may begin now.
+/// The line to print when the hooks are on and signals are caught: the caller may begin now.
 pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
     let on = attached.header.hooks.iter().filter(|row| row.state == HookState::Attached).count();
     let all = attached.header.hooks.len();
@@ -155,7 +155,7 @@ pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
     text
 }
 
-/// To standard error; nobody to read it is no reason to stop.
+/// Writes to standard error; a failure is ignored.
 pub(super) fn say(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
@@ -213,7 +213,7 @@ fn consume(
         // It has a writer, and goes to `record`.
         Goal::Record { .. } => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
-            // Says nothing, but keeps the files beside the results of tests.
+            // Prints nothing, but keeps the files beside the results of tests.
             let mut announcer = Announcer::new(false, false);
             let books = consume::into_books(&mut receiver, |books, source| {
                 announcer.announce(books, source, &report.policy);

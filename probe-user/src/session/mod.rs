@@ -1,8 +1,8 @@
 //! One session from bring-up to verdict: the only place where all layers meet.
 //!
-//! `bring_up` puts the hooks on, `waiter` waits for what ends the session (a command, a time, a signal, the
-//! demo), `consume` feeds the stream to the books or to a file, `facts` collects what a report needs besides the
-//! books, `top` shows them on a screen. A recording goes the same way, without the first two.
+//! `bring_up` attaches the hooks, `waiter` waits for what ends the session (a command, a time, a signal, the demo),
+//! `consume` feeds the stream to the books or to a file, `facts` collects what else a report needs, `top` shows the books
+//! on a screen. A replay of a recording takes the same path, without `bring_up` and `waiter`.
 mod books;
 mod bring_up;
 mod consume;

@@ -14,10 +14,10 @@ use crate::{
     symbols::{SymbolTable, Symbolize},
 };
 
-/// The kernel's own table of symbols, read when it is first asked for: a module that is unloaded later keeps its names.
+/// The kernel's symbol table, read when it is first needed: a module that is unloaded later keeps its names.
 ///
-/// It takes some MB and longer than a full load takes to fill the ring: read once a session, before the hooks are on, and
-/// not beside the kernel's types where these do not need it.
+/// It takes some MB, and to read it takes longer than a full load takes to fill the ring. So it is read once per session,
+/// before the hooks are on, and if possible not while the kernel's types are in memory.
 #[derive(Debug)]
 pub struct Symbols {
     root: PathBuf,
@@ -88,7 +88,7 @@ pub struct Stacks<'a> {
     pub names: &'a StreamNames,
 }
 
-/// Functions between the traced code and the program that took the stack: ours, not the kernel's story.
+/// Functions between the traced code and the program that took the stack: they belong to the tracing, not to btrfs.
 fn is_tracing(symbol: &str) -> bool {
     [
         "bpf_prog_",
@@ -103,14 +103,15 @@ fn is_tracing(symbol: &str) -> bool {
     .any(|prefix| symbol.starts_with(prefix))
 }
 
-/// A function calls its trampoline within this many bytes of its begin.
+/// A function calls its trampoline within this many bytes of its start.
 const ENTRY: u64 = 16;
 
-/// Takes out what fentry programs leave in a stack: for each function that is hooked so, its trampoline stands between what it
-/// called and its caller, and the return from the trampoline into its begin looks like one more call of it.
+/// Removes what fentry programs leave in a stack. For each function hooked that way, its trampoline is a frame between the
+/// function's callees and its caller, and the trampoline's return address near the function's start looks like a second
+/// call.
 ///
-/// Trampolines are made when programs go on, so that the symbols of a session do not have them: a frame without a name
-/// right before the begin of a function is one.
+/// Trampolines are made when programs are attached, so the symbols of a session do not have them: a frame without a name
+/// right before the start of a function is one.
 fn without_trampolines(frames: Vec<Frame>) -> Vec<Frame> {
     let begins = |frame: &Frame| frame.symbol.is_some() && frame.offset.is_some_and(|offset| offset < ENTRY);
     let trampoline =
@@ -122,7 +123,7 @@ fn without_trampolines(frames: Vec<Frame>) -> Vec<Frame> {
             kept.push(frame);
             continue;
         }
-        // The innermost frames are our program's: nothing was called yet.
+        // The innermost frames are our program's; at this point nothing has a name.
         if kept.iter().all(|frame| frame.symbol.is_none()) {
             kept.clear();
         }

@@ -1,4 +1,4 @@
-//! A file for each test with a finding beside the suite's own results: `<number>.rsv`, as `<number>.dmesg` is.
+//! For each test with a finding, a file beside the suite's own results: `<number>.rsv`, like `<number>.dmesg`.
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -12,19 +12,19 @@ use crate::{
     report::{model, output, text},
 };
 
-/// Tests whose begin, devices or end may be news that comes after a finding in them.
+/// Newest tests to check again: a start, devices or an end may become known after a finding in them.
 const RECENT: usize = 64;
 
 /// Files of this session. The runs of one test share one, with the findings of all.
 #[derive(Debug, Default)]
 pub struct ResultFiles {
-    /// Notes, findings and their counts at the last look: while they stay there is nothing to do.
+    /// Numbers of notes and findings, and the findings' counts, at the last check: while they stay, there is nothing to do.
     seen: (u64, usize, u64),
     /// Number of the last test that was met.
     met: u32,
-    /// Tests whose folder is not known yet: it comes a moment after the begin.
+    /// Tests whose folder is not known yet: it becomes known a moment after their start.
     nowhere: Vec<u32>,
-    /// Tests by the file that they would have. What an earlier session left there is gone.
+    /// Tests by the file that they would have. A file that an earlier session left there is removed.
     tests: BTreeMap<PathBuf, Vec<u32>>,
     /// Counts of findings, by their ids, at the last look.
     counts: BTreeMap<u32, u64>,
@@ -33,8 +33,8 @@ pub struct ResultFiles {
 }
 
 impl ResultFiles {
-    /// Writes what is new. `show` makes the rows of findings. A file that cannot be written is said once, and no reason to
-    /// stop.
+    /// Writes what is new. `show` makes the rows of findings. A file that cannot be written is reported once, and does not
+    /// stop the session.
     pub fn write_new(
         &mut self,
         windows: &Windows,
@@ -78,7 +78,7 @@ impl ResultFiles {
                 continue;
             }
             let shown = show(&own);
-            // A finding that is ignored is none.
+            // An ignored finding does not count.
             if shown.iter().any(|finding| finding.ignored.is_none()) {
                 let look = text::look_for(text::ColorChoice::Never, true);
                 let text: String = shown.iter().map(|finding| text::render_finding(finding, look)).collect();

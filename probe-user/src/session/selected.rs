@@ -1,13 +1,12 @@
-//! A recording, or of it what `--fs` names.
+//! A recording, or the part of it that `--fs` selects.
 //!
-//! The kernel side of a live session drops all records of the filesystems that its filter leaves out, and decides that
-//! once for each, when it meets it. Here the same records are dropped, between the file and whoever reads it. That takes a
-//! look at the whole file first: a filesystem can be named after its first records, and where it was mounted is known at
-//! the end.
+//! In a live session the kernel side decides once for each filesystem, at first sight, whether the filter leaves it out, and
+//! drops all its records. Here the same records are dropped between the file and its reader. That needs a first pass over
+//! the whole file: a filesystem can get its name after its first records, and its mount point is known only at the end.
 //!
-//! Refused: `--inode` and `--subvol` on a recording that was taken without them. They alter what the kernel side tells
-//! of the inodes that stay (whose reservation follows on whose extents in one task, which calls lie inside each other), so
-//! that what is left of a whole recording would not be what a live session says.
+//! Refused: `--inode` and `--subvol` on a recording that was taken without them. They change what the kernel side shows of
+//! the inodes that stay (which reservation follows which extents in one task, which calls are inside each other), so a
+//! filtered full recording would differ from what a live session shows.
 use std::{
     fs::File,
     io::Read,
@@ -44,21 +43,21 @@ pub struct Recording {
     choice: Option<Arc<Choice>>,
 }
 
-/// What `--fs` leaves.
+/// The selection that `--fs` makes.
 #[derive(Debug, Default)]
 struct Choice {
     /// Ids of filesystems that stay.
     kept: FxHashSet<u32>,
-    /// Ids of which the recording says what they are.
+    /// Ids of filesystems that the recording identifies.
     named: FxHashSet<u32>,
     /// The filter as the header of a session has it.
     option: String,
-    /// Filesystems that came and went, so that neither begin nor end of the session knows them.
+    /// Filesystems that came and went, so that neither header nor end of the session has them.
     passing: Vec<FsPlace>,
 }
 
 impl Recording {
-    /// Looks at a recording for what the filter means in it; without a filter it is not even opened.
+    /// Reads a recording once to learn what the filter means in it; without a filter the file is not even opened.
     ///
     /// # Errors
     /// It is no recording, or cannot be read twice, or was not taken with this `--inode` and `--subvol`.
@@ -86,7 +85,7 @@ impl Recording {
         Ok(Self { path, choice })
     }
 
-    /// Reads it from its begin.
+    /// Opens it at its start.
     ///
     /// # Errors
     /// See [`RecordingReader::open`].
@@ -140,7 +139,7 @@ impl Survey {
         survey
     }
 
-    /// Those that only the stream knows.
+    /// Filesystems that only the stream shows.
     fn passing(&self) -> Vec<FsPlace> {
         let mut passing: Vec<FsPlace> = Vec::new();
         for (fsid, device) in self.seen.values() {
@@ -205,7 +204,7 @@ pub struct Selected<R = File> {
     header: SessionHeader,
     /// The batch as it is in the file.
     whole: RecordBatch,
-    /// Records of filesystems that the recording does not name.
+    /// Records of filesystems that the recording does not identify.
     nameless: u64,
 }
 

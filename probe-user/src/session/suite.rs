@@ -1,4 +1,4 @@
-//! Tests of a test suite on their way through a session: windows to rows of the report and lines of a stream.
+//! Tests of a test suite in a session: from windows to rows of the report and lines of the output.
 use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
@@ -40,7 +40,7 @@ impl<'a> Pools<'a> {
     }
 }
 
-/// A test, and what is to be said of it as of now: in a report, in a stream of lines, on the screen.
+/// A test as of now, for a report, the output lines, or the screen.
 #[derive(Debug)]
 pub(super) struct TestNow<'a> {
     pub window: &'a TestWindow,
@@ -58,7 +58,7 @@ pub(super) struct TestNow<'a> {
     pub lost: u64,
 }
 
-/// What tests are judged by.
+/// What is needed to judge tests.
 pub(super) struct TestJudge<'a> {
     windows: &'a Windows,
     ledger: &'a Ledger,
@@ -71,8 +71,7 @@ pub(super) struct TestJudge<'a> {
 }
 
 impl<'a> TestJudge<'a> {
-    /// What it costs grows with the tests and with the findings, and with the findings that a test has, not with tests times
-    /// findings.
+    /// Its cost grows with the tests, the findings, and the findings of each test, but not with tests times findings.
     pub(super) fn new(
         windows: &'a Windows,
         ledger: &'a Ledger,
@@ -109,7 +108,7 @@ impl<'a> TestJudge<'a> {
         let mut reasons = missed.reasons();
         // In nearly all tests there is none, and then there is nothing to explain.
         if warnings.iter().any(|warning| warning.seen.touch(span.0, span.1)) {
-            // A WARN has no filesystem: it may be one of those that another run works on.
+            // A WARN has no filesystem, so it may come from a filesystem of another run.
             let meant = |finding: &&Finding| {
                 finding.fs == 0
                     || pools
@@ -190,7 +189,7 @@ fn started_at(window: &TestWindow, wall_offset_ns: i64) -> String {
     Timestamp::from_nanosecond(began.into()).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
-/// Begins and ends of tests as lines of a stream.
+/// Starts and ends of tests as output lines.
 #[derive(Debug)]
 pub struct TestLines {
     /// Number of the last test whose begin was told.
@@ -206,8 +205,8 @@ impl TestLines {
         Self { begun: 0, open: Vec::new() }
     }
 
-    /// What is new since the last time; `over`: the stream has ended. A begin is told when it is known, an end when
-    /// nothing that fell into the test is still to be settled.
+    /// What is new since the last call; `over`: the stream has ended. A start is shown when it is known; an end when nothing
+    /// in the test is pending any more.
     pub fn news(
         &mut self,
         windows: &Windows,
@@ -234,7 +233,7 @@ impl TestLines {
             StreamLine::TestStart(TestStart { name, started_at })
         };
         let mut lines: Vec<StreamLine> = fresh.iter().map(begun).collect();
-        // Short tests begin and end between two looks.
+        // Short tests start and end between two calls.
         let short = fresh.iter().filter(|window| settled(window)).map(|window| window.number);
         let told: BTreeSet<u32> = ended.iter().map(|window| window.number).chain(short).collect();
         if !told.is_empty() {

@@ -1,4 +1,4 @@
-//! Waits for what ends a live session, and sees to the command.
+//! Waits for what ends a live session, and runs the command.
 use std::{ffi::OsString, process::ExitStatus as ProcessStatus, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -13,7 +13,7 @@ use tokio::{
     sync::Notify,
 };
 
-/// Time that a command gets to end after a signal to us, before it is killed by a second signal or left behind.
+/// Time for a command to end after a signal to us; after that a second signal kills it, or it is left behind.
 const GRACE: Duration = Duration::from_secs(30);
 
 const NO_SIGNALS: &str = "cannot set up signal handling";
@@ -62,7 +62,7 @@ impl Signals {
     }
 }
 
-/// Waits; all the work is done elsewhere.
+/// Waits; other threads do the work.
 #[derive(Debug)]
 pub struct SessionWaiter {
     runtime: tokio::runtime::Runtime,
@@ -71,7 +71,7 @@ pub struct SessionWaiter {
 }
 
 impl SessionWaiter {
-    /// From here on signals no longer end the process: make it before anybody is told that the session has begun.
+    /// From here on signals no longer end the process: call it before anyone is told that the session has begun.
     ///
     /// # Errors
     /// The system has no room for it.
@@ -85,7 +85,7 @@ impl SessionWaiter {
         Ok(Self { runtime, signals, enough: Arc::default() })
     }
 
-    /// Whoever notifies it ends the session, as a signal would.
+    /// A handle that ends the session, as a signal would.
     #[must_use]
     pub fn enough(&self) -> Arc<Notify> {
         Arc::clone(&self.enough)
@@ -149,8 +149,8 @@ async fn wait_for(mut child: Child, mut signals: Signals, enough: &Notify) -> an
             true
         }
     };
-    // A shell ends on a signal when the command that it waits for has ended: `check` finishes its test, and what it does
-    // to the filesystems meanwhile is to be seen.
+    // A shell handles a signal after the command that it waits for has ended. `check` so finishes its test, and what the
+    // test does to the filesystems meanwhile should be seen.
     if patient {
         tokio::select! {
             status = child.wait() => return Ok(Ended { command: Some(status?), interrupted: true }),
@@ -168,7 +168,7 @@ async fn wait_for(mut child: Child, mut signals: Signals, enough: &Notify) -> an
     Ok(Ended { command, interrupted: true })
 }
 
-/// Ctrl-C reaches the command by itself when we share its terminal; other signals came to us alone.
+/// Ctrl-C reaches the command by itself if we share its terminal; we alone got other signals.
 fn pass_on(child: &Child, got: Signal) {
     let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) else { return };
     if got != Signal::SIGINT || !std::io::IsTerminal::is_terminal(&std::io::stdin()) {

@@ -45,13 +45,13 @@ pub enum Command {
 /// Where pictures go.
 type Pictures = watch::Sender<Option<Arc<Picture>>>;
 
-/// Longest wait for records before commands are looked at: what somebody presses shows within this time.
+/// Longest wait for records before commands are read: a key takes effect within this time.
 const WAIT: Duration = Duration::from_millis(10);
 /// How often the mount table is read.
 const PLACES_EVERY: Duration = Duration::from_secs(5);
-/// Books that are on their way back are not told before this: most are there by then.
+/// While the books are rebuilt to go back, the screen says so only after this time: most are ready by then.
 const REBUILT_SOON: Duration = Duration::from_millis(50);
-/// Time between two pictures while they are.
+/// Time between two pictures during a rebuild.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 /// Lines of the log that a picture carries.
 const MESSAGES: usize = 20;
@@ -75,9 +75,9 @@ pub fn live(
     let (capture, receiver) = live::start(attached, symbols.namer(), capture.ring_bytes, signs)?;
     let observer = tests.map(|tests| live::observe(&capture, tests)).transpose()?;
     follow(&capture, receiver, inbox, pictures);
-    // Its notes go nowhere any more, and do not wait.
+    // Its notes have no consumer any more, so it does not wait.
     drop(observer);
-    // The stream has no consumer any more: the capture finds that out and lets go of the kernel.
+    // The stream has no consumer any more: the capture notices that and detaches the hooks.
     drop(capture);
     Ok(())
 }

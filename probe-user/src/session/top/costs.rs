@@ -3,14 +3,14 @@ use std::time::Instant;
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// CPU time over wall time between two looks.
+/// CPU time over wall time between two readings.
 #[derive(Debug, Default)]
 pub struct Meter {
     last: Option<(Instant, u64)>,
 }
 
 impl Meter {
-    /// Thousandths of one CPU since the last look; none at the first.
+    /// Thousandths of one CPU since the last reading; none at the first.
     pub fn read(&mut self) -> Option<u64> {
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
         let micros = |time: nix::sys::time::TimeVal| {

@@ -33,7 +33,7 @@ pub enum Ended {
 /// Events on their way from the terminal.
 const ROOM: usize = 256;
 
-/// Runs until somebody leaves; the terminal is given back then.
+/// Runs until the user leaves, then restores the terminal.
 ///
 /// # Errors
 /// Signals cannot be caught, or the terminal refuses to be drawn on.
@@ -89,12 +89,12 @@ impl Loop<'_> {
             }
             self.draw()?;
             tokio::select! {
-                // Keys first: whoever types under load wants to see it.
+                // Keys first: a user who types under load wants to see the effect.
                 biased;
                 event = input.recv() => match event {
                     Some(event) => {
                         let mut left = self.take(&event)?;
-                        // All that was typed meanwhile is drawn at once.
+                        // Draws once for all that was typed meanwhile.
                         while let Ok(event) = input.try_recv() {
                             left |= self.take(&event)?;
                         }
@@ -110,7 +110,7 @@ impl Loop<'_> {
                 _ = hangup.recv() => return Ok(Ended::Left),
                 _ = quit.recv() => return Ok(Ended::Left),
                 _ = stop.recv() => self.suspend()?,
-                // Stopped by somebody who asked nobody: what is on the terminal now is not ours.
+                // SIGSTOP came without notice, so what is on the terminal now is not ours.
                 _ = go_on.recv() => self.screen.resume()?,
                 changed = pictures.changed() => {
                     if changed.is_err() {
@@ -145,7 +145,7 @@ impl Loop<'_> {
         };
         for effect in effects {
             match effect {
-                // A thread that is gone is found out by its pictures.
+                // If that thread is gone, the end of its pictures shows it.
                 Effect::Wish => drop(self.commands.send(Command::Wish(self.app.wish()))),
                 Effect::Replay(order) => drop(self.commands.send(Command::Replay(order))),
                 Effect::Redraw => self.screen.redraw()?,

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::tui::state::App;
 
-/// Time for the other thread to let go of the kernel after the screen is gone.
+/// Time for the other thread to detach the hooks after the screen is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shows the screen until somebody leaves it.
@@ -51,7 +51,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
             spawn("probe-books", move || books::live(capture, &filter, verbosity, &inbox, &pictures))?
         }
         TopSource::Recording { file, filter } => {
-            // One that cannot be read at all is said before the screen opens.
+            // If the recording cannot be read at all, say so before the screen opens.
             let player = Player::new(Recording::new(file, filter)?)?;
             "Reading the recording.".clone_into(&mut app.waiting);
             spawn("probe-books", move || books::replay(player, &inbox, &pictures))?
@@ -60,7 +60,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
     let screen = Screen::enter()?;
     let ended = events::run(&mut app, screen, newest, &commands);
     drop(commands);
-    // What was logged while nobody could see it.
+    // What was logged while the screen was up.
     let _ = std::io::stderr().write_all(messages::take().as_bytes());
     let ended = ended?;
     let begun = std::time::Instant::now();
@@ -73,7 +73,7 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
     if ended == Ended::Abandoned {
         bail!("the screen ended by a defect; please report what it said");
     }
-    // Looking is not judging: but what was found is told to whoever started us.
+    // The screen gives no verdict, but its exit status tells of findings.
     let found = app.picture.as_ref().is_some_and(|picture| picture.verdict == Some(Verdict::Findings));
     Ok(if found { ExitStatus::Findings } else { ExitStatus::Clean })
 }

@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Findings that are carried with their stacks and evidence; the kernel side makes far fewer.
+/// Most findings that carry their stacks and evidence; the kernel side makes far fewer.
 const MAX_FINDINGS: usize = 1000;
 /// Filesystems that have ended and are still shown.
 const MAX_ENDED: usize = 16;
@@ -124,7 +124,7 @@ impl PictureMaker {
         self.walked.outdate();
     }
 
-    /// The next picture is of another moment than the last, and all of it has to be.
+    /// The next picture is of another moment than the last: nothing of the last walk may be reused.
     pub const fn outdate(&mut self) {
         self.walked.outdate();
     }
@@ -146,19 +146,19 @@ impl PictureMaker {
         self.books.ledger.span().1.saturating_sub(self.started())
     }
 
-    /// Whether the last picture could not show yet what the wish asks for.
+    /// Whether the last picture did not yet show what the wish asks for.
     #[must_use]
     pub fn stale(&self, wish: &Wish) -> bool {
         self.walked.stale(wish)
     }
 
-    /// Whether the next one can: nobody waits for a filter's answer longer than it takes.
+    /// Whether the next picture can: a filter's answer comes as soon as it is computed.
     #[must_use]
     pub fn owes(&self, wish: &Wish) -> bool {
         self.stale(wish) && self.walked.due(wish)
     }
 
-    /// One moment as the wish asks for it.
+    /// A picture of this moment, as the wish asks for it.
     pub fn picture(&mut self, wish: &Wish, extras: Extras) -> Picture {
         let started = self.started();
         let now_ns = self.now_ns();
@@ -173,13 +173,13 @@ impl PictureMaker {
         }
         let found = self.books.ledger.findings().len() as u64;
         if !walks && self.walked.found != found {
-            // A broken rule is told at once, with its reasons. Nothing but `clean` costs a walk.
+            // A broken rule shows at once, with its reasons. Only `clean` needs a walk.
             self.findings(&pools, false);
             self.judge(&pools, &extras);
         }
         self.health = Arc::new(self.health(&extras));
         let ledger = &self.books.ledger;
-        // Of a stream that has not begun there is nothing to say.
+        // Before the stream has begun, there is nothing to say.
         let begun = ledger.record_count() > 0 || self.books.over;
         Picture {
             session: Arc::clone(&self.session),
@@ -201,7 +201,7 @@ impl PictureMaker {
         }
     }
 
-    /// All that costs more than a glance.
+    /// Makes the parts of a picture that are costly.
     fn walk(&mut self, pools: &[FsSummary], names: &FsNames, wish: &Wish, extras: &Extras, now_ns: u64) {
         let begun = Instant::now();
         self.walked = Walked::inodes(&self.books.ledger, &self.watch, names, wish, now_ns);
@@ -221,7 +221,7 @@ impl PictureMaker {
         let ledger = &self.books.ledger;
         let nothing = self.books.nothing_followed(&self.header, extras.end.as_ref());
         let mut doubts = self.books.doubts(extras.notes.clone());
-        // What has not come yet may still come while the stream goes on.
+        // What is missing may still come while the stream goes on.
         let waits = !self.books.over;
         if !waits {
             doubts.extend(nothing.iter().cloned());
@@ -266,8 +266,8 @@ impl PictureMaker {
         WindowsView { rows, older: older + windows.forgotten() }
     }
 
-    /// Findings as reports have them. `anew`: all of them, since counts grow, and paths and names of functions come when they
-    /// come; else those that are new.
+    /// Findings as reports show them. `anew`: all of them again, since counts grow, and paths and function names come late;
+    /// else only the new ones.
     fn findings(&mut self, pools: &[FsSummary], anew: bool) {
         let Books { ledger, names, .. } = &self.books;
         let known = if anew { 0 } else { self.findings.len() };
@@ -313,7 +313,7 @@ impl PictureMaker {
         })
     }
 
-    /// Those that live first, then those that ended last.
+    /// Living filesystems first, then the last that ended.
     fn filesystems(&self, pools: &[FsSummary], extras: &Extras, started: u64) -> Vec<FsView> {
         let places = facts::places(&self.header, extras.end.as_ref());
         let (live, ended): (Vec<_>, Vec<_>) = pools.iter().partition(|fs| !fs.ended);
@@ -403,7 +403,7 @@ impl PictureMaker {
         let hooks: Vec<HookLine> = self.header.hooks.iter().map(line).collect();
         let live = extras.replay.is_none();
         let keep = Arc::clone(&self.health);
-        // Between two answers of the capture the numbers before are still the best there are.
+        // Until the capture answers again, the old numbers are the best there are.
         let fresh = extras.gauges.is_some();
         HealthView {
             programs_permille: if fresh {

@@ -1,8 +1,8 @@
-//! Time in a recording: at its own pace, faster, step by step, and back.
+//! Position in a recording: at its own pace, faster, step by step, and back.
 //!
-//! Books only go forward. To go back they are begun anew and everything up to the wanted moment is applied again, in
-//! slices, so that keys are heard meanwhile; what is shown at a moment is always what it was the first time. Books that are on
-//! their way back are of no moment that anybody asked for: until they are there the picture before stays, and says so.
+//! Books only go forward. To go back, they start empty and everything up to the wanted moment is applied again, in slices,
+//! so that keys are handled meanwhile. A moment always shows what it showed the first time. While books are being rebuilt
+//! they are at no moment that was asked for, so the screen keeps the picture before, and says so.
 use std::{
     collections::{BTreeSet, VecDeque},
     fs::File,
@@ -29,11 +29,11 @@ use crate::{
 
 /// Slowest and fastest, as powers of two.
 const SPEEDS: std::ops::RangeInclusive<i32> = -5..=12;
-/// A jump while the length is not known yet.
+/// Length of a jump, in ns, while the length of the recording is not known yet.
 const BLIND_JUMP: u64 = 5_000_000_000;
-/// Records between two looks at the clock.
+/// Records between two readings of the clock.
 const SLICE: usize = 256;
-/// Orders that wait for the books; more are not heard.
+/// Most orders that wait for the books; further ones are dropped.
 const MAX_WAITING: usize = 64;
 
 /// What a recording holds, counted beside.
@@ -54,7 +54,7 @@ enum Goal {
     Finding,
 }
 
-/// See the module.
+/// Plays one recording.
 #[derive(Debug)]
 pub struct Player {
     recording: Recording,
@@ -70,15 +70,15 @@ pub struct Player {
     ended: bool,
     paused: bool,
     speed: i32,
-    /// Wall clock and stream time where the pace was taken up last.
+    /// Wall clock and stream time when the present pace began.
     anchor: Option<(Instant, u64)>,
     goal: Option<Goal>,
-    /// Where the way to the goal began.
+    /// Where the move to the goal started.
     from: u64,
     arrived: bool,
-    /// Since when the books are on their way back, if they are.
+    /// Since when the books are being rebuilt to go back, if they are.
     rebuilding: Option<Instant>,
-    /// Orders from the place to which the books are on their way back.
+    /// Orders that start from the place for which the books are being rebuilt.
     waiting: VecDeque<ReplayOrder>,
     /// The last picture.
     shown: Option<Picture>,
@@ -97,7 +97,7 @@ impl Player {
         let header = Arc::new(reader.header().clone());
         let totals = Arc::new(OnceLock::new());
         let (to_count, result) = (recording.clone(), Arc::clone(&totals));
-        // Without it there is only no bar that shows how far it is.
+        // Without this thread, only the progress bar is missing.
         let _ = std::thread::Builder::new()
             .name("probe-count".to_owned())
             .spawn(move || count(&to_count, &result));
@@ -168,9 +168,9 @@ impl Player {
         }
     }
 
-    /// Books at the begin, to go from there to a goal; what was learnt of the recording stays.
+    /// Empties the books, to go from the start to a goal; what is known of the recording stays.
     fn rewind(&mut self) -> Result<(), FileError> {
-        // Since the first of several.
+        // Counts from the first of several.
         self.rebuilding.get_or_insert_with(Instant::now);
         self.from = 0;
         self.reader = self.recording.open()?;
@@ -245,7 +245,7 @@ impl Player {
         }
     }
 
-    /// Stands where it should, or where it was stopped: what is here is to be shown, all of it.
+    /// Has reached its goal, or was stopped: the next picture must show all of it.
     fn arrive(&mut self) {
         self.goal = None;
         self.arrived = true;
@@ -272,7 +272,7 @@ impl Player {
         Ok(())
     }
 
-    /// Does what a key means.
+    /// Carries out the order of a key.
     ///
     /// # Errors
     /// The recording cannot be opened again.
@@ -286,8 +286,8 @@ impl Player {
         Ok(())
     }
 
-    /// Whether an order is for later: it starts from the place on the way to which the books are, not from where they happen to
-    /// be, or from where an order leads that waits already. One that only moves the goal does not wait for it.
+    /// Whether an order must wait: it starts from the place for which the books are being rebuilt (or from where a waiting
+    /// order leads), not from where they happen to be. An order that only moves the goal does not wait.
     fn waits(&self, order: ReplayOrder) -> bool {
         let only_moves = match order {
             ReplayOrder::Step(_) => matches!(self.goal, Some(Goal::Record(_))),
@@ -303,7 +303,7 @@ impl Player {
         match order {
             ReplayOrder::Pause => {
                 self.waiting.clear();
-                // Whatever it was on the way to, it stops here.
+                // Stops here, whatever the goal was.
                 let under_way = self.goal.is_some();
                 self.paused = under_way || !self.paused;
                 if under_way {
@@ -339,7 +339,7 @@ impl Player {
                 let now = if let Some(Goal::Time(goal)) = self.goal { goal } else { self.now() };
                 let now = now.max(self.started());
                 if by >= 0 {
-                    // Out of a silence that is longer than the jump, too.
+                    // Also out of a gap in the records that is longer than the jump.
                     if self.goal.is_none() {
                         self.step();
                     }
@@ -390,7 +390,7 @@ impl Player {
         }
     }
 
-    /// For how long the books have been on their way back, if they are.
+    /// For how long the books have been in a rebuild, if they are.
     pub fn rebuilding(&self) -> Option<Duration> {
         self.rebuilding.map(|since| since.elapsed())
     }
@@ -420,7 +420,7 @@ impl Player {
         &self.maker
     }
 
-    /// The moment where it stands; while the books are on their way back, the one before, with how far they are.
+    /// A picture of the present moment; during a rebuild the picture before, with the progress.
     pub fn picture(&mut self, wish: &Wish, messages: Vec<String>) -> Picture {
         if self.rebuilding.is_some() {
             return self.before();
@@ -465,13 +465,13 @@ impl Player {
         picture
     }
 
-    /// How it plays, wherever it stands.
+    /// The state of the replay, at any position.
     fn pace(&self) -> ReplayView {
         ReplayView { paused: self.paused, speed: 2_f64.powi(self.speed), ..ReplayView::default() }
     }
 }
 
-/// Reads a recording to its end, for its length alone.
+/// Reads a recording to its end, only for its length.
 fn count(recording: &Recording, result: &OnceLock<Totals>) {
     let Ok(mut reader) = recording.open() else { return };
     let mut batch = RecordBatch::new();

@@ -1,4 +1,4 @@
-//! The terminal: taken over whole, and given back whole, however it ends.
+//! The terminal: taken over completely, and restored completely, whatever ends the screen.
 use std::{
     io::{IsTerminal as _, Stdout, Write as _, stdin, stdout},
     panic,
@@ -21,7 +21,7 @@ use ratatui::{
     layout::{Position, Rect},
 };
 
-/// Clicks and the wheel, with coordinates of any size; not every movement, which would come by the hundred.
+/// Reports clicks and the wheel, with coordinates of any size; not movements, which would come by the hundred.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
@@ -61,7 +61,7 @@ impl Screen {
     pub fn enter() -> anyhow::Result<Self> {
         HOOK.call_once(|| {
             let before = panic::take_hook();
-            // Of any thread: its message must not be drawn over, and must be readable.
+            // A panic of any thread: its message must stay readable.
             panic::set_hook(Box::new(move |info| {
                 give_back();
                 before(info);
@@ -77,7 +77,7 @@ impl Screen {
         UP.load(Ordering::SeqCst)
     }
 
-    /// Gives the terminal back for a while.
+    /// Restores the terminal for a while.
     #[allow(clippy::unused_self, reason = "only who has the screen may give it back")]
     pub fn suspend(&mut self) {
         give_back();

@@ -1,8 +1,8 @@
-//! The walk over all inodes: which come first, and what the others hold together. What else costs more than a glance comes
+//! The walk over all inodes: which come first, and what the others hold together. The other costly parts of a picture come
 //! with it: the verdict, and the rows of tests.
 //!
-//! A million inodes cost a good part of a second. So the walk has a bounded share of the time, carries no more than
-//! the rows of a screen and a half, and looks names up only for those.
+//! A walk over a million inodes takes a good part of a second. So it gets a bounded share of the time, keeps no more than
+//! the rows of a screen and a half, and reads names only for those.
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use crate::tui::{
     watch::Watch,
 };
 
-/// A walk may take this part of the time at most.
+/// A walk may take one part in so many of the time.
 const SHARE: u32 = 20;
 
 /// What the last walk found.
@@ -44,7 +44,7 @@ pub struct Walked {
     pub cost: Duration,
     /// When it was over, and what was asked.
     done: Option<(Instant, InodeSort, Filter)>,
-    /// The books have moved on by more than time: nobody wants to see what was.
+    /// The books went to another moment: the results are useless.
     outdated: bool,
 }
 
@@ -55,23 +55,23 @@ impl Walked {
     /// Whether it is time for another one.
     pub fn due(&self, wish: &Wish) -> bool {
         let Some((done, _, _)) = &self.done else { return true };
-        // What somebody waits for comes sooner; but typing must not become a walk per key.
+        // What the user waits for comes sooner, but typing must not cause a walk per key.
         let pause = if self.stale(wish) { self.cost * 2 } else { (self.cost * SHARE).max(wish.refresh) };
         done.elapsed() >= pause.saturating_sub(Duration::from_millis(5))
     }
 
-    /// Whether the last one answered something else than is asked now.
+    /// Whether the last walk answered another question than the present wish.
     pub fn stale(&self, wish: &Wish) -> bool {
         self.outdated
             || self.done.as_ref().is_none_or(|(_, sort, filter)| (*sort, filter) != (wish.sort, &wish.filter))
     }
 
-    /// What the last one found is of another moment than the one to be shown.
+    /// The last walk is of another moment than the one to show.
     pub const fn outdate(&mut self) {
         self.outdated = true;
     }
 
-    /// A walk that began at `begun` is over; all that was asked for is in it.
+    /// Ends a walk that began at `begun`; it answers the whole wish.
     pub fn over(&mut self, begun: Instant, wish: &Wish) {
         let now = Instant::now();
         self.cost = now - begun;
@@ -154,7 +154,7 @@ pub fn row(ledger: &Ledger, watch: &Watch, names: &FsNames, id: InodeId) -> Opti
     })
 }
 
-/// An inode as filter and order see it, without the names that they do not ask for.
+/// An inode as filter and sort order see it, without the names that they do not use.
 struct Candidate<'a> {
     inode: &'a InodeView,
     ledger: &'a Ledger,
