@@ -14,7 +14,7 @@ use super::Source;
 /// one another: each only those before it. What is not listed is not ordered.
 const CRATES: [(&str, &str, &[&str]); 8] = [
     ("probe-common/src", "probe_common", &[]),
-    ("probe-ebpf/src", "probe_ebpf", &[]),
+    ("probe-ebpf/src", "probe_ebpf", &["layout", "maps", "cells", "hooks"]),
     ("probe-user/record/src", "probe_record", &[]),
     ("probe-user/ledger/src", "probe_ledger", &["vocabulary", "book", "context", "rule", "ledger", "read"]),
     ("probe-user/simulated/src", "probe_simulated", &[]),
