@@ -4,6 +4,7 @@
 pub mod attribution;
 pub mod capture;
 pub mod cli;
+pub mod format;
 pub mod hooks;
 pub mod kernel;
 pub mod report;

@@ -16,9 +16,9 @@ use super::{
     same_file::{self, Input},
 };
 use crate::{
+    format::escape::escape,
     report::{
         build::Policy,
-        escape::escape,
         ignore,
         output::{self, Format, Target, TextStyle},
         text::{ColorChoice, Detail},

@@ -10,10 +10,8 @@ use std::{
 };
 
 use crate::{
-    report::{
-        escape::escape,
-        output::{Output, Target},
-    },
+    format::escape::escape,
+    report::output::{Output, Target},
     session::exit::UsageError,
 };
 

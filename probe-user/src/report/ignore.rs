@@ -25,7 +25,7 @@ pub fn parse(text: &str) -> Result<BTreeSet<String>, IgnoreError> {
             continue;
         }
         if entry.len() != 16 || !entry.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(IgnoreError { line: at + 1, text: super::escape::escape(entry) });
+            return Err(IgnoreError { line: at + 1, text: crate::format::escape::escape(entry) });
         }
         fingerprints.insert(entry.to_ascii_lowercase());
     }

@@ -4,12 +4,10 @@
 //! can disagree. [`output`] is the only file here that writes.
 //!
 //! Refused: reading symbols, mounts or clocks here (the caller passes them in); deciding what is a finding (the
-//! ledger does); obeying anything in a name that came from the kernel ([`escape`]).
+//! ledger does); obeying anything in a name that came from the kernel ([`crate::format::escape`]).
 pub mod build;
-pub mod escape;
 pub mod fingerprint;
 pub mod folded;
-pub mod format;
 pub mod ignore;
 pub mod json;
 pub mod junit;

@@ -6,8 +6,8 @@
 //! error.
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
-    io::Write as _,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -91,7 +91,7 @@ impl OutputError {
     fn new(target: &Target, source: io::Error) -> Self {
         let target = match target {
             Target::Stdout => "standard output".to_owned(),
-            Target::File(path) => super::escape::escape(&path.to_string_lossy()),
+            Target::File(path) => crate::format::escape::escape(&path.to_string_lossy()),
         };
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { target },
@@ -333,7 +333,7 @@ pub fn plan(formats: &[(Format, Option<Target>)], file: Option<&Path>) -> Result
         if outputs.iter().take(at).any(|earlier| earlier.target == output.target) {
             let place = match &output.target {
                 Target::Stdout => "standard output".to_owned(),
-                Target::File(path) => super::escape::escape(&path.to_string_lossy()),
+                Target::File(path) => crate::format::escape::escape(&path.to_string_lossy()),
             };
             return Err(format!(
                 "two reports would go to {place}; give each a file with --format FORMAT=FILE"

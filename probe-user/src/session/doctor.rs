@@ -5,9 +5,10 @@ use probe_record::session::HookState;
 
 use super::{bring_up, exit::ExitStatus, plan::DoctorPlan};
 use crate::{
+    format::escape::escape,
     hooks::catalogue::CATALOGUE,
     kernel::doctor::{Access, Doctor, HookRow, collect},
-    report::{escape::escape, output},
+    report::output,
 };
 
 /// Shows what can be seen here. Status 0 if a session would be able to reach `clean`, else 1.

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     attribution::Windows,
+    format,
     hooks::{catalogue, functions},
     report::{
         build::{FsPlaces, Policy, ReportInput, SessionFacts, build},
-        format,
         model::{BtrfsKind, Hook, HookState, Kernel, Report, Tier},
     },
 };

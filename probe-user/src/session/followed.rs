@@ -11,7 +11,7 @@ use probe_record::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::{kernel::fsid::Fsid, report::escape::escape};
+use crate::{format::escape::escape, kernel::fsid::Fsid};
 
 /// Name of the session option for `--inode`.
 pub(super) const INODE: &str = "inode";

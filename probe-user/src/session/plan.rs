@@ -2,9 +2,9 @@
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::{
+    format,
     report::{
         build::Policy,
-        format,
         output::{Output, TextStyle},
     },
     tui::palette::Palette,

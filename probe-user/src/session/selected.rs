@@ -32,8 +32,8 @@ use super::{
     plan::{FilterPlan, FsSelector},
 };
 use crate::{
+    format::escape::escape,
     kernel::{fsid::Fsid, select},
-    report::escape::escape,
 };
 
 /// A recording and what of it is wanted.

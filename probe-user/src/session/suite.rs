@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     attribution::{SETTLE_NS, TestWindow, Windows},
+    format,
     report::{
         build::{Explanations, StackResolver, unexplained_warnings},
-        format,
         model::Test,
         ndjson::{StreamLine, TestStart},
     },

@@ -22,7 +22,18 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
     (
         "probe-user/src",
         "probe_user",
-        &["symbols", "kernel", "hooks", "capture", "attribution", "report", "tui", "session", "cli"],
+        &[
+            "format",
+            "symbols",
+            "kernel",
+            "hooks",
+            "capture",
+            "attribution",
+            "report",
+            "tui",
+            "session",
+            "cli",
+        ],
     ),
     ("xtask/src", "xtask", &[]),
 ];

@@ -105,5 +105,5 @@ impl ReportInput<'_> {
 /// Uuid of a filesystem id of the stream.
 pub(super) fn uuid_of(summary: &Summary, fs: u32) -> Option<String> {
     let found = summary.filesystems.iter().find(|known| known.fs == fs)?;
-    Some(crate::report::format::uuid(&found.fsid))
+    Some(crate::format::uuid(&found.fsid))
 }

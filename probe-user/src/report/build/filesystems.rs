@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use probe_ledger::{Account, AuditSummary, ChainSummary, FsSummary, SpaceNow, SpaceRest, Summary};
 
 use super::SessionFacts;
-use crate::report::{
+use crate::{
     format,
-    model::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, SpaceState, Tickets},
+    report::model::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, SpaceState, Tickets},
 };
 
 /// All filesystems, in the order met.

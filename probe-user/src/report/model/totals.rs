@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Frame;
+use crate::format::count;
 
 /// What was not seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +34,23 @@ pub struct FailedReservationTotals {
     pub balanced: u64,
     /// Whether they were balanced could not be seen.
     pub undecided: u64,
+}
+
+impl FailedReservationTotals {
+    /// Failed reservations, and how they ended.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let FailedReservationTotals { total, raced, not_raced, balanced, undecided } = *self;
+        let ends = format!("{} balanced, {} undecided", count(balanced), count(undecided));
+        match (total, raced + not_raced) {
+            (0, _) => "none".to_owned(),
+            // The tracepoints tier does not see who raced.
+            (total, 0) => format!("{}: {ends}", count(total)),
+            (total, _) => {
+                format!("{}: {} raced, {} not raced; {ends}", count(total), count(raced), count(not_raced))
+            }
+        }
+    }
 }
 
 /// One place in the kernel that warned.

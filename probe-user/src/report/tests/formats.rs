@@ -3,12 +3,15 @@ use insta::assert_snapshot;
 use probe_ledger::Verdict;
 
 use super::data::{clean, facts, inconclusive, leak, over_release, report_of, summary, test, with_findings};
-use crate::report::{
-    build::Policy,
-    escape, folded, json, junit,
-    model::Report,
-    ndjson::{self, StreamLine},
-    text::{self, Detail, Look},
+use crate::{
+    format::escape,
+    report::{
+        build::Policy,
+        folded, json, junit,
+        model::Report,
+        ndjson::{self, StreamLine},
+        text::{self, Detail, Look},
+    },
 };
 
 const WIDE: Look = Look { width: 120, color: false, unicode: true };

@@ -1,14 +1,11 @@
 //! One filesystem: space_infos and pools with bars, the audit, tickets.
 use super::{
-    super::{
-        escape::escape,
-        format,
-        model::{AccountState, Filesystem, Report, SpaceState},
-    },
+    super::model::{AccountState, Filesystem, Report, SpaceState},
     Detail,
     paper::{Paper, Tone},
     table::{self, left, right},
 };
+use crate::format::{self, escape::escape};
 
 const BAR: usize = 16;
 

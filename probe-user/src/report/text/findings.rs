@@ -3,13 +3,12 @@ use probe_ledger::FindingKind;
 
 use super::{
     super::{
-        escape::escape,
         fingerprint::is_tracing,
-        format,
         model::{Finding, Frame, IgnoredBy, OriginOf, Report, StackSource},
     },
     paper::{Paper, Tone},
 };
+use crate::format::{self, escape::escape};
 
 /// Frames shown of the stack of one line of evidence; the finding's own stack is shown whole.
 const EVIDENCE_FRAMES: usize = 3;

@@ -1,15 +1,12 @@
 //! How well the session could see: failed reservations, the kernel's WARNs, rates, loss, hooks.
 use super::{
-    super::{
-        escape::escape,
-        format,
-        model::{Hook, HookState, Report},
-    },
+    super::model::{Hook, HookState, Report},
     Detail,
     findings::frame_text,
     paper::{Paper, Tone},
     table::{self, left, right},
 };
+use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     paper.heading("What was seen");
@@ -22,7 +19,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
 }
 
 fn failed(paper: &mut Paper, report: &Report) {
-    paper.field("failed", &format::failed(&report.failed_reservations));
+    paper.field("failed", &report.failed_reservations.text());
 }
 
 fn statistics(paper: &mut Paper, report: &Report) {

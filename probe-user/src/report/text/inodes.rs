@@ -1,13 +1,10 @@
 //! The inodes that hold most.
 use super::{
-    super::{
-        escape::escape,
-        format,
-        model::{InodeHolder, Report},
-    },
+    super::model::{InodeHolder, Report},
     paper::Paper,
     table::{self, left, right},
 };
+use crate::format::{self, escape::escape};
 
 /// More than this is for the JSON report and the screen.
 const MOST: usize = 10;

@@ -1,5 +1,5 @@
 //! What text is written on: width, colours, headings, wrapping, bars.
-use super::super::escape::width;
+use crate::format::escape::width;
 
 /// What the terminal, or the reader, can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

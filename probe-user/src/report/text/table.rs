@@ -1,8 +1,6 @@
 //! Tables: columns as wide as their widest cell, the last one takes what is left.
-use super::{
-    super::escape::{keep_end, width},
-    paper::{Paper, Tone},
-};
+use super::paper::{Paper, Tone};
+use crate::format::escape::{keep_end, width};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]

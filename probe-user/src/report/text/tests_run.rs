@@ -2,15 +2,12 @@
 use probe_ledger::Verdict;
 
 use super::{
-    super::{
-        escape::escape,
-        format,
-        model::{Report, Test},
-    },
+    super::model::{Report, Test},
     Detail,
     paper::Paper,
     table::{self, left, right},
 };
+use crate::format::{self, escape::escape};
 
 /// All of them with `-v`.
 pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {

@@ -2,13 +2,10 @@
 use probe_ledger::Verdict;
 
 use super::{
-    super::{
-        escape::escape,
-        format,
-        model::{BtrfsKind, Report},
-    },
+    super::model::{BtrfsKind, Report},
     paper::{Paper, Tone},
 };
+use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report) {
     let ignored = report.findings.iter().filter(|finding| finding.ignored.is_some()).count();

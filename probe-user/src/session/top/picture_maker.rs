@@ -14,9 +14,9 @@ use rustc_hash::FxHashMap;
 use super::walk::{self, FsNames, Walked};
 use crate::{
     capture::{Gauges, HookGauge},
+    format,
     report::{
         build::{self, FsPlaces, Policy, ReportInput, StackResolver as _},
-        format,
         model::{self, StackSource},
     },
     session::{

@@ -1,10 +1,10 @@
 //! Columns of the page Findings.
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, keep_end},
-        format,
-        model::Finding,
     },
+    report::model::Finding,
     tui::{
         drawing::{Cell, CellRoom},
         palette::Role,

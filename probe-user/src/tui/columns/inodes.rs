@@ -1,8 +1,8 @@
 //! Columns of the page Inodes: what each shows, and the word that it is sorted by.
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, keep_end, width},
-        format,
     },
     tui::{
         drawing::{Cell, CellRoom, trend as trend_line},

@@ -1,6 +1,6 @@
 //! Columns of the page Pools.
 use crate::{
-    report::{escape::escape, format},
+    format::{self, escape::escape},
     tui::{
         drawing::{Cell, CellRoom, Part, bar, trend},
         palette::Role,

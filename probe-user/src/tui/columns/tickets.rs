@@ -1,6 +1,6 @@
 //! Columns of the tickets below the pools.
 use crate::{
-    report::{escape::escape, format},
+    format::{self, escape::escape},
     tui::{
         drawing::{Cell, CellRoom},
         palette::Role,

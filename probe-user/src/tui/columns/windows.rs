@@ -2,9 +2,9 @@
 use probe_ledger::Verdict;
 
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, keep_end, width},
-        format,
     },
     tui::{
         drawing::{Cell, CellRoom},

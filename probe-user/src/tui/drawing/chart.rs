@@ -6,7 +6,7 @@ use super::{
     trend::{eighth_glyphs, eighths},
 };
 use crate::{
-    report::format,
+    format,
     tui::palette::{Palette, Role},
 };
 

@@ -1,5 +1,5 @@
 //! Words broken into lines.
-use crate::report::escape::width as columns_of;
+use crate::format::escape::width as columns_of;
 
 /// Words broken into lines of at most `width` columns; a word that is longer is cut.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {

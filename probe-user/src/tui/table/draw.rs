@@ -105,7 +105,7 @@ fn draw_row<R>(
 
 /// A number whose last digits do not fit must not look like a smaller one.
 fn mark_cut(buffer: &mut Buffer, x: u16, y: u16, width: u16, pieces: &[(String, Style)], palette: Palette) {
-    let wide: usize = pieces.iter().map(|(text, _)| crate::report::escape::width(text)).sum();
+    let wide: usize = pieces.iter().map(|(text, _)| crate::format::escape::width(text)).sum();
     let at = x + width.saturating_sub(1);
     if wide > usize::from(width) && at < buffer.area.right() && y < buffer.area.bottom() {
         buffer[(at, y)].set_symbol(palette.glyph("…", ">"));

@@ -3,11 +3,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::frame::frame_line;
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, width},
-        format,
-        model::{Finding, Frame, OriginOf, StackSource},
     },
+    report::model::{Finding, Frame, OriginOf, StackSource},
     tui::{
         drawing::{Hits, Piece, put, scrolled, wrap},
         palette::Role,

@@ -2,7 +2,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{escape::escape, format},
+    format::{self, escape::escape},
     tui::{
         columns::finding_columns,
         drawing::{Hits, put, put_text, wrap},

@@ -2,9 +2,9 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, keep_end, width},
-        format,
     },
     tui::{
         drawing::{Hit, Hits, put},

@@ -1,7 +1,7 @@
 //! A frame of a stack as a line.
-use crate::report::{
-    escape::{escape, width},
-    model::Frame,
+use crate::{
+    format::escape::{escape, width},
+    report::model::Frame,
 };
 
 /// `symbol+0x1c [module]`, or the bare address, escaped and cut.

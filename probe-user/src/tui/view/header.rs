@@ -3,9 +3,9 @@ use probe_ledger::Verdict;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, width},
-        format,
     },
     tui::{
         drawing::{Hit, Hits, Piece, put},

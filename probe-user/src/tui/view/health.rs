@@ -2,7 +2,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{escape::escape, format},
+    format::{self, escape::escape},
     tui::{
         drawing::{Hits, Piece, scrolled, wrap},
         palette::{Palette, Role},
@@ -84,7 +84,7 @@ fn general(picture: &Picture, app: &App, width: usize) -> Vec<Vec<Piece>> {
         }
         None => {}
     }
-    line("failed", format::failed(&picture.failed), Role::Text);
+    line("failed", picture.failed.text(), Role::Text);
     if health.warnings > 0 {
         line(
             "kernel",

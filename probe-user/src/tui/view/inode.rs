@@ -3,7 +3,8 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::frame::frame_line;
 use crate::{
-    report::{escape::escape, format, model::StackSource},
+    format::{self, escape::escape},
+    report::model::StackSource,
     tui::{
         drawing::{Chart, Hits, Piece, put, scrolled, title, wrap},
         palette::{Palette, Role},

@@ -2,9 +2,9 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{
+    format::{
+        self,
         escape::{escape, width},
-        format,
     },
     tui::{
         columns::inode_columns,

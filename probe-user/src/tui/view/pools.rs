@@ -2,7 +2,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::{escape::escape, format},
+    format::{self, escape::escape},
     tui::{
         columns::{PARTS, pool_columns, ticket_columns},
         drawing::{Chart, Hits, Piece, put, put_text, title},

@@ -2,7 +2,7 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    report::format,
+    format,
     tui::{
         columns::window_columns,
         drawing::{Hits, put_text, wrap},

@@ -10,7 +10,7 @@ use probe_common::{
 };
 use probe_record::record::Record;
 
-use crate::report::format;
+use crate::format;
 
 /// Subvolume (0 if not known), number, and counters of the inode that a record is about.
 #[must_use]

@@ -5,7 +5,7 @@ use probe_ledger::{Account, FsSummary, SpaceNow, SpaceRest};
 
 use super::samples::SAMPLES;
 use crate::{
-    report::format,
+    format,
     tui::picture::{History, PoolKey, PoolRow},
 };
 

@@ -38,7 +38,7 @@ fn no_size_breaks_any_page() {
             let screen = stage.screen(width, height);
             assert_eq!(screen.lines().count(), usize::from(height));
             for line in screen.lines() {
-                assert!(crate::report::escape::width(line) <= usize::from(width), "{line}");
+                assert!(crate::format::escape::width(line) <= usize::from(width), "{line}");
             }
         }
     }

@@ -6,7 +6,7 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
-use crate::report::escape;
+use crate::format::escape;
 
 /// Size of a cell in a picture, in pixels.
 const CELL: (usize, usize) = (8, 18);

@@ -1,10 +1,10 @@
 //! Numbers and ids as a person reads them.
+pub mod escape;
+
 use probe_common::space::{
     BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM, BLOCK_GROUP_TYPE_MASK,
 };
 pub use probe_ledger::uuid;
-
-use super::model::FailedReservationTotals;
 
 /// Reads what [`uuid`] writes.
 #[must_use]
@@ -42,21 +42,6 @@ pub fn space_name(flags: u64, nth: u32) -> String {
     match nth {
         0 => space_type(flags).to_owned(),
         nth => format!("{}#{}", space_type(flags), nth + 1),
-    }
-}
-
-/// Failed reservations, and how they ended.
-#[must_use]
-pub fn failed(failed: &FailedReservationTotals) -> String {
-    let FailedReservationTotals { total, raced, not_raced, balanced, undecided } = *failed;
-    let ends = format!("{} balanced, {} undecided", count(balanced), count(undecided));
-    match (total, raced + not_raced) {
-        (0, _) => "none".to_owned(),
-        // The tracepoints tier does not see who raced.
-        (total, 0) => format!("{}: {ends}", count(total)),
-        (total, _) => {
-            format!("{}: {} raced, {} not raced; {ends}", count(total), count(raced), count(not_raced))
-        }
     }
 }
 
