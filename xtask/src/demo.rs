@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: build the tool, and let it show itself.
+//! `cargo xtask demo`: builds the tool and runs its demo.
 use std::{ffi::OsString, process::Command};
 
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! Running other programs: quiet when all is well, with their last words when it is not.
+//! Runs other programs: quiet when they succeed, with the end of their output when they fail.
 use std::{
     env,
     path::{Path, PathBuf},

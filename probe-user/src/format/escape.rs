@@ -1,7 +1,7 @@
-//! Names as they may be put on a terminal.
+//! Makes names safe for a terminal.
 //!
-//! A file name or a `comm` is whatever bytes somebody chose: an escape sequence in it is shown, not obeyed, and
-//! a mark that turns the direction of writing around is shown too.
+//! A file name or a `comm` can contain any bytes: an escape sequence in it is shown, not obeyed, and so is a mark that
+//! changes the direction of writing.
 use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthChar as _;

@@ -5,12 +5,12 @@
 //! 2. the account's name and a NUL,
 //! 3. for each function of the symbol path, innermost first: its name and a newline.
 //!
-//! The symbol path leaves out what differs without the fault being another one: addresses and offsets; compiler
-//! suffixes (`.isra.0`, `.constprop.0`, `.part.0`, `.cold`); the frames of tracing itself at the inner end (they
-//! depend on how the hook was attached); and everything from the entry into the kernel outwards (it depends on
-//! the machine and the kernel's version). A frame without a symbol counts as `?`.
+//! The symbol path leaves out what can differ for the same fault: addresses and offsets; compiler suffixes (`.isra.0`,
+//! `.constprop.0`, `.part.0`, `.cold`); the frames of tracing itself at the inner end (they depend on how the hook was
+//! attached); and everything from the entry into the kernel outwards (it depends on the machine and the kernel's version).
+//! A frame without a symbol counts as `?`.
 //!
-//! A finding without a stack has only its kind and account. Whoever ignores that ignores all of that kind and account
+//! A finding without a stack has only its kind and account. To ignore it is to ignore all findings of that kind and account
 //! that have no stack; the documents say so.
 use probe_ledger::{Account, FindingKind};
 

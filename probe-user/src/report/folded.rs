@@ -1,6 +1,6 @@
 //! Folded stacks of what the findings reserved and never freed, for any flame graph tool.
 //!
-//! One line a stack: frames outermost first, joined by `;`, a space and the bytes (or count). The first two frames are
+//! One line per stack: frames outermost first, joined by `;`, a space and the bytes (or count). The first two frames are
 //! the finding's kind and account, so that one graph shows all. A finding without origins shows the stack in
 //! which it was found, with its amount.
 use std::io::{self, Write};

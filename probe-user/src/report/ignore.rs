@@ -1,7 +1,7 @@
-//! The file of known findings: one fingerprint a line, `#` begins a comment.
+//! The file of known findings: one fingerprint per line, `#` begins a comment.
 use std::collections::BTreeSet;
 
-/// A line that is no fingerprint.
+/// A line that is not a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line}: `{text}` is no fingerprint; write the 16 hex digits that a report shows as `fingerprint`"
@@ -16,7 +16,7 @@ pub struct IgnoreError {
 /// Reads the fingerprints.
 ///
 /// # Errors
-/// A line that is no fingerprint: a typing error here would silently let a known finding count again.
+/// A line that is not a fingerprint is an error: a typing error would silently let a known finding count again.
 pub fn parse(text: &str) -> Result<BTreeSet<String>, IgnoreError> {
     let mut fingerprints = BTreeSet::new();
     for (at, line) in text.lines().enumerate() {

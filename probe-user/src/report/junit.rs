@@ -1,9 +1,9 @@
-//! JUnit, for CI systems: one case a test of a test suite, by the names that xfstests' own `result.xml` has
-//! (`-R xunit`: class `xfstests.<section>`, name `generic/269`), so that the two can be merged by name. Without tests the
-//! session is the one case, and it is one more where a finding is in no test or the session is inconclusive.
+//! JUnit, for CI systems: one case per test of a test suite. Names are those of xfstests' own `result.xml` (`-R xunit`:
+//! class `xfstests.<section>`, name `generic/269`), so that the two files can be merged by name. Without tests, the session
+//! is the only case; with tests it is one more case if a finding belongs to no test or the session is inconclusive.
 //!
-//! A finding is a failure, an inconclusive test is skipped, as one of which nothing can be said. The suite's own result is
-//! a property of the case, and no failure of ours.
+//! A finding is a failure. An inconclusive test is skipped, since nothing can be said about it. The suite's own result is a
+//! property of the case, and never a failure of ours.
 use std::{io, time::Duration};
 
 use probe_ledger::Verdict;

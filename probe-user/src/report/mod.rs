@@ -1,7 +1,7 @@
-//! From the ledger's plain data to what a person or a script reads.
+//! Turns the ledger's plain data into reports for people and scripts.
 //!
-//! [`build`] makes one [`model::Report`] of it; every format is a pure function of that report, so no two formats
-//! can disagree. [`output`] is the only file here that writes.
+//! [`build`] makes one [`model::Report`] from it. Every format is a pure function of that report, so no two formats can
+//! disagree. [`output`] is the only file here that writes.
 //!
 //! Refused: reading symbols, mounts or clocks here (the caller passes them in); deciding what is a finding (the
 //! ledger does); obeying anything in a name that came from the kernel ([`crate::format::escape`]).

@@ -1,9 +1,8 @@
-//! Where a report goes, and in which format. The only file of the report that writes.
+//! Where a report goes, and in which format. The only file of `report/` that writes.
 //!
-//! A file is written aside, in its own folder, with mode 0600, flushed to the disk, and renamed: whoever reads the
-//! name sees a whole report or the one before. What is no regular file (a pipe, `/dev/null`) is written to directly,
-//! since renaming over it would replace it. A reader that closes standard output early has had enough; that is no
-//! error.
+//! A file is written under a temporary name in its own folder, with mode 0600, flushed to the disk, and renamed, so a reader
+//! sees a whole report or the one before. A pipe, `/dev/null` or anything else that is not a regular file is written to
+//! directly, since a rename would replace it. If the reader closes standard output early, that is not an error.
 use std::{
     ffi::{OsStr, OsString},
     fs,
@@ -158,7 +157,7 @@ impl Output {
 }
 
 /// Standard output for a stream of lines. A reader that closed the pipe (`head`, `less`) has seen what it wanted: what
-/// comes after that goes nowhere, and is no error.
+/// comes after that goes nowhere, and is not an error.
 #[derive(Debug)]
 pub struct PatientStdout<W: io::Write = io::Stdout> {
     writer: W,
@@ -217,7 +216,7 @@ fn write_stdout(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Prints to standard output what is no report (a schema, a manual page); a closed pipe is no error.
+/// Prints other text than a report to standard output (a schema, a manual page); a closed pipe is not an error.
 ///
 /// # Errors
 /// See [`OutputError`].

@@ -1,6 +1,6 @@
 //! JSON Schema of the report and of the NDJSON stream, made from the types.
 //!
-//! The result is checked in under `docs/schema/`, so that a change of the format shows in review; a test compares.
+//! The result is checked in under `docs/schema/`, so a review shows a change of the format. A test compares both.
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 use super::{model::Report, ndjson::StreamLine};

@@ -13,7 +13,7 @@ use tokio::{
     sync::Notify,
 };
 
-/// Time for a command to end after a signal to us; after that a second signal kills it, or it is left behind.
+/// Time for a command to end after a signal to us. Then it is left behind, or a second signal kills it before.
 const GRACE: Duration = Duration::from_secs(30);
 
 const NO_SIGNALS: &str = "cannot set up signal handling";

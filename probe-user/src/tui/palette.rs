@@ -1,6 +1,6 @@
-//! Colours and characters: what a terminal can show and what its person can tell apart.
+//! Colours and characters: which of them the terminal can show and the user can tell apart.
 //!
-//! Nothing is said by colour alone: every state has its word or mark, and every bar its own character.
+//! Colour alone never carries a meaning: every state has its word or mark, and every bar its own character.
 use ratatui::style::{Color, Modifier, Style};
 
 /// `--theme`

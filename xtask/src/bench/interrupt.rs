@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM end the bench between two runs, so that what it mounted is undone.
+//! Ctrl-C and SIGTERM end the bench between two runs, so that it can unmount what it mounted.
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};

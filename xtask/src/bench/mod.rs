@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: what watching costs, measured side by side with not watching and with the peers.
+//! `cargo xtask bench`: the cost of watching, compared with no tracer and with other tracers (peers).
 //!
 //! Each workload runs on a fresh btrfs on a loop device on RAM, once per variant and round, in the order
-//! A B C A B C, so that what else the machine does falls on all alike. What counts is the ratio to the untraced
+//! A B C A B C, so that other load on the machine affects all alike. The result is the ratio to the untraced
 //! run of the same round; the table shows medians. Nothing here is asserted: a busy machine is not a bug.
 //!
 //! A variant that cannot run here is listed with its reason.

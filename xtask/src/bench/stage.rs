@@ -1,4 +1,4 @@
-//! A btrfs of our own on RAM, and its end.
+//! A btrfs of our own on a loop device in RAM: made and removed.
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! The numbers for a person, and for a program.
+//! The table of results, as text and as JSON.
 use std::{fs, thread};
 
 use serde_json::{Value, json};

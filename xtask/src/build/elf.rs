@@ -1,4 +1,4 @@
-//! What we ask of an ELF file.
+//! Checks on an ELF file.
 use anyhow::{Context as _, Result};
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget,

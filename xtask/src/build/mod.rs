@@ -1,6 +1,6 @@
 //! The one static binary: kernel side first, then the tool with the kernel side inside.
 //!
-//! Each step leaves what it made untouched when nothing changed, so a second build only asks cargo twice.
+//! A step does not touch its result when nothing changed, so a second build only calls cargo twice.
 mod artifacts;
 mod ebpf;
 mod elf;

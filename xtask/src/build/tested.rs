@@ -1,5 +1,5 @@
-//! What live tests are made of, on the machine itself and in guests: the tool, the tests and the examples, all with
-//! their libc inside.
+//! Builds what live tests need, on the machine itself and in guests: the tool, the tests and the examples, all linked
+//! statically.
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! Packages of Debian and its children, installed without a question and without removing anything.
+//! Packages of Debian and its derivatives, installed without a question and without removing anything.
 use std::{
     path::Path,
     process::Command,

@@ -1,4 +1,4 @@
-//! What has to be there before the kernel side can be built, found or installed.
+//! Finds or installs what the build of the kernel side needs.
 //!
 //! The kernel side is built with `-Z build-std=core` for `bpfel-unknown-none`, which takes a compiler with the
 //! source of its own `core` and a `bpf-linker` that speaks the compiler's LLVM. Stable compilers do
@@ -7,8 +7,8 @@
 //! through apt, toolchain parts through rustup, the linker below `target/tools`. Otherwise one sentence says
 //! what to install.
 //!
-//! Refuses: to remove a package, to touch the user's default toolchain, to build with a linker whose LLVM
-//! cannot read what the compiler writes.
+//! It never removes a package, never changes the user's default toolchain, and never builds with a linker whose LLVM cannot
+//! read what the compiler writes.
 mod apt;
 mod cargo_deny;
 mod crates;

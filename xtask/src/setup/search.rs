@@ -19,7 +19,7 @@ const MINIMUM: (u32, u32) = (1, 88);
 /// Where a distribution puts its compiler; PATH may show rustup's first.
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
 
-/// A compiler that was looked at and cannot be used.
+/// A compiler that was found and cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// How to call it.

@@ -1,4 +1,4 @@
-//! Remembers what setup found, so that it is not asked again: valid while every file named in it is untouched.
+//! Remembers what setup found, so that it need not search again: valid while every file named in it is unchanged.
 use std::{
     fs,
     os::unix::fs::MetadataExt as _,

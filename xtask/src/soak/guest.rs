@@ -1,4 +1,4 @@
-//! The rounds in a guest, where the functions tier can be had: one boot, and a shell that counts.
+//! The rounds in a guest, where the functions tier is available: one boot, and a shell that counts the rounds.
 use std::{fs, io::Write as _, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};

@@ -1,4 +1,4 @@
-//! What a round's report says, in one line.
+//! The result of a round, in one line.
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
 use serde_json::Value;

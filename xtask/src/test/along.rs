@@ -1,4 +1,4 @@
-//! Commands whose tests are counted while they print.
+//! Runs commands, and counts their tests while they print.
 use std::{
     io::{self, BufRead as _, BufReader},
     process::{Command, Stdio},

@@ -1,4 +1,4 @@
-//! `cargo test`, read along while it runs.
+//! `cargo test`, with its output read while it runs.
 use anyhow::Result;
 use serde_json::Value;
 

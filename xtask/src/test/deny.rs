@@ -1,4 +1,4 @@
-//! Other people's code: its licences, where it comes from, and what is known against it. `deny.toml` has the rules.
+//! Checks the code that we depend on: its licences, its sources, and advisories against it. `deny.toml` has the rules.
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result};

@@ -1,5 +1,5 @@
-//! What runs side by side at the end: the live tests on the machine itself and the tests in guests. As many jobs at once
-//! as there are processors: an emulated guest keeps little more than one of them busy, and live tests wait a lot.
+//! The jobs that run side by side at the end: the live tests on the machine itself, and the tests in guests. As many run at
+//! once as there are processors: an emulated guest keeps little more than one of them busy, and live tests wait a lot.
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},

@@ -1,4 +1,4 @@
-//! Live tests on the machine itself: they share the kernel, and each watches all of it.
+//! Live tests on the machine itself. They run one at a time: they share the kernel, and each watches all of it.
 use std::process::Command;
 
 use anyhow::{Result, anyhow, bail};

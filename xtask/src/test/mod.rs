@@ -1,11 +1,11 @@
 //! `cargo xtask test`: everything that has to hold before a change lands, with one number at the end.
 //!
-//! Steps run in the order in which they are likely to fail fast, and a failed step does not hide the next one. What runs
-//! tests on kernels comes last, side by side.
+//! Steps that are likely to fail fast come first, and a failed step does not hide the next one. Tests on kernels come last,
+//! side by side.
+//!
 //! The last line is `N passed, N failed, N skipped` over all test binaries. Tests on kernels are `#[ignore]`d to cargo and
-//! asked for here. One that could not run prints `SKIPPED: <why>` and counts as skipped, as one that nobody asked for does;
-//! with `CI=true` that is a failure, so a machine without rights cannot look green. A run in which no test ran has failed as
-//! well.
+//! asked for here. One that cannot run prints `SKIPPED: <why>` and counts as skipped, like one that nobody asked for. With
+//! `CI=true` that is a failure, so a machine without rights cannot pass. A run in which no test ran has failed as well.
 mod along;
 mod cargo_test;
 mod deny;
@@ -32,7 +32,7 @@ struct Outcome {
     tally: Tally,
     /// Why it failed.
     error: Option<String>,
-    /// What of it cannot be checked on this machine, and why.
+    /// What the step cannot check on this machine, and why.
     unchecked: Option<String>,
 }
 

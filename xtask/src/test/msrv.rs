@@ -1,7 +1,8 @@
 //! The oldest compiler that our manifests promise (`rust-version`).
 //!
-//! What no other compiler can say is whether this one builds the code; clippy's `incompatible_msrv`, which every run denies,
-//! knows when functions of std came. So a toolchain of that version is taken where rustup has one, and none is fetched.
+//! Only that compiler shows whether it builds the code. Clippy's `incompatible_msrv`, which every run denies, knows only
+//! since when functions of std exist. So the step uses a toolchain of that version if rustup has one; it never downloads
+//! one.
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};

@@ -1,4 +1,4 @@
-//! A silenced lint says why. Clippy checks it where the workspace's lint table reaches; the kernel side is outside.
+//! A silenced lint has a reason. Clippy checks it where the workspace's lint table applies; the kernel side is outside.
 
 /// The start of an attribute that silences.
 const SILENCERS: [&str; 4] = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];

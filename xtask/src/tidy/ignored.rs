@@ -1,5 +1,5 @@
-//! A test that needs root, a guest or a terminal is `#[ignore]`d and in a binary of its kind: `cargo test` would call it passed
-//! where it did not run.
+//! A test that needs root, a guest or a terminal is `#[ignore]`d, and is in a binary for such tests. Otherwise `cargo test`
+//! would report it as passed where it did not run.
 
 /// What such a test calls to ask for what it needs.
 const ASKS: [&str; 3] = ["support::live()", "fault::guest()", "Tmux::start("];

@@ -1,4 +1,4 @@
-//! Who imports whom: data flows one way, and no circle of files spans folders.
+//! Which file imports which: data flows one way, and no cycle of imports spans folders.
 //!
 //! Sources are parsed, so grouped imports, paths in code and re-exports count like any other. Tests may import what they like.
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Links from one document to another file lead somewhere.
+//! Each link from a document to another file has a target.
 use std::path::Path;
 
 pub fn check(root: &Path, path: &str, text: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Every Rust file opens with what it is for, stays short, and leaves nothing for later.
+//! Every Rust file begins with its purpose, stays short, and has no open to-do.
 use super::has_word;
 
 /// More than this and a file is two concepts.

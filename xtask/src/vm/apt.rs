@@ -1,4 +1,4 @@
-//! Debian's package lists in a folder of our own: the machine's `/etc/apt` and its lists stay as they are.
+//! Debian's package lists in a folder of our own: the machine's `/etc/apt` and its lists stay unchanged.
 use std::{
     fs,
     path::{Path, PathBuf},

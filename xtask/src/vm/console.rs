@@ -1,4 +1,4 @@
-//! What a guest's console says of its end.
+//! How a guest ended, from its console output.
 
 /// Lines of the console that are shown with an error.
 const TAIL: usize = 25;

@@ -1,10 +1,10 @@
 //! The QEMU that runs the guests.
 //!
-//! Before 8.1 a virtual CPU could translate an instruction while another one was changing it, and go on with what it had read.
-//! A Linux guest changes its own code whenever a tracepoint goes on or off, so it dies of `int3` on a place that holds
-//! none any more: 7.2 within seconds under load, one virtual CPU thread a time instead is too slow to wait for. A machine
-//! without a QEMU, or with an older one, gets Debian's backport below `target/vm/qemu`, with the libraries that the machine
-//! lacks. It is not installed: its packages can stand against others of the machine's, of another version of QEMU.
+//! Before 8.1, a virtual CPU could translate an instruction while another one was changing it, and then run the old one. A
+//! Linux guest changes its own code whenever a tracepoint is switched on or off, so it dies of an `int3` at an address that
+//! has none any more. 7.2 does so within seconds under load, and running one virtual CPU thread at a time is too slow. A
+//! machine without QEMU, or with an older one, gets Debian's backport below `target/vm/qemu`, with the libraries that the
+//! machine lacks. It is not installed: its packages can conflict with those of another QEMU version on the machine.
 use std::{
     env,
     ffi::OsString,

@@ -1,4 +1,4 @@
-//! One run of one guest: packed, booted, listened to, and its files brought back.
+//! One run of one guest: pack it, boot it, read its output, and collect its files.
 use std::{
     fs,
     path::{Path, PathBuf},

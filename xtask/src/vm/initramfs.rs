@@ -1,4 +1,4 @@
-//! What the guest holds.
+//! The contents of a guest's initramfs.
 use std::{
     collections::BTreeSet,
     fs,

@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: a Debian kernel in QEMU with our static binary beside it, and what it said and did.
+//! `cargo xtask vm`: runs a command in a Debian kernel in QEMU, with our static binary, and returns its output and status.
 //!
 //! A guest is a kernel and an initramfs, nothing else: busybox, the programs of btrfs-progs, the modules that btrfs needs,
 //! `/bin/btrfs-probe`, and the files asked for. Kernels come from Debian's packages, through package lists of our own
@@ -10,7 +10,7 @@
 //! (`headers.rs`), `/modules/NAME.ko` and `/modules/order` (to load btrfs again), `/tmp` in memory, `/out` for what is
 //! to be collected.
 //!
-//! Refuses: to touch `/etc/apt` or the machine's package lists, to install a kernel, to leave a QEMU behind.
+//! It never touches `/etc/apt` or the machine's package lists, installs no kernel, and leaves no QEMU running.
 mod apt;
 mod console;
 mod cpio;

@@ -1,4 +1,4 @@
-//! QEMU: started, listened to, and ended, whatever happens to us.
+//! Starts QEMU, reads its output, and ends it in any case.
 use std::{
     fs,
     io::Read as _,

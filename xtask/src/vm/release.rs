@@ -1,4 +1,4 @@
-//! The kernels: what they are called, and the Debian packages that hold them.
+//! The kernels: their names, and the Debian packages that contain them.
 
 /// A kernel line that the tool is tested on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,4 +1,4 @@
-//! Findings of the ledger to findings of the report.
+//! Makes the report's findings from the ledger's.
 use probe_ledger::{Evidence, Finding, Origin, StackRef, TaskRef};
 
 use super::{ReportInput, StackResolver};

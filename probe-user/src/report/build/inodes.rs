@@ -1,4 +1,4 @@
-//! Top holders.
+//! The inodes that hold most.
 use probe_ledger::{InodeSummary, Summary};
 
 use super::facts::uuid_of;

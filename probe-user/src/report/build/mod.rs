@@ -1,7 +1,7 @@
 //! Builds the report from the ledger's plain data and the facts of the session.
 //!
-//! Pure: no file, no clock. Whoever calls it has the symbols, the wall clock and the mount table at hand and
-//! passes them in, so that a live run and its replay can pass the same and get the same report.
+//! Pure: no file, no clock. The caller passes in the symbols, the wall clock and the mount table, so a live run and its
+//! replay can pass the same and get the same report.
 mod facts;
 mod filesystems;
 mod findings;

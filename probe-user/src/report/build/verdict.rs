@@ -1,7 +1,7 @@
 //! The verdict after `--ignore` and `--fail-on`.
 //!
-//! A finding that is ignored stays in the report and does not count. Ignoring never turns doubt into `clean`: when
-//! no finding counts, whatever could hide one decides between `clean` and `inconclusive`.
+//! An ignored finding stays in the report and does not count. Ignoring never turns doubt into `clean`: when no finding
+//! counts, a doubt that could hide one still makes the verdict `inconclusive`.
 use std::collections::BTreeSet;
 
 use probe_ledger::{FindingKind, Judged, Verdict};

@@ -1,7 +1,7 @@
-//! What the kernel's own checks of its accounting say.
+//! Results of the kernel's own checks of its accounting.
 //!
-//! A WARN has no filesystem, no inode and no bytes, so it is no finding. But where btrfs' own check of what we follow
-//! fails and no finding of that kind stands beside it, something was missed, and `clean` would be wrong.
+//! A WARN shows no filesystem, inode or bytes, so it is not a finding. But if btrfs's own check of an account that we follow
+//! fails, and we have no finding of that kind, then we missed something, and `clean` would be wrong.
 use probe_ledger::{Account, Finding, FsSummary, KernelWarn, Span};
 
 use super::StackResolver;

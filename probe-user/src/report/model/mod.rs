@@ -8,8 +8,8 @@
 //! - tree ids (`root`) and kernel counters are **signed**: the kernel's headers write the data relocation tree
 //!   as -9, and a counter that wrapped below zero is shown as the negative number that it stands for.
 //!
-//! **Strings.** Names, paths and comms are what the kernel said, lossily decoded to UTF-8 and not escaped
-//! beyond what JSON demands; whoever prints them escapes them.
+//! **Strings.** Names, paths and comms come from the kernel. They are lossily decoded to UTF-8, and escaped only as JSON
+//! demands; the code that prints them escapes them for its output.
 //!
 //! **Change.** Within one schema version fields are only added. `docs/schema/report.json` is generated from
 //! these types and checked in.

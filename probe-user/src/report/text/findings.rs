@@ -1,4 +1,4 @@
-//! Findings: what was broken, where, by whom, and what speaks for it.
+//! Findings: which rule was broken, where, by which task, and the evidence.
 use probe_ledger::FindingKind;
 
 use super::{

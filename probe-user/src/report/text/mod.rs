@@ -1,5 +1,5 @@
-//! The report for a person: the verdict and why, the findings with what speaks for them, then who holds what,
-//! then how well the session could see.
+//! The report for a person: the verdict and its reasons, the findings with their evidence, then which inodes and pools hold
+//! what, then how well the session could see.
 //!
 //! A pure function of the report and of what the terminal can do. 80 columns unless told otherwise, plain ASCII
 //! where the locale is not UTF-8, no colour that carries meaning alone. Every name is escaped.

@@ -1,4 +1,4 @@
-//! What text is written on: width, colours, headings, wrapping, bars.
+//! The page that text is written on: width, colours, headings, wrapping, bars.
 use crate::format::escape::width;
 
 /// What the terminal, or the reader, can do.

@@ -1,4 +1,4 @@
-//! The head of the report: what it says, why, and of what session.
+//! The head of the report: the verdict, its reasons, and the session.
 use probe_ledger::Verdict;
 
 use super::{

@@ -1,4 +1,4 @@
-//! What a drawing leaves to be clicked, and how much of a list it had room for.
+//! The areas of a drawing that can be clicked, and how much of a list it had room for.
 use ratatui::layout::{Position, Rect};
 
 use crate::tui::{keys::Action, page::Page};

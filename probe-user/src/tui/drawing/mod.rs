@@ -1,4 +1,4 @@
-//! What all pages are drawn with: text, charts, bars, cells, and what of them can be clicked.
+//! Elements of all pages: text, charts, bars, cells, and the areas that can be clicked.
 mod bar;
 mod cell;
 mod chart;

@@ -1,4 +1,4 @@
-//! A text that is longer than its room.
+//! Text that is longer than its area, with a scroll position.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{

@@ -1,4 +1,4 @@
-//! Text in its place, cut to its room.
+//! Text cut to the width of its area.
 use ratatui::{
     buffer::Buffer,
     text::{Line, Span},

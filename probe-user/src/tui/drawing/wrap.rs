@@ -1,4 +1,4 @@
-//! Words broken into lines.
+//! Breaks text into lines between words.
 use crate::format::escape::width as columns_of;
 
 /// Words broken into lines of at most `width` columns; a word that is longer is cut.

@@ -1,4 +1,4 @@
-//! What was typed to a [`Filter`].
+//! Parses typed text into a [`Filter`].
 use super::{
     term::{Filter, Op, Term},
     word::{Value, Word},

@@ -1,4 +1,4 @@
-//! The words of the filter: account ids, and what else rows have.
+//! The words of the filter: account ids, and other fields of a row.
 
 /// Something that rows have and a filter can compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Word {
         words
     };
 
-    /// Words with a text behind them: what a bare word is looked for in.
+    /// Words that stand for text: a bare word is searched for in these.
     pub const TEXTS: [Self; 5] = [Self::Path, Self::Task, Self::Kind, Self::Account, Self::Fs];
 
     fn entry(self) -> &'static Entry {

@@ -1,4 +1,4 @@
-//! All keys in one table: what is handled, what the footer shows and what `?` explains are the same lines.
+//! All keys in one table: it handles them, and makes the footer and the help (`?`).
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{

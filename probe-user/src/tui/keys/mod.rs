@@ -1,4 +1,4 @@
-//! Keys: what they do, where they mean it, and the one table of them.
+//! Keys: what they do, in which scope, and the one table of them.
 mod action;
 mod binding;
 mod bindings;

@@ -1,4 +1,4 @@
-//! Where keys mean something.
+//! The parts of the screen in which a key is valid.
 
 /// Where a key means something. Several scopes may hold at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

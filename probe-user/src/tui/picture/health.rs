@@ -1,4 +1,4 @@
-//! What the tool itself does and costs.
+//! State and cost of the tool itself.
 
 /// A hook.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub struct HookLine {
 pub struct HealthView {
     /// Hooks of the plan.
     pub hooks: Vec<HookLine>,
-    /// Ring: bytes, and the most that lay in it at one look since the picture before.
+    /// Ring: its size in bytes, and the most bytes found in it at once since the picture before.
     pub ring: Option<(u64, u64)>,
     /// Share of one CPU of this process, thousandths, since the picture before.
     pub cpu_permille: Option<u64>,

@@ -134,7 +134,7 @@ pub struct RecordLine {
     pub text: String,
 }
 
-/// The inode looked into.
+/// The inode of the page Inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InodeDetail {
     /// Its row; `None` if it is not in the books (any more).

@@ -1,7 +1,7 @@
 //! One moment of a session as plain data: everything that the views draw.
 //!
-//! Made beside the books, at a bounded rate, and handed to the screen whole. What a screen cannot show (a million
-//! inodes) is counted here and not carried.
+//! Made on the thread of the books, at a bounded rate, and handed to the screen as a whole. Rows that a screen has no room
+//! for (of a million inodes) are counted here and not carried.
 mod health;
 mod inode;
 mod inode_id;

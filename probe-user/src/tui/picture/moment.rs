@@ -35,7 +35,7 @@ pub struct Picture {
     pub failed: FailedReservationTotals,
     /// Inodes.
     pub inodes: Arc<InodesView>,
-    /// The inode looked into.
+    /// The inode of the page Inode.
     pub focus: Option<Arc<InodeDetail>>,
     /// Filesystems, those that live first.
     pub filesystems: Arc<Vec<FsView>>,

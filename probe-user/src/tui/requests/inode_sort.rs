@@ -6,7 +6,7 @@ use crate::tui::filter::{Fields, Word};
 /// Order of inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InodeSort {
-    /// By what.
+    /// The sort key.
     pub word: Word,
     /// Highest first.
     pub descending: bool,

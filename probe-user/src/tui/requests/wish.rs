@@ -15,7 +15,7 @@ pub struct Wish {
     pub filter: Filter,
     /// Rows at most.
     pub rows: usize,
-    /// The inode that is looked into.
+    /// The inode of the page Inode.
     pub focus: Option<InodeId>,
     /// The run time of our own programs is asked for, which costs them a little.
     pub program_time: bool,

@@ -4,7 +4,7 @@ use crate::tui::requests::ReplayOrder;
 /// What has to happen outside the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The wish has changed: tell whoever makes pictures.
+    /// The wish has changed: send it to the thread that makes pictures.
     Wish,
     /// The replay has an order.
     Replay(ReplayOrder),

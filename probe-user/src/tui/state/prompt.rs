@@ -1,4 +1,4 @@
-//! A line of text under the hands of somebody.
+//! A line of text that is being typed.
 use crate::tui::{
     filter::{self, Filter, FilterError},
     keys::Action,
@@ -13,7 +13,7 @@ pub struct Prompt {
     pub cursor: usize,
     /// Why it makes no sense yet.
     pub error: Option<FilterError>,
-    /// The filter before, for whoever thinks better of it.
+    /// The filter before, to restore it if typing is cancelled.
     pub before: (String, Filter),
 }
 
@@ -74,7 +74,7 @@ impl Prompt {
         filter
     }
 
-    /// The filter as it is kept: all of it, or what of it makes sense.
+    /// The filter to keep: all of it, or its valid part.
     #[must_use]
     pub fn keep(&self) -> (String, Filter) {
         match filter::parse(&self.text) {

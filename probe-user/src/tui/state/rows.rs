@@ -1,4 +1,4 @@
-//! Rows of the lists, as they are filtered and sorted.
+//! Rows of the lists, filtered and sorted.
 use super::{app::App, finding_fields::FindingFields};
 use crate::{
     report::model::Finding,

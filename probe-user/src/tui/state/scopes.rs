@@ -1,4 +1,4 @@
-//! Which keys mean something now.
+//! Which scopes of keys are active now.
 use super::app::App;
 use crate::tui::{keys::Scope, page::Page};
 

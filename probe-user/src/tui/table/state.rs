@@ -1,4 +1,4 @@
-//! Where one is in a table.
+//! Selection and scroll position in a table.
 
 /// Sort order, selection and position of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl TableState {
         self.top = first_shown(self.selected, self.top, page, rows);
     }
 
-    /// Back to what is there.
+    /// Moves the selection back to an existing row.
     pub fn bound(&mut self, rows: usize) {
         self.selected = self.selected.min(rows.saturating_sub(1));
     }

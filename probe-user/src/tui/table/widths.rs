@@ -1,4 +1,4 @@
-//! Which columns are shown follows from the room: those of the lowest rank go first.
+//! The columns that fit: when there is no room, those of the lowest rank are left out first.
 use super::column::Column;
 
 /// Widths of the columns that are shown, in the table's order: `(column, width)`.

@@ -1,4 +1,4 @@
-//! One finding: what was broken, both stacks, and the records that speak for it in time order.
+//! One finding: which rule was broken, both stacks, and the evidence in time order.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::frame::frame_line;

@@ -1,4 +1,4 @@
-//! The line below every page: the keys that mean something here, or the filter that is being typed.
+//! The line below every page: the keys that are valid here, or the filter that is being typed.
 use ratatui::{buffer::Buffer, layout::Rect, style::Modifier};
 
 use crate::{

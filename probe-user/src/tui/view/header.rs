@@ -44,7 +44,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
 
 fn state(app: &App, picture: &Picture) -> Vec<Piece> {
     if let Some(percent) = picture.replay.as_ref().and_then(|replay| replay.rebuilding) {
-        // No verdict: that of the moment before is none of the moment that was asked for.
+        // No verdict: the picture is of an earlier moment than the one that was asked for.
         return vec![
             ("replay ".to_owned(), Role::Key),
             (format!("rebuilding {percent} %"), Role::Warn),

@@ -1,4 +1,4 @@
-//! Health: what is seen, what is not, and what watching costs.
+//! Health: which hooks are on, what was missed, and what the tool costs.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{

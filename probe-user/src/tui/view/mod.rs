@@ -1,5 +1,4 @@
-//! Draws a state: header, tabs, page, footer. Nothing is decided here and nothing remembered; what can be clicked
-//! is handed back.
+//! Draws a state: header, tabs, page, footer. It decides and remembers nothing; it returns the areas that can be clicked.
 mod finding;
 mod findings;
 mod footer;

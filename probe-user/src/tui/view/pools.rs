@@ -1,4 +1,4 @@
-//! Pools: what every space_info and block_rsv of a filesystem holds, and why somebody waits.
+//! Pools: what every space_info and block_rsv of a filesystem holds, and why tasks wait for space.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Tests, and the command: what happened from begin to end of each.
+//! Tests, and the command: what happened from start to end of each.
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{

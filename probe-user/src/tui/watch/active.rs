@@ -1,4 +1,4 @@
-//! Which inodes are active: rates and trends. What is quiet for longest gives way.
+//! Which inodes are active: rates and trends. The inode that has been quiet for longest gives way.
 use std::collections::VecDeque;
 
 use probe_ledger::Ledger;

@@ -1,4 +1,4 @@
-//! The inode looked into: every record of it, and its accounts over time.
+//! The inode of the page Inode: every record of it, and its accounts over time.
 use std::collections::VecDeque;
 
 use probe_common::inode::{COUNTERS_VALID, Counters, DELALLOC_RESERVE, DELALLOC_STACK_REPRESENTATIVE};
@@ -42,7 +42,7 @@ pub struct Focus {
 }
 
 impl Focus {
-    /// Begins with what is remembered of an inode.
+    /// Starts with what is already known of an inode.
     #[must_use]
     pub fn new(id: InodeId, trend: Vec<u64>, ledger: &Ledger) -> Self {
         let remembered = ledger.inode_records(id.fs, id.root, id.ino);

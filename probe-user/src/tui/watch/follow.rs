@@ -31,7 +31,7 @@ pub struct Watch {
     pub tickets: FxHashMap<u32, Tickets>,
     /// Commands that ran.
     pub commands: Commands,
-    /// The inode looked into.
+    /// The inode of the page Inode.
     pub focus: Option<Focus>,
     next_sample: u64,
     records_at_sample: u64,

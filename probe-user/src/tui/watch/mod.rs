@@ -1,8 +1,8 @@
-//! Follows the stream beside the ledger and keeps what the screen needs and the books do not: who is active, what
-//! was held when, which tickets waited, which command runs. What the books do keep is asked of them.
+//! Follows the stream beside the ledger and keeps what the screen needs and the books do not have: which inodes are active,
+//! how much was held when, which tickets waited, which command runs. It asks the books for the rest.
 //!
-//! Bounded in every part, whatever the stream does. Time is that of the stream, so a replay shows what the live
-//! session showed.
+//! Every part has a bound, whatever the stream contains. Time is stream time, so a replay shows what the live session
+//! showed.
 mod active;
 mod commands;
 mod describe;
