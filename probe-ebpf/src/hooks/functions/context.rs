@@ -138,7 +138,7 @@ impl Entry for Traced {
         value
     }
 
-    /// The jump starts below the trampoline of the function that jumps, so no two open calls share a height.
+    /// The trampoline of the function that jumps calls the function that it jumps to, so no two open calls share a height.
     #[inline(always)]
     fn position(&self) -> StackPosition {
         StackPosition { height: height(self.0), caller: caller(self.0), jumped: false }

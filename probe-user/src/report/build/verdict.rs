@@ -31,7 +31,7 @@ impl Policy {
     }
 }
 
-/// The verdict and its reasons, of what the books say, and of the `doubts` of others.
+/// The verdict and its reasons: from what the books say, and from doubts that the books do not know.
 #[must_use]
 pub fn decide(
     judged: Judged,
@@ -55,7 +55,7 @@ pub fn decide(
         verdict
     };
     let verdict = if verdict == Verdict::Clean && !doubts.is_empty() {
-        // What was checked is no reason for doubt.
+        // The reasons so far say what was checked; they do not explain `inconclusive`.
         reasons.clear();
         Verdict::Inconclusive
     } else {

@@ -7,8 +7,8 @@ use probe_ledger::{Account, Finding, FsSummary, KernelWarn, Span};
 use super::StackResolver;
 use crate::report::model::Frame;
 
-/// From the first WARN of a check to the record of what it has found, and from the last record of a filesystem to the WARNs of
-/// its end, a kernel may have a slow console to write to, ns.
+/// Longest time, in ns, from the first WARN of a check to the record of what it found, and from the last record of a filesystem to
+/// the WARNs of its unmount. A slow console can take that long.
 const REACH_NS: u64 = 5_000_000_000;
 /// `ERROR_DETECTOR_WARN` (`include/trace/events/error_report.h`).
 const DETECTOR_WARN: u64 = 2;
@@ -32,9 +32,9 @@ const CHECKS: [(&str, Checks); 8] = [
     // qgroup.c
     ("btrfs_qgroup_check_reserved_leak", Checks::InodeQgroups),
     ("btrfs_check_quota_leak", Checks::Unmount),
-    // disk-io.c; warns of the answer of the one before, in debug builds.
+    // disk-io.c; in debug builds it warns if `btrfs_check_quota_leak()` found something.
     ("close_ctree", Checks::Unmount),
-    // block-group.c; the second, since 6.15, is a part of the first before.
+    // block-group.c; since 6.15 the second one is split off the first.
     ("btrfs_free_block_groups", Checks::Unmount),
     ("check_removing_space_info", Checks::Unmount),
     ("btrfs_put_block_group", Checks::Unmount),

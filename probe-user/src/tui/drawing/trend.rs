@@ -19,7 +19,7 @@ pub fn trend(values: &[u64], width: usize, palette: Palette) -> String {
     format!("{}{drawn}", " ".repeat(width.saturating_sub(values.len())))
 }
 
-/// Eighths of a line that a value fills, of `lines` lines in all; what is not zero is never nothing.
+/// Eighths of a line that a value fills, of `lines` lines in all; a value above zero fills at least one.
 pub(super) fn eighths(value: u64, most: u64, lines: usize) -> usize {
     if most == 0 || value == 0 {
         return 0;

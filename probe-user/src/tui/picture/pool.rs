@@ -26,9 +26,9 @@ pub struct PoolRow {
     pub key: PoolKey,
     /// Account id or space type.
     pub name: String,
-    /// Bytes held: what moves. Below zero where the books, or a counter of the kernel, say so.
+    /// Bytes held. Negative if the balance of the books, or a counter of the kernel, is.
     pub held: i64,
-    /// Of which: `total_bytes` of a space_info, size of a block_rsv; 0 if there is no such thing.
+    /// What `held` is a part of, in bytes: `total_bytes` of a space_info, `size` of a block_rsv; 0 for other pools.
     pub whole: u64,
     /// `bytes_used`, `bytes_pinned`, `bytes_reserved`, `bytes_may_use`; all zero but the last for block_rsvs.
     pub parts: [i64; 4],

@@ -54,7 +54,7 @@ impl Tickets {
                     error => TicketOutcome::Failed(error.saturating_neg()),
                 };
                 (line.space, line.bytes, line.flush) = (body.space_flags, body.bytes, flush_name(body.flush));
-                // A clock that is not ours, or a coarse one: an unlikely wait is none that is known.
+                // The ticket's start may be of another or a coarser clock. A wait that makes no sense counts as not known.
                 line.waited = header.time.checked_sub(body.start).filter(|_| body.start != 0);
             }
             Record::Enospc(body) => {
