@@ -1,7 +1,5 @@
 //! Doubts as numbers that never decrease, so that a window can tell which grew in it.
-use probe_common::loss::LossClass;
-
-use crate::{book::loss::Phase, ledger::Ledger, vocabulary::words::total};
+use crate::{book::loss::Phase, ledger::Ledger};
 
 /// Counts since the beginning of the stream, or between two moments of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,8 +91,7 @@ impl Ledger {
     #[must_use]
     pub fn doubts(&self) -> Doubts {
         let Self { setup, context, filesystems, calls, .. } = self;
-        let touching = LossClass::ALL.into_iter().filter(|class| class.touches_books());
-        let lost = total(touching.map(|class| context.loss.count(class)));
+        let lost = self.touching_loss();
         let sums = filesystems.sums();
         let whole = setup.required.iter().all(|hook| setup.attached.contains(hook));
         Doubts {

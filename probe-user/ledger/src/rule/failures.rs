@@ -79,6 +79,24 @@ struct FailedRequest<'a> {
     by_ticket: bool,
 }
 
+/// The fields that both records have.
+macro_rules! failed_request {
+    ($record:ident, $by_ticket:literal) => {
+        FailedRequest {
+            header: &$record.header,
+            space_flags: $record.space_flags,
+            bytes: $record.bytes,
+            held: $record.data_held,
+            root: $record.root,
+            ino: $record.ino,
+            published: $record.published,
+            flags: $record.flags,
+            stack: $record.stack,
+            by_ticket: $by_ticket,
+        }
+    };
+}
+
 impl Failures {
     pub(crate) fn new(off: bool) -> Self {
         Self { off, ..Self::default() }
@@ -91,22 +109,7 @@ impl Failures {
         if self.evicting.remove(&record.header.tid) == Some((fs.id, record.bytes)) {
             return;
         }
-        self.failed(
-            context,
-            fs,
-            &FailedRequest {
-                header: &record.header,
-                space_flags: record.space_flags,
-                bytes: record.bytes,
-                held: record.data_held,
-                root: record.root,
-                ino: record.ino,
-                published: record.published,
-                flags: record.flags,
-                stack: record.stack,
-                by_ticket: false,
-            },
-        );
+        self.failed(context, fs, &failed_request!(record, false));
     }
 
     /// The outcome of a ticket.
@@ -129,22 +132,7 @@ impl Failures {
             }
             return;
         }
-        self.failed(
-            context,
-            fs,
-            &FailedRequest {
-                header: &record.header,
-                space_flags: record.space_flags,
-                bytes: record.bytes,
-                held: record.data_held,
-                root: record.root,
-                ino: record.ino,
-                published: record.published,
-                flags: record.flags,
-                stack: record.stack,
-                by_ticket: true,
-            },
-        );
+        self.failed(context, fs, &failed_request!(record, true));
     }
 
     fn failed(&mut self, context: &mut Context, fs: &Fs, failure: &FailedRequest<'_>) {

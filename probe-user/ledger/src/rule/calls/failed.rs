@@ -108,7 +108,6 @@ impl Thread {
     pub(crate) fn destroyed_failure(
         &mut self,
         context: &mut CallContext<'_>,
-        _tid: u32,
         key: InodeKey,
         record: &InodeState,
     ) {
@@ -119,7 +118,7 @@ impl Thread {
     }
 
     /// The filesystem is unmounted, so the thread is past its failure on it.
-    pub(crate) fn unmounted_failure(&mut self, context: &mut CallContext<'_>, _tid: u32, record: &Levels) {
+    pub(crate) fn unmounted_failure(&mut self, context: &mut CallContext<'_>, record: &Levels) {
         if let Some(failure) = self.failure.filter(|failure| failure.node.fs == context.fs.id) {
             self.failure = None;
             self.settle(context, failure, "the filesystem was unmounted", record.header.time);

@@ -206,7 +206,7 @@ pub(crate) fn destroyed(
     let mut tid = record.header.tid;
     for of in holders {
         let Some(thread) = threads.get_mut(of) else { continue };
-        thread.destroyed_failure(context, *of, key, record);
+        thread.destroyed_failure(context, key, record);
         for operation in thread.operations.iter_mut().filter(|of| of.is_open_on(fs, key)) {
             held += operation.extents;
             origins.push(operation.origin());

@@ -161,7 +161,7 @@ impl Thread {
 
     /// The filesystem is unmounted, so no task is inside it.
     pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, tid: u32, record: &Levels) {
-        self.unmounted_failure(context, tid, record);
+        self.unmounted_failure(context, record);
         self.operations.retain(|operation| operation.fs != context.fs.id);
         self.data.retain(|data| data.fs != context.fs.id);
         handles::gone(context, self, tid, record.header.time);
