@@ -35,7 +35,7 @@ pub use self::{
     vocabulary::{
         account::{Account, SpaceCounter},
         failed_reservations::FailedReservations,
-        finding::{Confidence, Evidence, Finding, FindingKind, Origin, StackRef, TaskRef},
+        finding::{Confidence, Evidence, Finding, FindingKind, Origin, Query, StackRef, TaskRef, Violation},
         keys::AuditCandidate,
         setup::Setup,
         spans::{Span, Spans},

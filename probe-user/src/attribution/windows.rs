@@ -224,7 +224,8 @@ impl Windows {
             spans.map(|(finding, span)| (finding, (span.from, span.to))).unzip();
         overlap::pairs(&tests, &seen, |test, at| {
             let (window, finding) = (&self.list[test], of[at]);
-            if own[test].last() != Some(&finding.id) && self.has(window, finding, || fs(finding.fs)) {
+            if own[test].last() != Some(&finding.id) && self.has(window, finding, || fs(finding.violation.fs))
+            {
                 own[test].push(finding.id);
             }
         });
@@ -278,7 +279,7 @@ mod tests {
     use probe_common::{header::Header, suite::NOTE_TEXT};
 
     use super::*;
-    use probe_ledger::{Account, Confidence, FindingKind, Spans, StackRef};
+    use probe_ledger::{Account, FindingKind, Spans, Violation};
 
     fn note(test: u32, time: u64, kind: NoteKind, text: &str) -> TestNote {
         let header = Header { time, ..Header::default() };
@@ -374,26 +375,12 @@ mod tests {
     fn finding(id: u32, fs: u32, times: &[u64]) -> Finding {
         let mut seen = Spans::default();
         times.iter().for_each(|time| seen.add(*time));
+        let at = (times[0], 0);
         Finding {
-            id,
-            kind: FindingKind::Leak,
-            account: Account::InodeMetaRsv,
-            fs,
-            root: None,
-            ino: None,
-            generation: None,
-            amount: 1,
-            balance_before: None,
-            first_seen: times[0],
             last_seen: times[times.len() - 1],
             count: times.len() as u64,
             seen,
-            task: None,
-            stack: StackRef::default(),
-            origins: Vec::new(),
-            evidence: Vec::new(),
-            confidence: Confidence::Exact,
-            explanation: String::new(),
+            ..Finding::new(id, Violation::new(FindingKind::Leak, Account::InodeMetaRsv, fs, at))
         }
     }
 

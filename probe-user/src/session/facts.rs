@@ -142,8 +142,11 @@ pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
         .findings()
         .iter()
         .filter_map(|finding| {
-            let (root, ino) = finding.root.zip(finding.ino)?;
-            Some(((finding.fs, root, ino), ledger.path(finding.fs, root, ino)?.to_owned()))
+            let (root, ino) = finding.violation.root.zip(finding.violation.ino)?;
+            Some((
+                (finding.violation.fs, root, ino),
+                ledger.path(finding.violation.fs, root, ino)?.to_owned(),
+            ))
         })
         .collect()
 }

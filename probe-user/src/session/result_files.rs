@@ -54,8 +54,9 @@ impl ResultFiles {
             return;
         }
         let pools = Pools::of(ledger);
-        let has =
-            |window: &TestWindow, finding: &Finding| windows.has(window, finding, || pools.find(finding.fs));
+        let has = |window: &TestWindow, finding: &Finding| {
+            windows.has(window, finding, || pools.find(finding.violation.fs))
+        };
         let list = windows.list();
         let mut touched: BTreeSet<PathBuf> = BTreeSet::new();
         if noted {

@@ -110,9 +110,9 @@ impl<'a> TestJudge<'a> {
         if warnings.iter().any(|warning| warning.seen.touch(span.0, span.1)) {
             // A WARN has no filesystem, so it may come from a filesystem of another run.
             let meant = |finding: &&Finding| {
-                finding.fs == 0
+                finding.violation.fs == 0
                     || pools
-                        .find(finding.fs)
+                        .find(finding.violation.fs)
                         .is_some_and(|fs| !fs.ended || window.touches(fs.span.0, fs.span.1))
             };
             let findings = ledger.findings().iter().filter(meant).collect();

@@ -14,7 +14,7 @@ use probe_common::{
     },
 };
 
-use crate::vocabulary::finding::Evidence;
+use crate::vocabulary::finding::{Evidence, Query};
 
 /// Most records shown for one finding.
 const MAX_SHOWN: usize = 12;
@@ -50,19 +50,6 @@ struct Trace {
     tid: u32,
     what: What,
     extra: u32,
-}
-
-/// Which records are evidence for a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Query {
-    /// Records of one inode, and those with the same inode number and an unknown subvolume.
-    Inode { fs: u32, root: u64, ino: u64 },
-    /// Records of one thread.
-    Task { fs: u32, tid: u32 },
-    /// Records of one `space_info` or qgroup, by address.
-    Object { fs: u32, object: u64 },
-    /// Claims on the pools of a filesystem.
-    Claims { fs: u32 },
 }
 
 #[derive(Debug)]

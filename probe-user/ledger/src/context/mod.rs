@@ -6,16 +6,15 @@ pub(crate) mod names;
 pub(crate) mod pending;
 pub(crate) mod printed;
 pub(crate) mod statistics;
-pub(crate) mod violation;
 pub(crate) mod warnings;
 
 use rustc_hash::FxHashSet;
 
 use self::{
     evidence::RecentRecords, names::Names, pending::PendingFindings, printed::Printed, statistics::Counts,
-    violation::Violation, warnings::Warnings,
+    warnings::Warnings,
 };
-use crate::book::loss::Loss;
+use crate::{book::loss::Loss, vocabulary::finding::Violation};
 
 /// What every rule needs besides the filesystem it looks at.
 #[derive(Debug)]

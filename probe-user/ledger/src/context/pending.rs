@@ -8,13 +8,10 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{evidence::RecentRecords, names::Names};
-use crate::{
-    context::violation::{Key, Violation},
-    vocabulary::{
-        account::Account,
-        finding::{Evidence, Finding},
-        spans::Spans,
-    },
+use crate::vocabulary::{
+    account::Account,
+    finding::{Evidence, Finding, Key, Violation},
+    spans::Spans,
 };
 
 /// How long a pending finding waits, ns of stream time. The capture layer reads the loss counters more often than that.
@@ -64,7 +61,7 @@ impl PendingFindings {
     /// Filesystems that findings or pending findings name.
     pub(crate) fn filesystems(&self) -> FxHashSet<u32> {
         let waiting = self.waiting.values().map(|waiting| waiting.violation.fs);
-        self.findings.iter().map(|finding| finding.fs).chain(waiting).collect()
+        self.findings.iter().map(|finding| finding.violation.fs).chain(waiting).collect()
     }
 
     /// Number of pending findings.
@@ -220,43 +217,13 @@ impl PendingFindings {
         self.remember_inode(&violation);
         let position = self.findings.len();
         self.index.insert(key, position);
-        let Violation {
-            kind,
-            account,
-            fs,
-            root,
-            ino,
-            generation,
-            amount,
-            balance_before,
-            time,
-            tid,
-            stack,
-            origins,
-            confidence,
-            explanation,
-            query: _,
-        } = violation;
         self.findings.push(Finding {
-            id: position as u32,
-            kind,
-            account,
-            fs,
-            root,
-            ino,
-            generation,
-            amount,
-            balance_before,
-            first_seen: time,
-            last_seen,
             count,
+            last_seen,
             seen,
-            task: names.task_or_tid(tid),
-            stack,
-            origins,
+            task: names.task_or_tid(violation.tid),
             evidence,
-            confidence,
-            explanation,
+            ..Finding::new(position as u32, violation)
         });
     }
 }

@@ -79,11 +79,12 @@ impl Entry {
         // What is left after an error of the filesystem is no bug, but a leak of an inode is one in any case.
         let after_error = !of_inode && (self.after_error || (!fs.is_empty() && fs.iter().all(aborted)));
         let about = |finding: &&Finding| {
-            topic.means(finding.account) && (self.device.is_none() || fs.contains(&finding.fs))
+            topic.means(finding.violation.account)
+                && (self.device.is_none() || fs.contains(&finding.violation.fs))
         };
         let about: Vec<&Finding> = findings.iter().filter(about).collect();
         let explains =
-            |finding: &&Finding, span: &Span| finding.first_seen <= span.to.saturating_add(REACH_NS);
+            |finding: &&Finding, span: &Span| finding.violation.time <= span.to.saturating_add(REACH_NS);
         let spans = self.seen.list();
         let open =
             spans.iter().filter(|span| !after_error && !about.iter().any(|finding| explains(finding, span)));

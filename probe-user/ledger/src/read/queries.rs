@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     book::{filesystem::Fs, inode::InodeBook},
-    context::{evidence::Query, warnings::KernelWarn},
+    context::warnings::KernelWarn,
     ledger::Ledger,
     vocabulary::{
         failed_reservations::FailedReservations,
-        finding::{Evidence, Finding, Origin, TaskRef},
+        finding::{Evidence, Finding, Origin, Query, TaskRef},
         keys::{AuditCandidate, InodeKey},
         words::total,
     },

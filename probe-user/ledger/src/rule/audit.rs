@@ -16,10 +16,10 @@ use crate::{
         filesystem::Fs,
         inode::{InodeBook, is_idle},
     },
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::{Account, SpaceCounter, is_metadata, space},
-        finding::{Confidence, FindingKind},
+        finding::{Confidence, FindingKind, Query, Violation},
         keys::InodeKey,
         words::total,
     },

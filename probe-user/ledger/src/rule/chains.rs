@@ -10,10 +10,10 @@ use probe_common::{
 
 use crate::{
     book::{chains::is_qgroup, filesystem::Fs, loss::Phase},
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::{self, Account, SpaceCounter},
-        finding::{Confidence, FindingKind, StackRef},
+        finding::{Confidence, FindingKind, Query, StackRef, Violation},
         keys::InodeKey,
         words,
     },

@@ -14,10 +14,10 @@ use crate::{
         loss::Phase,
         reserving_stacks::Pool,
     },
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::Account,
-        finding::{Confidence, FindingKind, StackRef},
+        finding::{Confidence, FindingKind, Query, StackRef, Violation},
         keys::InodeKey,
     },
 };

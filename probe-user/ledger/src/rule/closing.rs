@@ -9,10 +9,10 @@ use probe_common::{
 
 use crate::{
     book::{filesystem::Fs, inode::InodeBook, reported::CounterOffset},
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::{Account, SpaceCounter, is_metadata, space},
-        finding::{FindingKind, StackRef},
+        finding::{FindingKind, Query, StackRef, Violation},
         keys::InodeKey,
     },
 };

@@ -12,10 +12,10 @@ use probe_common::{
 
 use crate::{
     book::filesystem::Fs,
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::Account,
-        finding::{FindingKind, StackRef},
+        finding::{FindingKind, Query, StackRef, Violation},
         keys::InodeKey,
     },
 };

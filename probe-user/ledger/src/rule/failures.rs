@@ -16,11 +16,11 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     book::filesystem::Fs,
-    context::{Context, evidence::Query, violation::Violation},
+    context::Context,
     vocabulary::{
         account::{Account, SpaceCounter, is_data, is_metadata},
         failed_reservations::FailedReservations,
-        finding::{Confidence, FindingKind, StackRef},
+        finding::{Confidence, FindingKind, Query, StackRef, Violation},
     },
 };
 

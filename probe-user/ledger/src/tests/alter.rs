@@ -201,9 +201,11 @@ pub fn misbehave(records: &mut Vec<Record>, (failure, undo): (usize, usize), how
 
 /// Reduces findings to [`Expected`], sorted.
 pub fn reduced(findings: &[Finding]) -> Vec<Expected> {
-    let owner = |finding: &Finding| Some((finding.root?, finding.ino?));
-    let mut list: Vec<Expected> =
-        findings.iter().map(|f| (f.kind, f.account, f.fs, owner(f), f.amount)).collect();
+    let owner = |finding: &Finding| Some((finding.violation.root?, finding.violation.ino?));
+    let mut list: Vec<Expected> = findings
+        .iter()
+        .map(|f| (f.violation.kind, f.violation.account, f.violation.fs, owner(f), f.amount))
+        .collect();
     list.sort_unstable();
     list
 }

@@ -247,9 +247,11 @@ fn replay(
             assert_complete(finding);
             // No task causes a finding of an audit.
             assert!(finding.task.is_some() || recorded.name == "audited", "{finding:#?}");
-            if finding.kind == FindingKind::Leak {
-                assert!(!finding.origins.is_empty(), "{finding:#?}");
-                assert!(finding.origins.iter().all(|origin| ledger.stack(origin.stack.id).is_some()));
+            if finding.violation.kind == FindingKind::Leak {
+                assert!(!finding.violation.origins.is_empty(), "{finding:#?}");
+                assert!(
+                    finding.violation.origins.iter().all(|origin| ledger.stack(origin.stack.id).is_some())
+                );
             }
         }
     }

@@ -42,8 +42,8 @@ fn assert_found(recorded: &Recorded, records: &[Record], expected: &[Expected]) 
     assert_eq!(reduced(ledger.findings()), expected, "{}", recorded.name);
     for finding in ledger.findings() {
         assert_complete(finding);
-        if finding.stack.id != 0 {
-            assert!(ledger.stack(finding.stack.id).is_some(), "{finding:#?}");
+        if finding.violation.stack.id != 0 {
+            assert!(ledger.stack(finding.violation.stack.id).is_some(), "{finding:#?}");
         }
     }
 }
@@ -71,9 +71,10 @@ fn publish_before_reserve() {
             );
             let ledger = recorded.run(&records);
             let finding = &ledger.findings()[0];
-            assert_eq!((finding.stack.id, finding.confidence), (of.stack, Confidence::Exact));
+            assert_eq!((finding.violation.stack.id, finding.confidence), (of.stack, Confidence::Exact));
             assert!(
-                finding.stack.id != 0 && finding.task.as_ref().is_some_and(|task| task.tid == of.header.tid)
+                finding.violation.stack.id != 0
+                    && finding.task.as_ref().is_some_and(|task| task.tid == of.header.tid)
             );
             tried += 1;
         }
@@ -215,7 +216,7 @@ fn a_failing_side_that_misbehaves() {
             assert_found(recorded, &records, &expected);
             let ledger = recorded.run(&records);
             let finding = &ledger.findings()[0];
-            assert_eq!(finding.stack.id, enospc.stack, "{how}");
+            assert_eq!(finding.violation.stack.id, enospc.stack, "{how}");
             assert!(finding.task.as_ref().is_some_and(|task| task.tid == enospc.header.tid), "{how}");
             let failed = ledger.summary(0).failed;
             assert_eq!((failed.total, failed.balanced), (67, 60), "{how}");
@@ -241,7 +242,11 @@ fn nothing_lost_on_purpose_is_a_false_alarm() {
         chain.expected = chain.old + 4096;
         let ledger = recorded.run(&records);
         silent += usize::from(ledger.findings().is_empty());
-        assert!(ledger.findings().iter().all(|f| f.kind == CounterMismatch), "{:?}", ledger.findings());
+        assert!(
+            ledger.findings().iter().all(|f| f.violation.kind == CounterMismatch),
+            "{:?}",
+            ledger.findings()
+        );
     }
     assert!(silent > 0);
 }

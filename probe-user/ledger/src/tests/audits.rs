@@ -19,7 +19,7 @@ fn a_leak_in_a_living_inode() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).audit(7, &[(257, holds(3 * M, 0))]).audit(7, &[(257, holds(3 * M, 0))]);
     let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
-    assert_eq!((finding.confidence, finding.ino), (Confidence::OneSided, Some(257)));
+    assert_eq!((finding.confidence, finding.violation.ino), (Confidence::OneSided, Some(257)));
     // The destroy proves the same bytes and adds none.
     s.audit(7, &[(257, holds(3 * M, 0))]).destroy_with(257, holds(3 * M, 0));
     let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
@@ -87,7 +87,7 @@ fn bytes_that_left_a_living_inode_without_a_record() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).audit(7, &left).audit(7, &left).audit(7, &left);
     let finding = s.assert_one("over-release", "inode.meta_rsv", 2 * M);
-    assert_eq!(finding.balance_before, Some(3 * M as i64));
+    assert_eq!(finding.violation.balance_before, Some(3 * M as i64));
     let more = [(257, holds(5 * M, 1))];
     let mut s = Stream::born();
     s.reserve(257, 3 * M).audit(7, &more).audit(7, &more).assert_one(

@@ -149,7 +149,7 @@ fn filesystems_that_are_forgotten_leave_what_was_counted_on_them() {
     };
     assert!(counted(&after) >= counted(&before), "{:?} {:?}", counted(&after), counted(&before));
     let [finding] = after.findings() else { panic!("{:?}", after.findings()) };
-    assert!(summary.filesystems.iter().any(|fs| fs.fs == finding.fs));
+    assert!(summary.filesystems.iter().any(|fs| fs.fs == finding.violation.fs));
 }
 
 #[test]

@@ -98,7 +98,7 @@ proptest! {
         };
         let ledger = run(&records);
         let found: Vec<_> =
-            ledger.findings().iter().map(|f| (f.kind, f.account, f.root.zip(f.ino), f.amount)).collect();
+            ledger.findings().iter().map(|f| (f.violation.kind, f.violation.account, f.violation.root.zip(f.violation.ino), f.amount)).collect();
         let summary = ledger.summary(0);
         if how == 4 && found.is_empty() {
             // The first operation of its thread: nothing was known of the operation, but a call is known to be missing.

@@ -147,7 +147,7 @@ impl Calls {
         let findings = self.findings();
         let [finding] = findings.as_slice() else { panic!("expected one {kind}: {findings:#?}") };
         assert_eq!(
-            (finding.kind.name(), finding.account.name(), finding.amount),
+            (finding.violation.kind.name(), finding.violation.account.name(), finding.amount),
             (kind, account, amount),
             "{finding:#?}"
         );
@@ -329,7 +329,7 @@ fn a_temporary_block_rsv_ends_empty() {
     calls.temp(HookId::BlockRsvAdd, 0x10, [M, 0, 0, 0], 0, M);
     calls.temp(HookId::BlockRsvAdd, 0x10, [I, 0, 0, 0], 0, I);
     let finding = calls.one("leak", "temp.rsv", M);
-    assert_eq!(finding.origins.len(), 1);
+    assert_eq!(finding.violation.origins.len(), 1);
     // The release was left out until the end: the level at unmount is the same bug.
     let mut calls = Calls::new();
     calls.temp(HookId::BlockRsvAdd, 0x10, [M, 0, 0, 0], 0, M);
@@ -411,7 +411,7 @@ fn of_many_threads_the_one_that_holds_something_is_found_when_the_inode_goes() {
     let counters = Counters { outstanding_extents: 1, ..Counters::default() };
     calls.stream.destroy_with(1_077, counters);
     let finding = calls.one("leak", "inode.outstanding_extents", 1);
-    assert_eq!((finding.ino, finding.task.map(|task| task.tid)), (Some(1_077), Some(1_077)));
+    assert_eq!((finding.violation.ino, finding.task.map(|task| task.tid)), (Some(1_077), Some(1_077)));
 }
 
 #[test]
@@ -487,7 +487,11 @@ fn published_and_undone_is_judged_by_who_raced() {
     calls.stream.destroy_with(257, Counters { reserved: I, ..Counters::default() });
     calls.stream.unmount_with(|levels| levels.space[1].may_use = I);
     let finding = calls.one("error-path-leak", "inode.meta_rsv", I);
-    assert!(finding.explanation.contains("1 release on the inode ran in between"), "{}", finding.explanation);
+    assert!(
+        finding.violation.explanation.contains("1 release on the inode ran in between"),
+        "{}",
+        finding.violation.explanation
+    );
     let failed = run(&calls.stream.records).summary(0).failed;
     assert_eq!((failed.total, failed.raced, failed.balanced), (1, 1, 0));
 }
@@ -584,6 +588,6 @@ fn data_of_a_range_that_is_cut_off_is_freed_once() {
     let mut calls = cut_off(0);
     calls.stream.unmount_with(|levels| levels.space[0].may_use = LEN);
     let finding = calls.one("leak", "space.data.bytes_may_use", LEN);
-    assert_eq!((finding.ino, finding.stack.id != 0), (Some(257), true));
-    assert_eq!(cut_off(2).one("over-release", "space.data.bytes_may_use", LEN).ino, Some(257));
+    assert_eq!((finding.violation.ino, finding.violation.stack.id != 0), (Some(257), true));
+    assert_eq!(cut_off(2).one("over-release", "space.data.bytes_may_use", LEN).violation.ino, Some(257));
 }

@@ -118,7 +118,7 @@ proptest! {
         let (kind, account) =
             if raced { (FindingKind::ErrorPathLeak, Account::InodeMetaRsv) } else { (kind, account) };
         let ledger = run(&kernel.records);
-        let found: Vec<_> = ledger.findings().iter().map(|f| (f.kind, f.account, f.root.zip(f.ino))).collect();
+        let found: Vec<_> = ledger.findings().iter().map(|f| (f.violation.kind, f.violation.account, f.violation.root.zip(f.violation.ino))).collect();
         let key = if strange { STRANGER } else { key };
         let owner = (account != Account::TransRsv).then_some(key);
         prop_assert_eq!(found, vec![(kind, account, owner)], "{:?}: {:#?}", fault, ledger.findings());
@@ -132,7 +132,7 @@ proptest! {
             _ => amount,
         };
         prop_assert_eq!(finding.amount, amount, "{:?}: {:#?}", fault, finding);
-        prop_assert!(finding.stack.id != 0, "{:?}: {:#?}", fault, finding);
+        prop_assert!(finding.violation.stack.id != 0, "{:?}: {:#?}", fault, finding);
         let failed = ledger.summary(0).failed;
         let wrong = u64::from(matches!(kind, FindingKind::ErrorPathLeak | FindingKind::ErrorPathOverRelease | FindingKind::PublishBeforeReserve));
         prop_assert_eq!((failed.total, failed.balanced + wrong, failed.undecided), (kernel.failed, kernel.failed, 0), "{:?}", fault);

@@ -24,16 +24,23 @@ fn kernel_leak_at_destroy_is_one_finding_with_origins() {
     record.stack = 77;
     s.push(record).evict(257).destroy_with(257, counters(3 * M, 0));
     let finding = s.assert_one("leak", "inode.meta_rsv", 3 * M);
-    assert_eq!((finding.root, finding.ino, finding.confidence), (Some(5), Some(257), Confidence::Exact));
     assert_eq!(
-        (finding.origins.len(), finding.origins[0].stack.id, finding.origins[0].bytes),
+        (finding.violation.root, finding.violation.ino, finding.confidence),
+        (Some(5), Some(257), Confidence::Exact)
+    );
+    assert_eq!(
+        (
+            finding.violation.origins.len(),
+            finding.violation.origins[0].stack.id,
+            finding.violation.origins[0].bytes
+        ),
         (1, 77, 3 * M)
     );
     assert!(
         finding.evidence.iter().any(|line| line.text.starts_with("delalloc reserve 393216")),
         "{finding:#?}"
     );
-    assert_eq!(finding.balance_before, Some(3 * M as i64));
+    assert_eq!(finding.violation.balance_before, Some(3 * M as i64));
 }
 
 #[test]
@@ -47,7 +54,8 @@ fn each_counter_has_its_own_finding() {
     let left =
         Counters { csum_bytes: 4096, delalloc_bytes: 8192, outstanding_extents: 2, ..Counters::default() };
     let findings = s.destroy_with(257, left).findings();
-    let names: Vec<_> = findings.iter().map(|f| (f.kind.name(), f.account.name(), f.amount)).collect();
+    let names: Vec<_> =
+        findings.iter().map(|f| (f.violation.kind.name(), f.violation.account.name(), f.amount)).collect();
     assert_eq!(
         names,
         [
@@ -71,7 +79,7 @@ fn a_wrapped_block_rsv_that_the_books_explain_is_one_finding() {
     let mut s = Stream::born();
     s.release(257, M).destroy_with(257, counters(M.wrapping_neg(), 0)).unmount();
     let finding = s.assert_one("underflow", "inode.meta_rsv", M);
-    assert_eq!(finding.balance_before, Some(-(M as i64)));
+    assert_eq!(finding.violation.balance_before, Some(-(M as i64)));
 }
 
 #[test]
@@ -93,7 +101,7 @@ fn over_release_by_the_books() {
     let mut s = Stream::born();
     s.reserve(257, 3 * M).release(257, 3 * M).release(257, I).destroy(257);
     let finding = s.assert_one("over-release", "inode.meta_rsv", I);
-    assert_eq!(finding.balance_before, Some(-(I as i64)));
+    assert_eq!(finding.violation.balance_before, Some(-(I as i64)));
 }
 
 #[test]
@@ -107,7 +115,7 @@ fn the_same_rule_on_the_same_owner_is_one_finding_with_a_count() {
     s.reserve(257, 3 * M).destroy(257).reserve(257, 5 * M).destroy(257);
     let finding = s.assert_one("leak", "inode.meta_rsv", 8 * M);
     assert_eq!(finding.count, 2);
-    assert!(finding.last_seen > finding.first_seen);
+    assert!(finding.last_seen > finding.violation.time);
 }
 
 #[test]
@@ -189,7 +197,9 @@ fn an_inode_leak_explains_the_residue_at_unmount() {
     s.destroy_with(257, counters(M, 0)).unmount_with(|l| l.space[1].may_use = M);
     let findings = s.findings();
     assert_eq!(findings.len(), 2);
-    assert!(findings[1].explanation.contains("131072 of these bytes are those of the inode findings"));
+    assert!(
+        findings[1].violation.explanation.contains("131072 of these bytes are those of the inode findings")
+    );
 }
 
 #[test]

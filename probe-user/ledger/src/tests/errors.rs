@@ -97,11 +97,11 @@ fn the_failing_side_releases_metadata() {
     let findings = s.findings();
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!(
-        (findings[0].kind.name(), findings[0].account.name()),
+        (findings[0].violation.kind.name(), findings[0].violation.account.name()),
         ("error-path-over-release", "inode.meta_rsv")
     );
     assert_eq!(
-        (findings[0].amount, findings[0].ino, findings[0].confidence),
+        (findings[0].amount, findings[0].violation.ino, findings[0].confidence),
         (I, Some(257), Confidence::OneSided)
     );
 }
@@ -131,7 +131,7 @@ fn the_failing_side_publishes() {
     (record.root, record.ino, record.published) = (5, 257, 2);
     s.bmu(DATA, -(LEN as i64));
     let finding = s.assert_one("publish-before-reserve", "inode.outstanding_extents", 2);
-    assert_eq!((finding.ino, finding.confidence), (Some(257), Confidence::Exact));
+    assert_eq!((finding.violation.ino, finding.confidence), (Some(257), Confidence::Exact));
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn the_same_number_in_two_subvolumes_is_two_inodes() {
 /// A finding says what a person needs: the task, the stacks, and the evidence.
 #[track_caller]
 pub fn assert_complete(finding: &Finding) {
-    assert!(!finding.explanation.is_empty(), "{finding:#?}");
+    assert!(!finding.violation.explanation.is_empty(), "{finding:#?}");
     assert!(!finding.evidence.is_empty(), "{finding:#?}");
-    assert!(finding.first_seen != 0 && finding.last_seen >= finding.first_seen, "{finding:#?}");
+    assert!(finding.violation.time != 0 && finding.last_seen >= finding.violation.time, "{finding:#?}");
 }

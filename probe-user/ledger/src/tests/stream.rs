@@ -343,7 +343,7 @@ impl Stream {
         let findings = self.findings();
         let [finding] = findings.as_slice() else { panic!("expected one {kind}: {findings:#?}") };
         assert_eq!(
-            (finding.kind.name(), finding.account.name(), finding.amount),
+            (finding.violation.kind.name(), finding.violation.account.name(), finding.amount),
             (kind, account, amount),
             "{finding:#?}"
         );

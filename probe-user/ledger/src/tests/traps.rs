@@ -472,7 +472,7 @@ fn order_is_judged_only_where_it_is_known() {
     let mut record = s.delalloc(257, 3 * M, DELALLOC_RESERVE | DELALLOC_ORDER_KNOWN);
     (record.fund_after, record.published) = (3 * M, 2);
     let finding = s.push(record).assert_one("publish-before-reserve", "inode.outstanding_extents", 2);
-    assert_eq!((finding.root, finding.ino), (Some(ROOT), Some(257)));
+    assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), Some(257)));
     let mut before = Stream::default();
     before.birth(FS).push(Record::Delalloc(record)).assert_silent();
     assert!(record.flags & DELALLOC_ROOT_KNOWN != 0 && COUNTERS_NOT_REGULAR != 0);

@@ -1,4 +1,4 @@
-//! What the ledger reports: one finding per kind, account and owner.
+//! What the ledger reports: violations of rules, and one finding per kind, account and owner.
 use super::spans::Spans;
 use crate::vocabulary::account::Account;
 
@@ -116,11 +116,42 @@ pub struct Evidence {
     pub stack: u64,
 }
 
-/// A broken rule.
+/// Which records are evidence for a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// Records of one inode, and those with the same inode number and an unknown subvolume.
+    Inode {
+        /// Filesystem id of the stream.
+        fs: u32,
+        /// Subvolume (root objectid).
+        root: u64,
+        /// Inode number.
+        ino: u64,
+    },
+    /// Records of one thread.
+    Task {
+        /// Filesystem id of the stream.
+        fs: u32,
+        /// Thread id.
+        tid: u32,
+    },
+    /// Records of one `space_info` or qgroup.
+    Object {
+        /// Filesystem id of the stream.
+        fs: u32,
+        /// Its address.
+        object: u64,
+    },
+    /// Claims on the pools of a filesystem.
+    Claims {
+        /// Filesystem id of the stream.
+        fs: u32,
+    },
+}
+
+/// A rule that was broken once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Position in [`crate::ledger::Ledger::findings`]; stable within a run.
-    pub id: u32,
+pub struct Violation {
     /// Kind.
     pub kind: FindingKind,
     /// Account.
@@ -133,28 +164,95 @@ pub struct Finding {
     pub ino: Option<u64>,
     /// Inode generation where known.
     pub generation: Option<u64>,
-    /// Amount of all `count` violations together, in `account.unit()`.
+    /// Amount, in `account.unit()`.
     pub amount: u64,
-    /// What the books held before the violation, where known.
+    /// What the books held before, where known.
     pub balance_before: Option<i64>,
-    /// `CLOCK_MONOTONIC` ns of the first violation.
-    pub first_seen: u64,
-    /// `CLOCK_MONOTONIC` ns of the last violation.
-    pub last_seen: u64,
-    /// How often the same rule was broken on the same account.
-    pub count: u64,
-    /// When the rule was broken.
-    pub seen: Spans,
-    /// The thread that broke the rule, or the thread whose event showed it.
-    pub task: Option<TaskRef>,
+    /// `CLOCK_MONOTONIC` ns.
+    pub time: u64,
+    /// The thread that broke the rule, or the thread whose event showed it; 0 if none.
+    pub tid: u32,
     /// The stack that released, or the stack of the event that showed the violation.
     pub stack: StackRef,
     /// The stacks that reserved.
     pub origins: Vec<Origin>,
-    /// Records shown with the finding, in stream order; at most a dozen.
-    pub evidence: Vec<Evidence>,
     /// How sure it is.
     pub confidence: Confidence,
     /// One or two sentences for a person.
     pub explanation: String,
+    /// The records that speak for it.
+    pub query: Query,
+}
+
+/// Identity of a finding: violations with the same key are counted in one finding.
+pub(crate) type Key = (FindingKind, Account, u32, Option<u64>, Option<u64>);
+
+impl Violation {
+    /// A violation of a rule about an account of filesystem `fs`, shown `at` a time (ns) by a thread. Confidence is exact;
+    /// all other fields are unknown.
+    #[must_use]
+    pub const fn new(kind: FindingKind, account: Account, fs: u32, at: (u64, u32)) -> Self {
+        Self {
+            kind,
+            account,
+            fs,
+            root: None,
+            ino: None,
+            generation: None,
+            amount: 0,
+            balance_before: None,
+            time: at.0,
+            tid: at.1,
+            stack: StackRef { id: 0, representative: false },
+            origins: Vec::new(),
+            confidence: Confidence::Exact,
+            explanation: String::new(),
+            query: Query::Claims { fs },
+        }
+    }
+
+    pub(crate) const fn key(&self) -> Key {
+        (self.kind, self.account, self.fs, self.root, self.ino)
+    }
+}
+
+/// All violations of one rule on one account of one owner: the first in full, the others counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Position in [`crate::ledger::Ledger::findings`]; stable within a run.
+    pub id: u32,
+    /// The first violation.
+    pub violation: Violation,
+    /// How many violations.
+    pub count: u64,
+    /// Amount of all of them, in `account.unit()`.
+    pub amount: u64,
+    /// The lowest confidence of any of them.
+    pub confidence: Confidence,
+    /// `CLOCK_MONOTONIC` ns of the last violation.
+    pub last_seen: u64,
+    /// When the rule was broken.
+    pub seen: Spans,
+    /// The thread of the first violation.
+    pub task: Option<TaskRef>,
+    /// Records shown with the first violation, in stream order; at most a dozen.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Finding {
+    /// A finding by its first violation; without thread and evidence.
+    #[must_use]
+    pub fn new(id: u32, violation: Violation) -> Self {
+        Self {
+            id,
+            count: 1,
+            amount: violation.amount,
+            confidence: violation.confidence,
+            last_seen: violation.time,
+            seen: Spans::at(violation.time),
+            task: None,
+            evidence: Vec::new(),
+            violation,
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Makes the report's findings from the ledger's.
-use probe_ledger::{Evidence, Finding, Origin, StackRef, TaskRef};
+use probe_ledger::{Evidence, Finding, Origin, StackRef, TaskRef, Violation};
 
 use super::{ReportInput, StackResolver};
 use crate::report::{
@@ -21,26 +21,36 @@ pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
     // Destructured, so that a new field of the ledger cannot be forgotten here.
     let Finding {
         id,
+        violation,
+        count,
+        amount,
+        confidence,
+        last_seen,
+        // Which tests it fell into.
+        seen: _,
+        task,
+        evidence,
+    } = finding;
+    let Violation {
         kind,
         account,
         fs,
         root,
         ino,
         generation,
-        amount,
+        // Of the first violation only.
+        amount: _,
+        confidence: _,
         balance_before,
-        first_seen,
-        last_seen,
-        count,
-        // Which tests it fell into.
-        seen: _,
-        task,
+        time,
+        // What `task` was found by.
+        tid: _,
         stack,
         origins,
-        evidence,
-        confidence,
         explanation,
-    } = finding;
+        // What `evidence` was found by.
+        query: _,
+    } = violation;
     let (frames, stack_source) = resolve(input.stacks, *stack);
     let fingerprint = fingerprint(*kind, *account, &frames);
     let ignored = input.policy.ignores(*kind, &fingerprint);
@@ -57,7 +67,7 @@ pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
         amount: *amount as i64,
         unit: account.unit().to_owned(),
         balance_before: *balance_before,
-        first_seen_ns: input.since_start(*first_seen),
+        first_seen_ns: input.since_start(*time),
         last_seen_ns: input.since_start(*last_seen),
         count: *count,
         task: task.as_ref().map(task_of),

@@ -83,7 +83,8 @@ impl Explanations<'_> {
         match checks {
             Some(Checks::Unmount) => self.filesystems.iter().any(|fs| self.explains_end(fs, span)),
             _ => self.findings.iter().any(|finding| {
-                checks.is_none_or(|checks| checks.means(finding.account)) && self.lives(finding, span)
+                checks.is_none_or(|checks| checks.means(finding.violation.account))
+                    && self.lives(finding, span)
             }),
         }
     }
@@ -92,7 +93,9 @@ impl Explanations<'_> {
     fn explains_end(&self, fs: &FsSummary, span: &Span) -> bool {
         let near = span.touches(fs.span.1.saturating_sub(REACH_NS), fs.span.1.saturating_add(REACH_NS));
         let found = || {
-            self.findings.iter().any(|finding| finding.fs == fs.fs && Checks::Unmount.means(finding.account))
+            self.findings.iter().any(|finding| {
+                finding.violation.fs == fs.fs && Checks::Unmount.means(finding.violation.account)
+            })
         };
         fs.ended && near && (fs.aborted || found())
     }
@@ -100,13 +103,14 @@ impl Explanations<'_> {
     /// A finding before the WARN, or out of the same call of the kernel, on a filesystem that was not gone yet: what an inode
     /// has lost is warned of when it goes, which may be long after.
     fn lives(&self, finding: &Finding, span: &Span) -> bool {
-        let fs = self.filesystems.iter().find(|fs| fs.fs == finding.fs);
+        let fs = self.filesystems.iter().find(|fs| fs.fs == finding.violation.fs);
         let end = match fs {
             Some(fs) if !fs.ended => u64::MAX,
             Some(fs) => fs.span.1,
             None => finding.last_seen,
         };
-        finding.first_seen <= span.to.saturating_add(REACH_NS) && span.from <= end.saturating_add(REACH_NS)
+        finding.violation.time <= span.to.saturating_add(REACH_NS)
+            && span.from <= end.saturating_add(REACH_NS)
     }
 }
 

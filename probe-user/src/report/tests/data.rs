@@ -9,7 +9,7 @@ use probe_common::{
 use probe_ledger::{
     Account, AuditSummary, ChainSummary, Confidence, Evidence, FailedReservations, Finding, FindingKind,
     FsSummary, InodeSummary, KernelLine, KernelWarn, Origin, SpaceCounter, Span, Spans, StackRef, Statistics,
-    Summary, TaskRef, Verdict,
+    Summary, TaskRef, Verdict, Violation,
 };
 
 use crate::report::{
@@ -58,23 +58,23 @@ impl StackResolver for Stacks {
 }
 
 pub(super) fn over_release() -> Finding {
-    Finding {
-        id: 0,
-        kind: FindingKind::OverRelease,
-        account: Account::InodeMetaRsv,
-        fs: 0x101,
+    let at = (START + 1_203_004_567, 4243);
+    let violation = Violation {
         root: Some(5),
         ino: Some(257),
         generation: Some(9),
         amount: 131_072,
         balance_before: Some(0),
-        first_seen: START + 1_203_004_567,
-        last_seen: START + 1_203_004_567,
-        seen: Spans::at(START + 1_203_004_567),
-        count: 1,
-        task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio\x1b[2J".to_owned() }),
         stack: StackRef { id: 1, representative: false },
         origins: vec![Origin { bytes: 262_144, count: 2, stack: StackRef { id: 2, representative: true } }],
+        explanation:
+            "The inode's block_rsv gave back 131072 bytes after it had already given back all that was \
+                      reserved for it."
+                .to_owned(),
+        ..Violation::new(FindingKind::OverRelease, Account::InodeMetaRsv, 0x101, at)
+    };
+    Finding {
+        task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio\x1b[2J".to_owned() }),
         evidence: vec![
             Evidence {
                 time: START + 1_203_001_000,
@@ -89,35 +89,26 @@ pub(super) fn over_release() -> Finding {
                 stack: 1,
             },
         ],
-        confidence: Confidence::Exact,
-        explanation:
-            "The inode's block_rsv gave back 131072 bytes after it had already given back all that was \
-                      reserved for it."
-                .to_owned(),
+        ..Finding::new(0, violation)
     }
 }
 
 pub(super) fn leak() -> Finding {
-    Finding {
-        id: 1,
-        kind: FindingKind::Leak,
-        account: Account::InodeOutstandingExtents,
+    let at = (START + 2_000_000_000, 0);
+    let violation = Violation {
         root: Some(-9_i64 as u64),
         ino: Some(258),
-        generation: None,
         amount: 3,
-        balance_before: None,
-        first_seen: START + 2_000_000_000,
+        stack: StackRef { id: 3, representative: false },
+        confidence: Confidence::OneSided,
+        explanation: "outstanding_extents was not zero when the inode was destroyed.".to_owned(),
+        ..Violation::new(FindingKind::Leak, Account::InodeOutstandingExtents, 0x101, at)
+    };
+    Finding {
         last_seen: START + 9_500_000_000,
         seen: Spans::at(START + 9_500_000_000),
         count: 3,
-        task: None,
-        stack: StackRef { id: 3, representative: false },
-        origins: Vec::new(),
-        evidence: Vec::new(),
-        confidence: Confidence::OneSided,
-        explanation: "outstanding_extents was not zero when the inode was destroyed.".to_owned(),
-        ..over_release()
+        ..Finding::new(1, violation)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The example of each page under `docs/findings/`, rendered from known data so that the pages cannot lag behind the
 //! renderer. `BLESS=1 cargo test -p probe-user examples` writes them anew.
 use probe_ledger::{
-    Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, Spans, StackRef, TaskRef,
-    Verdict,
+    Account, Confidence, Evidence, Finding, FindingKind, Origin, SpaceCounter, StackRef, TaskRef, Verdict,
+    Violation,
 };
 
 use super::data::{FSID, facts, summary};
@@ -79,30 +79,22 @@ impl StackResolver for Stacks {
     }
 }
 
-/// A finding on inode 257 of subvolume 5, by a writer, at one second of the session.
-fn base(kind: FindingKind, amount: u64, stack: u64, explanation: &str) -> Finding {
-    let start = facts().started_monotonic_ns;
-    Finding {
-        id: 0,
-        kind,
-        account: Account::InodeMetaRsv,
-        fs: 0x101,
+/// A violation on inode 261 of subvolume 5, by a writer, at one second of the session.
+fn base(kind: FindingKind, amount: u64, stack: u64, explanation: &str) -> Violation {
+    let at = facts().started_monotonic_ns + 1_203_004_000;
+    Violation {
         root: Some(5),
         ino: Some(261),
         generation: Some(12),
         amount,
-        balance_before: None,
-        first_seen: start + 1_203_004_000,
-        last_seen: start + 1_203_004_000,
-        seen: Spans::at(start + 1_203_004_000),
-        count: 1,
-        task: Some(TaskRef { tid: 4243, pid: 4242, comm: "fio".to_owned() }),
         stack: StackRef { id: stack, representative: false },
-        origins: Vec::new(),
-        evidence: Vec::new(),
-        confidence: Confidence::Exact,
         explanation: explanation.to_owned(),
+        ..Violation::new(kind, Account::InodeMetaRsv, 0x101, (at, 4243))
     }
+}
+
+fn by(tid: u32, comm: &str) -> Option<TaskRef> {
+    Some(TaskRef { tid, pid: tid, comm: comm.to_owned() })
 }
 
 fn evidence(lines: &[(u64, &str)]) -> Vec<Evidence> {
@@ -121,133 +113,154 @@ fn reserved(bytes: u64, count: u64) -> Vec<Origin> {
 }
 
 fn example(kind: FindingKind) -> Finding {
-    match kind {
-        FindingKind::OverRelease => Finding {
-            balance_before: Some(0),
-            origins: reserved(655_360, 1),
-            evidence: evidence(&[
+    let writer = Some(TaskRef { tid: 4243, pid: 4242, comm: "fio".to_owned() });
+    let (violation, task, evidence) = match kind {
+        FindingKind::OverRelease => (
+            Violation {
+                balance_before: Some(0),
+                origins: reserved(655_360, 1),
+                ..base(
+                    kind,
+                    655_360,
+                    RELEASE,
+                    "The inode gave 655360 bytes back a second time, when its block_rsv held nothing.",
+                )
+            },
+            writer,
+            evidence(&[
                 (202_000, "delalloc reserve 655360, block_rsv reserved 655360 size 655360"),
                 (203_000, "delalloc release 655360, block_rsv reserved 0 size 0"),
                 (203_004, "delalloc release 655360, block_rsv reserved 0 size 0"),
             ]),
-            ..base(
-                kind,
-                655_360,
-                RELEASE,
-                "The inode gave 655360 bytes back a second time, when its block_rsv held nothing.",
-            )
-        },
-        FindingKind::Leak => Finding {
-            balance_before: Some(393_216),
-            origins: reserved(393_216, 1),
-            task: Some(TaskRef { tid: 77, pid: 77, comm: "umount".to_owned() }),
-            evidence: evidence(&[
+        ),
+        FindingKind::Leak => (
+            Violation {
+                balance_before: Some(393_216),
+                origins: reserved(393_216, 1),
+                ..base(
+                    kind,
+                    393_216,
+                    DESTROY,
+                    "The inode was destroyed while its block_rsv still held 393216 bytes.",
+                )
+            },
+            by(77, "umount"),
+            evidence(&[
                 (104_000, "delalloc reserve 655360, block_rsv reserved 655360 size 655360"),
                 (109_000, "delalloc release 262144, block_rsv reserved 393216 size 0"),
                 (203_004, "destroy: block_rsv reserved 393216 size 0, outstanding_extents 0"),
             ]),
-            ..base(
-                kind,
-                393_216,
-                DESTROY,
-                "The inode was destroyed while its block_rsv still held 393216 bytes.",
-            )
-        },
-        FindingKind::ErrorPathOverRelease => Finding {
-            evidence: evidence(&[
-                (203_000, "space_info:enospc metadata 655360: nothing was reserved"),
-                (203_002, "mod_outstanding_extents -1, outstanding_extents 0"),
-                (203_004, "delalloc release 655360, block_rsv reserved 0 size 0"),
-            ]),
-            ..base(
+        ),
+        FindingKind::ErrorPathOverRelease => (
+            base(
                 kind,
                 655_360,
                 RESERVE_FAILED,
                 "A reservation failed with ENOSPC, and its task then freed 655360 bytes of this inode that it had \
                  never reserved.",
-            )
-        },
-        FindingKind::ErrorPathLeak => Finding {
-            account: Account::SpaceData(SpaceCounter::BytesMayUse),
-            evidence: evidence(&[
+            ),
+            writer,
+            evidence(&[
+                (203_000, "space_info:enospc metadata 655360: nothing was reserved"),
+                (203_002, "mod_outstanding_extents -1, outstanding_extents 0"),
+                (203_004, "delalloc release 655360, block_rsv reserved 0 size 0"),
+            ]),
+        ),
+        FindingKind::ErrorPathLeak => (
+            Violation {
+                account: Account::SpaceData(SpaceCounter::BytesMayUse),
+                ..base(
+                    kind,
+                    65_536,
+                    RESERVE_FAILED,
+                    "A metadata reservation failed, and the data reserved for the same write was never given back.",
+                )
+            },
+            writer,
+            evidence(&[
                 (203_000, "bytes_may_use data +65536 by the failing task"),
                 (203_002, "space_info:enospc metadata 655360: nothing was reserved"),
                 (203_004, "the task began another operation; its 65536 bytes of data were not given back"),
             ]),
-            ..base(
-                kind,
-                65_536,
-                RESERVE_FAILED,
-                "A metadata reservation failed, and the data reserved for the same write was never given back.",
-            )
-        },
-        FindingKind::PublishBeforeReserve => Finding {
-            account: Account::InodeOutstandingExtents,
-            evidence: evidence(&[
+        ),
+        FindingKind::PublishBeforeReserve => (
+            Violation {
+                account: Account::InodeOutstandingExtents,
+                ..base(
+                    kind,
+                    1,
+                    RESERVE,
+                    "outstanding_extents was raised before the bytes for it were granted, so a release on another CPU \
+                 could free bytes that nobody had reserved yet.",
+                )
+            },
+            writer,
+            evidence(&[
                 (203_000, "mod_outstanding_extents +1, outstanding_extents 4"),
                 (203_002, "bytes_may_use metadata +655360, after the counter was published"),
                 (203_004, "delalloc reserve 655360: granted before 0, granted after 655360"),
             ]),
-            ..base(
-                kind,
-                1,
-                RESERVE,
-                "outstanding_extents was raised before the bytes for it were granted, so a release on another CPU \
-                 could free bytes that nobody had reserved yet.",
-            )
-        },
-        FindingKind::WrongOwner => Finding {
-            balance_before: Some(0),
-            task: Some(TaskRef { tid: 311, pid: 311, comm: "kworker/u4:3".to_owned() }),
-            origins: reserved(655_360, 1),
-            evidence: evidence(&[
+        ),
+        FindingKind::WrongOwner => (
+            Violation {
+                balance_before: Some(0),
+                origins: reserved(655_360, 1),
+                ..base(
+                    kind,
+                    655_360,
+                    ORDERED,
+                    "655360 bytes that were reserved for inode 260 of the same subvolume were freed from inode 261.",
+                )
+            },
+            by(311, "kworker/u4:3"),
+            evidence(&[
                 (201_000, "delalloc reserve 655360 on inode 260, block_rsv reserved 655360 size 655360"),
                 (203_004, "delalloc release 655360 on inode 261, block_rsv reserved 0 size 0"),
             ]),
-            ..base(
-                kind,
-                655_360,
-                ORDERED,
-                "655360 bytes that were reserved for inode 260 of the same subvolume were freed from inode 261.",
-            )
-        },
-        FindingKind::Underflow => Finding {
-            account: Account::RootQgroupMetaPrealloc,
-            ino: None,
-            generation: None,
-            balance_before: Some(16_384),
-            evidence: evidence(&[
+        ),
+        FindingKind::Underflow => (
+            Violation {
+                account: Account::RootQgroupMetaPrealloc,
+                ino: None,
+                generation: None,
+                balance_before: Some(16_384),
+                ..base(
+                    kind,
+                    16_384,
+                    QGROUP,
+                    "32768 bytes were taken from a counter that held 16384; the kernel hides it.",
+                )
+            },
+            writer,
+            evidence(&[
                 (203_000, "qgroup 0/5 meta_prealloc: 32768 - 16384"),
                 (203_004, "qgroup 0/5 meta_prealloc: 16384 - 32768, below zero; the kernel clamps it to 0"),
             ]),
-            ..base(
-                kind,
-                16_384,
-                QGROUP,
-                "32768 bytes were taken from a counter that held 16384; the kernel hides it.",
-            )
-        },
-        FindingKind::CounterMismatch => Finding {
-            account: Account::SpaceMetadata(SpaceCounter::BytesMayUse),
-            root: None,
-            ino: None,
-            generation: None,
-            task: None,
-            balance_before: Some(5_767_168),
-            stack: StackRef { id: 0, representative: false },
-            confidence: Confidence::OneSided,
-            evidence: evidence(&[
+        ),
+        FindingKind::CounterMismatch => (
+            Violation {
+                account: Account::SpaceMetadata(SpaceCounter::BytesMayUse),
+                root: None,
+                ino: None,
+                generation: None,
+                balance_before: Some(5_767_168),
+                stack: StackRef { id: 0, representative: false },
+                confidence: Confidence::OneSided,
+                ..base(
+                    kind,
+                    131_072,
+                    0,
+                    "sysfs shows 131072 bytes more than the changes that were seen add up to, twice and at rest.",
+                )
+            },
+            None,
+            evidence(&[
                 (190_000, "audit 3: sysfs 5898240, chain 5767168, the counter stood still"),
                 (203_004, "audit 4: sysfs 5898240, chain 5767168, the counter stood still"),
             ]),
-            ..base(
-                kind,
-                131_072,
-                0,
-                "sysfs shows 131072 bytes more than the changes that were seen add up to, twice and at rest.",
-            )
-        },
-    }
+        ),
+    };
+    Finding { task, evidence, ..Finding::new(0, violation) }
 }
 
 fn rendered(kind: FindingKind) -> String {

@@ -1,7 +1,7 @@
 //! What the kernel's own checks do to the verdict.
 use std::collections::BTreeSet;
 
-use probe_ledger::{Account, Finding, FindingKind, KernelWarn, Spans, Verdict};
+use probe_ledger::{Account, Finding, FindingKind, KernelWarn, Spans, Verdict, Violation};
 
 use super::data::{START, facts, leak, over_release, summary};
 use crate::report::{
@@ -50,7 +50,7 @@ fn warned(address: u64, times: &[u64]) -> KernelWarn {
 
 /// A finding of one moment.
 fn found(finding: Finding, account: Account, time: u64) -> Finding {
-    Finding { account, first_seen: time, last_seen: time, seen: Spans::at(time), ..finding }
+    Finding::new(finding.id, Violation { account, time, ..finding.violation })
 }
 
 /// A report on a filesystem that went at `ended`.

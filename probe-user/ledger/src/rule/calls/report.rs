@@ -2,10 +2,9 @@
 use super::context::CallContext;
 use crate::{
     book::node::Node,
-    context::{evidence::Query, violation::Violation},
     vocabulary::{
         account::{Account, DATA_MAY_USE},
-        finding::{Confidence, FindingKind, Origin},
+        finding::{Confidence, FindingKind, Origin, Query, Violation},
         keys::InodeKey,
     },
 };
