@@ -26,6 +26,21 @@ pub const CALL_ORDERED: u32 = 256;
 /// `Call::flags`: `fs_info` is aborted or shows an error.
 pub const CALL_FS_ERROR: u32 = 512;
 
+/// `Call::flags`: quotas were on at the entry and at the return, and no filter leaves out calls for them. Only for calls that
+/// change reservations of qgroups.
+pub const CALL_QUOTAS: u32 = 1024;
+/// `Call::flags`: the filesystem is being unmounted (`BTRFS_FS_CLOSING_START`). Only for the end of a qgroup.
+pub const CALL_CLOSING: u32 = 2048;
+
+/// `args[3]` of `btrfs_clear_delalloc_extent`: the state's bits are known.
+pub const STATE_KNOWN: u64 = 1;
+/// `args[3]` of `btrfs_clear_delalloc_extent`: `EXTENT_DELALLOC`
+pub const STATE_DELALLOC: u64 = 2;
+/// `args[3]` of `btrfs_clear_delalloc_extent`: `EXTENT_NORESERVE`
+pub const STATE_NORESERVE: u64 = 4;
+/// In place of a number of bytes that the function did not keep.
+pub const BYTES_UNKNOWN: u64 = u64::MAX;
+
 /// Most hooked calls of one task that are followed inside each other.
 pub const MAX_DEPTH: u32 = 8;
 
@@ -48,10 +63,10 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_free_reserved_data_space_noquota` | len | |
 /// | `btrfs_block_rsv_add`, `_refill` | bytes or target, flush | errno |
 /// | `btrfs_block_rsv_add_bytes` | bytes, update_size | |
-/// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all) | bytes that left the rsv |
+/// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all), bytes of the rsv's qgroup half to release | bytes that left the rsv |
 /// | `btrfs_block_rsv_migrate` | destination rsv, bytes, update_size, destination's [`crate::claim::RsvType`] | errno |
 /// | `btrfs_use_block_rsv` | root objectid, blocksize | address of the rsv that paid, or an error pointer |
-/// | `btrfs_clear_delalloc_extent` | state start, state end, bits | |
+/// | `btrfs_clear_delalloc_extent` | state start, state end, bits, `STATE_*` | |
 /// | `btrfs_remove_ordered_extent` | file_offset, num_bytes, disk_num_bytes, flags | |
 /// | `btrfs_destroy_inode` | | |
 /// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after | errno |
@@ -61,6 +76,13 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_delayed_item_release_metadata` | bytes_reserved before | |
 /// | `btrfs_qgroup_free_data`, `btrfs_qgroup_release_data` | start, len | bytes or errno |
 /// | `btrfs_qgroup_reserve_data` | start, len | errno |
+/// | `btrfs_qgroup_reserve_meta` | num_bytes, type (`enum btrfs_qgroup_rsv_type`) | errno |
+/// | `__btrfs_qgroup_free_meta` | num_bytes, type | |
+/// | `btrfs_qgroup_convert_reserved_meta` | num_bytes | |
+/// | `start_transaction` | num_items, type, flush | errno, or 0 for a handle |
+/// | `btrfs_delayed_update_inode` | | errno |
+/// | `btrfs_sysfs_del_one_qgroup` | qgroupid, its reserved bytes of data, pertrans, prealloc | |
+/// | `btrfs_set_record_extent_bits`, `btrfs_clear_record_extent_bits` | start, end, bits, bytes changed ([`BYTES_UNKNOWN`]: not recorded) | errno |
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

@@ -107,6 +107,22 @@ pub enum HookId {
     QgroupFreeData = 52,
     /// `btrfs_release_global_block_rsv` (functions tier)
     ReleaseGlobalBlockRsv = 53,
+    /// `btrfs_qgroup_reserve_meta` (functions tier)
+    QgroupReserveMeta = 54,
+    /// `__btrfs_qgroup_free_meta` (functions tier)
+    QgroupFreeMeta = 55,
+    /// `btrfs_qgroup_convert_reserved_meta` (functions tier)
+    QgroupConvertMeta = 56,
+    /// `start_transaction` (functions tier)
+    StartTransaction = 57,
+    /// `btrfs_delayed_update_inode` (functions tier)
+    DelayedUpdateInode = 58,
+    /// `btrfs_sysfs_del_one_qgroup` (functions tier): the kernel calls it for each qgroup that ends
+    QgroupEnd = 59,
+    /// `btrfs_set_record_extent_bits`, without the prefix before 6.18 (functions tier): only qgroups record their bits
+    SetRecordBits = 60,
+    /// `btrfs_clear_record_extent_bits`, without the prefix before 6.18 (functions tier)
+    ClearRecordBits = 61,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -117,7 +133,7 @@ pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 59] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -169,6 +185,14 @@ impl HookId {
         Self::QgroupReleaseData,
         Self::QgroupFreeData,
         Self::ReleaseGlobalBlockRsv,
+        Self::QgroupReserveMeta,
+        Self::QgroupFreeMeta,
+        Self::QgroupConvertMeta,
+        Self::StartTransaction,
+        Self::DelayedUpdateInode,
+        Self::QgroupEnd,
+        Self::SetRecordBits,
+        Self::ClearRecordBits,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -226,6 +250,14 @@ impl HookId {
             Self::QgroupReleaseData => "btrfs_qgroup_release_data",
             Self::QgroupFreeData => "btrfs_qgroup_free_data",
             Self::ReleaseGlobalBlockRsv => "btrfs_release_global_block_rsv",
+            Self::QgroupReserveMeta => "btrfs_qgroup_reserve_meta",
+            Self::QgroupFreeMeta => "__btrfs_qgroup_free_meta",
+            Self::QgroupConvertMeta => "btrfs_qgroup_convert_reserved_meta",
+            Self::StartTransaction => "start_transaction",
+            Self::DelayedUpdateInode => "btrfs_delayed_update_inode",
+            Self::QgroupEnd => "btrfs_sysfs_del_one_qgroup",
+            Self::SetRecordBits => "btrfs_set_record_extent_bits",
+            Self::ClearRecordBits => "btrfs_clear_record_extent_bits",
         }
     }
 

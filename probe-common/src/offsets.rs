@@ -115,6 +115,8 @@ pub struct Offsets {
     pub fs_delayed_refs_rsv: u32,
     /// . `space_info` (list_head)
     pub fs_space_info: u32,
+    /// . `quota_root`: NULL while quotas are off
+    pub fs_quota_root: u32,
     /// `BTRFS_FS_CLOSING_START`, a bit number in `flags`
     pub fs_closing_start_bit: u32,
     /// `BTRFS_FS_CLOSING_DONE`, a bit number in `flags`
@@ -234,6 +236,12 @@ pub struct Offsets {
     pub state_start: u32,
     /// . `end`
     pub state_end: u32,
+    /// . `state` (u32)
+    pub state_state: u32,
+    /// `EXTENT_DELALLOC`, a mask of `state`; a macro on 6.1, which BTF does not show
+    pub extent_delalloc: u32,
+    /// `struct extent_changeset` . `bytes_changed`
+    pub changeset_bytes_changed: u32,
     /// `struct btrfs_trans_handle` . `bytes_reserved`
     pub trans_bytes_reserved: u32,
     /// `struct reserve_ticket` . `bytes`
@@ -242,6 +250,8 @@ pub struct Offsets {
     pub node_inode_id: u32,
     /// . `bytes_reserved`
     pub node_bytes_reserved: u32,
+    /// . `root`
+    pub node_root: u32,
 
     /// `struct task_struct` . `exit_code` (int)
     pub task_exit_code: u32,

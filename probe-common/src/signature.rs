@@ -39,6 +39,10 @@ pub const SUBJECT_TRANS: u8 = 5;
 pub const SUBJECT_SPACE: u8 = 6;
 /// `Signature::kind`: a `struct btrfs_ordered_extent *`
 pub const SUBJECT_ORDERED: u8 = 7;
+/// `Signature::kind`: a `struct btrfs_root *`
+pub const SUBJECT_ROOT: u8 = 8;
+/// `Signature::kind`: a `struct extent_io_tree *`, the `io_tree` of an inode
+pub const SUBJECT_IO_TREE: u8 = 9;
 
 impl Signature {
     /// Nothing is known.

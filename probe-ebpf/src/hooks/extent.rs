@@ -51,7 +51,7 @@ fn clear(run: &Run, ctx: &RawTracePointContext) {
 
 /// The inode that embeds this io_tree.
 #[inline(always)]
-fn inode_of_tree(tree: u64) -> Option<u64> {
+pub fn inode_of_tree(tree: u64) -> Option<u64> {
     let owner: u8 = read::at(tree, off!(io_tree_owner));
     (u32::from(owner) == off!(io_tree_inode_io) as u32).then(|| tree.wrapping_sub(off!(inode_io_tree) as u64))
 }

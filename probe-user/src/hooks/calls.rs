@@ -8,6 +8,7 @@ use aya::{
         kprobe::KProbeLink,
     },
 };
+use probe_common::hook::HookId;
 use probe_record::session::{HookRow, HookState};
 
 use super::{
@@ -79,8 +80,13 @@ impl Probe {
         types: Option<&Btf>,
     ) -> Result<Vec<HookRow>, String> {
         let mut all = Vec::with_capacity(plan.len());
+        let mut refused = Vec::new();
         for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
-            all.push(self.load_function(planned, offers, types)?);
+            match self.load_function(planned, offers, types) {
+                Ok(loaded) => all.push(loaded),
+                Err(why) if planned.function.required => return Err(why),
+                Err(why) => refused.push((planned.function.hook, why)),
+            }
         }
         // Found when the first kretprobe needs it.
         let room = LazyCell::new(Tracefs::find as fn() -> Room);
@@ -90,7 +96,7 @@ impl Probe {
                 return Err(why);
             }
         }
-        Ok(plan.iter().map(|planned| row(planned, &all, offers.first().0)).collect())
+        Ok(plan.iter().map(|planned| row(planned, &all, &refused, offers.first().0)).collect())
     }
 
     /// Loads a function's programs by the first means that the kernel takes.
@@ -108,7 +114,7 @@ impl Probe {
             return Ok(loaded);
         }
         let types = types.ok_or_else(|| "the types of vmlinux are not at hand".to_owned());
-        if let Err(why) = types.and_then(|types| self.load_fentry(function, types)) {
+        if let Err(why) = types.and_then(|types| self.load_fentry(loaded.planned, types)) {
             self.fall_back(&mut loaded, &why, offers)?;
         }
         Ok(loaded)
@@ -128,8 +134,8 @@ impl Probe {
         Ok(())
     }
 
-    fn load_fentry(&mut self, function: &Function, types: &Btf) -> Result<(), String> {
-        let name = function.hook.name();
+    fn load_fentry(&mut self, planned: &PlannedFunction, types: &Btf) -> Result<(), String> {
+        let (function, name) = (planned.function, planned.name);
         if let Some(exit) = function.exit(Means::Fentry) {
             let program = typed::<&mut FExit>(&mut self.ebpf, &exit)?;
             program.load(name, types).map_err(|error| told(&error))?;
@@ -178,24 +184,24 @@ impl Probe {
 
     fn attach_programs(&mut self, loaded: &mut Loaded<'_>, room: &LazyCell<Room>) -> Result<(), String> {
         let function = loaded.planned.function;
-        let hook = function.hook;
+        let (hook, name) = (function.hook, loaded.planned.name);
         let exit = function.exit(loaded.means);
         for (program, is_exit) in
             exit.map(|exit| (exit, true)).into_iter().chain([(function.entry(loaded.means), false)])
         {
             let id = match (loaded.means, is_exit) {
                 (Means::Kprobe, false) => {
-                    typed::<&mut KProbe>(&mut self.ebpf, &program)?.attach(hook.name(), 0).map(LinkId::Kprobe)
+                    typed::<&mut KProbe>(&mut self.ebpf, &program)?.attach(name, 0).map(LinkId::Kprobe)
                 }
                 (Means::Kprobe, true) => {
                     let probe = typed::<&mut KProbe>(&mut self.ebpf, &program)?;
-                    match with_room(probe, hook.name(), room) {
+                    match with_room(probe, name, room) {
                         Ok(kretprobe) => Ok(LinkId::Kretprobe(kretprobe)),
                         Err(why) => {
                             let narrow = format!("follows few calls at a time: {why}");
-                            log::info!("{}: {narrow}", hook.name());
+                            log::info!("{name}: {narrow}");
                             loaded.add_reason(&narrow);
-                            probe.attach(hook.name(), 0).map(LinkId::Kprobe)
+                            probe.attach(name, 0).map(LinkId::Kprobe)
                         }
                     }
                 }
@@ -297,17 +303,21 @@ fn drop_side_by_side<T: Send>(links: Vec<T>) {
 }
 
 /// The row of an attached function in the hook table of doctor and report.
-fn row(planned: &PlannedFunction, all: &[Loaded<'_>], first: Means) -> HookRow {
+fn row(planned: &PlannedFunction, all: &[Loaded<'_>], refused: &[(HookId, String)], first: Means) -> HookRow {
     let function = planned.function;
     let loaded = all.iter().find(|loaded| loaded.planned.function.hook == function.hook);
     let (state, means, reason) = match loaded {
         Some(loaded) => (HookState::Attached, loaded.means, loaded.reason.clone()),
-        None => (HookState::Skipped, first, planned.left_out.clone().unwrap_or_default()),
+        None => {
+            let refused = refused.iter().find(|(hook, _)| *hook == function.hook).map(|(_, why)| why);
+            let reason = planned.left_out.as_ref().or(refused);
+            (HookState::Skipped, first, reason.cloned().unwrap_or_default())
+        }
     };
     HookRow {
         id: function.hook.name().to_owned(),
         kind: means.kind(function.returns).to_owned(),
-        target: function.hook.name().to_owned(),
+        target: planned.name.to_owned(),
         state,
         reason,
     }

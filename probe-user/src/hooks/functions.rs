@@ -5,8 +5,8 @@
 use probe_common::{
     hook::HookId,
     signature::{
-        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_ORDERED, SUBJECT_RSV, SUBJECT_SPACE, SUBJECT_TRANS,
-        SUBJECT_VFS_INODE, Signature, Signatures,
+        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
+        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_VFS_INODE, Signature, Signatures,
     },
 };
 
@@ -18,6 +18,8 @@ use crate::kernel::btf::KernelTypes;
 pub struct Function {
     /// The hook; its name is the function's.
     pub hook: HookId,
+    /// Its name on older kernels, if it had another.
+    older_name: Option<&'static str>,
     /// How the names of its programs begin.
     program: &'static str,
     /// Whether its return is watched too; false if the entry shows all that is needed.
@@ -45,6 +47,8 @@ const TYPES: &[(u8, &[&str])] = &[
     (SUBJECT_TRANS, &["struct btrfs_trans_handle *"]),
     (SUBJECT_SPACE, &["struct btrfs_space_info *"]),
     (SUBJECT_ORDERED, &["struct btrfs_ordered_extent *"]),
+    (SUBJECT_ROOT, &["struct btrfs_root *"]),
+    (SUBJECT_IO_TREE, &["struct extent_io_tree *"]),
 ];
 
 const INODE: &[u8] = &[SUBJECT_INODE];
@@ -52,6 +56,8 @@ const ANY_INODE: &[u8] = &[SUBJECT_INODE, SUBJECT_VFS_INODE];
 const RSV: &[u8] = &[SUBJECT_RSV];
 const TRANS: &[u8] = &[SUBJECT_TRANS];
 const FS: &[u8] = &[SUBJECT_FS];
+const ROOT: &[u8] = &[SUBJECT_ROOT];
+const IO_TREE: &[u8] = &[SUBJECT_IO_TREE];
 
 /// In the order of attachment: functions that give back before functions that take, and the inner of two nested functions
 /// first. So if we see a task take, we see it give back.
@@ -59,7 +65,21 @@ pub const FUNCTIONS: &[Function] = &[
     at_once(HookId::DestroyInode, "destroy_inode", ANY_INODE),
     at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv", FS),
     at_once(HookId::CalculateInodeRsv, "calculate_inode_rsv", INODE),
-    call(HookId::BlockRsvRelease, "block_rsv_release", RSV, 1),
+    // Only the books of qgroups need these.
+    Function {
+        second: Some("struct btrfs_qgroup *"),
+        required: false,
+        ..at_once(HookId::QgroupEnd, "qgroup_end", FS)
+    },
+    Function {
+        older_name: Some("clear_record_extent_bits"),
+        second: Some("struct extent_changeset *"),
+        required: false,
+        ..call(HookId::ClearRecordBits, "clear_record_bits", IO_TREE, 3)
+    },
+    Function { required: false, ..call(HookId::QgroupFreeMeta, "qgroup_free_meta", ROOT, 2) },
+    Function { required: false, ..call(HookId::QgroupConvertMeta, "qgroup_convert_meta", ROOT, 1) },
+    Function { second: Some("u64 *"), ..call(HookId::BlockRsvRelease, "block_rsv_release", RSV, 1) },
     call(HookId::InodeRsvRelease, "inode_rsv_release", INODE, 1),
     call(HookId::ReleaseMetadata, "release_metadata", INODE, 2),
     call(HookId::ReleaseExtents, "release_extents", INODE, 1),
@@ -109,11 +129,21 @@ pub const FUNCTIONS: &[Function] = &[
     call(HookId::AllocDataChunkOndemand, "alloc_data_chunk_ondemand", INODE, 1),
     call(HookId::CheckDataFreeSpace, "check_data_free_space", INODE, 3),
     call(HookId::ReserveSpace, "reserve_space", INODE, 2),
+    Function { required: false, ..call(HookId::QgroupReserveMeta, "qgroup_reserve_meta", ROOT, 2) },
+    Function {
+        older_name: Some("set_record_extent_bits"),
+        second: Some("struct extent_changeset *"),
+        required: false,
+        ..call(HookId::SetRecordBits, "set_record_bits", IO_TREE, 3)
+    },
+    Function { required: false, ..call(HookId::DelayedUpdateInode, "delayed_update_inode", INODE, 0) },
+    Function { required: false, ..call(HookId::StartTransaction, "start_transaction", ROOT, 3) },
 ];
 
 const fn call(hook: HookId, program: &'static str, subject: &'static [u8], numbers: usize) -> Function {
     Function {
         hook,
+        older_name: None,
         program,
         returns: true,
         required: true,
@@ -156,6 +186,8 @@ impl Function {
 pub struct PlannedFunction {
     /// The table's row.
     pub function: &'static Function,
+    /// Its name on this kernel.
+    pub name: &'static str,
     /// Where its arguments are.
     pub signature: Signature,
     /// Why it is left out; `None` if it is to be attached.
@@ -170,12 +202,16 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<Planned
     FUNCTIONS
         .iter()
         .map(|function| {
-            let name = function.hook.name();
+            let current = function.hook.name();
+            let name = match function.older_name {
+                Some(older) if symbols(current) == 0 && symbols(older) != 0 => older,
+                _ => current,
+            };
             let found = match symbols(name) {
                 0 => Err(format!(
                     "this kernel has no function {name} of its own: it was inlined, cloned or is new"
                 )),
-                1 => types.function(name).and_then(|proto| signature(function, &proto.args)),
+                1 => types.function(name).and_then(|proto| signature(function, name, &proto.args)),
                 several => {
                     Err(format!("this kernel has {several} functions {name}, and a probe cannot tell which"))
                 }
@@ -185,7 +221,7 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<Planned
                 Ok(signature) => (signature, None),
                 Err(why) => (Signature::UNKNOWN, Some(why)),
             };
-            PlannedFunction { function, signature, left_out, absent }
+            PlannedFunction { function, name, signature, left_out, absent }
         })
         .collect()
 }
@@ -194,8 +230,7 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<Planned
 ///
 /// # Errors
 /// A sentence: something that the books need is not among them.
-fn signature(function: &Function, args: &[String]) -> Result<Signature, String> {
-    let name = function.hook.name();
+fn signature(function: &Function, name: &str, args: &[String]) -> Result<Signature, String> {
     let position = |index: usize| u8::try_from(index).unwrap_or(NO_ARG);
     let mut found = None;
     for kind in function.subject {

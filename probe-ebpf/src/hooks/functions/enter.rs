@@ -2,7 +2,7 @@
 use core::ffi::c_void;
 
 use probe_common::{
-    call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE},
+    call::{CALL_INODE, CALL_NODATASUM, CALL_QUOTAS, CALL_RSV, CALL_SPECIAL_INODE},
     hook::HookId,
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, Counters},
     loss::LossClass,
@@ -46,6 +46,9 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let Some(run) = Run::begin(hook, &context) else { return NOTHING };
     let run = run.identify();
     let subject = subject::of(&context, hook);
+    if subject::is_left_out(hook, subject.fs_info) {
+        return NOTHING;
+    }
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else { return NOTHING };
     let Some(frames) = frame::of(task) else {
@@ -67,6 +70,9 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
             if subject.inode == 0 {
                 (*frame).before = rsv_counters(subject.rsv);
             }
+        }
+        if subject::needs_quotas(hook) && subject::quotas_on(subject.fs_info) {
+            (*frame).flags |= CALL_QUOTAS;
         }
         subject::numbers(&context, hook, frame);
         if subject::has_origin(hook) {

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Errors are numbers in this range, also in place of a pointer (`IS_ERR()`).
-const MAX_ERRNO: i64 = 4095;
+pub const MAX_ERRNO: i64 = 4095;
 
 /// Handles the return of a function.
 #[inline(never)]
@@ -49,7 +49,10 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
             }
         }
     }
-    send::call_send(run.number(), frame::slot(task), CALL_RETURNED, ret);
+    // SAFETY: as above.
+    if !unsafe { subject::is_empty(hook, frame) } {
+        send::call_send(run.number(), frame::slot(task), CALL_RETURNED, ret);
+    }
     frame::end(task, frames);
 }
 
@@ -88,7 +91,9 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
     if let Some(frame) = frame::top(frames) {
         // SAFETY: the frame is this thread's.
         unsafe {
-            if enter::left(&(*frame).before) {
+            let [_, data, pertrans, prealloc] = (*frame).args;
+            let ends = hook as u32 == HookId::QgroupEnd as u32 && data | pertrans | prealloc != 0;
+            if ends || enter::left(&(*frame).before) {
                 (*frame).stack = stack::exact(&run);
             }
         }

@@ -86,6 +86,13 @@ call! {
     qgroup_reserve_data_in qgroup_reserve_data_out qgroup_reserve_data_fentry qgroup_reserve_data_fexit QgroupReserveData;
     qgroup_release_data_in qgroup_release_data_out qgroup_release_data_fentry qgroup_release_data_fexit QgroupReleaseData;
     qgroup_free_data_in qgroup_free_data_out qgroup_free_data_fentry qgroup_free_data_fexit QgroupFreeData;
+    qgroup_reserve_meta_in qgroup_reserve_meta_out qgroup_reserve_meta_fentry qgroup_reserve_meta_fexit QgroupReserveMeta;
+    qgroup_free_meta_in qgroup_free_meta_out qgroup_free_meta_fentry qgroup_free_meta_fexit QgroupFreeMeta;
+    qgroup_convert_meta_in qgroup_convert_meta_out qgroup_convert_meta_fentry qgroup_convert_meta_fexit QgroupConvertMeta;
+    start_transaction_in start_transaction_out start_transaction_fentry start_transaction_fexit StartTransaction;
+    delayed_update_inode_in delayed_update_inode_out delayed_update_inode_fentry delayed_update_inode_fexit DelayedUpdateInode;
+    set_record_bits_in set_record_bits_out set_record_bits_fentry set_record_bits_fexit SetRecordBits;
+    clear_record_bits_in clear_record_bits_out clear_record_bits_fentry clear_record_bits_fexit ClearRecordBits;
 }
 
 /// Programs for a function whose entry shows all that is needed: sends the record at once, without a return.
@@ -113,4 +120,5 @@ macro_rules! instant {
 instant! {
     destroy_inode_in destroy_inode_fentry DestroyInode;
     release_global_rsv_in release_global_rsv_fentry ReleaseGlobalBlockRsv;
+    qgroup_end_in qgroup_end_fentry QgroupEnd;
 }

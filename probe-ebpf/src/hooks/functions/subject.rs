@@ -4,15 +4,18 @@ use core::mem::offset_of;
 use probe_common::{
     claim::RsvType,
     hook::HookId,
+    call::{
+        BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE,
+    },
     signature::{
-        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_ORDERED, SUBJECT_RSV, SUBJECT_SPACE, SUBJECT_TRANS,
-        SUBJECT_VFS_INODE, Signature,
+        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
+        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_VFS_INODE, Signature,
     },
 };
 
-use super::context::Entry;
+use super::{super::extent, context::Entry, leave::MAX_ERRNO};
 use crate::{
-    globals::{off, signature_byte},
+    globals::{ABSENT, config, off, signature_byte},
     layout::frames::Frame,
     read,
 };
@@ -54,6 +57,8 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
                 fs_info = read::at(space, off!(sinfo_fs_info));
             }
         }
+        SUBJECT_ROOT => fs_info = read::root_fs_info(address),
+        SUBJECT_IO_TREE => inode = extent::inode_of_tree(address).unwrap_or(0),
         SUBJECT_TRANS => fs_info = read::at(address, off!(trans_fs_info)),
         SUBJECT_SPACE => {
             fs_info = read::at(address, off!(sinfo_fs_info));
@@ -71,6 +76,52 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
 #[inline(always)]
 const fn is(hook: HookId, other: HookId) -> bool {
     hook as u8 == other as u8
+}
+
+/// `EXTENT_DELALLOC` of 6.1, a macro.
+const EXTENT_DELALLOC_6_1: u32 = 1 << 4;
+/// `EXTENT_NORESERVE`, the same in all versions.
+const EXTENT_NORESERVE: u32 = 1 << 11;
+
+/// Calls that only matter while quotas are on. Inner calls of those that a filter leaves out would look like calls from
+/// nowhere, so with a filter for subvolumes or inodes they are left out as well.
+#[inline(always)]
+pub fn is_left_out(hook: HookId, fs_info: u64) -> bool {
+    let for_quotas = matches!(
+        hook,
+        HookId::QgroupReserveMeta
+            | HookId::QgroupFreeMeta
+            | HookId::QgroupConvertMeta
+            | HookId::StartTransaction
+            | HookId::DelayedUpdateInode
+            | HookId::SetRecordBits
+            | HookId::ClearRecordBits
+    );
+    for_quotas && !quotas_on(fs_info)
+}
+
+/// True if quotas are on and calls for them are followed.
+#[inline(always)]
+pub fn quotas_on(fs_info: u64) -> bool {
+    config!(filter_root) == 0
+        && config!(filter_ino) == 0
+        && read::at::<u64>(fs_info, off!(fs_quota_root)) != 0
+}
+
+/// Calls of which it must be known whether quotas were on.
+#[inline(always)]
+pub const fn needs_quotas(hook: HookId) -> bool {
+    matches!(
+        hook,
+        HookId::ReserveMetadata
+            | HookId::InodeRsvRelease
+            | HookId::DelayedInodeRelease
+            | HookId::DelayedUpdateInode
+            | HookId::StartTransaction
+            | HookId::QgroupReserveData
+            | HookId::QgroupFreeData
+            | HookId::QgroupReleaseData
+    )
 }
 
 /// Whether the stack of a call may be needed as the origin of what it leaves open. For other calls the caller is enough.
@@ -94,6 +145,14 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::QgroupReserveData
             | HookId::FreeReservedDataSpaceNoquota
             | HookId::DelayedInodeRelease
+            | HookId::QgroupReserveMeta
+            | HookId::QgroupFreeMeta
+            | HookId::QgroupConvertMeta
+            | HookId::StartTransaction
+            | HookId::DelayedUpdateInode
+            | HookId::InodeRsvRelease
+            | HookId::QgroupFreeData
+            | HookId::QgroupReleaseData
     )
 }
 
@@ -125,6 +184,26 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         args[0] = read::at(second, off!(state_start));
         args[1] = read::at(second, off!(state_end));
         args[2] = number(0) & 0xffff_ffff;
+        let state: u32 = read::at(second, off!(state_state));
+        let delalloc =
+            if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 };
+        args[3] = STATE_KNOWN
+            | if state & delalloc != 0 { STATE_DELALLOC } else { 0 }
+            | if state & EXTENT_NORESERVE != 0 { STATE_NORESERVE } else { 0 };
+    } else if is(hook, HookId::QgroupEnd) {
+        let [data, pertrans, prealloc] = read::at::<[u64; 3]>(second, off!(qgroup_rsv_values));
+        *args = [read::at(second, off!(qgroup_qgroupid)), data, pertrans, prealloc];
+        // SAFETY: as promised.
+        unsafe {
+            if read::at::<u64>((*frame).fs_info, off!(fs_flags)) >> (off!(fs_closing_start_bit) & 63) & 1 != 0
+            {
+                (*frame).flags |= CALL_CLOSING;
+            }
+        }
+    } else if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
+        *args = [number(0), number(1), number(2) & 0xffff_ffff, changed(second)];
+        // SAFETY: as promised.
+        unsafe { (*frame).result = second };
     } else if is(hook, HookId::RemoveOrderedExtent) {
         args[0] = read::at(second, off!(ordered_file_offset));
         args[1] = read::at(second, off!(ordered_num_bytes));
@@ -138,6 +217,8 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
     } else if is(hook, HookId::DelayedInodeRelease) {
         args[0] = read::at(second, off!(node_inode_id));
         args[1] = u64::from(read::at::<u32>(second, off!(node_bytes_reserved)));
+        // SAFETY: as promised.
+        unsafe { (*frame).root = read::root_objectid(read::at(second, off!(node_root))) };
     } else {
         args[0] = number(0);
         args[1] = number(1);
@@ -149,6 +230,17 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         }
         args[2] = number(2);
         args[3] = number(3);
+        if is(hook, HookId::BlockRsvRelease) {
+            // SAFETY: as promised.
+            unsafe { (*frame).result = second };
+        }
+        if is_for_root(hook) {
+            args[0] &= 0xffff_ffff;
+            args[1] &= 0xffff_ffff;
+            args[2] &= 0xffff_ffff;
+            // SAFETY: as promised.
+            unsafe { (*frame).root = read::root_objectid(address) };
+        }
         // A bool fills one byte of its register, an int half of it.
         if is(hook, HookId::ReserveMetadata)
             || is(hook, HookId::CheckDataFreeSpace)
@@ -175,7 +267,54 @@ pub unsafe fn numbers_after(hook: HookId, frame: *mut Frame) {
     if is(hook, HookId::TransReleaseMetadata) {
         // SAFETY: as promised.
         unsafe { (*frame).args[2] = read::at((*frame).subject, off!(trans_bytes_reserved)) };
+    } else if is(hook, HookId::BlockRsvRelease) {
+        // SAFETY: as promised. NULL is read as zero.
+        unsafe { (*frame).args[1] = read::at((*frame).result, 0) };
+    } else if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
+        // SAFETY: as promised.
+        unsafe {
+            let (before, after) = ((*frame).args[3], changed((*frame).result));
+            (*frame).args[3] = if after == BYTES_UNKNOWN { after } else { after.wrapping_sub(before) };
+        }
     }
+    // SAFETY: as promised.
+    unsafe {
+        if (*frame).flags & CALL_QUOTAS != 0 && !quotas_on((*frame).fs_info) {
+            (*frame).flags &= !CALL_QUOTAS;
+        }
+    }
+}
+
+/// `bytes_changed` of an `extent_changeset`.
+#[inline(always)]
+fn changed(changeset: u64) -> u64 {
+    if changeset == 0 { BYTES_UNKNOWN } else { read::at(changeset, off!(changeset_bytes_changed)) }
+}
+
+/// True if a call changed nothing that the books keep, so that its record may be left out.
+///
+/// # Safety
+/// `frame` is the current thread's, and its call has returned.
+#[inline(always)]
+pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
+    // SAFETY: as promised.
+    let args = unsafe { &(*frame).args };
+    if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
+        return args[3] == 0;
+    }
+    (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
+}
+
+/// Calls whose subject is a root.
+#[inline(always)]
+const fn is_for_root(hook: HookId) -> bool {
+    matches!(
+        hook,
+        HookId::QgroupReserveMeta
+            | HookId::QgroupFreeMeta
+            | HookId::QgroupConvertMeta
+            | HookId::StartTransaction
+    )
 }
 
 /// The return value, by the function's return type.
@@ -189,6 +328,9 @@ pub unsafe fn returned(hook: HookId, raw: i64, frame: *mut Frame) -> i64 {
     }
     if is(hook, HookId::StealFromGlobal) {
         return raw & 1;
+    }
+    if is(hook, HookId::StartTransaction) {
+        return if (-MAX_ERRNO..0).contains(&raw) { raw } else { 0 };
     }
     if is(hook, HookId::QgroupFreeData) || is(hook, HookId::QgroupReleaseData) {
         let error = i64::from(raw as i32);
@@ -209,7 +351,11 @@ pub unsafe fn returned(hook: HookId, raw: i64, frame: *mut Frame) -> i64 {
         | HookId::BlockRsvRefill
         | HookId::BlockRsvMigrate
         | HookId::EndTransaction
-        | HookId::QgroupReserveData => i64::from(raw as i32),
+        | HookId::QgroupReserveData
+        | HookId::QgroupReserveMeta
+        | HookId::DelayedUpdateInode
+        | HookId::SetRecordBits
+        | HookId::ClearRecordBits => i64::from(raw as i32),
         // void
         _ => 0,
     }

@@ -2,10 +2,21 @@
 use probe_common::{
     call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call},
     claim::RsvType,
-    hook::HookId,
+    hook::{HOOK_SLOTS, HookId},
 };
 
 use crate::vocabulary::{finding::StackRef, keys::InodeKey};
+
+/// Hooks by number. A search through [`HookId::ALL`] for each call would cost as much as all the rest.
+const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
+    let mut hooks = [None; HOOK_SLOTS as usize];
+    let mut at = 0;
+    while at < HookId::ALL.len() {
+        hooks[HookId::ALL[at] as usize] = Some(HookId::ALL[at]);
+        at += 1;
+    }
+    hooks
+};
 
 /// A call, reduced to what the rules need.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +95,11 @@ impl Node {
         }
     }
 
+    /// The hook, if the number is one that we know.
+    pub(crate) fn hook(&self) -> Option<HookId> {
+        HOOKS.get(usize::from(self.hook)).copied().flatten()
+    }
+
     pub(crate) const fn is(&self, hook: HookId) -> bool {
         self.hook == hook as u8
     }
@@ -108,9 +124,18 @@ impl Node {
             HookId::FreeReservedDataSpaceNoquota,
             HookId::BlockRsvAddBytes,
             HookId::TransReleaseMetadata,
+            HookId::QgroupReserveMeta,
+            HookId::QgroupFreeMeta,
+            HookId::QgroupConvertMeta,
+            HookId::SetRecordBits,
+            HookId::ClearRecordBits,
         ]
         .into_iter()
         .any(|hook| self.is(hook))
-            || rsv && matches!(self.rsv_type, RsvType::Delalloc | RsvType::Trans | RsvType::Temp)
+            || rsv
+                && matches!(
+                    self.rsv_type,
+                    RsvType::Delalloc | RsvType::Trans | RsvType::Temp | RsvType::DelayedOps
+                )
     }
 }

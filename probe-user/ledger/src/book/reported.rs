@@ -33,6 +33,8 @@ pub(crate) struct AlreadyReported {
     pub trans: i64,
     /// `BTRFS_QGROUP_RSV_DATA` of all qgroups; not split by subvolume or inode.
     pub qgroup_data: i64,
+    /// `BTRFS_QGROUP_RSV_META_PREALLOC` of all qgroups.
+    pub qgroup_prealloc: i64,
 }
 
 impl AlreadyReported {

@@ -23,6 +23,8 @@ pub(crate) struct Thread {
     pub failure: Option<FailedReservation>,
     pub published: Option<Published>,
     pub handle: Option<Handle>,
+    /// Prealloc of qgroups that it holds outside of all hooked calls.
+    pub prealloc: Vec<HeldPrealloc>,
     pub waiting: Vec<Node>,
     /// Some calls were dropped because `waiting` was full.
     pub crowded: bool,
@@ -43,6 +45,7 @@ impl Thread {
         self.operations.clear();
         self.data.clear();
         self.handle = None;
+        self.prealloc.clear();
         self.waiting.clear();
         self.crowded = false;
     }
@@ -52,6 +55,7 @@ impl Thread {
             && self.failure.is_none()
             && self.published.is_none()
             && self.handle.is_none()
+            && self.prealloc.is_empty()
             && self.operations.iter().all(Operation::is_closed)
     }
 
@@ -231,4 +235,12 @@ pub(crate) struct Handle {
     pub address: u64,
     pub bytes: u64,
     pub stack: StackRef,
+}
+
+/// Prealloc of a qgroup that a task holds outside of all hooked calls, as in an operation on subvolumes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldPrealloc {
+    pub fs: u32,
+    pub root: u64,
+    pub origin: Origin,
 }

@@ -89,6 +89,7 @@ const MEASURED: &[(&str, [u32; 4])] = &[
     ("ffe_has_ctl",               [0, 1, 1, 1]),
     ("commit_has_handle",         [0, 0, 0, 1]),
     ("trans_join_mask",           [ABSENT, 8, 8, 8]),
+    ("extent_delalloc",           [ABSENT, 0x20, 0x20, 0x20]),
 ];
 
 #[test]
@@ -115,8 +116,11 @@ fn captured_kernels_resolve_to_what_was_measured() {
             assert_eq!(field(&resolved.offsets, name), expected[column], "{name} on {kernel}");
         }
         let missing = resolved.missing.iter().map(|field| field.name).collect::<Vec<_>>();
-        let expected: &[&str] =
-            if column == 0 { &["trans_join_mask", "fs_fs_error"] } else { &["fs_state_error_bit"] };
+        let expected: &[&str] = if column == 0 {
+            &["trans_join_mask", "fs_fs_error", "extent_delalloc"]
+        } else {
+            &["fs_state_error_bit"]
+        };
         assert_eq!(missing, expected, "on {kernel}: {:?}", resolved.missing);
     }
 }
@@ -189,7 +193,10 @@ fn the_running_kernel_gives_all_that_its_btrfs_has() {
     }
     let resolved = types.resolve();
     for field in &resolved.missing {
-        assert!(["fs_fs_error", "fs_state_error_bit", "trans_join_mask"].contains(&field.name), "{field:?}");
+        assert!(
+            ["fs_fs_error", "fs_state_error_bit", "trans_join_mask", "extent_delalloc"].contains(&field.name),
+            "{field:?}"
+        );
     }
 }
 

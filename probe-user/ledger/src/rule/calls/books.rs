@@ -32,6 +32,13 @@ pub(crate) const NEEDED: [HookId; 12] = [
     HookId::RemoveOrderedExtent,
 ];
 
+/// Hooks without which metadata of qgroups is not followed.
+const QGROUP_META: [HookId; 3] =
+    [HookId::QgroupReserveMeta, HookId::QgroupFreeMeta, HookId::QgroupConvertMeta];
+
+/// Hooks without which marks of data reserved in qgroups are not followed.
+const RECORD_BITS: [HookId; 2] = [HookId::SetRecordBits, HookId::ClearRecordBits];
+
 /// Most threads followed. Beyond it, threads that hold nothing are forgotten; if that is not enough, all.
 const MAX_THREADS: usize = 1 << 16;
 
@@ -42,6 +49,8 @@ pub(crate) struct Calls {
     pub active: bool,
     /// A function hook is attached, so this is a session of the functions tier.
     pub wanted: bool,
+    /// See [`CallContext::follows_qgroup_meta`] and [`CallContext::follows_record_bits`].
+    follows: (bool, bool),
     pub checked: Checked,
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
@@ -62,6 +71,7 @@ impl Calls {
         let attached = |hook: &HookId| setup.attached.contains(hook);
         Self {
             active: NEEDED.iter().all(attached),
+            follows: (QGROUP_META.iter().all(attached), RECORD_BITS.iter().all(attached)),
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
         }
@@ -88,13 +98,23 @@ impl Calls {
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(shared);
         }
+        let (follows_qgroup_meta, follows_record_bits) = self.follows;
         let Self { checked, failed, threads, holders, rsvs, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
         }
         let judges = shared.loss.judges();
-        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut context = CallContext {
+            shared,
+            fs,
+            checked,
+            failed,
+            since: *since,
+            judges,
+            follows_qgroup_meta,
+            follows_record_bits,
+        };
         let tid = record.header.tid;
         if record.flags & CALL_UNFRAMED != 0 {
             context.checked.unframed += 1;
@@ -134,9 +154,19 @@ impl Calls {
         if !start || !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
+        let (follows_qgroup_meta, follows_record_bits) = self.follows;
         let Self { checked, failed, threads, since, epoch, .. } = self;
         let judges = shared.loss.judges();
-        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut context = CallContext {
+            shared,
+            fs,
+            checked,
+            failed,
+            since: *since,
+            judges,
+            follows_qgroup_meta,
+            follows_record_bits,
+        };
         if let Some(thread) = threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == *epoch) {
             handles::gone(&mut context, thread, record.header.tid, record.header.time);
         }
@@ -148,9 +178,19 @@ impl Calls {
             return;
         }
         self.forget_holders();
+        let (follows_qgroup_meta, follows_record_bits) = self.follows;
         let Self { checked, failed, threads, holders, since, epoch, .. } = self;
         let judges = shared.loss.judges();
-        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut context = CallContext {
+            shared,
+            fs,
+            checked,
+            failed,
+            since: *since,
+            judges,
+            follows_qgroup_meta,
+            follows_record_bits,
+        };
         let key = InodeKey { root: record.root, ino: record.ino };
         let holds = |thread: &Thread| thread.epoch == *epoch && thread.holds(context.fs.id, key);
         let mut tids: Vec<u32> =
@@ -171,9 +211,19 @@ impl Calls {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
+        let (follows_qgroup_meta, follows_record_bits) = self.follows;
         let Self { checked, failed, threads, rsvs, since, epoch, .. } = self;
         let judges = shared.loss.judges();
-        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut context = CallContext {
+            shared,
+            fs,
+            checked,
+            failed,
+            since: *since,
+            judges,
+            follows_qgroup_meta,
+            follows_record_bits,
+        };
         let mut all: Vec<_> = threads.iter_mut().filter(|(_, thread)| thread.epoch == *epoch).collect();
         all.sort_unstable_by_key(|(tid, _)| **tid);
         for (tid, thread) in all {
@@ -211,9 +261,19 @@ impl Calls {
     /// End of the stream: settles the race leftovers of inodes that were not destroyed.
     pub(crate) fn left_over(&mut self, shared: &mut Context, fs: &mut Fs) {
         let left = std::mem::take(&mut fs.reported.race_leftovers);
+        let (follows_qgroup_meta, follows_record_bits) = self.follows;
         let Self { checked, failed, since, .. } = self;
         let judges = shared.loss.judges();
-        let mut context = CallContext { shared, fs, checked, failed, since: *since, judges };
+        let mut context = CallContext {
+            shared,
+            fs,
+            checked,
+            failed,
+            since: *since,
+            judges,
+            follows_qgroup_meta,
+            follows_record_bits,
+        };
         left.into_iter().for_each(|left| left.published(&mut context));
     }
 

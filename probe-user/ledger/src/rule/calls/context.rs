@@ -33,14 +33,21 @@ pub(crate) struct CallContext<'a> {
     pub since: u64,
     /// All hooks are attached, so rules may judge what threads hold.
     pub judges: bool,
+    /// All calls that take and give back metadata of qgroups are hooked.
+    pub follows_qgroup_meta: bool,
+    /// All calls that mark data as reserved in qgroups are hooked.
+    pub follows_record_bits: bool,
 }
 
 impl CallContext<'_> {
+    /// True if the call and all calls inside it were seen.
+    pub(crate) const fn complete(&self, node: &Node) -> bool {
+        self.judges && node.entered > self.since && node.flags & (CALL_TREE_TORN | CALL_SPECIAL_INODE) == 0
+    }
+
     /// True if everything inside the call was seen and its inode is not a special one.
     pub(crate) const fn judged(&self, node: &Node) -> bool {
         let wanted = CALL_RETURNED | CALL_INODE;
-        self.judges
-            && node.entered > self.since
-            && node.flags & (wanted | CALL_TREE_TORN | CALL_SPECIAL_INODE) == wanted
+        self.complete(node) && node.flags & wanted == wanted
     }
 }

@@ -21,6 +21,7 @@ mod failed;
 mod handles;
 mod operations;
 mod owner;
+mod prealloc;
 mod published;
 mod qgroup;
 mod report;

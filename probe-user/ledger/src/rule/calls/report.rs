@@ -18,6 +18,8 @@ pub(crate) struct Deviation {
     pub amount: Option<u64>,
     pub before: Option<i64>,
     pub origins: Vec<Origin>,
+    /// The subvolume, if the account belongs to one and not to an inode.
+    pub root: Option<u64>,
     pub confidence: Confidence,
     pub text: String,
 }
@@ -31,7 +33,17 @@ impl Deviation {
 
     pub(crate) const fn new(kind: FindingKind, account: Account, off: i64, text: String) -> Self {
         let confidence = Confidence::Exact;
-        Self { kind, account, off, amount: None, before: None, origins: Vec::new(), confidence, text }
+        Self {
+            kind,
+            account,
+            off,
+            amount: None,
+            before: None,
+            origins: Vec::new(),
+            root: None,
+            confidence,
+            text,
+        }
     }
 }
 
@@ -43,7 +55,7 @@ impl CallContext<'_> {
 
     /// Reports a deviation of inode `key`; `None`: of the filesystem.
     pub(crate) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, deviation: Deviation) {
-        let Deviation { kind, account, off, amount, before, mut origins, confidence, text } = deviation;
+        let Deviation { kind, account, off, amount, before, mut origins, root, confidence, text } = deviation;
         if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
             // We do not know which reservation it was, but we know who reserved for the inode.
             origins = if off < 0 { book.origins_or_last() } else { book.origins() };
@@ -53,7 +65,7 @@ impl CallContext<'_> {
         }
         self.explain(key, account, off);
         self.shared.defer_call(Violation {
-            root: key.map(|key| key.root),
+            root: key.map(|key| key.root).or(root),
             ino: key.map(|key| key.ino),
             generation: key
                 .and_then(|key| self.fs.inodes.get(&key))
@@ -92,6 +104,9 @@ impl CallContext<'_> {
             Account::InodeQgroupData => {
                 self.fs.reported.qgroup_data = self.fs.reported.qgroup_data.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
+            Account::RootQgroupMetaPrealloc => {
+                self.fs.reported.qgroup_prealloc = self.fs.reported.qgroup_prealloc.saturating_add(off);
             }
             Account::TransRsv => {
                 self.fs.reported.trans = self.fs.reported.trans.saturating_add(off);

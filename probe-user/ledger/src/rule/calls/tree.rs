@@ -5,30 +5,15 @@
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_SPECIAL_INODE, CALL_TREE_TORN, Call},
     fs::Levels,
-    hook::{HOOK_SLOTS, HookId},
+    hook::HookId,
 };
 
-use super::{context::CallContext, contracts, handles, operations, rsvs::Rsvs};
+use super::{context::CallContext, contracts, handles, operations, prealloc, rsvs::Rsvs};
 use crate::book::{node::Node, thread::Thread};
 
 /// Most calls that wait for the call around them. A flush inside a reservation makes many calls; the call around it needs
 /// hardly any of them.
 const MAX_WAITING: usize = 128;
-
-/// Hooks by number. A search through [`HookId::ALL`] for each call would cost as much as all the rest.
-const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
-    let mut hooks = [None; HOOK_SLOTS as usize];
-    let mut at = 0;
-    while at < HookId::ALL.len() {
-        hooks[HookId::ALL[at] as usize] = Some(HookId::ALL[at]);
-        at += 1;
-    }
-    hooks
-};
-
-fn hook_of(number: u8) -> Option<HookId> {
-    HOOKS.get(usize::from(number)).copied().flatten()
-}
 
 /// True if call `a` began after call `b`; serials may wrap.
 const fn younger(a: u32, b: u32) -> bool {
@@ -74,6 +59,7 @@ impl Thread {
             node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
         }
         rsvs.call(context, &node, record);
+        prealloc::check(context, self, &node, children);
         let already_reported = contracts::check(context, self, &node, children, record);
         self.effects(context, &node, children, record, already_reported);
         self.waiting = inside;
@@ -101,7 +87,7 @@ impl Thread {
         record: &Call,
         already_reported: bool,
     ) {
-        match hook_of(node.hook) {
+        match node.hook() {
             Some(HookId::ReserveMetadata) => {
                 operations::reserve(context, self, node, children, record, already_reported)
             }
@@ -162,6 +148,7 @@ impl Thread {
     /// The filesystem is unmounted, so no task is inside it.
     pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, tid: u32, record: &Levels) {
         self.unmounted_failure(context, record);
+        self.unmounted_prealloc(context, tid, record.header.time);
         self.operations.retain(|operation| operation.fs != context.fs.id);
         self.data.retain(|data| data.fs != context.fs.id);
         handles::gone(context, self, tid, record.header.time);
