@@ -61,6 +61,8 @@ pub(crate) struct Fs {
     pub reserving_stacks: ReservingStacks,
     /// The stack that released the global block_rsv at unmount, if that call was seen.
     pub unmount_stack: StackRef,
+    /// qgroups whose counters were read when the filesystem was unmounted.
+    pub qgroups_ended: u64,
 }
 
 /// Counts of what was seen and could not be judged, by reason.

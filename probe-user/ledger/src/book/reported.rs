@@ -31,10 +31,14 @@ pub(crate) struct AlreadyReported {
     pub metadata: i64,
     /// `trans_block_rsv`
     pub trans: i64,
+    /// `delayed_block_rsv`
+    pub delayed: i64,
     /// `BTRFS_QGROUP_RSV_DATA` of all qgroups; not split by subvolume or inode.
     pub qgroup_data: i64,
     /// `BTRFS_QGROUP_RSV_META_PREALLOC` of all qgroups.
     pub qgroup_prealloc: i64,
+    /// `BTRFS_QGROUP_RSV_META_PERTRANS` of all qgroups.
+    pub qgroup_pertrans: i64,
 }
 
 impl AlreadyReported {

@@ -20,7 +20,7 @@ pub(crate) fn notes(
     let lines = kernel_lines::list(&context.printed, setup, &context.pending, filesystems);
     let mut notes = kernel_lines::notes(&context.printed, &lines);
     let with_qgroups: Vec<&Fs> = filesystems.iter().filter(|fs| fs.chains.has_qgroups()).collect();
-    let ended = with_qgroups.iter().filter(|fs| fs.ended).count() as u64;
+    let ended = with_qgroups.iter().filter(|fs| fs.ended && fs.qgroups_ended == 0).count() as u64;
     if ended > 0 {
         let those = match ended {
             1 => "a filesystem held when it".to_owned(),

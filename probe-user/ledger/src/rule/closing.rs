@@ -156,6 +156,14 @@ fn kernel_counters(
             wrong.push((Account::InodeDelallocBytes, dirty, text));
         }
     }
+    if wrong.is_empty() && !follows && rsv == 0 && record.qgroup_reserved != 0 && extents == 0 {
+        let text = format!(
+            "The inode was destroyed while the qgroup half of its block_rsv held {} bytes of META_PREALLOC of a size \
+             of {}.",
+            record.qgroup_reserved, record.qgroup_size
+        );
+        wrong.push((Account::RootQgroupMetaPrealloc, record.qgroup_reserved, text));
+    }
     for (account, value, text) in wrong {
         let signed = value as i64;
         let kind = if signed < 0 { FindingKind::Underflow } else { FindingKind::Leak };
@@ -324,14 +332,16 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
         }
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data.max(0),
         Account::TransRsv => fs.reported.trans,
+        Account::FsDelayedRsv => fs.reported.delayed,
         _ => 0,
     }
 }
 
 /// Claims of delayed items and inodes must sum to zero. The level of `delayed_block_rsv` was judged by the caller.
 fn claims(context: &mut Context, fs: &Fs, record: &Levels) {
-    let balance = fs.claims.delayed;
+    let balance = fs.claims.delayed.wrapping_sub(fs.reported.delayed);
     if balance == 0
+        || (fs.reported.delayed != 0 && fs.claims.delayed == 0)
         || balance == record.delayed.size as i64
         || !fs.claims.is_exact(fs.born_since(), &context.loss)
     {

@@ -21,20 +21,20 @@ const LEN: u64 = 8192;
 
 /// Calls of threads, in the order in which they return.
 #[derive(Debug, Default)]
-struct Calls {
-    stream: Stream,
+pub(super) struct Calls {
+    pub stream: Stream,
     serial: u32,
 }
 
 impl Calls {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut calls = Self { stream: Stream::born(), serial: 0 };
         calls.call(HookId::UpdateGlobalBlockRsv, 0, [0; 4], |_| {});
         calls
     }
 
     /// A call without calls inside it; `alter` sets what it did.
-    fn call(&mut self, hook: HookId, ino: u64, args: [u64; 4], alter: impl FnOnce(&mut Call)) -> u32 {
+    pub fn call(&mut self, hook: HookId, ino: u64, args: [u64; 4], alter: impl FnOnce(&mut Call)) -> u32 {
         self.serial += 1;
         self.returned(hook, ino, args, self.serial, alter);
         self.serial
@@ -68,7 +68,7 @@ impl Calls {
     }
 
     /// A call around `inside`, which gets its serial.
-    fn around(
+    pub fn around(
         &mut self,
         hook: HookId,
         ino: u64,
@@ -143,7 +143,7 @@ impl Calls {
     }
 
     #[track_caller]
-    fn one(&self, kind: &str, account: &str, amount: u64) -> Finding {
+    pub fn one(&self, kind: &str, account: &str, amount: u64) -> Finding {
         let findings = self.findings();
         let [finding] = findings.as_slice() else { panic!("expected one {kind}: {findings:#?}") };
         assert_eq!(
@@ -155,7 +155,7 @@ impl Calls {
     }
 
     #[track_caller]
-    fn silent(&self) {
+    pub fn silent(&self) {
         assert_eq!(self.findings(), []);
     }
 }
@@ -335,35 +335,6 @@ fn a_temporary_block_rsv_ends_empty() {
     calls.temp(HookId::BlockRsvAdd, 0x10, [M, 0, 0, 0], 0, M);
     calls.stream.unmount_with(|levels| levels.space[1].may_use = M);
     calls.one("leak", "temp.rsv", M);
-}
-
-#[test]
-fn data_in_qgroups_is_back_when_the_inode_goes() {
-    let reserve = |calls: &mut Calls, ino| {
-        calls.call(HookId::QgroupReserveData, ino, [0, LEN, 0, 0], |call| call.qgroup_data = LEN as i64);
-    };
-    let free = |calls: &mut Calls, ino, bytes: u64| {
-        calls.call(HookId::QgroupFreeData, ino, [0, LEN, 0, 0], |call| {
-            (call.qgroup_data, call.ret) = (-(bytes as i64), bytes as i64);
-        });
-    };
-    let mut calls = Calls::new();
-    reserve(&mut calls, 257);
-    reserve(&mut calls, 258);
-    free(&mut calls, 257, LEN);
-    calls.call(HookId::QgroupReleaseData, 258, [0, LEN, 0, 0], |call| call.ret = LEN as i64);
-    calls.stream.destroy(257).destroy(258);
-    calls.silent();
-    reserve(&mut calls, 259);
-    free(&mut calls, 259, 4096);
-    calls.stream.destroy(259);
-    calls.one("leak", "inode.qgroup_data", 4096);
-    // If the function does not return what it freed, nothing is judged.
-    let mut calls = Calls::new();
-    reserve(&mut calls, 257);
-    calls.call(HookId::QgroupFreeData, 257, [0, LEN, 0, 0], |call| call.qgroup_data = -(LEN as i64));
-    calls.stream.destroy(257);
-    calls.silent();
 }
 
 #[test]

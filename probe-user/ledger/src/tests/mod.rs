@@ -13,6 +13,7 @@ mod closings;
 mod errors;
 mod log_lines;
 mod properties;
+mod qgroups;
 mod recorded;
 mod script_2012;
 mod stream;

@@ -99,7 +99,7 @@ impl Calls {
             self.make_room(shared);
         }
         let (follows_qgroup_meta, follows_record_bits) = self.follows;
-        let Self { checked, failed, threads, holders, rsvs, epoch, since, publishing, .. } = self;
+        let Self { checked, failed, threads, holders, rsvs, qgroups, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
@@ -127,7 +127,7 @@ impl Calls {
         if node.is(HookId::ReleaseGlobalBlockRsv) {
             context.fs.unmount_stack = node.stack;
         }
-        thread.enter(&mut context, rsvs, &node, record);
+        thread.enter(&mut context, rsvs, qgroups, &node, record);
         if !thread.listed && thread.may_hold() {
             thread.listed = true;
             holders.insert(tid);
@@ -142,7 +142,6 @@ impl Calls {
                 raced(threads, publishing, &node);
             }
         }
-        self.qgroups.call(&context, &node, record);
     }
 
     /// A task starts a handle: its claim comes before `journal_info` points to the new handle. So the handle before is gone.
@@ -197,7 +196,6 @@ impl Calls {
             holders.iter().copied().filter(|tid| threads.get(tid).is_some_and(holds)).collect();
         tids.sort_unstable();
         operations::destroyed(&mut context, threads, &tids, key, record);
-        self.qgroups.destroyed(&mut context, key, record);
         if !context.fs.reported.race_leftovers.is_empty() {
             let left = std::mem::take(&mut context.fs.reported.race_leftovers);
             let (due, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| left.is_of(key));

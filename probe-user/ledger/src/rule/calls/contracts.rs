@@ -4,7 +4,7 @@
 //! Holds on 6.1, 6.12, 6.18 and 7.3 (`delalloc-space.c`, `ordered-data.c`, `inode.c`). Where the versions differ, the rule
 //! is the weaker one.
 use probe_common::{
-    call::{CALL_FOREIGN, CALL_NODATASUM, Call},
+    call::{CALL_FOREIGN, CALL_NODATASUM, Call, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
     hook::HookId,
 };
 
@@ -66,6 +66,8 @@ pub(crate) fn check(
         between(context, node)
     } else if is(HookId::FreeReservedDataSpace) {
         data(context, &inside, lengths::range(node.args[0], node.args[1], context.fs.sector()))
+    } else if is(HookId::FreeReservedDataSpaceNoquota) {
+        data(context, &inside, lengths::align(node.args[0], context.fs.sector()))
     } else {
         return false;
     };
@@ -261,9 +263,21 @@ fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
         );
         return true;
     }
-    if got != 0 && frees_data(node.args[2]) && freed().next().is_none() && node.data == 0 {
-        // Right if no data was reserved for the range. Only the state's bits would tell, and no record has them.
-        context.fs.reported.cleared_range_kept(*node, len);
+    let state = node.args[3];
+    if state & STATE_KNOWN == 0 {
+        if got != 0 && frees_data(node.args[2]) && freed().next().is_none() && node.data == 0 {
+            // An older recording. Right if no data was reserved for the range; only the state's bits would tell.
+            context.fs.reported.cleared_range_kept(*node, len);
+        }
+    } else if state & STATE_DELALLOC != 0 && state & STATE_NORESERVE == 0 && frees_data(node.args[2]) {
+        let kept = (len as i64).saturating_sub(freed().map(|child| child.args[0] as i64).sum());
+        if kept != 0 && node.data == 0 {
+            let text = format!(
+                "A dirty range of {len} bytes was cleared, and {kept} bytes of its data were not freed."
+            );
+            context.report(node, Deviation::of(DATA_MAY_USE, kept, text));
+            return true;
+        }
     }
     (any || releases_metadata(node.args[2])) && one_release(context, inside, [len, len], record)
 }
@@ -320,7 +334,7 @@ fn between(context: &mut CallContext<'_>, node: &Node) -> bool {
     true
 }
 
-/// `btrfs_free_reserved_data_space` takes at most its range from `bytes_may_use`. It may take less, because it can grant
+/// `btrfs_free_reserved_data_space` and its variant without quotas take at most their range from `bytes_may_use`. It may take less, because it can grant
 /// tickets of other tasks in the same call.
 fn data(context: &mut CallContext<'_>, inside: &Inside<'_>, bytes: u64) -> bool {
     let inner = inside.calls(HookId::FreeReservedDataSpaceNoquota, true).map(|child| child.data);

@@ -6,6 +6,7 @@
 //! are lost.
 use probe_common::{
     call::{CALL_RETURNED, CALL_TREE_TORN},
+    claim::RsvType,
     hook::HookId,
 };
 
@@ -56,13 +57,20 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
         return;
     }
     context.checked.contracts += 1;
-    let released = own().any(|child| child.is(HookId::BlockRsvRelease));
-    let left = if released { after } else { before };
-    if left != 0 {
+    // The handle's rsv is `trans_block_rsv`, or the temporary one of an operation on subvolumes.
+    let released = own()
+        .filter(|child| child.is(HookId::BlockRsvRelease))
+        .filter(|child| matches!(child.rsv_type, RsvType::Trans | RsvType::Temp))
+        .map(|child| child.args[0] as i64)
+        .fold(0, i64::wrapping_add);
+    let missing = (before as i64).wrapping_sub(released);
+    let off = if missing == 0 { after as i64 } else { missing };
+    if off != 0 {
         let text = format!(
-            "The transaction handle had {before} bytes reserved and {left} of them were not released."
+            "The transaction handle had {before} bytes reserved; {released} of them were released, and it shows {after} \
+             now."
         );
-        context.report_on(node, None, Deviation::of(Account::TransRsv, left as i64, text));
+        context.report_on(node, None, Deviation::of(Account::TransRsv, off, text));
     }
 }
 

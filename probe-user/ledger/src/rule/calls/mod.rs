@@ -17,6 +17,7 @@ pub(crate) mod books;
 mod context;
 mod contracts;
 mod data;
+mod delayed;
 mod failed;
 mod handles;
 mod operations;

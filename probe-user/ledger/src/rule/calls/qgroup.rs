@@ -1,45 +1,43 @@
-//! Data that an inode has reserved in its qgroups (`EXTENT_QGROUP_RESERVED` on its io_tree).
+//! Data that an inode has reserved in its qgroup: the ranges of its io_tree with `EXTENT_QGROUP_RESERVED`.
 //!
-//! `btrfs_qgroup_reserve_data` reserves what was not reserved yet, `btrfs_qgroup_free_data` gives back, and
-//! `btrfs_qgroup_release_data` hands over to an ordered extent. Nothing may be left when the inode is destroyed. Ranges
-//! reserved before quotas were switched off stay marked and are no leak, so only inodes whose every change was seen are
-//! judged. The return value of a free counts as the bytes given back only after a free has shown that the qgroup lost as
-//! much.
+//! A range that is marked is added to the qgroup's counter, and a range whose mark is freed is taken from it, in the same
+//! call. `btrfs_qgroup_release_data` takes marks off and leaves the counter, because the bytes go to an ordered extent. When the
+//! inode is destroyed, `btrfs_qgroup_check_reserved_leak` takes off the marks that are left: those bytes are lost.
+//!
+//! Not judged: a subvolume without a qgroup, whose marks count nowhere, and marks from before quotas were switched on.
 use probe_common::{
-    call::{CALL_RETURNED, CALL_SPECIAL_INODE, Call},
+    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, CALL_RETURNED, CALL_SPECIAL_INODE, Call},
     hook::HookId,
-    inode::InodeState,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{context::CallContext, report::Deviation};
 use crate::{
     book::node::Node,
     vocabulary::{
         account::Account,
-        finding::{Confidence, Origin, StackRef},
+        finding::{FindingKind, Origin, StackRef},
         keys::InodeKey,
     },
 };
 
 /// Most inodes followed; beyond it all are forgotten.
 const MAX_INODES: usize = 1 << 16;
+/// Most subvolumes whose qgroup is known.
+const MAX_ROOTS: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Qgroups {
-    inodes: FxHashMap<(u32, InodeKey), Held>,
-    /// At least one free returned exactly what the qgroup lost.
-    proven: bool,
-    disproven: bool,
+    inodes: FxHashMap<(u32, InodeKey), Marked>,
+    /// Subvolumes whose qgroup counts: a call has changed its counter.
+    counted: FxHashSet<(u32, u64)>,
 }
 
+/// The marked bytes of an inode, as far as their marks were seen to be set.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct Marked {
     bytes: i64,
-    /// Some bytes were given back or handed over.
-    given: bool,
-    /// A change could not be followed.
-    doubtful: bool,
+    /// The last reservation.
     last: u64,
     stack: StackRef,
 }
@@ -48,70 +46,182 @@ impl Qgroups {
     /// Something may have been missed: forgets all.
     pub(crate) fn forget(&mut self) {
         self.inodes.clear();
+        self.counted.clear();
     }
 
-    pub(crate) fn call(&mut self, context: &CallContext<'_>, node: &Node, record: &Call) {
-        let reserve = node.is(HookId::QgroupReserveData);
-        let free = node.is(HookId::QgroupFreeData);
-        if !(reserve || free || node.is(HookId::QgroupReleaseData)) {
+    /// A call has returned, with the calls inside it.
+    pub(crate) fn call(
+        &mut self,
+        context: &mut CallContext<'_>,
+        node: &Node,
+        children: &[Node],
+        record: &Call,
+    ) {
+        if node.is(HookId::QgroupEnd) {
+            self.ended(context, node);
             return;
         }
         let Some(key) = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE)) else { return };
-        let lost = record.qgroup_data.saturating_neg();
-        if free && lost > 0 {
-            self.proven |= node.ret == lost;
-            self.disproven |= node.ret != lost;
+        if node.is(HookId::ClearRecordBits) && node.parent == 0 && node.args[1] == u64::MAX {
+            self.destroyed(context, key, node);
+            return;
+        }
+        let reserve = node.is(HookId::QgroupReserveData);
+        let free = node.is(HookId::QgroupFreeData);
+        if !(reserve || free || node.is(HookId::QgroupReleaseData)) || !context.follows_record_bits {
+            return;
         }
         let at = (node.fs, key);
+        if !node.has(CALL_QUOTAS | CALL_RETURNED) || !context.complete(node) {
+            self.inodes.remove(&at);
+            return;
+        }
+        let hook = if reserve { HookId::SetRecordBits } else { HookId::ClearRecordBits };
+        let mut marks = children.iter().filter(|of| of.parent == node.serial && of.is(hook) && of.key == key);
+        // A reservation that met the limit took its marks off without a record, and may have tried again.
+        let marked = if reserve {
+            marks.next_back().filter(|_| node.ret == 0).map_or(0, |mark| mark.args[3])
+        } else {
+            marks
+                .map(|mark| mark.args[3])
+                .try_fold(0, |sum: u64, bytes| (bytes != BYTES_UNKNOWN).then(|| sum.saturating_add(bytes)))
+                .unwrap_or(BYTES_UNKNOWN)
+        };
+        let Some(marked) = i64::try_from(marked).ok() else {
+            self.inodes.remove(&at);
+            return;
+        };
+        context.checked.contracts += 1;
+        self.book(at, node, if reserve { marked } else { marked.saturating_neg() });
+        self.counter(context, node, key, marked, record.qgroup_data);
+    }
+
+    fn book(&mut self, at: (u32, InodeKey), node: &Node, change: i64) {
+        if change == 0 {
+            return;
+        }
         if self.inodes.len() >= MAX_INODES && !self.inodes.contains_key(&at) {
             self.inodes.clear();
         }
-        let held = self.inodes.entry(at).or_default();
-        held.doubtful |= !context.judges || node.entered <= context.since || !node.has(CALL_RETURNED);
-        if reserve {
-            held.bytes = held.bytes.saturating_add(record.qgroup_data);
-            if record.qgroup_data > 0 {
-                (held.last, held.stack) = (record.qgroup_data.unsigned_abs(), node.stack);
-            }
-        } else {
-            // With quotas off, a free clears the marks of the range and does not change the qgroup.
-            let already_reported = node.ret.max(0);
-            held.doubtful |= node.ret < 0
-                || (free && already_reported != lost)
-                || (already_reported == 0 && held.bytes > 0);
-            held.given |= already_reported > 0;
-            held.bytes = held.bytes.saturating_sub(node.ret.max(0));
+        let inode = self.inodes.entry(at).or_default();
+        inode.bytes = inode.bytes.saturating_add(change);
+        if change > 0 {
+            (inode.last, inode.stack) = (change.unsigned_abs(), node.stack);
         }
-        if held.bytes == 0 && !held.doubtful {
+        // Below zero: marks from before the inode was followed.
+        if inode.bytes <= 0 {
             self.inodes.remove(&at);
         }
     }
 
-    /// The inode is destroyed: bytes still reserved in its qgroups are lost.
-    pub(crate) fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, record: &InodeState) {
-        if self.inodes.is_empty() {
+    /// Compares the change of the qgroup's counter with the bytes that were marked or whose marks were taken off.
+    fn counter(
+        &mut self,
+        context: &mut CallContext<'_>,
+        node: &Node,
+        key: InodeKey,
+        marked: i64,
+        counter: i64,
+    ) {
+        let root = (node.fs, key.root);
+        if counter != 0 && self.counted.len() < MAX_ROOTS {
+            self.counted.insert(root);
+        }
+        let wanted = if node.is(HookId::QgroupReserveData) {
+            marked
+        } else if node.is(HookId::QgroupFreeData) {
+            marked.saturating_neg()
+        } else {
+            0
+        };
+        let off = counter.wrapping_sub(wanted);
+        if off == 0 || (counter == 0 && !self.counted.contains(&root)) {
             return;
         }
-        let Some(held) = self.inodes.remove(&(context.fs.id, key)) else { return };
-        // Not judged below zero either: the inode had reserved before its first change was seen.
-        let returns = !held.given || (self.proven && !self.disproven);
-        if held.bytes <= 0 || held.doubtful || !returns || !context.judges {
+        let text = if node.is(HookId::QgroupReserveData) && node.ret < 0 {
+            format!(
+                "A reservation of data in the qgroup failed with error {} and changed its counter by {counter}; it should \
+                 have left nothing.",
+                node.ret
+            )
+        } else if node.is(HookId::QgroupReserveData) {
+            format!(
+                "{marked} bytes of the inode were marked as reserved in its qgroup, whose counter rose by {counter}."
+            )
+        } else if wanted == 0 {
+            format!(
+                "{marked} bytes went to an ordered extent, and the qgroup's counter changed by {counter}."
+            )
+        } else {
+            format!(
+                "{marked} bytes of the inode were no longer marked as reserved in its qgroup, whose counter fell by {}.",
+                counter.saturating_neg()
+            )
+        };
+        let mut deviation = Deviation::of(Account::InodeQgroupData, off, text);
+        if node.ret < 0 {
+            deviation.kind =
+                if off < 0 { FindingKind::ErrorPathOverRelease } else { FindingKind::ErrorPathLeak };
+        }
+        deviation.origins = self.inodes.get(&(node.fs, key)).map(Marked::origin).into_iter().collect();
+        context.report(node, deviation);
+    }
+
+    /// `btrfs_qgroup_check_reserved_leak`, for an inode that is destroyed: took off the marks that were left.
+    fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, node: &Node) {
+        let Some(marked) = self.inodes.remove(&(node.fs, key)) else { return };
+        // More than was seen to be marked: some marks are older than the qgroup.
+        let left = i64::try_from(node.args[3]).unwrap_or(i64::MAX).min(marked.bytes);
+        let counted = self.counted.contains(&(node.fs, key.root));
+        if left <= 0 || !counted || !context.follows_record_bits || !context.complete(node) {
             return;
         }
-        let text = format!(
-            "The inode was destroyed while {} bytes of its data were reserved in its qgroups.",
-            held.bytes
-        );
-        let mut deviation = Deviation::of(Account::InodeQgroupData, held.bytes, text);
-        deviation.origins = vec![Origin { bytes: held.last, count: 1, stack: held.stack }];
-        deviation.confidence = Confidence::OneSided;
-        let shown = StackRef { id: record.stack, representative: false };
-        let stack = if record.stack == 0 { held.stack } else { shown };
-        let node = Node { key, stack, ..Node::at(context.fs.id, record.header.tid, record.header.time) };
-        context.report_on(&node, Some(key), deviation);
+        let text =
+            format!("The inode was destroyed while {left} bytes of its data were reserved in its qgroup.");
+        let mut deviation = Deviation::of(Account::InodeQgroupData, left, text);
+        deviation.origins = vec![marked.origin()];
+        let stack = if node.stack.id == 0 { marked.stack } else { node.stack };
+        context.report(&Node { stack, ..*node }, deviation);
+    }
+
+    /// A qgroup ends: at unmount its counters must be zero. If it is deleted, or quotas are switched off, what it held is
+    /// forgotten, and marks that stay on inodes count nowhere.
+    fn ended(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        let [id, data, pertrans, prealloc] = node.args;
+        let level = id >> 48;
+        self.counted.remove(&(node.fs, id));
+        self.inodes.retain(|(fs, key), _| *fs != node.fs || level != 0 || key.root != id);
+        if !node.has(CALL_CLOSING) || !context.judges || context.fs.aborted {
+            return;
+        }
+        context.fs.qgroups_ended += 1;
+        for (account, bytes, known) in [
+            (Account::InodeQgroupData, data, context.fs.reported.qgroup_data),
+            (Account::RootQgroupMetaPertrans, pertrans, context.fs.reported.qgroup_pertrans),
+            (Account::RootQgroupMetaPrealloc, prealloc, context.fs.reported.qgroup_prealloc),
+        ] {
+            // A parent counts what its members count.
+            if bytes == 0 || known >= bytes as i64 {
+                continue;
+            }
+            let text = format!(
+                "At unmount {bytes} bytes were still reserved in qgroup {level}/{}.",
+                id & (u64::MAX >> 16)
+            );
+            let mut deviation = Deviation::of(account, bytes as i64, text);
+            deviation.root = (level == 0).then_some(id);
+            context.report_on(node, None, deviation);
+        }
     }
 
     pub(crate) fn unmounted(&mut self, fs: u32) {
         self.inodes.retain(|(of, _), _| *of != fs);
+        self.counted.retain(|(of, _)| *of != fs);
+    }
+}
+
+impl Marked {
+    const fn origin(&self) -> Origin {
+        Origin { bytes: self.last, count: 1, stack: self.stack }
     }
 }

@@ -108,6 +108,13 @@ impl CallContext<'_> {
             Account::RootQgroupMetaPrealloc => {
                 self.fs.reported.qgroup_prealloc = self.fs.reported.qgroup_prealloc.saturating_add(off);
             }
+            Account::RootQgroupMetaPertrans => {
+                self.fs.reported.qgroup_pertrans = self.fs.reported.qgroup_pertrans.saturating_add(off);
+            }
+            Account::FsDelayedRsv => {
+                self.fs.reported.delayed = self.fs.reported.delayed.saturating_add(off);
+                self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
             Account::TransRsv => {
                 self.fs.reported.trans = self.fs.reported.trans.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);

@@ -4,11 +4,14 @@
 //! are the newest entries, those with a higher serial.
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_SPECIAL_INODE, CALL_TREE_TORN, Call},
+    claim::RsvType,
     fs::Levels,
     hook::HookId,
 };
 
-use super::{context::CallContext, contracts, handles, operations, prealloc, rsvs::Rsvs};
+use super::{
+    context::CallContext, contracts, delayed, handles, operations, prealloc, qgroup::Qgroups, rsvs::Rsvs,
+};
 use crate::book::{node::Node, thread::Thread};
 
 /// Most calls that wait for the call around them. A flush inside a reservation makes many calls; the call around it needs
@@ -26,6 +29,7 @@ impl Thread {
         &mut self,
         context: &mut CallContext<'_>,
         rsvs: &mut Rsvs,
+        qgroups: &mut Qgroups,
         node: &Node,
         record: &Call,
     ) {
@@ -60,6 +64,7 @@ impl Thread {
         }
         rsvs.call(context, &node, record);
         prealloc::check(context, self, &node, children);
+        qgroups.call(context, &node, children, record);
         let already_reported = contracts::check(context, self, &node, children, record);
         self.effects(context, &node, children, record, already_reported);
         self.waiting = inside;
@@ -70,11 +75,27 @@ impl Thread {
             self.waiting.clear();
             self.crowded = false;
         } else if node.is_kept() {
+            self.drop_flushed(&node);
             if self.waiting.len() < MAX_WAITING {
                 self.waiting.push(node);
             } else {
                 self.crowded = true;
             }
+        }
+    }
+
+    /// A flush inside a reservation releases `delayed_block_rsv` thousands of times. The call around such a release needs two
+    /// at most, to see that there was more than one.
+    fn drop_flushed(&mut self, node: &Node) {
+        let same = |of: &Node| {
+            of.parent == node.parent && of.is(HookId::BlockRsvRelease) && of.rsv_type == RsvType::DelayedOps
+        };
+        if same(node)
+            && let [.., first, second] = self.waiting.as_slice()
+            && same(first)
+            && same(second)
+        {
+            self.waiting.pop();
         }
     }
 
@@ -101,6 +122,7 @@ impl Thread {
                 self.released_inside(context, node, children);
                 self.settle_failure(context, node);
             }
+            Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {
                 self.released_inside(context, node, children);
