@@ -128,6 +128,7 @@ pub struct Call {
     /// tasks granted.
     pub metadata: i64,
     /// Change of `BTRFS_QGROUP_RSV_DATA` of level-0 qgroups by this task in this call, bytes.
+    /// `btrfs_qgroup_reserve_data`: what was added only, since it may commit the transaction, which frees.
     pub qgroup_data: i64,
     /// Changes of the inode's counters by other tasks while this call ran.
     pub others: u32,

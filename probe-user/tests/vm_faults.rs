@@ -44,6 +44,18 @@ scenarios! {
     published_raced_then_counters_undone
     published_raced_then_released
     released_on_the_wrong_inode
+    prealloc_kept_by_a_failed_write
+    prealloc_freed_twice_by_a_failed_write
+    prealloc_of_a_write_kept
+    prealloc_kept_by_a_failed_transaction
+    prealloc_of_a_delayed_inode_kept
+    freed_data_stays_in_the_qgroup
+    freed_data_leaves_the_qgroup_twice
+    written_data_stays_in_the_qgroup
+    pertrans_never_freed
+    delayed_inode_keeps_its_bytes
+    handle_keeps_its_bytes
+    failed_truncation_undone_twice
     delays_everywhere
     forced_enospc
     forced_edquot

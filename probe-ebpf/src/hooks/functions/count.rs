@@ -1,5 +1,5 @@
 //! What the raw tracepoints add to the open calls of their thread.
-use probe_common::call::CALL_FOREIGN;
+use probe_common::{call::CALL_FOREIGN, hook::HookId};
 
 use crate::{
     cells::frame,
@@ -60,5 +60,11 @@ pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
 pub fn qgroup_data(task: *mut TaskCell, diff: i64) {
     let Some(call) = frames(task).and_then(frame::top) else { return };
     // SAFETY: the frame is this thread's.
-    unsafe { (*call).qgroup_data = (*call).qgroup_data.wrapping_add(diff) };
+    unsafe {
+        // A reservation that meets the limit may commit the transaction, which frees what others have reserved.
+        if diff < 0 && (*call).hook == HookId::QgroupReserveData as u32 {
+            return;
+        }
+        (*call).qgroup_data = (*call).qgroup_data.wrapping_add(diff);
+    }
 }

@@ -196,6 +196,7 @@ impl Calls {
             holders.iter().copied().filter(|tid| threads.get(tid).is_some_and(holds)).collect();
         tids.sort_unstable();
         operations::destroyed(&mut context, threads, &tids, key, record);
+        self.qgroups.destroyed(&mut context, key, record);
         if !context.fs.reported.race_leftovers.is_empty() {
             let left = std::mem::take(&mut context.fs.reported.race_leftovers);
             let (due, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| left.is_of(key));

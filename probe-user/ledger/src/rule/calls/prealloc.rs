@@ -21,6 +21,7 @@ use crate::{
     vocabulary::{
         account::Account,
         finding::{FindingKind, Origin},
+        keys::InodeKey,
     },
 };
 
@@ -77,7 +78,14 @@ pub(crate) fn check(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
         .filter(|child| change(child).is_some_and(|change| change > 0))
         .map(|child| Origin { bytes: child.args[0], count: 1, stack: child.stack })
         .collect();
-    context.report(node, deviation);
+    // A delayed node is named by its inode.
+    let key = match node.hook() {
+        Some(HookId::DelayedInodeRelease) if node.key.root != 0 => {
+            Some(InodeKey { root: node.key.root, ino: node.args[0] })
+        }
+        _ => node.inode(),
+    };
+    context.report_on(node, key, deviation);
 }
 
 /// By how much the call must change what its task asked for; the first is what is usual. `None`: not known.

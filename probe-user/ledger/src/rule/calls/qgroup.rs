@@ -1,13 +1,14 @@
 //! Data that an inode has reserved in its qgroup: the ranges of its io_tree with `EXTENT_QGROUP_RESERVED`.
 //!
 //! A range that is marked is added to the qgroup's counter, and a range whose mark is freed is taken from it, in the same
-//! call. `btrfs_qgroup_release_data` takes marks off and leaves the counter, because the bytes go to an ordered extent. When the
-//! inode is destroyed, `btrfs_qgroup_check_reserved_leak` takes off the marks that are left: those bytes are lost.
+//! call. `btrfs_qgroup_release_data` takes marks off and leaves the counter, because the bytes go to an ordered extent. Nothing
+//! may be left when the inode is destroyed.
 //!
 //! Not judged: a subvolume without a qgroup, whose marks count nowhere, and marks from before quotas were switched on.
 use probe_common::{
     call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, CALL_RETURNED, CALL_SPECIAL_INODE, Call},
     hook::HookId,
+    inode::InodeState,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -62,10 +63,6 @@ impl Qgroups {
             return;
         }
         let Some(key) = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE)) else { return };
-        if node.is(HookId::ClearRecordBits) && node.parent == 0 && node.args[1] == u64::MAX {
-            self.destroyed(context, key, node);
-            return;
-        }
         let reserve = node.is(HookId::QgroupReserveData);
         let free = node.is(HookId::QgroupFreeData);
         if !(reserve || free || node.is(HookId::QgroupReleaseData)) || !context.follows_record_bits {
@@ -167,21 +164,27 @@ impl Qgroups {
         context.report(node, deviation);
     }
 
-    /// `btrfs_qgroup_check_reserved_leak`, for an inode that is destroyed: took off the marks that were left.
-    fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, node: &Node) {
-        let Some(marked) = self.inodes.remove(&(node.fs, key)) else { return };
-        // More than was seen to be marked: some marks are older than the qgroup.
-        let left = i64::try_from(node.args[3]).unwrap_or(i64::MAX).min(marked.bytes);
-        let counted = self.counted.contains(&(node.fs, key.root));
-        if left <= 0 || !counted || !context.follows_record_bits || !context.complete(node) {
+    /// The inode is destroyed: what was marked and neither freed nor handed over is lost. The marks themselves may be gone,
+    /// since a range that is thrown away loses all its bits.
+    pub(crate) fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, record: &InodeState) {
+        if self.inodes.is_empty() {
             return;
         }
-        let text =
-            format!("The inode was destroyed while {left} bytes of its data were reserved in its qgroup.");
-        let mut deviation = Deviation::of(Account::InodeQgroupData, left, text);
+        let Some(marked) = self.inodes.remove(&(context.fs.id, key)) else { return };
+        let counted = self.counted.contains(&(context.fs.id, key.root));
+        if !counted || !context.follows_record_bits || !context.judges {
+            return;
+        }
+        let text = format!(
+            "The inode was destroyed while {} bytes of its data were reserved in its qgroup.",
+            marked.bytes
+        );
+        let mut deviation = Deviation::of(Account::InodeQgroupData, marked.bytes, text);
         deviation.origins = vec![marked.origin()];
-        let stack = if node.stack.id == 0 { marked.stack } else { node.stack };
-        context.report(&Node { stack, ..*node }, deviation);
+        let shown = StackRef { id: record.stack, representative: false };
+        let stack = if record.stack == 0 { marked.stack } else { shown };
+        let node = Node { key, stack, ..Node::at(context.fs.id, record.header.tid, record.header.time) };
+        context.report_on(&node, Some(key), deviation);
     }
 
     /// A qgroup ends: at unmount its counters must be zero. If it is deleted, or quotas are switched off, what it held is

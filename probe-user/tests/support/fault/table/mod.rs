@@ -3,13 +3,14 @@
 mod failures;
 mod inodes;
 mod pools;
+mod qgroups;
 mod silent;
 
 use super::scenario::Scenario;
 
 /// Every scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [inodes::ALL, pools::ALL, failures::ALL, silent::ALL].into_iter().flatten()
+    [inodes::ALL, pools::ALL, failures::ALL, qgroups::ALL, silent::ALL].into_iter().flatten()
 }
 
 /// A scenario by name.
