@@ -22,6 +22,11 @@ pub fn write(report: &Report, mut writer: impl Write) -> io::Result<()> {
         for origin in &finding.origins {
             line(&mut writer, finding, &origin.stack, origin.bytes)?;
         }
+        if finding.origins_left_out > 0 {
+            let others = format!("{}_other_stacks", finding.origins_left_out);
+            let (kind, account) = (finding.kind.name(), finding.account.name());
+            writeln!(writer, "{kind};{account};{others} {}", finding.origins_left_out_bytes)?;
+        }
     }
     Ok(())
 }

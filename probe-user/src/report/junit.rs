@@ -10,7 +10,7 @@ use probe_ledger::Verdict;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::{
-    model::{Finding, Report, Test},
+    model::{Finding, Report, Test, TestFinding},
     text,
 };
 
@@ -27,7 +27,11 @@ pub fn write(report: &Report, writer: impl io::Write) -> io::Result<()> {
     for test in &report.tests {
         suite.add_test_case(case(test, report));
     }
-    let outside: Vec<&Finding> = counted(report).filter(|finding| finding.test.is_none()).collect();
+    let outside: Vec<Finding> = if report.tests.is_empty() {
+        counted(report).cloned().collect()
+    } else {
+        parts(report, &report.outside_tests)
+    };
     // What a session lacks may be in its tests or between them.
     let doubted = report.verdict.0 == Verdict::Inconclusive;
     if report.tests.is_empty() || !outside.is_empty() || doubted {
@@ -42,9 +46,14 @@ fn counted(report: &Report) -> impl Iterator<Item = &Finding> {
     report.findings.iter().filter(|finding| finding.ignored.is_none())
 }
 
+/// These parts of the findings that count.
+fn parts(report: &Report, parts: &[TestFinding]) -> Vec<Finding> {
+    let of = |part: &TestFinding| counted(report).find(|finding| finding.id == part.id)?.part(part);
+    parts.iter().filter_map(of).collect()
+}
+
 fn case(test: &Test, report: &Report) -> TestCase {
-    let own: Vec<&Finding> =
-        counted(report).filter(|finding| test.finding_ids.contains(&finding.id)).collect();
+    let own = parts(report, &test.findings);
     let mut case = TestCase::new(test.name.as_str(), status(test.verdict.0, &own, &test.verdict_reasons));
     case.set_classname(format!("xfstests.{}", test.section.as_deref().unwrap_or("global")));
     case.set_time(Duration::from_nanos(test.duration_ns));
@@ -56,7 +65,7 @@ fn case(test: &Test, report: &Report) -> TestCase {
 }
 
 /// All that is in no test.
-fn session(report: &Report, findings: &[&Finding]) -> TestCase {
+fn session(report: &Report, findings: &[Finding]) -> TestCase {
     let verdict = match (findings.is_empty(), report.verdict.0) {
         (false, _) => Verdict::Findings,
         // Findings of tests are told there.
@@ -69,7 +78,7 @@ fn session(report: &Report, findings: &[&Finding]) -> TestCase {
     case
 }
 
-fn status(verdict: Verdict, findings: &[&Finding], reasons: &[String]) -> TestCaseStatus {
+fn status(verdict: Verdict, findings: &[Finding], reasons: &[String]) -> TestCaseStatus {
     match verdict {
         Verdict::Clean => TestCaseStatus::success(),
         Verdict::Inconclusive => {

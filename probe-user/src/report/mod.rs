@@ -14,6 +14,7 @@ pub mod junit;
 pub mod model;
 pub mod ndjson;
 pub mod output;
+pub mod owners;
 pub mod schema;
 pub mod text;
 

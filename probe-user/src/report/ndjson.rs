@@ -2,7 +2,10 @@
 //!
 //! A line is one object and never holds a newline, so a reader may follow the file while it grows. The last
 //! line of a session that ended well is its `report`; a stream without one was cut off.
-use std::io::{self, Write};
+use std::{
+    collections::BTreeSet,
+    io::{self, Write},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,8 @@ use super::model::{Finding, Loss, Report, Test};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StreamLine {
-    /// A rule was broken. Sent again under the same `id` when its `count` has grown by the end of the session.
+    /// A rule was broken. Sent again under the same `id` when its `count` has grown by the end of the session, also by other
+    /// inodes.
     Finding(Box<Finding>),
     /// The loss counters changed.
     Loss(LossLine),
@@ -68,22 +72,24 @@ impl<W: Write> LineWriter<W> {
     }
 }
 
-/// Writes a whole report as lines: its tests, its findings, its loss if there is any, and itself.
+/// Writes a whole report as lines: its tests, its findings, its loss if there is any, and itself. A finding comes in the first
+/// test that has it; the end of each test says what fell into that test.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
     let mut lines = LineWriter::new(writer);
+    let mut told = BTreeSet::new();
     for test in &report.tests {
         let start = TestStart { name: test.name.clone(), started_at: test.started_at.clone() };
         lines.line(&StreamLine::TestStart(start))?;
-        for finding in report.findings.iter().filter(|finding| test.finding_ids.contains(&finding.id)) {
+        let own: BTreeSet<u32> = test.finding_ids.iter().copied().filter(|id| told.insert(*id)).collect();
+        for finding in report.findings.iter().filter(|finding| own.contains(&finding.id)) {
             lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
         }
         lines.line(&StreamLine::TestEnd(Box::new(test.clone())))?;
     }
-    let of_a_test = |id: u32| report.tests.iter().any(|test| test.finding_ids.contains(&id));
-    for finding in report.findings.iter().filter(|finding| !of_a_test(finding.id)) {
+    for finding in report.findings.iter().filter(|finding| !told.contains(&finding.id)) {
         lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
     }
     if report.loss.by_class.values().any(|count| *count > 0) {

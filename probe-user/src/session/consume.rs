@@ -1,5 +1,6 @@
 //! Consumes a stream: into the books or into a file; shows findings on the terminal as they come.
 use std::{
+    collections::BTreeMap,
     io::Write,
     time::{Duration, Instant},
 };
@@ -14,10 +15,10 @@ use super::{
     books::Books,
     facts,
     result_files::ResultFiles,
-    suite::{self, TestLines},
+    suite::{self, Pools, TestLines},
 };
 use crate::report::{
-    build::{self, Policy, ReportInput},
+    build::{self, Group, Groups, Policy, ReportInput},
     model::Test,
     ndjson::{LineWriter, LossLine, StreamLine},
     output::PatientStdout,
@@ -95,8 +96,10 @@ pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
 /// Shows findings and losses as soon as they are known.
 #[derive(Debug)]
 pub struct Announcer {
-    /// How often each finding had repeated when it was last shown.
-    shown: Vec<u64>,
+    /// Findings of the ledger, and how often their rules had been broken, at the last look.
+    seen: (usize, u64),
+    /// Ids of the findings that were shown, and how often the rule had been broken then.
+    shown: BTreeMap<u32, u64>,
     counted: usize,
     tests: TestLines,
     files: ResultFiles,
@@ -110,7 +113,8 @@ impl Announcer {
     #[must_use]
     pub fn new(lines: bool, words: bool) -> Self {
         Self {
-            shown: Vec::new(),
+            seen: (0, 0),
+            shown: BTreeMap::new(),
             counted: 0,
             tests: TestLines::new(),
             files: ResultFiles::default(),
@@ -124,22 +128,36 @@ impl Announcer {
     pub fn announce(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
         self.loss(books, source);
-        // A summary walks all inodes: only when there is a finding to show.
-        let fresh = self.shown.len();
-        let grown = self.grown(books);
-        if books.ledger.findings().len() == fresh && grown.is_empty() {
+        let findings = books.ledger.findings();
+        // Growth is shown at the end only.
+        let again = books.over && self.lines;
+        let count = if again { findings.iter().map(|finding| finding.count).sum() } else { self.seen.1 };
+        let seen = (findings.len(), count);
+        if self.seen == seen {
             return;
         }
-        let wall = source.header().wall_offset_ns;
-        let tests = suite::tests(&books.windows, &books.ledger, &books.stacks(), wall);
+        self.seen = seen;
+        let stacks = books.stacks();
+        let pools = Pools::of(&books.ledger);
+        let groups = Groups::of(findings, &stacks, |fs| pools.fsid(fs));
+        let count = |group: &Group| group.instances(findings).iter().map(|instance| instance.count).sum();
+        let grown =
+            |group: &Group| again && self.shown.get(&group.id).is_some_and(|shown| *shown < count(group));
+        let news: Vec<&Group> = groups
+            .list()
+            .iter()
+            .filter(|group| !self.shown.contains_key(&group.id) || grown(group))
+            .collect();
+        // A summary walks all inodes: only when there is a finding to show.
+        if news.is_empty() {
+            return;
+        }
+        let clock = facts::clock(source.header(), &books.ledger);
+        let (tests, _) = suite::tests(&books.windows, &books.ledger, &stacks, clock);
         books.as_of_now(source, policy, tests, |input| {
-            for (at, finding) in input.findings.iter().enumerate() {
-                if at < fresh && !grown.contains(&at) {
-                    continue;
-                }
-                let built = build::build_finding(input, finding);
-                if at >= fresh {
-                    self.shown.push(finding.count);
+            for group in news {
+                let Some(built) = build::build_finding(input, group) else { continue };
+                if self.shown.insert(group.id, built.count).is_none() {
                     self.counted += usize::from(built.ignored.is_none());
                 }
                 self.show(StreamLine::Finding(Box::new(built)));
@@ -161,15 +179,6 @@ impl Announcer {
         }
     }
 
-    /// Findings that have repeated since their lines were written.
-    fn grown(&self, books: &Books) -> Vec<usize> {
-        if !books.over || !self.lines {
-            return Vec::new();
-        }
-        let counts = books.ledger.findings().iter().zip(&self.shown).enumerate();
-        counts.filter(|(_, (finding, shown))| finding.count > **shown).map(|(at, _)| at).collect()
-    }
-
     /// Findings so far that count for the verdict.
     #[must_use]
     pub const fn counted(&self) -> usize {
@@ -181,14 +190,14 @@ impl Announcer {
         if books.windows.is_empty() {
             return;
         }
-        self.files.write_new(&books.windows, &books.ledger, |findings| {
+        self.files.write_new(&books.windows, &books.ledger, |instances| {
             books.as_of_now(source, policy, Vec::new(), |input| {
-                findings.iter().map(|finding| build::build_finding(input, finding)).collect()
+                build::findings_of(input, &input.groups(), instances)
             })
         });
         if self.lines {
-            let wall = source.header().wall_offset_ns;
-            for line in self.tests.news(&books.windows, &books.ledger, &books.stacks(), wall, books.over) {
+            let clock = facts::clock(source.header(), &books.ledger);
+            for line in self.tests.news(&books.windows, &books.ledger, &books.stacks(), clock, books.over) {
                 self.show(line);
             }
         }

@@ -89,6 +89,7 @@ pub fn facts(
         places: places(header, end),
         paths: BTreeMap::new(),
         tests: Vec::new(),
+        outside_tests: Vec::new(),
         doubts,
     }
 }
@@ -100,6 +101,11 @@ pub(super) fn started(header: &SessionHeader, first: u64) -> u64 {
         return first;
     }
     u64::try_from(header.started_at_ns.saturating_sub(header.wall_offset_ns)).unwrap_or(0)
+}
+
+/// The clock of a session.
+pub(super) fn clock(header: &SessionHeader, ledger: &Ledger) -> suite::Clock {
+    suite::Clock { started: started(header, ledger.span().0), wall_offset_ns: header.wall_offset_ns }
 }
 
 fn timestamp(ns: i64) -> Timestamp {
@@ -166,7 +172,7 @@ pub fn report(
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
     let stacks = Stacks { ledger, names };
-    facts.tests = suite::tests(windows, ledger, &stacks, header.wall_offset_ns);
+    (facts.tests, facts.outside_tests) = suite::tests(windows, ledger, &stacks, clock(header, ledger));
     build(&ReportInput {
         summary: &summary,
         findings: ledger.findings(),

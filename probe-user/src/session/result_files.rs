@@ -33,13 +33,13 @@ pub struct ResultFiles {
 }
 
 impl ResultFiles {
-    /// Writes what is new. `show` makes the rows of findings. A file that cannot be written is reported once, and does not
+    /// Writes what is new. `show` makes the findings of instances, by the ids of the ledger's findings. A file that cannot be written is reported once, and does not
     /// stop the session.
     pub fn write_new(
         &mut self,
         windows: &Windows,
         ledger: &Ledger,
-        show: impl Fn(&[&Finding]) -> Vec<model::Finding>,
+        show: impl Fn(&[u32]) -> Vec<model::Finding>,
     ) {
         let findings = ledger.findings();
         let seen = (windows.notes(), findings.len(), findings.iter().map(|finding| finding.count).sum());
@@ -72,13 +72,12 @@ impl ResultFiles {
         for path in touched {
             let numbers = self.tests.get(&path).map(Vec::as_slice).unwrap_or_default();
             let tests: Vec<&TestWindow> = numbers.iter().filter_map(|number| windows.find(*number)).collect();
-            let own: Vec<&Finding> =
-                findings.iter().filter(|finding| tests.iter().any(|window| has(window, finding))).collect();
-            let state: Vec<(u32, u64)> = own.iter().map(|finding| (finding.id, finding.count)).collect();
+            let own = findings.iter().filter(|finding| tests.iter().any(|window| has(window, finding)));
+            let state: Vec<(u32, u64)> = own.map(|finding| (finding.id, finding.count)).collect();
             if self.written.get(&path) == Some(&state) {
                 continue;
             }
-            let shown = show(&own);
+            let shown = show(&state.iter().map(|(id, _)| *id).collect::<Vec<_>>());
             // An ignored finding does not count.
             if shown.iter().any(|finding| finding.ignored.is_none()) {
                 let look = text::look_for(text::ColorChoice::Never, true);

@@ -9,8 +9,8 @@ use crate::{
     attribution::{SETTLE_NS, TestWindow, Windows},
     format,
     report::{
-        build::{Explanations, StackResolver, unexplained_warnings},
-        model::Test,
+        build::{Explanations, Group, Groups, StackResolver, finding_of_test, unexplained_warnings},
+        model::{Test, TestFinding},
         ndjson::{StreamLine, TestStart},
     },
 };
@@ -35,6 +35,11 @@ impl<'a> Pools<'a> {
         Self { list, index }
     }
 
+    /// `fs_devices->fsid` of a filesystem.
+    pub(super) fn fsid(&self, fs: u32) -> Option<[u8; 16]> {
+        self.find(fs).map(|fs| fs.fsid)
+    }
+
     pub(super) fn find(&self, fs: u32) -> Option<&FsSummary> {
         self.index.get(&fs).and_then(|position| self.list.get(*position))
     }
@@ -48,8 +53,10 @@ pub(super) struct TestNow<'a> {
     pub verdict: Verdict,
     /// Why the window is not clean, one clause each; empty without a doubt.
     pub reasons: Vec<String>,
-    /// Ids of its own findings, ascending.
-    pub finding_ids: Vec<u32>,
+    /// Ids of the ledger's findings in it, ascending: instances of the findings of a report.
+    pub instances: Vec<u32>,
+    /// Number of findings of a report that they belong to.
+    pub found: u64,
     /// Length so far, ns.
     pub duration_ns: u64,
     /// Records in it.
@@ -66,8 +73,9 @@ pub(super) struct TestJudge<'a> {
     pools: &'a Pools<'a>,
     warnings: Vec<KernelWarn>,
     lines: Vec<KernelLine>,
-    /// Ids of findings by position of the test.
+    /// Ids of the ledger's findings by position of the test.
     found: Vec<Vec<u32>>,
+    groups: Groups,
 }
 
 impl<'a> TestJudge<'a> {
@@ -80,7 +88,8 @@ impl<'a> TestJudge<'a> {
     ) -> Self {
         let found = windows.found(ledger.findings(), |fs| pools.find(fs));
         let (warnings, lines) = (ledger.warnings(), ledger.kernel_lines());
-        Self { windows, ledger, stacks, pools, warnings, lines, found }
+        let groups = Groups::of(ledger.findings(), stacks, |fs| pools.fsid(fs));
+        Self { windows, ledger, stacks, pools, warnings, lines, found, groups }
     }
 
     /// The tests that are wanted, in the order in which they began.
@@ -93,15 +102,27 @@ impl<'a> TestJudge<'a> {
     pub(super) fn test_of(&self) -> FxHashMap<u32, String> {
         let mut names = FxHashMap::default();
         for (window, found) in self.windows.list().iter().zip(&self.found) {
-            for id in found {
-                names.entry(*id).or_insert_with(|| window.name.clone());
+            for id in self.groups.ids(found) {
+                names.entry(id).or_insert_with(|| window.name.clone());
             }
         }
         names
     }
 
-    fn judge(&self, window: &'a TestWindow, finding_ids: Vec<u32>) -> TestNow<'a> {
-        let Self { windows, ledger, stacks, pools, warnings, lines, found: _ } = self;
+    /// What these instances are of the findings of a report.
+    fn findings(&self, instances: &[u32], clock: Clock) -> Vec<TestFinding> {
+        let path = |fs, root, ino| self.ledger.path(fs, root, ino).map(str::to_owned);
+        let since_start = |time: u64| time.saturating_sub(clock.started);
+        let all = self.ledger.findings();
+        let of_group = |(group, members): (&Group, Vec<usize>)| {
+            let own: Vec<&Finding> = members.iter().filter_map(|at| all.get(*at)).collect();
+            finding_of_test(group.id, &own, &path, &since_start)
+        };
+        self.groups.within(instances).into_iter().map(of_group).collect()
+    }
+
+    fn judge(&self, window: &'a TestWindow, instances: Vec<u32>) -> TestNow<'a> {
+        let Self { windows, ledger, stacks, pools, warnings, lines, found: _, groups } = self;
         let now = ledger.now();
         let missed = windows.missed(window, now);
         let span = (window.began, window.ended.unwrap_or(now));
@@ -124,7 +145,7 @@ impl<'a> TestJudge<'a> {
                 || line.fs.iter().any(|fs| pools.find(*fs).is_none_or(|fs| windows.owns(window, fs)))
         };
         reasons.extend(lines.iter().filter(may_mean).filter_map(|line| line.clause(span.0, span.1)));
-        let verdict = match (finding_ids.is_empty(), reasons.is_empty()) {
+        let verdict = match (instances.is_empty(), reasons.is_empty()) {
             (false, _) => Verdict::Findings,
             (true, false) => Verdict::Inconclusive,
             (true, true) => Verdict::Clean,
@@ -133,7 +154,8 @@ impl<'a> TestJudge<'a> {
             window,
             verdict,
             reasons,
-            finding_ids,
+            found: groups.ids(&instances).len() as u64,
+            instances,
             duration_ns: span.1.saturating_sub(span.0),
             records: window.records.1.saturating_sub(window.records.0),
             lost: missed.lost,
@@ -141,24 +163,38 @@ impl<'a> TestJudge<'a> {
     }
 }
 
-/// The tests of a stream as rows of a report. `wall_offset_ns`: `CLOCK_REALTIME - CLOCK_MONOTONIC`.
+/// The clock of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// `CLOCK_MONOTONIC` at its start, ns.
+    pub started: u64,
+    /// `CLOCK_REALTIME - CLOCK_MONOTONIC`, ns.
+    pub wall_offset_ns: i64,
+}
+
+/// The tests of a stream as rows of a report, and what of its findings fell into no test.
 #[must_use]
 pub fn tests(
     windows: &Windows,
     ledger: &Ledger,
     stacks: &dyn StackResolver,
-    wall_offset_ns: i64,
-) -> Vec<Test> {
+    clock: Clock,
+) -> (Vec<Test>, Vec<TestFinding>) {
     if windows.is_empty() {
-        return Vec::new();
+        return Default::default();
     }
     let pools = Pools::of(ledger);
     let judge = TestJudge::new(windows, ledger, stacks, &pools);
-    judge.tests(|_| true).into_iter().map(|test| row(test, &judge, wall_offset_ns)).collect()
+    let rows = judge.tests(|_| true).into_iter().map(|test| row(test, &judge, clock)).collect();
+    let inside: BTreeSet<u32> = judge.found.iter().flatten().copied().collect();
+    let outside: Vec<u32> =
+        ledger.findings().iter().map(|finding| finding.id).filter(|id| !inside.contains(id)).collect();
+    (rows, judge.findings(&outside, clock))
 }
 
-fn row(test: TestNow<'_>, judge: &TestJudge<'_>, wall_offset_ns: i64) -> Test {
-    let TestNow { window, verdict, reasons, finding_ids, duration_ns, records, lost } = test;
+fn row(test: TestNow<'_>, judge: &TestJudge<'_>, clock: Clock) -> Test {
+    let TestNow { window, verdict, reasons, instances, found: _, duration_ns, records, lost } = test;
+    let findings = judge.findings(&instances, clock);
     let fsids = judge.windows.fsids(window, &judge.pools.list).iter().map(format::uuid).collect();
     let (result, result_reason) = match window.result.clone() {
         Some((word, reason)) => (Some(word), reason),
@@ -169,14 +205,15 @@ fn row(test: TestNow<'_>, judge: &TestJudge<'_>, wall_offset_ns: i64) -> Test {
         section: window.section.clone(),
         run: (window.run != 0).then_some(window.run),
         scope: window.scope.clone(),
-        started_at: started_at(window, wall_offset_ns),
+        started_at: started_at(window, clock.wall_offset_ns),
         duration_ns,
         ended: window.ended.is_some(),
         result,
         result_reason,
         verdict: verdict.into(),
         verdict_reasons: reasons,
-        finding_ids,
+        finding_ids: findings.iter().map(|finding| finding.id).collect(),
+        findings,
         devices: window.devices.clone(),
         filesystems: fsids,
         records,
@@ -212,7 +249,7 @@ impl TestLines {
         windows: &Windows,
         ledger: &Ledger,
         stacks: &dyn StackResolver,
-        wall_offset_ns: i64,
+        clock: Clock,
         over: bool,
     ) -> Vec<StreamLine> {
         let settled = |window: &TestWindow| {
@@ -229,7 +266,7 @@ impl TestLines {
             return Vec::new();
         }
         let begun = |window: &TestWindow| {
-            let (name, started_at) = (window.name.clone(), started_at(window, wall_offset_ns));
+            let (name, started_at) = (window.name.clone(), started_at(window, clock.wall_offset_ns));
             StreamLine::TestStart(TestStart { name, started_at })
         };
         let mut lines: Vec<StreamLine> = fresh.iter().map(begun).collect();
@@ -240,7 +277,7 @@ impl TestLines {
             let pools = Pools::of(ledger);
             let judge = TestJudge::new(windows, ledger, stacks, &pools);
             let ends = judge.tests(|window| told.contains(&window.number));
-            let end = |test| StreamLine::TestEnd(Box::new(row(test, &judge, wall_offset_ns)));
+            let end = |test| StreamLine::TestEnd(Box::new(row(test, &judge, clock)));
             lines.extend(ends.into_iter().map(end));
         }
         self.open.extend(fresh.iter().map(|window| window.number));

@@ -1,10 +1,10 @@
 //! What the report needs besides the ledger.
 use std::collections::BTreeMap;
 
-use probe_ledger::{Finding, Summary};
+use probe_ledger::{Finding, FsSummary, Summary};
 
-use super::Policy;
-use crate::report::model::{Frame, Hook, Kernel, Test, Tier};
+use super::{Groups, Policy};
+use crate::report::model::{Frame, Hook, Kernel, Test, TestFinding, Tier};
 
 /// Ids and addresses to frames. The caller implements it over its symbols and the ledger's stacks.
 pub trait StackResolver {
@@ -68,6 +68,8 @@ pub struct SessionFacts {
     pub paths: BTreeMap<(u32, u64, u64), String>,
     /// Tests, in the order in which they ran.
     pub tests: Vec<Test>,
+    /// What of the findings fell into no test; empty without tests.
+    pub outside_tests: Vec<TestFinding>,
     /// What could hide a finding, one sentence each; empty if nothing could. A session whose findings are all
     /// ignored is `inconclusive` because of it, instead of `clean`.
     pub doubts: Vec<String>,
@@ -95,6 +97,12 @@ impl ReportInput<'_> {
         uuid_of(self.summary, fs)
     }
 
+    /// The findings of the report, as groups of those of the ledger.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        Groups::of(self.findings, self.stacks, |fs| fsid_of(&self.summary.filesystems, fs))
+    }
+
     /// ns since the start of the session. Records from before it (opening state) show 0.
     #[must_use]
     pub fn since_start(&self, monotonic_ns: u64) -> u64 {
@@ -104,6 +112,10 @@ impl ReportInput<'_> {
 
 /// Uuid of a filesystem id of the stream.
 pub(super) fn uuid_of(summary: &Summary, fs: u32) -> Option<String> {
-    let found = summary.filesystems.iter().find(|known| known.fs == fs)?;
-    Some(crate::format::uuid(&found.fsid))
+    Some(crate::format::uuid(&fsid_of(&summary.filesystems, fs)?))
+}
+
+/// `fs_devices->fsid` of a filesystem id of the stream.
+fn fsid_of(filesystems: &[FsSummary], fs: u32) -> Option<[u8; 16]> {
+    Some(filesystems.iter().find(|known| known.fs == fs)?.fsid)
 }

@@ -1,36 +1,60 @@
-//! Makes the report's findings from the ledger's.
-use probe_ledger::{Evidence, Finding, Origin, StackRef, TaskRef, Violation};
+//! Makes the report's findings from the ledger's: one for each fingerprint and filesystem.
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use super::{ReportInput, StackResolver};
-use crate::report::{
-    fingerprint::fingerprint,
-    model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task},
+use probe_ledger::{Evidence, Finding, KernelLine, Origin, StackRef, TaskRef, Violation};
+use rustc_hash::FxHashSet;
+
+use super::{
+    ReportInput, StackResolver,
+    groups::{Group, Groups},
+    instances::{self, MAX_LISTED},
 };
+use crate::report::model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task, TestFinding};
 
 /// Most lines of the kernel's log shown for one finding.
 const MAX_SAID: usize = 12;
+/// Most stacks that reserved, of one finding.
+const MAX_ORIGINS: usize = 16;
 
-/// All findings, in the ledger's order.
-pub(super) fn build(input: &ReportInput<'_>, findings: &[Finding]) -> Vec<model::Finding> {
-    findings.iter().map(|finding| one(input, finding)).collect()
+/// All findings, by their first instances.
+pub(super) fn build(input: &ReportInput<'_>, groups: &Groups) -> Vec<model::Finding> {
+    groups.list().iter().filter_map(|group| whole(input, group)).collect()
 }
 
-/// One finding. Public so that it can be shown the moment it is made.
+/// The finding of a whole group. Public so that it can be shown the moment it is made.
 #[must_use]
-pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
+pub fn whole(input: &ReportInput<'_>, group: &Group) -> Option<model::Finding> {
+    of_instances(input, group, &group.instances(input.findings))
+}
+
+/// The findings of these instances alone, as of those in one test; the ids are those of the whole findings.
+#[must_use]
+pub fn part(input: &ReportInput<'_>, groups: &Groups, instances: &[u32]) -> Vec<model::Finding> {
+    let within = groups.within(instances).into_iter();
+    within
+        .filter_map(|(group, members)| {
+            let own: Vec<&Finding> = members.iter().filter_map(|at| input.findings.get(*at)).collect();
+            of_instances(input, group, &own)
+        })
+        .collect()
+}
+
+/// `None` without an instance.
+fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) -> Option<model::Finding> {
     // Destructured, so that a new field of the ledger cannot be forgotten here.
     let Finding {
-        id,
+        id: _,
         violation,
-        count,
-        amount,
-        confidence,
-        last_seen,
+        // See the totals.
+        count: _,
+        amount: _,
+        confidence: _,
+        last_seen: _,
         // Which tests it fell into.
         seen: _,
         task,
         evidence,
-    } = finding;
+    } = instances.first()?;
     let Violation {
         kind,
         account,
@@ -42,45 +66,84 @@ pub fn one(input: &ReportInput<'_>, finding: &Finding) -> model::Finding {
         amount: _,
         confidence: _,
         balance_before,
-        time,
+        time: _,
         // What `task` was found by.
         tid: _,
         stack,
-        origins,
+        // See below.
+        origins: _,
         explanation,
         // What `evidence` was found by.
         query: _,
     } = violation;
+    let path = |fs, root, ino| path(input, fs, root, ino);
+    let TestFinding {
+        id,
+        amount,
+        count,
+        inodes,
+        roots,
+        first_seen_ns,
+        last_seen_ns,
+        confidence,
+        instances: listed,
+        instances_left_out,
+    } = instances::together(group.id, instances, MAX_LISTED, &path, &|time| input.since_start(time));
     let (frames, stack_source) = resolve(input.stacks, *stack);
-    let fingerprint = fingerprint(*kind, *account, &frames);
-    let ignored = input.policy.ignores(*kind, &fingerprint);
-    model::Finding {
-        id: *id,
-        fingerprint,
+    let (origins, rest) = origins(instances);
+    Some(model::Finding {
+        id,
+        fingerprint: group.fingerprint.to_string(),
         kind: (*kind).into(),
         account: (*account).into(),
         filesystem: input.uuid(*fs),
         root: root.map(|root| root as i64),
         inode: *ino,
         generation: *generation,
-        path: root.zip(*ino).and_then(|(root, ino)| path(input, *fs, root, ino)),
-        amount: *amount as i64,
+        path: root.zip(*ino).and_then(|(root, ino)| path(*fs, root, ino)),
+        amount,
         unit: account.unit().to_owned(),
         balance_before: *balance_before,
-        first_seen_ns: input.since_start(*time),
-        last_seen_ns: input.since_start(*last_seen),
-        count: *count,
+        first_seen_ns,
+        last_seen_ns,
+        count,
+        inodes,
+        roots,
+        instances: listed,
+        instances_left_out,
         task: task.as_ref().map(task_of),
-        test: test_of(input, *id),
+        test: test_of(input, id),
         stack: frames,
         stack_source,
         origins: origins.iter().map(|origin| origin_of(input.stacks, origin)).collect(),
-        evidence: evidence_with_lines(input, *id, evidence),
-        confidence: (*confidence).into(),
+        origins_left_out: rest.len() as u64,
+        origins_left_out_bytes: rest.iter().fold(0, |sum, origin| sum.saturating_add(origin.bytes)),
+        evidence: evidence_with_lines(input, instances, evidence),
+        confidence,
         explanation: explanation.clone(),
         doc: format!("docs/findings/{}.md", kind.name()),
-        ignored,
+        ignored: input.policy.ignores(*kind, &group.fingerprint),
+    })
+}
+
+/// The stacks that reserved what these instances are about, most bytes first: those that are listed, and the others.
+fn origins(instances: &[&Finding]) -> (Vec<Origin>, Vec<Origin>) {
+    let mut by_stack: BTreeMap<(u64, bool), Origin> = BTreeMap::new();
+    for origin in instances.iter().flat_map(|instance| &instance.violation.origins) {
+        let key = (origin.stack.id, origin.stack.representative);
+        let sum = by_stack.entry(key).or_insert(Origin { bytes: 0, count: 0, stack: origin.stack });
+        sum.bytes = sum.bytes.saturating_add(origin.bytes);
+        sum.count = sum.count.saturating_add(origin.count);
     }
+    let mut origins: Vec<Origin> = by_stack.into_values().collect();
+    if let [one] = instances {
+        // As the ledger has them.
+        origins.clone_from(&one.violation.origins);
+    } else {
+        origins.sort_by_key(|origin| Reverse(origin.bytes));
+    }
+    let rest = origins.split_off(origins.len().min(MAX_ORIGINS));
+    (origins, rest)
 }
 
 /// Frames of a stack id; none for id 0.
@@ -123,9 +186,15 @@ fn origin_of(stacks: &dyn StackResolver, origin: &Origin) -> OriginOf {
 }
 
 /// Records that speak for a finding, and what the kernel itself said of it, in the order of time.
-fn evidence_with_lines(input: &ReportInput<'_>, id: u32, evidence: &[Evidence]) -> Vec<EvidenceLine> {
+fn evidence_with_lines(
+    input: &ReportInput<'_>,
+    instances: &[&Finding],
+    evidence: &[Evidence],
+) -> Vec<EvidenceLine> {
     let mut lines: Vec<EvidenceLine> = evidence.iter().map(|line| evidence_of(input, line)).collect();
-    let said = input.summary.lines.iter().filter(|line| line.findings.contains(&id)).take(MAX_SAID);
+    let own: FxHashSet<u32> = instances.iter().map(|instance| instance.id).collect();
+    let about = |line: &&KernelLine| line.findings.iter().any(|id| own.contains(id));
+    let said = input.summary.lines.iter().filter(about).take(MAX_SAID);
     lines.extend(said.map(|line| EvidenceLine {
         time_ns: input.since_start(line.first_seen),
         tid: line.tid,

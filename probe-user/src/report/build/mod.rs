@@ -5,17 +5,21 @@
 mod facts;
 mod filesystems;
 mod findings;
+mod groups;
 mod inodes;
+mod instances;
 mod verdict;
 mod warnings;
 
 use std::collections::BTreeMap;
 
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
-pub use findings::one as build_finding;
+pub use findings::{part as findings_of, whole as build_finding};
+pub use groups::{Group, Groups};
+pub use instances::of_test as finding_of_test;
 use probe_common::loss::LossClass;
 use probe_ledger::{self, FailedReservations, Statistics};
-pub use verdict::{Policy, decide};
+pub use verdict::{Policy, Tally, decide};
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
@@ -34,8 +38,9 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         stacks: *stacks,
     };
     doubts.extend(failed_checks(&summary.warnings, &explanations));
-    let findings = findings::build(input, findings);
-    let (verdict, verdict_reasons) = decide(summary.judged(), &findings, &doubts, policy);
+    let groups = input.groups();
+    let findings = findings::build(input, &groups);
+    let (verdict, verdict_reasons) = decide(summary.judged(), Tally::of(&findings), &doubts, policy);
     Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -54,6 +59,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         filesystems: filesystems::build(summary, facts),
         failed_reservations: failed(summary.failed),
         tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
+        outside_tests: facts.outside_tests.clone(),
         findings,
         inodes: inodes::build(summary),
         kernel_warnings: summary
@@ -65,7 +71,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
                 stack: findings::frames(*stacks, warning.stack),
             })
             .collect(),
-        kernel_lines: summary.lines.iter().map(|line| kernel_line(input, line)).collect(),
+        kernel_lines: summary.lines.iter().map(|line| kernel_line(input, &groups, line)).collect(),
         statistics: statistics(&summary.statistics),
     }
 }
@@ -90,7 +96,7 @@ pub const fn failed(failed: FailedReservations) -> FailedReservationTotals {
     FailedReservationTotals { total, raced, not_raced, balanced, undecided }
 }
 
-fn kernel_line(input: &ReportInput<'_>, line: &probe_ledger::KernelLine) -> KernelLine {
+fn kernel_line(input: &ReportInput<'_>, groups: &Groups, line: &probe_ledger::KernelLine) -> KernelLine {
     // Destructured, so that a new field of the ledger cannot be forgotten here.
     let probe_ledger::KernelLine {
         text,
@@ -113,7 +119,7 @@ fn kernel_line(input: &ReportInput<'_>, line: &probe_ledger::KernelLine) -> Kern
         first_seen_ns: input.since_start(*first_seen),
         last_seen_ns: input.since_start(*last_seen),
         after_error: *after_error,
-        finding_ids: findings.clone(),
+        finding_ids: groups.ids(findings),
         unexplained: open.iter().fold(0, |sum, span| sum.saturating_add(span.count)),
     }
 }

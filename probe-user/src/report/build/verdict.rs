@@ -31,28 +31,48 @@ impl Policy {
     }
 }
 
+/// Numbers of findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Those that count.
+    pub counted: usize,
+    /// Those that the file of known findings names.
+    pub in_file: usize,
+    /// Those of a kind that `--fail-on` does not name.
+    pub of_other_kind: usize,
+}
+
+impl Tally {
+    /// Counts them.
+    #[must_use]
+    pub fn of(findings: &[Finding]) -> Self {
+        let number = |ignored| findings.iter().filter(|finding| finding.ignored == ignored).count();
+        Self {
+            counted: number(None),
+            in_file: number(Some(IgnoredBy::IgnoreFile)),
+            of_other_kind: number(Some(IgnoredBy::FailOn)),
+        }
+    }
+}
+
 /// The verdict and its reasons: from what the books say, and from doubts that the books do not know.
 #[must_use]
-pub fn decide(
-    judged: Judged,
-    findings: &[Finding],
-    doubts: &[String],
-    policy: &Policy,
-) -> (Verdict, Vec<String>) {
-    let counted = findings.iter().any(|finding| finding.ignored.is_none());
-    let (verdict, mut reasons) = if counted || findings.is_empty() {
+pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) -> (Verdict, Vec<String>) {
+    let Tally { counted, in_file, of_other_kind } = found;
+    let (verdict, mut reasons) = if found == Tally::default() {
         (judged.verdict, judged.reasons)
+    } else if counted > 0 {
+        // The ledger counts owners, the report what is wrong.
+        let mut reasons = vec![match counted {
+            1 => "1 rule was broken: see the finding.".to_owned(),
+            count => format!("{count} rules were broken: see the findings."),
+        }];
+        reasons.extend(judged.doubts);
+        (judged.verdict, reasons)
     } else {
         // The ledger said `findings`, and none of them counts: what else it said is left.
         let verdict = if judged.doubts.is_empty() { Verdict::Clean } else { Verdict::Inconclusive };
         (verdict, judged.doubts)
-    };
-    let verdict = if verdict == Verdict::Clean && !doubts.is_empty() {
-        // What was checked is no reason for that.
-        reasons.clear();
-        Verdict::Inconclusive
-    } else {
-        verdict
     };
     let verdict = if verdict == Verdict::Clean && !doubts.is_empty() {
         // The reasons so far say what was checked; they do not explain `inconclusive`.
@@ -66,10 +86,10 @@ pub fn decide(
             reasons.push(doubt.clone());
         }
     }
-    reasons.extend(ignored_sentence(findings, IgnoredBy::IgnoreFile, "named in the --ignore file"));
+    reasons.extend(ignored_sentence(in_file, "named in the --ignore file"));
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));
-    reasons.extend(ignored_sentence(findings, IgnoredBy::FailOn, &others));
+    reasons.extend(ignored_sentence(of_other_kind, &others));
     (verdict, reasons)
 }
 
@@ -85,8 +105,8 @@ pub(super) fn of_test(test: &Test, findings: &[Finding]) -> Test {
     Test { verdict: verdict.into(), ..test.clone() }
 }
 
-fn ignored_sentence(findings: &[Finding], by: IgnoredBy, why: &str) -> Option<String> {
-    match findings.iter().filter(|finding| finding.ignored == Some(by)).count() {
+fn ignored_sentence(count: usize, why: &str) -> Option<String> {
+    match count {
         0 => None,
         1 => Some(format!("1 finding does not count: it is {why}.")),
         count => Some(format!("{count} findings do not count: they are {why}.")),

@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 pub use filesystem::{
     AccountState, Audit, AuditedAccount, ChainState, Filesystem, InodeHolder, SpaceState, Tickets,
 };
-pub use finding::{EvidenceLine, Finding, Frame, IgnoredBy, OriginOf, StackSource, Task};
+pub use finding::{
+    EvidenceLine, Finding, Frame, IgnoredBy, Instance, OriginOf, StackSource, Task, TestFinding,
+};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
 pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};
@@ -69,12 +71,14 @@ pub struct Report {
     pub filesystems: Vec<Filesystem>,
     /// Failed delalloc metadata reservations.
     pub failed_reservations: FailedReservationTotals,
-    /// Broken rules, the ignored ones too.
+    /// Broken rules, the ignored ones too: one for each fingerprint and filesystem.
     pub findings: Vec<Finding>,
     /// Inodes that hold something, most bytes first.
     pub inodes: Vec<InodeHolder>,
     /// Tests of a test suite, in the order in which they ran; empty without one.
     pub tests: Vec<Test>,
+    /// What of the findings fell into no test; empty without tests.
+    pub outside_tests: Vec<TestFinding>,
     /// The kernel's own WARNs.
     pub kernel_warnings: Vec<KernelWarning>,
     /// Complaints about reservations in the kernel's log.

@@ -2,7 +2,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::VerdictName;
+use super::{TestFinding, VerdictName};
 
 /// The tool that made the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -127,8 +127,10 @@ pub struct Test {
     pub verdict: VerdictName,
     /// Why the window is not clean, one clause each; empty without a doubt.
     pub verdict_reasons: Vec<String>,
-    /// `findings[].id` that fell into its window.
+    /// `findings[].id` of which something fell into its window.
     pub finding_ids: Vec<u32>,
+    /// What that is, in the order of `finding_ids`.
+    pub findings: Vec<TestFinding>,
     /// Names of its devices below `/dev`; empty where they were not seen, and then any filesystem may be its own.
     pub devices: Vec<String>,
     /// Uuids of the filesystems that lived on them in its window.

@@ -14,7 +14,7 @@ use probe_ledger::{
 
 use crate::report::{
     build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
-    model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, Tier},
+    model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, TestFinding, Tier},
 };
 
 pub(super) const FSID: [u8; 16] = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];
@@ -275,6 +275,7 @@ pub(super) fn facts() -> SessionFacts {
         )]),
         paths: BTreeMap::from([((0x101, 5, 257), "/data/\x1b]0;owned\x07file".to_owned())]),
         tests: Vec::new(),
+        outside_tests: Vec::new(),
         doubts: Vec::new(),
     }
 }
@@ -372,7 +373,19 @@ pub(super) fn test(name: &str, verdict: Verdict, findings: &[u32], lost: u64) ->
         devices: vec!["loop30".to_owned(), "loop31".to_owned()],
         filesystems: Vec::new(),
         finding_ids: findings.to_vec(),
+        findings: parts(findings),
         records: 13_733,
         lost,
     }
+}
+
+/// The findings with these ids, as the row of a test has them.
+pub(super) fn parts(ids: &[u32]) -> Vec<TestFinding> {
+    let all = [over_release(), leak()];
+    let one = |id: &u32| {
+        build::finding_of_test(*id, &[&all[*id as usize]], &|_, _, _| None, &|time| {
+            time.saturating_sub(START)
+        })
+    };
+    ids.iter().map(one).collect()
 }

@@ -3,6 +3,7 @@
 mod data;
 mod examples;
 mod formats;
+mod groups;
 mod kernel_lines;
 mod policy;
 mod warnings;

@@ -44,7 +44,7 @@ fn one_that_counts_is_enough() {
     let kept = policy.ignore.pop_first().unwrap();
     let report = with(&policy, &[], &[]);
     assert_eq!(report.verdict.0, Verdict::Findings);
-    assert_eq!(report.verdict_reasons[0], REASON);
+    assert_eq!(report.verdict_reasons[0], "1 rule was broken: see the finding.");
     let counting: Vec<_> = report.findings.iter().filter(|finding| finding.ignored.is_none()).collect();
     assert_eq!(counting.len(), 1);
     assert_eq!(counting[0].fingerprint, kept);

@@ -1,11 +1,15 @@
 //! Findings: which rule was broken, where, by which task, and the evidence.
+use std::collections::BTreeMap;
+
 use probe_ledger::FindingKind;
 
 use super::{
     super::{
         fingerprint::is_tracing,
         model::{Finding, Frame, IgnoredBy, OriginOf, Report, StackSource},
+        owners,
     },
+    Detail,
     paper::{Paper, Tone},
 };
 use crate::format::{self, escape::escape};
@@ -13,11 +17,19 @@ use crate::format::{self, escape::escape};
 /// Frames shown of the stack of one line of evidence; the finding's own stack is shown whole.
 const EVIDENCE_FRAMES: usize = 3;
 
+/// Stacks that reserved which are shown.
+const ORIGINS: usize = 4;
+/// Inodes that are named of a finding that is about many.
+const NAMED: usize = 3;
+/// Findings shown in short, of those with the fingerprint of another.
+const ALIKE: usize = 4;
+
 const REPRESENTATIVE: &str = "An exact stack was taken at the very event. A representative stack was taken at an earlier \
                               event of the same context: hook, task group, syscall or worker, subvolume. `--stacks \
                               all` makes every stack exact.";
 
-pub(super) fn render(paper: &mut Paper, report: &Report) {
+/// A finding that differs from one before by its filesystem only is shown in short, unless all details are asked for.
+pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     if report.findings.is_empty() {
         return;
     }
@@ -25,8 +37,18 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     // What counts comes first.
     let (counted, ignored): (Vec<_>, Vec<_>) =
         report.findings.iter().partition(|finding| finding.ignored.is_none());
-    for finding in counted.into_iter().chain(ignored) {
-        one(paper, finding);
+    let mut alike: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    let all = || counted.iter().chain(&ignored).copied();
+    for finding in all() {
+        alike.entry(&finding.fingerprint).or_default().push(finding);
+    }
+    for finding in all() {
+        if detail == Detail::Full {
+            one(paper, finding);
+        } else if let Some(of_fingerprint) = alike.remove(finding.fingerprint.as_str()) {
+            one(paper, finding);
+            others(paper, finding, of_fingerprint.get(1..).unwrap_or_default());
+        }
     }
     let sources = |finding: &Finding| {
         let origins = finding.origins.iter().map(|origin| origin.stack_source);
@@ -38,7 +60,29 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     }
 }
 
-pub(super) fn one(paper: &mut Paper, finding: &Finding) {
+/// The findings with the fingerprint of `first` on other filesystems.
+fn others(paper: &mut Paper, first: &Finding, others: &[&Finding]) {
+    let (shown, rest) = others.split_at(others.len().min(ALIKE));
+    for finding in shown {
+        title(paper, finding);
+        paper.paragraph("   ", &format!("As #{}, on another filesystem.", first.id));
+        about(paper, finding);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let count = rest.iter().fold(0_u64, |sum, finding| sum.saturating_add(finding.count));
+    let text = format!(
+        "As #{}, on {}, in {}: -v shows them, and so does the JSON report.",
+        first.id,
+        format::counted(rest.len() as u64, "more filesystem"),
+        format::counted(count, "violation"),
+    );
+    paper.blank();
+    paper.paragraph("   ", &text);
+}
+
+fn title(paper: &mut Paper, finding: &Finding) {
     let times = match finding.count {
         0 | 1 => String::new(),
         count => format!(" in {}", format::counted(count, "violation")),
@@ -54,9 +98,14 @@ pub(super) fn one(paper: &mut Paper, finding: &Finding) {
     let tone = if finding.ignored.is_some() { Tone::Faint } else { Tone::Bad };
     let title = paper.tone(tone, &title);
     paper.line(&title);
-    paper.paragraph("   ", &escape(&finding.explanation));
+}
+
+/// A finding in full.
+pub(super) fn one(paper: &mut Paper, finding: &Finding) {
+    title(paper, finding);
+    paper.paragraph("   ", &escape(&owners::explanation(finding)));
     paper.blank();
-    place(paper, finding);
+    about(paper, finding);
     let shows = match finding.kind.0 {
         FindingKind::OverRelease | FindingKind::ErrorPathOverRelease | FindingKind::WrongOwner => "freed",
         FindingKind::PublishBeforeReserve => "published",
@@ -66,33 +115,45 @@ pub(super) fn one(paper: &mut Paper, finding: &Finding) {
         | FindingKind::CounterMismatch => "showed",
     };
     stack(paper, shows, finding.stack_source, &finding.stack);
-    for origin in &finding.origins {
+    for origin in finding.origins.iter().take(ORIGINS) {
         origin_stack(paper, finding, origin);
     }
+    other_origins(paper, finding);
     evidence(paper, finding);
 }
 
 /// Who and where.
-fn place(paper: &mut Paper, finding: &Finding) {
+fn about(paper: &mut Paper, finding: &Finding) {
     if let Some(uuid) = &finding.filesystem {
         paper.field("filesystem", uuid);
     }
-    if let Some(root) = finding.root {
-        paper.field("subvolume", &format::root(root));
+    let several = owners::largest(finding, NAMED);
+    if let Some((what, text)) = &several {
+        paper.field(what, text);
     }
-    if let Some(inode) = finding.inode {
-        let generation = finding.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
-        paper.field("inode", &format!("{inode}{generation}"));
+    let of = |label: &str| if several.is_some() { format!("first {label}") } else { label.to_owned() };
+    if let Some(first) = owners::first(finding) {
+        paper.field("first", &first);
+    }
+    if several.is_none() {
+        if let Some(root) = finding.root {
+            paper.field("subvolume", &format::root(root));
+        }
+        if let Some(inode) = finding.inode {
+            let generation = finding.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
+            paper.field("inode", &format!("{inode}{generation}"));
+        }
     }
     if let Some(path) = &finding.path {
-        paper.field("path", &escape(path));
+        paper.field(&of("path"), &escape(path));
     }
     if let Some(balance) = finding.balance_before {
-        paper.field("held before", &format::amount(balance, &finding.unit));
+        let label = if several.is_some() { "first held" } else { "held before" };
+        paper.field(label, &format::amount(balance, &finding.unit));
     }
     if let Some(task) = &finding.task {
         let pid = task.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
-        paper.field("task", &format!("{}{pid}, tid {}", escape(&task.comm), task.tid));
+        paper.field(&of("task"), &format!("{}{pid}, tid {}", escape(&task.comm), task.tid));
     }
     if let Some(test) = &finding.test {
         paper.field("test", &escape(test));
@@ -138,12 +199,28 @@ fn origin_stack(paper: &mut Paper, finding: &Finding, origin: &OriginOf) {
     stack(paper, &what, origin.stack_source, &origin.stack);
 }
 
+/// Stacks that are not shown.
+fn other_origins(paper: &mut Paper, finding: &Finding) {
+    let more = finding.origins.get(ORIGINS..).unwrap_or_default();
+    let stacks = (more.len() as u64).saturating_add(finding.origins_left_out);
+    if stacks == 0 {
+        return;
+    }
+    let bytes =
+        more.iter().fold(finding.origins_left_out_bytes, |sum, origin| sum.saturating_add(origin.bytes));
+    let amount = format::amount(i64::try_from(bytes).unwrap_or(i64::MAX), &finding.unit);
+    paper.blank();
+    paper.line(&format!("   reserved {amount} from {}", format::counted(stacks, "more stack")));
+}
+
 fn evidence(paper: &mut Paper, finding: &Finding) {
     if finding.evidence.is_empty() {
         return;
     }
     paper.blank();
-    let title = paper.tone(Tone::Strong, "evidence, oldest first");
+    let several = owners::counted(finding).is_some();
+    let title = if several { "evidence of the first, oldest first" } else { "evidence, oldest first" };
+    let title = paper.tone(Tone::Strong, title);
     paper.line(&format!("   {title}"));
     for line in &finding.evidence {
         let tid = if line.tid == 0 { String::new() } else { format!("tid {} ", line.tid) };

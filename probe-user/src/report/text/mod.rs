@@ -37,7 +37,7 @@ pub enum Detail {
 pub fn render(report: &Report, look: Look, detail: Detail) -> String {
     let mut paper = Paper::new(look);
     verdict::render(&mut paper, report);
-    findings::render(&mut paper, report);
+    findings::render(&mut paper, report, detail);
     if detail > Detail::Brief {
         tests_run::render(&mut paper, report, detail);
         filesystems::all(&mut paper, report, detail);

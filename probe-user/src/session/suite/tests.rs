@@ -87,10 +87,8 @@ fn with_input<T>(
     make(&ReportInput { summary: &summary, findings, stacks: &Unresolved, facts: &facts, policy })
 }
 
-fn rows(ledger: &Ledger, findings: &[&Finding], policy: &Policy) -> Vec<model::Finding> {
-    with_input(ledger, Vec::new(), policy, |input| {
-        findings.iter().map(|finding| build::build_finding(input, finding)).collect()
-    })
+fn rows(ledger: &Ledger, instances: &[u32], policy: &Policy) -> Vec<model::Finding> {
+    with_input(ledger, Vec::new(), policy, |input| build::findings_of(input, &input.groups(), instances))
 }
 
 fn ignoring_leaks() -> Policy {
@@ -102,7 +100,7 @@ fn ignoring_leaks() -> Policy {
 fn a_finding_belongs_to_the_test_in_whose_window_it_fell() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
-    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, Clock::default()).0;
     let verdicts: Vec<_> = rows.iter().map(|test| (test.verdict.name(), test.finding_ids.clone())).collect();
     // Nothing says that the hooks were ever attached.
     assert_eq!(verdicts, [("inconclusive", vec![]), ("findings", vec![0])]);
@@ -117,8 +115,11 @@ fn a_finding_that_comes_again_is_of_each_test_in_which_it_came() {
     for test in [3, 5] {
         another(&mut ledger, &mut windows, test, 257);
     }
-    let found: Vec<_> =
-        tests(&windows, &ledger, &Unresolved, 0).into_iter().map(|test| test.finding_ids).collect();
+    let found: Vec<_> = tests(&windows, &ledger, &Unresolved, Clock::default())
+        .0
+        .into_iter()
+        .map(|test| test.finding_ids)
+        .collect();
     assert_eq!(found, [vec![], vec![0], vec![0], vec![0]]);
 }
 
@@ -131,7 +132,7 @@ fn findings_that_are_only_counted_are_a_doubt_of_their_test() {
     windows.read_doubts(&ledger);
     // A test of long after.
     another(&mut ledger, &mut windows, 10, 20_000);
-    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, Clock::default()).0;
     let said = |at: usize| rows[at].verdict_reasons.iter().any(|reason| reason.contains("only counted"));
     assert!(rows[2].finding_ids.is_empty() && rows[2].verdict.0 == Verdict::Inconclusive);
     assert!(said(1) && said(2), "{:?}", rows[2].verdict_reasons);
@@ -143,7 +144,7 @@ fn a_warn_is_a_doubt_of_the_test_that_ran() {
     let (mut ledger, windows) = stream(folder.path());
     let header = Header { time: 12_000_000_000, ..Header::default() };
     ledger.apply(&Record::from(Warn { header, address: 0x1000, detector: 2, stack: 0 }));
-    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, Clock::default()).0;
     let warned = |test: &Test| test.verdict_reasons.iter().any(|reason| reason.contains("warned in 0x1000"));
     assert!(warned(&rows[0]), "{:?}", rows[0].verdict_reasons);
     assert!(!warned(&rows[1]), "{:?}", rows[1].verdict_reasons);
@@ -168,7 +169,7 @@ fn a_complaint_of_the_kernel_is_a_doubt_of_the_test_that_ran_on_its_filesystem()
         let header = Header { time, ..Header::default() };
         ledger.apply(&Record::from(LogLine { header, length: line.len() as u32, reserved: 0, text }));
     }
-    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, Clock::default()).0;
     let said = |test: &Test| -> Vec<String> {
         let reasons = test.verdict_reasons.iter().filter(|reason| reason.starts_with("the kernel said of "));
         reasons.map(|reason| reason[19..25].to_owned()).collect()
@@ -240,7 +241,7 @@ fn a_test_without_a_folder_does_not_keep_the_files_of_others_from_their_turn() {
 fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (ledger, windows) = stream(folder.path());
-    let rows = tests(&windows, &ledger, &Unresolved, 0);
+    let rows = tests(&windows, &ledger, &Unresolved, Clock::default()).0;
     assert_eq!(rows[1].verdict.0, Verdict::Findings);
     let report = with_input(&ledger, rows, &ignoring_leaks(), build::build);
     assert_eq!(report.verdict.0, Verdict::Inconclusive);
@@ -249,7 +250,7 @@ fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
 }
 
 fn told(lines: &mut TestLines, windows: &Windows, ledger: &Ledger, over: bool) -> Vec<String> {
-    let news = lines.news(windows, ledger, &Unresolved, 0, over).into_iter();
+    let news = lines.news(windows, ledger, &Unresolved, Clock::default(), over).into_iter();
     news.map(|line| match line {
         StreamLine::TestStart(start) => format!("start {}", start.name),
         StreamLine::TestEnd(test) => format!("end {} {}", test.name, test.verdict.name()),
@@ -293,4 +294,43 @@ fn an_end_is_told_when_its_verdict_is_settled() {
     assert_eq!(told(&mut lines, &windows, &ledger, false), ["end generic/001 inconclusive"]);
     assert_eq!(told(&mut lines, &windows, &ledger, true), ["end generic/002 findings"]);
     assert!(told(&mut lines, &windows, &ledger, true).is_empty());
+}
+
+/// Leaks of one fingerprint in two tests and between them are one finding. Each test, and its file, has its own inodes of it.
+#[test]
+fn tests_have_their_own_part_of_a_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ledger, mut windows) = stream(folder.path());
+    another(&mut ledger, &mut windows, 3, 258);
+    leak(&mut ledger, 45_000_000_000, 259);
+    another(&mut ledger, &mut windows, 5, 260);
+    windows.note(&note(5, 50_000_000_000, NoteKind::Results, folder.path().to_str().unwrap()), 0);
+    leak(&mut ledger, 56_000_000_000, 261);
+    windows.read_doubts(&ledger);
+    let (rows, outside) =
+        tests(&windows, &ledger, &Unresolved, Clock { started: 1_000_000_000, wall_offset_ns: 0 });
+    let inodes = |part: &TestFinding| {
+        let inodes: Vec<_> = part.instances.iter().filter_map(|instance| instance.inode).collect();
+        (part.id, part.amount, part.inodes, inodes)
+    };
+    let parts: Vec<Vec<_>> = rows.iter().map(|test| test.findings.iter().map(inodes).collect()).collect();
+    const EACH: i64 = 131_072;
+    assert_eq!(
+        parts,
+        [
+            vec![],
+            vec![(0, EACH, 1, vec![257])],
+            vec![(0, EACH, 1, vec![258])],
+            vec![(0, 2 * EACH, 2, vec![260, 261])]
+        ]
+    );
+    assert_eq!(outside.iter().map(inodes).collect::<Vec<_>>(), [(0, EACH, 1, vec![259])]);
+    assert_eq!(rows[1].findings[0].first_seen_ns, 24_000_000_000);
+    let report = with_input(&ledger, rows, &Policy::default(), build::build);
+    assert_eq!((report.findings.len(), report.findings[0].inodes), (1, 5));
+    ResultFiles::default()
+        .write_new(&windows, &ledger, |instances| self::rows(&ledger, instances, &Policy::default()));
+    let text = std::fs::read_to_string(folder.path().join("003.rsv")).unwrap();
+    assert!(text.contains("#0 leak") && text.contains("260 of subvolume 5"), "{text}");
+    assert!(!text.contains("257") && !text.contains("258"), "of other tests: {text}");
 }

@@ -1,8 +1,8 @@
 //! Books, names and watch of one stream, and the pictures that are made of them.
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Instant};
 
 use probe_common::hook::HookId;
-use probe_ledger::{FailedReservations, Finding, FsSummary, Ledger, Origin, Statistics, Summary, Verdict};
+use probe_ledger::{FailedReservations, FsSummary, Ledger, Origin, Statistics, Summary, Verdict};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -16,7 +16,7 @@ use crate::{
     capture::{Gauges, HookGauge},
     format,
     report::{
-        build::{self, FsPlaces, Policy, ReportInput, StackResolver as _},
+        build::{self, FsPlaces, Group, Groups, Policy, ReportInput, StackResolver as _, Tally},
         model::{self, StackSource},
     },
     session::{
@@ -76,6 +76,8 @@ pub struct PictureMaker {
     pub watch: Watch,
     walked: Walked,
     findings: Arc<Vec<model::Finding>>,
+    /// Which instances `findings` are made of.
+    groups: Groups,
     gauges: Option<(Instant, Gauges)>,
     health: Arc<HealthView>,
     places: Option<Vec<session::FsPlace>>,
@@ -100,6 +102,7 @@ impl PictureMaker {
             watch: Watch::default(),
             walked: Walked::default(),
             findings: Arc::default(),
+            groups: Groups::default(),
             gauges: None,
             health: Arc::default(),
             places: None,
@@ -171,8 +174,7 @@ impl PictureMaker {
         if walks {
             self.walk(&pools, &names, wish, &extras, now_ns);
         }
-        let found = self.books.ledger.findings().len() as u64;
-        if !walks && self.walked.found != found {
+        if !walks && self.walked.instances != self.books.ledger.findings().len() {
             // A broken rule shows at once, with its reasons. Only `clean` needs a walk.
             self.findings(&pools, false);
             self.judge(&pools, &extras);
@@ -194,7 +196,7 @@ impl PictureMaker {
             focus: self.focus(&names, started, now_ns).map(Arc::new),
             filesystems: Arc::new(self.filesystems(&pools, &extras, started)),
             findings: Arc::clone(&self.findings),
-            found,
+            found: self.groups.list().len() as u64,
             windows: Arc::new(self.windows(started)),
             health: Arc::clone(&self.health),
             replay: extras.replay,
@@ -230,8 +232,9 @@ impl PictureMaker {
         let findings = ledger.findings().iter().collect();
         let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
         doubts.extend(build::failed_checks(&ledger.warnings(), &explanations));
-        let (verdict, reasons) = build::decide(ledger.judged(), &self.findings, &doubts, &Policy::default());
-        self.walked.found = ledger.findings().len() as u64;
+        let found = Tally { counted: self.groups.list().len(), ..Tally::default() };
+        let (verdict, reasons) = build::decide(ledger.judged(), found, &doubts, &Policy::default());
+        self.walked.instances = ledger.findings().len();
         self.walked.verdict = Some(verdict);
         self.walked.reasons = Arc::new(reasons);
         if waits {
@@ -259,30 +262,45 @@ impl PictureMaker {
         let command = self.session.command.join(" ");
         let since_start = |time: u64| time.saturating_sub(started);
         let counts = watch::counts(ledger);
-        let mut rows = self.watch.commands.views(ledger.now(), counts, &command, &since_start);
+        let found = |instances: Range<u32>| self.groups.ids(&instances.collect::<Vec<_>>()).len() as u64;
+        let mut rows = self.watch.commands.views(ledger.now(), counts, &command, &since_start, &found);
         rows.extend(self.walked.tests.iter().cloned());
         rows.sort_by_key(|row| std::cmp::Reverse(row.begun_ns));
         let older = windows.list().len().saturating_sub(MAX_TESTS) as u64;
         WindowsView { rows, older: older + windows.forgotten() }
     }
 
+    /// Findings of the report so far.
+    pub fn found(&mut self) -> usize {
+        let Self { books, groups, .. } = self;
+        let findings = books.ledger.findings();
+        if groups.taken() < findings.len() {
+            let fsid = |fs| books.ledger.pools().iter().find(|pool| pool.fs == fs).map(|pool| pool.fsid);
+            groups.add(findings, &books.stacks(), fsid);
+        }
+        groups.list().len()
+    }
+
     /// Findings as reports show them. `anew`: all of them again, since counts grow, and paths and function names come late;
     /// else only the new ones.
     fn findings(&mut self, pools: &[FsSummary], anew: bool) {
-        let Books { ledger, names, .. } = &self.books;
+        if anew {
+            self.groups = Groups::default();
+        }
         let known = if anew { 0 } else { self.findings.len() };
-        let all = ledger.findings();
-        if known < all.len().min(MAX_FINDINGS) {
-            let fresh = all.iter().take(MAX_FINDINGS).skip(known);
-            let mut made = build_findings(&self.header, ledger, names, pools, fresh);
-            for finding in &mut made {
-                finding.test = self.walked.test_of.get(&finding.id).cloned();
-            }
-            if known == 0 {
-                self.findings = Arc::new(made);
-            } else {
-                Arc::make_mut(&mut self.findings).extend(made);
-            }
+        if self.found().min(MAX_FINDINGS) <= known {
+            return;
+        }
+        let Books { ledger, names, .. } = &self.books;
+        let fresh = self.groups.list().iter().take(MAX_FINDINGS).skip(known);
+        let mut made = build_findings(&self.header, ledger, names, pools, fresh);
+        for finding in &mut made {
+            finding.test = self.walked.test_of.get(&finding.id).cloned();
+        }
+        if known == 0 {
+            self.findings = Arc::new(made);
+        } else {
+            Arc::make_mut(&mut self.findings).extend(made);
         }
     }
 
@@ -438,7 +456,8 @@ fn sum(values: impl Iterator<Item = Option<u64>>) -> Option<u64> {
 }
 
 fn test_view(test: suite::TestNow<'_>, started: u64) -> WindowView {
-    let suite::TestNow { window, verdict, reasons: _, finding_ids, duration_ns, records, lost } = test;
+    let suite::TestNow { window, verdict, reasons: _, instances: _, found, duration_ns, records, lost } =
+        test;
     WindowView {
         name: window.name.clone(),
         test: Some(TestView {
@@ -453,7 +472,7 @@ fn test_view(test: suite::TestNow<'_>, started: u64) -> WindowView {
         ended: window.ended.is_some(),
         records,
         lost,
-        findings: finding_ids.len() as u64,
+        findings: found,
     }
 }
 
@@ -471,7 +490,7 @@ fn build_findings<'a>(
     ledger: &Ledger,
     names: &StreamNames,
     pools: &[FsSummary],
-    findings: impl Iterator<Item = &'a Finding>,
+    groups: impl Iterator<Item = &'a Group>,
 ) -> Vec<model::Finding> {
     let span = ledger.span();
     let summary = Summary {
@@ -491,7 +510,12 @@ fn build_findings<'a>(
     facts.paths = facts::paths(ledger);
     let stacks = Stacks { ledger, names };
     let policy = Policy::default();
-    let input =
-        ReportInput { summary: &summary, findings: &[], stacks: &stacks, facts: &facts, policy: &policy };
-    findings.map(|finding| build::build_finding(&input, finding)).collect()
+    let input = ReportInput {
+        summary: &summary,
+        findings: ledger.findings(),
+        stacks: &stacks,
+        facts: &facts,
+        policy: &policy,
+    };
+    groups.filter_map(|group| build::build_finding(&input, group)).collect()
 }

@@ -147,7 +147,7 @@ impl Player {
 
     /// Applies the next record, or ends.
     fn step(&mut self) {
-        let findings = self.maker.books.ledger.findings().len();
+        let findings = self.maker.found();
         match self.next.take() {
             Some(record) => {
                 self.maker.apply(&record);
@@ -163,7 +163,7 @@ impl Player {
             }
             None => return,
         }
-        if self.maker.books.ledger.findings().len() > findings {
+        if self.maker.found() > findings {
             self.marks.insert(self.applied + u64::from(self.ended));
         }
     }

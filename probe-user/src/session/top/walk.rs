@@ -34,8 +34,8 @@ pub struct Walked {
     pub verdict: Option<Verdict>,
     /// Why.
     pub reasons: Arc<Vec<String>>,
-    /// Findings when it was judged.
-    pub found: u64,
+    /// Findings of the ledger when it was judged.
+    pub instances: usize,
     /// Tests, newest first.
     pub tests: Vec<WindowView>,
     /// Names of the tests of findings, by the findings' ids.

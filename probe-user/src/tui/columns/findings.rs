@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The columns.
-pub fn finding_columns() -> [Column<Finding>; 10] {
+pub fn finding_columns() -> [Column<Finding>; 11] {
     const fn column(
         title: &'static str,
         width: (u16, u16),
@@ -45,11 +45,19 @@ pub fn finding_columns() -> [Column<Finding>; 10] {
             Some(|a, b| a.count.cmp(&b.count)),
         ),
         column(
+            "INODES",
+            (6, 8),
+            2,
+            true,
+            |row, _| or_dash((row.inodes > 0).then(|| format::count(row.inodes))),
+            Some(|a, b| a.inodes.cmp(&b.inodes)),
+        ),
+        column(
             "SUBVOL",
             (6, 8),
             5,
             true,
-            |row, _| or_dash(row.root.map(format::root)),
+            |row, _| first(row.root.map(format::root), row.roots),
             Some(|a, b| a.root.cmp(&b.root)),
         ),
         column(
@@ -57,7 +65,7 @@ pub fn finding_columns() -> [Column<Finding>; 10] {
             (7, 10),
             2,
             true,
-            |row, _| or_dash(row.inode.map(|ino| ino.to_string())),
+            |row, _| first(row.inode.map(|ino| ino.to_string()), row.inodes),
             Some(|a, b| a.inode.cmp(&b.inode)),
         ),
         column(
@@ -84,6 +92,11 @@ fn amount(row: &Finding) -> Cell {
 
 fn or_dash(text: Option<String>) -> Cell {
     text.map_or_else(|| Cell::new("-", Role::Faint), Cell::text)
+}
+
+/// The first of several has a `+` behind it.
+fn first(text: Option<String>, of: u64) -> Cell {
+    or_dash(text.map(|text| if of > 1 { text + "+" } else { text }))
 }
 
 fn task(row: &Finding) -> Cell {

@@ -25,7 +25,10 @@ impl App {
     #[must_use]
     pub fn finding_rows(&self) -> Vec<&Finding> {
         let Some(picture) = &self.picture else { return Vec::new() };
-        let accepted = |finding: &&Finding| self.filter.accepts(&FindingFields(finding));
+        let accepted = |finding: &&Finding| {
+            let mut fields = finding.instances.iter().map(|instance| FindingFields { finding, instance });
+            fields.any(|fields| self.filter.accepts(&fields))
+        };
         let mut rows: Vec<&Finding> = picture.findings.iter().filter(accepted).collect();
         sort(&mut rows, &finding_columns(), &self.findings);
         rows

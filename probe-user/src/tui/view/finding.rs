@@ -5,9 +5,12 @@ use super::frame::frame_line;
 use crate::{
     format::{
         self,
-        escape::{escape, width},
+        escape::{escape, keep_end, width},
     },
-    report::model::{Finding, Frame, OriginOf, StackSource},
+    report::{
+        model::{Finding, Frame, OriginOf, StackSource},
+        owners,
+    },
     tui::{
         drawing::{Hits, Piece, put, scrolled, wrap},
         palette::Role,
@@ -34,6 +37,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
             lines.extend(reserved(finding, origin, columns));
         }
     }
+    lines.extend(other_origins(finding));
+    lines.extend(instances(finding, columns));
     lines.push(Vec::new());
     lines.extend(evidence(finding, columns));
     scrolled(buffer, area, &lines, from, app.palette, hits);
@@ -47,24 +52,32 @@ fn head(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
             Role::Strong,
         ),
     ]];
+    let several = owners::counted(finding);
     lines.extend(
-        wrap(&escape(&finding.explanation), columns).into_iter().map(|line| vec![(line, Role::Text)]),
+        wrap(&escape(&owners::explanation(finding)), columns)
+            .into_iter()
+            .map(|line| vec![(line, Role::Text)]),
     );
+    let of = |one: &'static str, first: &'static str| if several.is_some() { first } else { one };
     let mut facts: Vec<(&str, String)> = Vec::new();
     let mut fact = |name, value: Option<String>| facts.extend(value.map(|value| (name, value)));
     fact("filesystem", finding.filesystem.clone());
-    fact("subvolume", finding.root.map(format::root));
+    let largest = owners::largest(finding, 1);
+    if let Some((what, text)) = &largest {
+        fact(what, Some(text.clone()));
+        fact("first", owners::first(finding));
+    } else {
+        fact("subvolume", finding.root.map(format::root));
+        let generation = finding.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
+        fact("inode", finding.inode.map(|inode| format!("{inode}{generation}")));
+    }
+    fact(of("path", "first path"), finding.path.as_deref().map(escape));
     fact(
-        "inode",
-        finding.inode.map(|ino| match finding.generation {
-            Some(generation) => format!("{ino}, generation {generation}"),
-            None => ino.to_string(),
-        }),
+        of("held before", "first held"),
+        finding.balance_before.map(|held| format::amount(held, &finding.unit)),
     );
-    fact("path", finding.path.as_deref().map(escape));
-    fact("held before", finding.balance_before.map(|held| format::amount(held, &finding.unit)));
     fact(
-        "task",
+        of("task", "first task"),
         finding.task.as_ref().map(|task| {
             let pid = task.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
             format!("{}{pid}, tid {}", escape(&task.comm), task.tid)
@@ -127,6 +140,40 @@ fn frames(frames: &[Frame], columns: usize) -> Vec<Vec<Piece>> {
         .collect()
 }
 
+/// Stacks that are not listed.
+fn other_origins(finding: &Finding) -> Vec<Vec<Piece>> {
+    if finding.origins_left_out == 0 {
+        return Vec::new();
+    }
+    let bytes = i64::try_from(finding.origins_left_out_bytes).unwrap_or(i64::MAX);
+    let amount = format::amount(bytes, &finding.unit);
+    let stacks = format::counted(finding.origins_left_out, "more stack");
+    vec![Vec::new(), vec![(format!("reserved {amount} from {stacks}"), Role::Head)]]
+}
+
+/// The instances of a finding that is about several.
+fn instances(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
+    let Some(several) = owners::counted(finding) else { return Vec::new() };
+    let mut lines =
+        vec![Vec::new(), vec![(format!("{several}, the first, the last and the largest"), Role::Head)]];
+    for instance in &finding.instances {
+        let name = owners::name(instance).unwrap_or_else(|| "the filesystem".to_owned());
+        let text = format!(
+            "  {} {name}: {} in {}",
+            format::moment(instance.first_seen_ns),
+            owners::amount(instance, finding),
+            format::counted(instance.count, "violation"),
+        );
+        let room = columns.saturating_sub(width(&text) + 2);
+        let path = instance.path.as_deref().map(|path| format!("  {}", keep_end(&escape(path), room)));
+        lines.push(vec![(text, Role::Text), (path.unwrap_or_default(), Role::Faint)]);
+    }
+    if finding.instances_left_out > 0 {
+        lines.push(vec![(format!("  and {} more", format::count(finding.instances_left_out)), Role::Faint)]);
+    }
+    lines
+}
+
 /// The stack that freed at the left, those that reserved at the right.
 fn side_by_side(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
     let half = columns / 2 - 1;
@@ -150,7 +197,8 @@ fn side_by_side(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
 }
 
 fn evidence(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
-    let mut lines = vec![vec![("evidence, oldest first".to_owned(), Role::Head)]];
+    let of = if owners::counted(finding).is_some() { " of the first" } else { "" };
+    let mut lines = vec![vec![(format!("evidence{of}, oldest first"), Role::Head)]];
     if finding.evidence.is_empty() {
         lines.push(vec![("  none was kept".to_owned(), Role::Faint)]);
     }

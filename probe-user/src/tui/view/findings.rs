@@ -3,6 +3,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     format::{self, escape::escape},
+    report::owners,
     tui::{
         columns::finding_columns,
         drawing::{Hits, put, put_text, wrap},
@@ -67,7 +68,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     );
     // What the selected one is about, without opening it.
     if let Some(finding) = rows.get(app.findings.selected) {
-        let lines = wrap(&escape(&finding.explanation), usize::from(area.width).saturating_sub(2));
+        let lines = wrap(&escape(&owners::explanation(finding)), usize::from(area.width).saturating_sub(2));
         for (at, line) in lines.into_iter().take(4).enumerate() {
             put(
                 buffer,

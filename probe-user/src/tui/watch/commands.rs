@@ -1,4 +1,6 @@
 //! Commands that ran under observation, between their markers. Tests are not kept here: see [`crate::attribution`].
+use std::ops::Range;
+
 use crate::tui::picture::WindowView;
 
 /// Commands that are kept; the oldest go first. A session has one at most, but a stream may say anything.
@@ -11,8 +13,8 @@ pub struct Counts {
     pub records: u64,
     /// Lost, classes that touch the books.
     pub lost: u64,
-    /// Findings.
-    pub findings: u64,
+    /// Findings of the ledger: the instances of findings.
+    pub instances: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ impl Commands {
         }
     }
 
-    /// Newest first. `command`: what a command without a name is called.
+    /// Newest first. `command`: what a command without a name is called. `found` returns the number of findings of these
+    /// instances.
     #[must_use]
     pub fn views(
         &self,
@@ -54,6 +57,7 @@ impl Commands {
         counts: Counts,
         command: &str,
         since_start: &dyn Fn(u64) -> u64,
+        found: &dyn Fn(Range<u32>) -> u64,
     ) -> Vec<WindowView> {
         let view = |window: &Window| {
             let (end, at_end) = window.end.unwrap_or((now, counts));
@@ -65,7 +69,7 @@ impl Commands {
                 ended: window.end.is_some(),
                 records: at_end.records.saturating_sub(window.at_begin.records),
                 lost: at_end.lost.saturating_sub(window.at_begin.lost),
-                findings: at_end.findings.saturating_sub(window.at_begin.findings),
+                findings: found(window.at_begin.instances..at_end.instances),
             }
         };
         self.list.iter().rev().map(view).collect()
@@ -79,11 +83,11 @@ mod tests {
     #[test]
     fn what_falls_into_a_command_is_counted_there() {
         let mut commands = Commands::default();
-        let counts = |records, findings| Counts { records, lost: 0, findings };
+        let counts = |records, instances| Counts { records, lost: 0, instances };
         commands.begin("one".to_owned(), 10, counts(100, 0));
         commands.end("one", 30, counts(150, 1));
         commands.begin("two".to_owned(), 40, counts(160, 1));
-        let views = commands.views(45, counts(170, 1), "", &|time| time);
+        let views = commands.views(45, counts(170, 1), "", &|time| time, &|of| of.len() as u64);
         let seen: Vec<_> = views
             .iter()
             .map(|view| (view.name.as_str(), view.ended, view.length_ns, view.records, view.findings))
@@ -96,6 +100,6 @@ mod tests {
         let mut commands = Commands::default();
         commands.begin("one".to_owned(), 1, Counts::default());
         commands.end("two", 2, Counts::default());
-        assert!(!commands.views(3, Counts::default(), "", &|time| time)[0].ended);
+        assert!(!commands.views(3, Counts::default(), "", &|time| time, &|of| of.len() as u64)[0].ended);
     }
 }

@@ -141,6 +141,6 @@ pub fn counts(ledger: &Ledger) -> Counts {
     Counts {
         records: ledger.record_count(),
         lost: ledger.touching_loss(),
-        findings: ledger.findings().len() as u64,
+        instances: u32::try_from(ledger.findings().len()).unwrap_or(u32::MAX),
     }
 }

@@ -14,8 +14,8 @@ pub fn check(sight: &Sight, done: &Done, uuid: &str, notes: &BTreeMap<String, u6
     assert!(!notes.is_empty(), "the work failed: {}\n{}", done.stdout, done.stderr);
     match sight {
         Sight::Exact(bug) => {
-            let finding = found(bug, done, uuid, notes);
-            assert_eq!(finding["confidence"], "exact", "{finding}");
+            let instance = found(bug, done, uuid, notes);
+            assert_eq!(instance["confidence"], "exact", "{instance}");
         }
         Sight::Bounded { bug, .. } => drop(found(bug, done, uuid, notes)),
         Sight::NotVisible(_) => {
@@ -34,24 +34,22 @@ pub fn check(sight: &Sight, done: &Done, uuid: &str, notes: &BTreeMap<String, u6
     }
 }
 
-/// The finding, when everything else that was found is allowed beside it.
+/// What the inode of the bug, or the first owner, has of the finding, when everything else that was found is allowed beside it.
 fn found<'a>(bug: &Bug, done: &'a Done, uuid: &str, notes: &BTreeMap<String, u64>) -> &'a Value {
     acted(notes);
     let all = of(done.report(), uuid);
     let is =
         |finding: &Value, kind: &str, account: &str| finding["kind"] == kind && finding["account"] == account;
-    let finding = all
+    let of_bug = |instance: &Value| bug.inode.is_none_or(|inode| instance["inode"] == inode);
+    let (finding, instance) = all
         .iter()
-        .copied()
-        .find(|finding| {
-            is(finding, bug.kind, bug.account)
-                && (bug.inode.is_none() || finding["inode"] == bug.inode.unwrap_or(0))
-        })
+        .filter(|finding| is(finding, bug.kind, bug.account))
+        .find_map(|finding| Some((*finding, list(&finding["instances"]).iter().find(|one| of_bug(one))?)))
         .unwrap_or_else(|| panic!("no {} of {}: {}\n{}", bug.kind, bug.account, brief(&all), reasons(done)));
     if bug.inode.is_some() {
-        assert_eq!(finding["root"], FS_TREE, "{finding}");
+        assert_eq!(instance["root"], FS_TREE, "{finding}");
     }
-    let amount = number(&finding["amount"]);
+    let amount = number(&instance["amount"]);
     match bug.amount {
         Amount::Is(wanted) => assert_eq!(amount, wanted, "{finding}"),
         Amount::Noted(name) => assert_eq!(amount as u64, notes[name], "{finding}"),
@@ -83,7 +81,7 @@ fn found<'a>(bug: &Bug, done: &'a Done, uuid: &str, notes: &BTreeMap<String, u64
         assert_eq!(line["unexplained"], 0, "{line}");
     }
     assert_eq!(done.code, 3, "{}", done.stderr);
-    finding
+    instance
 }
 
 fn acted(notes: &BTreeMap<String, u64>) {
@@ -131,11 +129,12 @@ fn brief(findings: &[&Value]) -> String {
             names.join(" < ")
         };
         text += &format!(
-            "\n  - {} {} {}:{} amount {} count {} ({}): {}\n      stack {}",
+            "\n  - {} {} {}:{} and {} more, amount {} count {} ({}): {}\n      stack {}",
             finding["kind"].as_str().unwrap_or("?"),
             finding["account"].as_str().unwrap_or("?"),
             finding["root"],
             finding["inode"],
+            list(&finding["instances"]).len() as u64 - 1 + number(&finding["instances_left_out"]) as u64,
             finding["amount"],
             finding["count"],
             finding["confidence"].as_str().unwrap_or("?"),

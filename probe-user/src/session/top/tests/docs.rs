@@ -52,10 +52,10 @@ fn the_pages_in_the_docs_are_those_of_this_screen() {
     stage.step(4000);
     page("inode", &mut stage, &mut stale);
 
-    let mut stage = open(&with_leaks("paths", &[2, 5, 9], folder.path()), i64::MAX);
+    let mut stage = open(&with_leaks("paths", &[2, 5, 9, 11, 13, 15, 17], folder.path()), i64::MAX);
     stage.keys("3");
     page("broken", &mut stage, &mut stale);
-    stage.keys("j\n");
+    stage.keys("\n");
     page("finding", &mut stage, &mut stale);
 
     let mut stage = open(&suite(folder.path()), i64::MAX);

@@ -124,7 +124,8 @@ impl Stage {
     }
 }
 
-/// A recording in which some inodes are destroyed while they hold something: `leaks` says which destroys, by number.
+/// A recording in which some inodes are destroyed while they hold something: `leaks` says which destroys, by number. What they
+/// hold goes round: bytes of the block_rsv, extents, checksums.
 fn with_leaks(name: &str, leaks: &[usize], folder: &Path) -> PathBuf {
     let mut reader = RecordingReader::open(&recording(name)).unwrap();
     let path = folder.join("altered.rsv");
@@ -139,8 +140,11 @@ fn with_leaks(name: &str, leaks: &[usize], folder: &Path) -> PathBuf {
                 Record::InodeState(mut state)
                     if state.moment == MOMENT_DESTROY && state.counters.flags & COUNTERS_VALID != 0 =>
                 {
-                    if leaks.contains(&destroys) {
-                        state.counters.reserved = 131_072;
+                    match leaks.iter().position(|leak| *leak == destroys).map(|nth| nth % 3) {
+                        Some(0) => state.counters.reserved = 131_072,
+                        Some(1) => state.counters.outstanding_extents = 3,
+                        Some(_) => state.counters.csum_bytes = 8192,
+                        None => {}
                     }
                     destroys += 1;
                     Record::from(state)

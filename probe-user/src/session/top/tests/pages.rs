@@ -64,11 +64,11 @@ fn findings() {
     stage.keys("3");
     assert_snapshot!("findings_none", stage.screen(80, 24));
     let folder = tempfile::tempdir().unwrap();
-    let mut stage = Stage::open(&with_leaks("paths", &[2, 5, 9], folder.path()));
+    let mut stage = Stage::open(&with_leaks("paths", &[2, 5, 9, 11, 13, 15, 17], folder.path()));
     stage.step(i64::MAX);
     stage.keys("3");
     snapshots("findings", &mut stage);
-    stage.keys("j\n");
+    stage.keys("\n");
     snapshots("finding", &mut stage);
 }
 
