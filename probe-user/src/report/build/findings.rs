@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     ReportInput, StackResolver,
+    causes::name_causes,
     groups::{Group, Groups},
     instances::{self, MAX_LISTED},
 };
@@ -18,7 +19,9 @@ const MAX_ORIGINS: usize = 16;
 
 /// All findings, by their first instances.
 pub(super) fn build(input: &ReportInput<'_>, groups: &Groups) -> Vec<model::Finding> {
-    groups.list().iter().filter_map(|group| whole(input, group)).collect()
+    let mut findings: Vec<_> = groups.list().iter().filter_map(|group| whole(input, group)).collect();
+    name_causes(&mut findings);
+    findings
 }
 
 /// The finding of a whole group. Public so that it can be shown the moment it is made.
@@ -122,6 +125,8 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         confidence,
         explanation: explanation.clone(),
         doc: format!("docs/findings/{}.md", kind.name()),
+        // See `name_causes`.
+        cause: None,
         ignored: input.policy.ignores(*kind, &group.fingerprint),
     })
 }

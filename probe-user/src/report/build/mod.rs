@@ -2,6 +2,7 @@
 //!
 //! Pure: no file, no clock. The caller passes in the symbols, the wall clock and the mount table, so a live run and its
 //! replay can pass the same and get the same report.
+mod causes;
 mod facts;
 mod filesystems;
 mod findings;
@@ -13,6 +14,7 @@ mod warnings;
 
 use std::collections::BTreeMap;
 
+pub use causes::name_causes;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
 pub use findings::{part as findings_of, whole as build_finding};
 pub use groups::{Group, Groups};

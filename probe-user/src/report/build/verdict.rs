@@ -34,7 +34,7 @@ impl Policy {
 /// Numbers of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Those that count.
+    /// Those that count, without those that follow from another.
     pub counted: usize,
     /// Those that the file of known findings names.
     pub in_file: usize,
@@ -48,7 +48,7 @@ impl Tally {
     pub fn of(findings: &[Finding]) -> Self {
         let number = |ignored| findings.iter().filter(|finding| finding.ignored == ignored).count();
         Self {
-            counted: number(None),
+            counted: number(None) - findings.iter().filter(|finding| finding.cause.is_some()).count(),
             in_file: number(Some(IgnoredBy::IgnoreFile)),
             of_other_kind: number(Some(IgnoredBy::FailOn)),
         }

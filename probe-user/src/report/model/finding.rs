@@ -73,6 +73,9 @@ pub struct Finding {
     pub explanation: String,
     /// Page that explains the kind.
     pub doc: String,
+    /// `findings[].id` of the finding that this underflow follows from, beside which it is not counted; null without one, and in
+    /// lines that are sent while the session runs.
+    pub cause: Option<u32>,
     /// Why it does not count for the verdict; null if it counts.
     pub ignored: Option<IgnoredBy>,
 }

@@ -171,14 +171,18 @@ fn ndjson_is_one_object_a_line_and_ends_with_the_report() {
 fn ndjson_puts_findings_between_their_tests_marks() {
     let mut report = inconclusive();
     report.findings = with_findings().findings;
-    report.tests = vec![test("generic/269", Verdict::Findings, &[1], 0)];
+    // A finding comes once, though it is of both.
+    report.tests = ["generic/269", "generic/270"].map(|name| test(name, Verdict::Findings, &[1], 0)).to_vec();
     let mut bytes = Vec::new();
     ndjson::write(&report, &mut bytes).unwrap();
     let kind = |line: &str| {
         serde_json::from_str::<serde_json::Value>(line).unwrap()["type"].as_str().unwrap().to_owned()
     };
     let kinds: Vec<String> = std::str::from_utf8(&bytes).unwrap().lines().map(kind).collect();
-    assert_eq!(kinds, ["test_start", "finding", "test_end", "finding", "loss", "report"]);
+    assert_eq!(
+        kinds,
+        ["test_start", "finding", "test_end", "test_start", "test_end", "finding", "loss", "report"]
+    );
 }
 
 #[test]

@@ -183,6 +183,40 @@ fn a_test_shows_its_own_instances_only() {
     }
 }
 
+/// What is freed too much is missing later.
+#[test]
+fn an_underflow_names_the_finding_that_it_follows_from_and_is_not_counted() {
+    let of = |id: u32, kind, fs, stack, amount| {
+        let at = (START + 1000 * u64::from(id + 1), 7);
+        let stack = StackRef { id: stack, representative: false };
+        let account = Account::SpaceData(probe_ledger::SpaceCounter::BytesMayUse);
+        Finding::new(id, Violation { amount, stack, ..Violation::new(kind, account, fs, at) })
+    };
+    let findings = [
+        // Before there is a cause.
+        of(0, FindingKind::Underflow, FS, 0, 4096),
+        of(1, FindingKind::OverRelease, FS, 1, 8192),
+        of(2, FindingKind::Underflow, FS, 2, 4096),
+        // Of another filesystem.
+        of(3, FindingKind::Underflow, OTHER, 1, 4096),
+        // More than is left of the cause.
+        of(4, FindingKind::Underflow, FS, 3, 8192),
+        of(5, FindingKind::Leak, FS, 1, 4096),
+    ];
+    let causes = |report: &Report| report.findings.iter().map(|finding| finding.cause).collect::<Vec<_>>();
+    let all = report(&findings, &Policy::default());
+    assert_eq!(causes(&all), [None, None, Some(1), None, None, None]);
+    assert_eq!(all.verdict_reasons[0], "5 rules were broken: see the findings.");
+    let text = text::render(&all, Look::PLAIN, Detail::Brief);
+    assert!(text.starts_with("FINDINGS: 5 broken rules\n"), "{text}");
+    assert!(text.contains("   follows from #1, so it is not counted\n"), "{text}");
+    // Without its cause it counts: ignoring one finding hides no other.
+    let ignore = [all.findings[1].fingerprint.clone()].into();
+    let report = report(&findings, &Policy { ignore, ..Policy::default() });
+    assert!(causes(&report).iter().all(Option::is_none));
+    assert_eq!(report.verdict_reasons[0], "5 rules were broken: see the findings.");
+}
+
 proptest! {
     /// Whatever the instances are: nothing is counted twice, and nothing is lost.
     #[test]

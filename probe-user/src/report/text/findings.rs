@@ -158,6 +158,9 @@ fn about(paper: &mut Paper, finding: &Finding) {
     if let Some(test) = &finding.test {
         paper.field("test", &escape(test));
     }
+    if let Some(cause) = finding.cause {
+        paper.field("follows from", &format!("#{cause}, so it is not counted"));
+    }
     let seen = if finding.count == 1 {
         format::moment(finding.first_seen_ns)
     } else {

@@ -2,14 +2,17 @@
 use probe_ledger::Verdict;
 
 use super::{
-    super::model::{BtrfsKind, Report},
+    super::{
+        build::Tally,
+        model::{BtrfsKind, Report},
+    },
     paper::{Paper, Tone},
 };
 use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report) {
-    let ignored = report.findings.iter().filter(|finding| finding.ignored.is_some()).count();
-    let counted = report.findings.len() - ignored;
+    let Tally { counted, in_file, of_other_kind } = Tally::of(&report.findings);
+    let ignored = in_file + of_other_kind;
     let (tone, headline) = match report.verdict.0 {
         Verdict::Clean => {
             (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned())

@@ -232,7 +232,8 @@ impl PictureMaker {
         let findings = ledger.findings().iter().collect();
         let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
         doubts.extend(build::failed_checks(&ledger.warnings(), &explanations));
-        let found = Tally { counted: self.groups.list().len(), ..Tally::default() };
+        let beyond = self.groups.list().len() - self.findings.len();
+        let found = Tally { counted: Tally::of(&self.findings).counted + beyond, ..Tally::default() };
         let (verdict, reasons) = build::decide(ledger.judged(), found, &doubts, &Policy::default());
         self.walked.instances = ledger.findings().len();
         self.walked.verdict = Some(verdict);
@@ -302,6 +303,7 @@ impl PictureMaker {
         } else {
             Arc::make_mut(&mut self.findings).extend(made);
         }
+        build::name_causes(Arc::make_mut(&mut self.findings).as_mut_slice());
     }
 
     fn focus(&self, names: &FsNames, started: u64, now_ns: u64) -> Option<InodeDetail> {

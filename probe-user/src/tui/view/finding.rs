@@ -84,6 +84,7 @@ fn head(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
         }),
     );
     fact("test", finding.test.as_deref().map(escape));
+    fact("follows from", finding.cause.map(|cause| format!("#{cause}, so it is not counted")));
     let seen = format::moment(finding.first_seen_ns);
     fact(
         "seen",

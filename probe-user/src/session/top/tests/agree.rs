@@ -8,13 +8,14 @@ use probe_record::{batch::RecordBatch, file::RecordingReader, record::Record, st
 
 use super::{
     Stage, recording,
-    streams::{self, functions_tier, suite, write},
+    streams::{self, functions_tier, many_leaks, suite, write},
     with_leaks,
 };
 use crate::{
     report::{
         build::Policy,
         model::{AccountState, Filesystem, HookState, InodeHolder, Report, StatisticTotals},
+        text::{self, Detail, Look},
     },
     session::{books::Books, facts},
     tui::picture::{
@@ -93,6 +94,28 @@ fn screen_and_report_agree_on_every_recording() {
 fn screen_and_report_agree_on_findings() {
     let folder = tempfile::tempdir().unwrap();
     agree(&with_leaks("paths", &[2, 5, 9, 11, 13, 15, 17], folder.path()));
+}
+
+/// A kernel that is wrong on every inode has one finding on each filesystem, and `n` goes from the one to the other.
+#[test]
+fn screen_and_report_agree_on_hundreds_of_inodes_with_one_fingerprint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = many_leaks(folder.path(), 300);
+    agree(&path);
+    let report = report_of(&path, u64::MAX);
+    let counts: Vec<_> = report.findings.iter().map(|of| (of.inodes, of.count, of.instances.len())).collect();
+    assert_eq!(counts, [(300, 300, 16), (300, 300, 16)]);
+    let text = text::render(&report, Look::PLAIN, Detail::Brief);
+    assert!(text.lines().count() < 60, "{text}");
+    let mut stage = Stage::open(&path);
+    let found: Vec<u64> = (0..3)
+        .map(|_| {
+            stage.keys("n");
+            stage.app.picture.as_ref().unwrap().found
+        })
+        .collect();
+    assert_eq!(found, [1, 2, 2]);
+    assert!(stage.player.applied() > 600, "there is no third: it goes to the end");
 }
 
 /// Failed reservations are judged by their calls there: the other book is switched off.

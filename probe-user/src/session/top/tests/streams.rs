@@ -128,6 +128,21 @@ pub fn suite(folder: &Path) -> PathBuf {
     path
 }
 
+/// So many leaks on each of two filesystems.
+pub fn many_leaks(folder: &Path, count: u64) -> PathBuf {
+    let attached = Header { time: SECOND, ..Header::default() };
+    let begin = [
+        Marker { header: attached, kind: MarkerKind::Attached as u32, reserved: 0, text: [0; 64] }.into(),
+        mounted(256, 2, "loop30"),
+        mounted(257, 2, "loop40"),
+    ];
+    let leaks = (0..count).flat_map(|nth| [256, 257].map(|fs| leak(fs, 3 + nth, 257 + nth)));
+    let path = folder.join("leaks.rsv");
+    let records = begin.into_iter().chain(leaks).chain([lost(20 + count, 0)]);
+    write(&path, &header(Tier::Tracepoints, |hook| !hook.is_function()), records, None);
+    path
+}
+
 /// So many tests, one after the other.
 pub fn many_tests(folder: &Path, count: u32) -> PathBuf {
     let test = |number: u32| {
