@@ -55,7 +55,7 @@ scenarios! {
     pertrans_never_freed
     delayed_inode_keeps_its_bytes
     handle_keeps_its_bytes
-    failed_truncation_undone_twice
+    failed_growth_undone_twice
     delays_everywhere
     forced_enospc
     forced_edquot

@@ -36,6 +36,12 @@ pub(crate) fn notes(
                 .to_owned(),
         );
     }
+    if !with_qgroups.is_empty() && calls.active && calls.checked.qgroups == 0 {
+        notes.push(
+            "Not judged: reservations in qgroups, call by call; not all calls for them were followed."
+                .to_owned(),
+        );
+    }
     if setup.deaf().is_none() && !setup.attached.contains(&HookId::Console) {
         notes.push(
             "Not judged: what btrfs said in the kernel's log, which this recording does not hold.".to_owned(),

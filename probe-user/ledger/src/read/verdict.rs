@@ -182,7 +182,7 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
         reasons.push(format!(
             "{} calls of hooked functions were followed; {} were compared with their arguments, and did what those say.",
             grouped(checked.calls),
-            grouped(checked.contracts)
+            grouped(checked.contracts.saturating_add(checked.qgroups))
         ));
         reasons.push(format!(
             "{} operations released all extents that they had reserved.",

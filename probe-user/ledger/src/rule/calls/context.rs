@@ -22,6 +22,8 @@ pub(crate) struct Checked {
     pub torn: u64,
     /// Changes of `csum_bytes` outside of all hooked calls.
     pub unframed: u64,
+    /// Calls whose reservations in qgroups were compared.
+    pub qgroups: u64,
 }
 
 /// What every rule of calls needs besides its call.

@@ -44,7 +44,7 @@ pub(crate) fn check(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     let own = || children.iter().filter(|child| child.parent == node.serial);
     let of_root = || own().filter(|child| child.key.root == node.key.root);
     let Some(wanted) = wanted(context, node, children) else { return };
-    context.checked.contracts += 1;
+    context.checked.qgroups += 1;
     let got = of_root().filter_map(change).fold(0, i64::wrapping_add);
     if wanted.contains(&got) {
         return;

@@ -88,7 +88,7 @@ impl Qgroups {
             self.inodes.remove(&at);
             return;
         };
-        context.checked.contracts += 1;
+        context.checked.qgroups += 1;
         self.book(at, node, if reserve { marked } else { marked.saturating_neg() });
         self.counter(context, node, key, marked, record.qgroup_data);
     }

@@ -43,7 +43,7 @@ pub const ALL: &[Scenario] = &[
         name: "data_never_freed",
         what: "dirty data that is cut off is not freed",
         work: data_never_freed,
-        functions: Sight::Exact(Bug { stack: "btrfs_clear_delalloc_extent", ..BUG }),
+        functions: Sight::Exact(Bug { inode: Some(257), stack: "btrfs_clear_delalloc_extent", ..BUG }),
         tracepoints: Sight::Bounded {
             bug: Bug {
                 kind: "leak",
@@ -111,16 +111,13 @@ pub const ALL: &[Scenario] = &[
         name: "qgroup_data_never_freed",
         what: "dirty data that is cut off stays booked in its qgroup",
         work: qgroup_data_never_freed,
-        functions: Sight::Bounded {
-            bug: Bug {
-                account: "inode.qgroup_data",
-                inode: Some(257),
-                amount: Amount::Is(LENGTH as i64),
-                stack: "",
-                ..BUG
-            },
-            how: "at the inode's end, one-sided: what a qgroup gives back follows from its extent_changeset",
-        },
+        functions: Sight::Exact(Bug {
+            account: "inode.qgroup_data",
+            inode: Some(257),
+            amount: Amount::Is(LENGTH as i64),
+            stack: "btrfs_destroy_inode",
+            ..BUG
+        }),
         tracepoints: Sight::Told(
             "the level of a qgroup is not judged at unmount, and the range is clear when the inode goes; the kernel's log \
              names the qgroup, and the verdict is inconclusive",
