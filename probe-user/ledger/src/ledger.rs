@@ -102,7 +102,10 @@ impl Ledger {
             Record::Chain(body) => chains::chain(context, fs, body),
             Record::Bmu(body) => failures.bmu(context, body),
             Record::Enospc(body) => failures.enospc(context, fs, body),
-            Record::Ticket(body) => failures.ticket(context, fs, body),
+            Record::Ticket(body) => {
+                calls.ticket(body);
+                failures.ticket(context, fs, body);
+            }
             Record::Levels(body) => {
                 if body.why == LEVELS_UNMOUNT {
                     calls.unmounted(context, fs, body);

@@ -409,7 +409,13 @@ impl Kernel {
                     call.calculations += 1;
                 });
             }
-            Add(key, bytes) => self.inode(key).reserved += bytes,
+            Add(key, bytes) => {
+                self.inode(key).reserved += bytes;
+                // The call around it was granted as much.
+                if let [.., outer, _] = self.tasks[task].frames.as_mut_slice() {
+                    outer.record.metadata += bytes;
+                }
+            }
             Shed(key) => {
                 let inode = self.inode(key);
                 let excess = (inode.reserved - inode.size).max(0);

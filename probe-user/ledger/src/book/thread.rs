@@ -23,6 +23,8 @@ pub(crate) struct Thread {
     pub failure: Option<FailedReservation>,
     pub published: Option<Published>,
     pub handle: Option<Handle>,
+    /// A ticket of the thread was granted, so another task raised `bytes_may_use` for it. Until its next reservation returns.
+    pub granted: bool,
     /// Prealloc of qgroups that it holds outside of all hooked calls.
     pub prealloc: Vec<HeldPrealloc>,
     pub waiting: Vec<Node>,
@@ -45,6 +47,7 @@ impl Thread {
         self.operations.clear();
         self.data.clear();
         self.handle = None;
+        self.granted = false;
         self.prealloc.clear();
         self.waiting.clear();
         self.crowded = false;

@@ -115,7 +115,7 @@ impl PendingFindings {
             waiting.certain |= certain;
             waiting.by_call |= by_call;
             waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
-            waiting.violation.confidence = waiting.violation.confidence.max(violation.confidence);
+            waiting.violation.confidence = waiting.violation.confidence.min(violation.confidence);
             return;
         }
         if self.waiting.len() >= MAX_DEFERRED {
@@ -207,7 +207,7 @@ impl PendingFindings {
             finding.amount = finding.amount.saturating_add(violation.amount);
             finding.last_seen = finding.last_seen.max(last_seen);
             finding.seen.join(&seen);
-            finding.confidence = finding.confidence.max(violation.confidence);
+            finding.confidence = finding.confidence.min(violation.confidence);
             return;
         }
         if self.findings.len() >= MAX_FINDINGS {

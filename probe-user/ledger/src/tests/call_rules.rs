@@ -562,3 +562,32 @@ fn data_of_a_range_that_is_cut_off_is_freed_once() {
     assert_eq!((finding.violation.ino, finding.violation.stack.id != 0), (Some(257), true));
     assert_eq!(cut_off(2).one("over-release", "space.data.bytes_may_use", LEN).violation.ino, Some(257));
 }
+
+/// Bytes are added to the block_rsv before they are reserved; the reservation fails, and the failing side frees them.
+#[test]
+fn bytes_that_were_added_before_they_were_granted_were_never_reserved() {
+    let fail = |calls: &mut Calls, granted: i64, released: u64| {
+        let inside = |calls: &mut Calls, serial| {
+            calls.call(HookId::BlockRsvAddBytes, 257, [2 * I + M, 0, 0, 0], |call| call.parent = serial);
+            if released > 0 {
+                calls.call(HookId::BlockRsvRelease, 257, [0; 4], |call| {
+                    (call.parent, call.rsv_type, call.ret) =
+                        (serial, RsvType::Delalloc as u32, released as i64);
+                    call.flags |= CALL_RSV;
+                });
+            }
+        };
+        calls.around(HookId::ReserveMetadata, 257, [LEN, LEN, 0, 0], inside, |call| {
+            (call.ret, call.metadata) = (-28, granted);
+        });
+    };
+    let mut calls = Calls::new();
+    fail(&mut calls, 0, 2 * I + M);
+    calls.one("error-path-over-release", "inode.meta_rsv", 2 * I + M);
+    let mut calls = Calls::new();
+    fail(&mut calls, 0, 0);
+    calls.one("publish-before-reserve", "inode.meta_rsv", 2 * I + M);
+    let mut calls = Calls::new();
+    fail(&mut calls, (2 * I + M) as i64, 0);
+    calls.one("error-path-leak", "inode.meta_rsv", 2 * I + M);
+}

@@ -246,6 +246,18 @@ fn marks_and_the_counter_of_the_qgroup_move_together() {
     }
 }
 
+/// Two tasks write one range. One marks it, the other frees the marks and returns first.
+#[test]
+fn a_free_of_marks_that_returns_before_their_reservation_is_no_leak() {
+    let mut calls = Calls::new();
+    data(&mut calls, QgroupReserveData, 258, LEN, BYTES, 0);
+    data(&mut calls, QgroupFreeData, 257, LEN, -BYTES, 0);
+    data(&mut calls, QgroupReserveData, 257, LEN, BYTES, 0);
+    data(&mut calls, QgroupFreeData, 258, LEN, -BYTES, 0);
+    calls.stream.destroy(257).destroy(258);
+    calls.silent();
+}
+
 /// The subvolume has no qgroup (it was deleted, or quotas are being set up), so marks count nowhere.
 #[test]
 fn marks_without_a_qgroup_are_not_judged() {

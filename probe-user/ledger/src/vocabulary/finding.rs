@@ -52,7 +52,7 @@ impl FindingKind {
     }
 }
 
-/// How sure a finding is.
+/// How sure a finding is; the surest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Confidence {
     /// The rule is an equation without exceptions, and no loss could explain the violation.
@@ -227,7 +227,7 @@ pub struct Finding {
     pub count: u64,
     /// Amount of all of them, in `account.unit()`.
     pub amount: u64,
-    /// The lowest confidence of any of them.
+    /// That of the surest of them: an audit may suspect what the destroy of the inode then proves.
     pub confidence: Confidence,
     /// `CLOCK_MONOTONIC` ns of the last violation.
     pub last_seen: u64,

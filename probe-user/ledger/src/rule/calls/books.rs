@@ -2,6 +2,7 @@
 use probe_common::{
     call::{CALL_FS_ERROR, CALL_UNFRAMED, Call},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    failure::Ticket,
     fs::Levels,
     hook::HookId,
     inode::InodeState,
@@ -168,6 +169,15 @@ impl Calls {
         };
         if let Some(thread) = threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == *epoch) {
             handles::gone(&mut context, thread, record.header.tid, record.header.time);
+        }
+    }
+
+    /// A ticket of a task was granted or failed.
+    pub(crate) fn ticket(&mut self, record: &Ticket) {
+        if self.active
+            && let Some(thread) = self.threads.get_mut(&record.header.tid)
+        {
+            thread.granted = record.error >= 0;
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn check(
     let is = |hook: HookId| node.is(hook);
     let found = if is(HookId::ReserveMetadata) {
         if node.ret < 0 {
-            failed::contract(context, thread.held_by_failing(node), node, children, record)
+            failed::contract(context, thread, node, children, record)
         } else {
             reserve(context, &inside)
         }

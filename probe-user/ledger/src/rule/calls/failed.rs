@@ -129,7 +129,7 @@ impl Thread {
 /// A failed `btrfs_delalloc_reserve_metadata` must not have published, added or released anything. True if it did.
 pub(crate) fn contract(
     context: &mut CallContext<'_>,
-    held: u64,
+    thread: &Thread,
     node: &Node,
     children: &[Node],
     record: &Call,
@@ -148,7 +148,7 @@ pub(crate) fn contract(
     if untouched && added == 0 && released == 0 {
         return false;
     }
-    let story = story(node, held, record.others_released);
+    let story = story(node, thread.held_by_failing(node), record.others_released);
     let extents = i64::from(node.extents);
     let stack: StackRef = node.stack;
     if added == 0 && node.calculations > 0 && extents == 0 && csums == 0 && released == 0 {
@@ -159,7 +159,19 @@ pub(crate) fn contract(
         published::leave(context, node, story, record.others_released > 0);
         return true;
     }
-    let mut deviation = if added > 0 {
+    let granted = record.metadata > 0 || thread.granted;
+    let mut deviation = if added > 0 && !granted {
+        let (kind, off) = if released > 0 {
+            (FindingKind::ErrorPathOverRelease, released.saturating_neg())
+        } else {
+            (FindingKind::PublishBeforeReserve, added as i64)
+        };
+        let text = format!(
+            "{story} It had added {added} bytes to the inode's block_rsv before they were granted, and then released \
+             {released} bytes, none of which was ever reserved."
+        );
+        Deviation::new(kind, Account::InodeMetaRsv, off, text)
+    } else if added > 0 {
         Deviation::new(
             FindingKind::ErrorPathLeak,
             Account::InodeMetaRsv,

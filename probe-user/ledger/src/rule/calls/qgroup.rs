@@ -105,8 +105,9 @@ impl Qgroups {
         if change > 0 {
             (inode.last, inode.stack) = (change.unsigned_abs(), node.stack);
         }
-        // Below zero: marks from before the inode was followed.
-        if inode.bytes <= 0 {
+        // It may be below zero for a while: a task that frees what another one marks can return first. It stays there if
+        // marks from before the session were freed.
+        if inode.bytes == 0 {
             self.inodes.remove(&at);
         }
     }
@@ -172,7 +173,7 @@ impl Qgroups {
         }
         let Some(marked) = self.inodes.remove(&(context.fs.id, key)) else { return };
         let counted = self.counted.contains(&(context.fs.id, key.root));
-        if !counted || !context.follows_record_bits || !context.judges {
+        if marked.bytes <= 0 || !counted || !context.follows_record_bits || !context.judges {
             return;
         }
         let text = format!(

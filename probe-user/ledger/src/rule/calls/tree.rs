@@ -67,6 +67,9 @@ impl Thread {
         qgroups.call(context, &node, children, record);
         let already_reported = contracts::check(context, self, &node, children, record);
         self.effects(context, &node, children, record, already_reported);
+        if node.is(HookId::ReserveMetadata) {
+            self.granted = false;
+        }
         self.waiting = inside;
         self.waiting.truncate(first);
         if node.parent == 0 {
