@@ -67,6 +67,13 @@ pub fn inode_of_vfs(vfs: u64) -> u64 {
     vfs.wrapping_sub(off!(inode_vfs_inode) as u64)
 }
 
+/// The inode that embeds this io_tree.
+#[inline(always)]
+pub fn inode_of_tree(tree: u64) -> Option<u64> {
+    let owner: u8 = at(tree, off!(io_tree_owner));
+    (u32::from(owner) == off!(io_tree_inode_io) as u32).then(|| tree.wrapping_sub(off!(inode_io_tree) as u64))
+}
+
 /// Address of the root of an inode.
 #[inline(always)]
 pub fn inode_root(inode: u64) -> u64 {

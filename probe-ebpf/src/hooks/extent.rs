@@ -40,7 +40,7 @@ fn clear(run: &Run, ctx: &RawTracePointContext) {
         // SAFETY: the cell is this thread's.
         unsafe {
             if (*task).want_pointer != 0
-                && let Some(found) = inode_of_tree(ctx.arg(0))
+                && let Some(found) = read::inode_of_tree(ctx.arg(0))
                 && cells::adopt_pointer(found, (*task).mod_root, (*task).mod_ino)
             {
                 (*task).want_pointer = 0;
@@ -49,16 +49,9 @@ fn clear(run: &Run, ctx: &RawTracePointContext) {
     }
 }
 
-/// The inode that embeds this io_tree.
-#[inline(always)]
-pub fn inode_of_tree(tree: u64) -> Option<u64> {
-    let owner: u8 = read::at(tree, off!(io_tree_owner));
-    (u32::from(owner) == off!(io_tree_inode_io) as u32).then(|| tree.wrapping_sub(off!(inode_io_tree) as u64))
-}
-
 #[inline(always)]
 fn qgroup_reserved(run: &Run, tree: u64, start: u64, len: u64) {
-    let Some(found) = inode_of_tree(tree) else { return };
+    let Some(found) = read::inode_of_tree(tree) else { return };
     // The whole range (end is U64_MAX): its length wraps to zero.
     if start == 0 && len == 0 {
         inode::destroyed(run, found);

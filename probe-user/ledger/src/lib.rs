@@ -26,6 +26,7 @@ pub use self::{
     context::warnings::KernelWarn,
     ledger::Ledger,
     read::{
+        closings::Closing,
         doubts::Doubts,
         kernel_lines::KernelLine,
         pools::{SpaceNow, SpaceRest},

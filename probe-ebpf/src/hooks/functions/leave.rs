@@ -20,9 +20,6 @@ use crate::{
     read, stack,
 };
 
-/// Errors are numbers in this range, also in place of a pointer (`IS_ERR()`).
-pub const MAX_ERRNO: i64 = 4095;
-
 /// Handles the return of a function.
 #[inline(never)]
 pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
@@ -36,11 +33,11 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     let ret = unsafe { subject::returned(hook, raw, frame) };
     // SAFETY: as above.
     unsafe {
-        if hook as u32 == HookId::UseBlockRsv as u32 && !(-MAX_ERRNO..=0).contains(&ret) {
+        if hook as u32 == HookId::UseBlockRsv as u32 && !(-subject::MAX_ERRNO..=0).contains(&ret) {
             payer(frame, ret as u64);
         }
         subject::numbers_after(hook, frame);
-        if (-MAX_ERRNO..0).contains(&ret) {
+        if (-subject::MAX_ERRNO..0).contains(&ret) {
             // Rare and decisive: take the exact stack.
             let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {

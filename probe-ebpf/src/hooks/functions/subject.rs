@@ -2,18 +2,16 @@
 use core::mem::offset_of;
 
 use probe_common::{
+    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
     claim::RsvType,
     hook::HookId,
-    call::{
-        BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE,
-    },
     signature::{
         NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
         SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_VFS_INODE, Signature,
     },
 };
 
-use super::{super::extent, context::Entry, leave::MAX_ERRNO};
+use super::context::Entry;
 use crate::{
     globals::{ABSENT, config, off, signature_byte},
     layout::frames::Frame,
@@ -58,7 +56,7 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
             }
         }
         SUBJECT_ROOT => fs_info = read::root_fs_info(address),
-        SUBJECT_IO_TREE => inode = extent::inode_of_tree(address).unwrap_or(0),
+        SUBJECT_IO_TREE => inode = read::inode_of_tree(address).unwrap_or(0),
         SUBJECT_TRANS => fs_info = read::at(address, off!(trans_fs_info)),
         SUBJECT_SPACE => {
             fs_info = read::at(address, off!(sinfo_fs_info));
@@ -77,6 +75,9 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
 const fn is(hook: HookId, other: HookId) -> bool {
     hook as u8 == other as u8
 }
+
+/// Errors are numbers in this range, also in place of a pointer (`IS_ERR()`).
+pub const MAX_ERRNO: i64 = 4095;
 
 /// `EXTENT_DELALLOC` of 6.1, a macro.
 const EXTENT_DELALLOC_6_1: u32 = 1 << 4;

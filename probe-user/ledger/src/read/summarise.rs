@@ -4,6 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use probe_common::chain::ChainCounter;
 
 use super::{
+    closings,
     queries::InodeView,
     summary::{FsSummary, InodeSummary, Judged, Summary},
 };
@@ -64,6 +65,7 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         levels: fs.levels.as_deref().copied(),
         levels_at: fs.levels_at,
         books,
+        closings: closings::of(&ledger.context, &ledger.calls, fs),
         audit: fs.audits.summary.clone(),
         tickets: fs.tickets,
         enospc: fs.enospc,

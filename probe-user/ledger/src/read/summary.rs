@@ -6,7 +6,7 @@ use probe_common::{fs::Levels, hook::HookId, loss::LossClass};
 use crate::{
     book::audits::AuditSummary,
     context::warnings::KernelWarn,
-    read::kernel_lines::KernelLine,
+    read::{closings::Closing, kernel_lines::KernelLine},
     vocabulary::{account::Account, failed_reservations::FailedReservations},
 };
 
@@ -81,6 +81,8 @@ pub struct FsSummary {
     pub levels_at: u64,
     /// Balance of each account that the books follow, in bytes.
     pub books: BTreeMap<Account, i64>,
+    /// What became of each account.
+    pub closings: BTreeMap<Account, Closing>,
     /// Audits against sysfs.
     pub audit: AuditSummary,
     /// Tickets granted and tickets failed.

@@ -184,8 +184,9 @@ pub struct Violation {
     pub query: Query,
 }
 
-/// Identity of a finding: violations with the same key are counted in one finding.
-pub(crate) type Key = (FindingKind, Account, u32, Option<u64>, Option<u64>);
+/// Identity of a finding: violations with the same key are counted in one finding. The last is the stack where only a
+/// subvolume is known: two bugs of one subvolume must not hide each other.
+pub(crate) type Key = (FindingKind, Account, u32, Option<u64>, Option<u64>, u64);
 
 impl Violation {
     /// A violation of a rule about an account of filesystem `fs`, shown `at` a time (ns) by a thread. Confidence is exact;
@@ -212,7 +213,9 @@ impl Violation {
     }
 
     pub(crate) const fn key(&self) -> Key {
-        (self.kind, self.account, self.fs, self.root, self.ino)
+        let only_root = self.root.is_some() && self.ino.is_none();
+        let place = if only_root { self.stack.id } else { 0 };
+        (self.kind, self.account, self.fs, self.root, self.ino, place)
     }
 }
 

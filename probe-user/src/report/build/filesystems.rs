@@ -1,12 +1,14 @@
 //! Filesystems: books, pools, space_infos, chains and audits.
 use std::collections::BTreeMap;
 
-use probe_ledger::{Account, AuditSummary, ChainSummary, FsSummary, SpaceNow, SpaceRest, Summary};
+use probe_ledger::{Account, AuditSummary, ChainSummary, Closing, FsSummary, SpaceNow, SpaceRest, Summary};
 
 use super::SessionFacts;
 use crate::{
     format,
-    report::model::{AccountState, Audit, AuditedAccount, ChainState, Filesystem, SpaceState, Tickets},
+    report::model::{
+        AccountState, Audit, AuditedAccount, ChainState, ClosingName, Filesystem, SpaceState, Tickets,
+    },
 };
 
 /// All filesystems, in the order met.
@@ -30,6 +32,7 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         levels: _,
         levels_at: _,
         books,
+        closings,
         audit,
         tickets,
         enospc,
@@ -46,7 +49,7 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         born: *born,
         ended: *ended,
         aborted: *aborted,
-        accounts: accounts(fs, books),
+        accounts: accounts(fs, books, closings),
         space: fs.spaces().into_iter().filter_map(space).collect(),
         chains: chains.iter().map(chain).collect(),
         audit: audit_of(audit),
@@ -57,8 +60,12 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
     }
 }
 
-/// The books' balances joined with the kernel's own levels of the pools.
-fn accounts(fs: &FsSummary, books: &BTreeMap<Account, i64>) -> BTreeMap<String, AccountState> {
+/// The books' balances joined with the kernel's own levels of the pools, and what became of each account.
+fn accounts(
+    fs: &FsSummary,
+    books: &BTreeMap<Account, i64>,
+    closings: &BTreeMap<Account, Closing>,
+) -> BTreeMap<String, AccountState> {
     let mut accounts: BTreeMap<String, AccountState> = BTreeMap::new();
     let mut entry = |account: Account, change: &dyn Fn(&mut AccountState)| {
         let state = accounts.entry(account.name().to_owned()).or_default();
@@ -72,6 +79,15 @@ fn accounts(fs: &FsSummary, books: &BTreeMap<Account, i64>) -> BTreeMap<String, 
         entry(account, &|state| {
             state.size = Some(rsv.size as i64);
             state.reserved = Some(rsv.reserved as i64);
+        });
+    }
+    for (account, closing) in closings {
+        entry(*account, &|state| {
+            (state.closing, state.not_judged) = match closing {
+                Closing::Closed => (ClosingName::Closed, None),
+                Closing::Open => (ClosingName::Open, None),
+                Closing::NotJudged(why) => (ClosingName::NotJudged, Some(why.clone())),
+            };
         });
     }
     accounts

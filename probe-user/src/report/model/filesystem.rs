@@ -52,6 +52,23 @@ pub struct AccountState {
     pub size: Option<i64>,
     /// The kernel's `block_rsv->reserved` in bytes when it was last read; null for what is no block_rsv.
     pub reserved: Option<i64>,
+    /// Whether it was judged at its end.
+    pub closing: ClosingName,
+    /// Why it was not judged, as the rest of a sentence that begins with the account; null if it was, or is still open.
+    pub not_judged: Option<String>,
+}
+
+/// What became of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClosingName {
+    /// It was judged at its end: that of the inode, the qgroup or the filesystem.
+    Closed,
+    /// Its end was not seen, since the filesystem is still there.
+    #[default]
+    Open,
+    /// No rule judged it.
+    NotJudged,
 }
 
 /// The kernel's own levels of a space_info when they were last read; `bytes_may_use` and `bytes_pinned` as a later change of

@@ -23,7 +23,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use filesystem::{
-    AccountState, Audit, AuditedAccount, ChainState, Filesystem, InodeHolder, SpaceState, Tickets,
+    AccountState, Audit, AuditedAccount, ChainState, ClosingName, Filesystem, InodeHolder, SpaceState,
+    Tickets,
 };
 pub use finding::{
     EvidenceLine, Finding, Frame, IgnoredBy, Instance, OriginOf, StackSource, Task, TestFinding,

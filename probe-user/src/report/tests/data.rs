@@ -7,9 +7,9 @@ use probe_common::{
     loss::LossClass,
 };
 use probe_ledger::{
-    Account, AuditSummary, ChainSummary, Confidence, Evidence, FailedReservations, Finding, FindingKind,
-    FsSummary, InodeSummary, KernelLine, KernelWarn, Origin, SpaceCounter, Span, Spans, StackRef, Statistics,
-    Summary, TaskRef, Verdict, Violation,
+    Account, AuditSummary, ChainSummary, Closing, Confidence, Evidence, FailedReservations, Finding,
+    FindingKind, FsSummary, InodeSummary, KernelLine, KernelWarn, Origin, SpaceCounter, Span, Spans,
+    StackRef, Statistics, Summary, TaskRef, Verdict, Violation,
 };
 
 use crate::report::{
@@ -225,6 +225,10 @@ fn filesystem() -> FsSummary {
         levels: Some(levels),
         levels_at: 0,
         books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
+        closings: BTreeMap::from([
+            (Account::TransRsv, Closing::Open),
+            (Account::TempRsv, Closing::NotJudged("is judged only as a part of its pool".to_owned())),
+        ]),
         audit: AuditSummary {
             compared: 14,
             equal: 14,

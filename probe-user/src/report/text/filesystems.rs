@@ -1,4 +1,6 @@
 //! One filesystem: space_infos and pools with bars, the audit, tickets.
+use std::collections::BTreeMap;
+
 use super::{
     super::model::{AccountState, Filesystem, Report, SpaceState},
     Detail,
@@ -61,6 +63,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         "tickets",
         &format!("{granted} granted, {failed} failed; {}", format::counted(fs.enospc, "ENOSPC event")),
     );
+    not_judged(paper, fs, detail);
     if fs.aborted {
         let text = "aborted: rules about the whole filesystem are not applied from there on";
         let text = paper.tone(Tone::Doubt, text);
@@ -159,6 +162,22 @@ fn books(paper: &mut Paper, fs: &Filesystem) {
     }
     paper.blank();
     table::render(paper, &[left("account"), right("books"), left("unit")], &rows);
+}
+
+/// Accounts that no rule judged at their end, by the reason.
+fn not_judged(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    if detail != Detail::Full {
+        return;
+    }
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, state) in &fs.accounts {
+        if let Some(why) = &state.not_judged {
+            reasons.entry(why).or_default().push(name);
+        }
+    }
+    for (why, names) in reasons {
+        paper.field("not judged", &format!("{} ({why})", names.join(", ")));
+    }
 }
 
 fn audit(paper: &mut Paper, fs: &Filesystem, detail: Detail) {

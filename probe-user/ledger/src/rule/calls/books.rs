@@ -78,6 +78,11 @@ impl Calls {
         }
     }
 
+    /// All calls that mark data of inodes as reserved in qgroups are hooked.
+    pub(crate) const fn follows_marks(&self) -> bool {
+        self.follows.1
+    }
+
     /// A call has returned.
     pub(crate) fn call(&mut self, shared: &mut Context, fs: &mut Fs, record: &Call) {
         shared.recent.call(record);

@@ -373,7 +373,7 @@ fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
         );
     }
     for (name, account) in &fs.accounts {
-        let AccountState { unit: _, balance, size, reserved } = account;
+        let AccountState { unit: _, balance, size, reserved, closing: _, not_judged: _ } = account;
         match (size.zip(*reserved), balance) {
             (Some((size, reserved)), _) => {
                 let row = take(&mut rows, name);
