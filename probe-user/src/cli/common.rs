@@ -144,6 +144,9 @@ pub(super) struct ReportOpts {
     /// Do not count the known findings in FILE: one fingerprint per line, # begins a comment
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
+    /// Count findings of known kernel bugs too
+    #[arg(long)]
+    strict: bool,
     /// End the session when N findings count; sends SIGTERM to COMMAND and waits for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
@@ -172,7 +175,7 @@ impl ReportOpts {
         Ok(ReportPlan {
             outputs,
             style: terminal.style(),
-            policy: Policy { fail_on, ignore: self.known_findings()? },
+            policy: Policy { fail_on, ignore: self.known_findings()?, strict: self.strict },
             until_findings: self.until_findings.map(|most| most as usize),
         })
     }

@@ -72,7 +72,7 @@ fn watch_ends_on_a_signal_or_after_a_time() {
 fn filters_and_policy_arrive_as_typed() {
     let plan = plan(
         "btrfs-probe watch --fs /mnt --fs 2a6f7e80-ab5e-4c01-0203-0405060708ff --inode 257 --subvol 5 --fail-on \
-         leak,underflow --fail-on leak -q --color never",
+         leak,underflow --fail-on leak --strict -q --color never",
     )
     .unwrap();
     assert_eq!(plan.filter.filesystems.len(), 2);
@@ -80,6 +80,7 @@ fn filters_and_policy_arrive_as_typed() {
     assert_eq!((plan.filter.inode, plan.filter.subvol), (Some(257), Some(5)));
     let Goal::Watch(report) = plan.goal else { panic!("watch watches") };
     assert_eq!(report.policy.fail_on, BTreeSet::from([FindingKind::Leak, FindingKind::Underflow]));
+    assert!(report.policy.strict);
     assert_eq!((report.style.color, report.style.detail), (ColorChoice::Never, Detail::Brief));
 }
 

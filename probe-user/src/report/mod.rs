@@ -11,6 +11,7 @@ pub mod folded;
 pub mod ignore;
 pub mod json;
 pub mod junit;
+pub mod known;
 pub mod model;
 pub mod ndjson;
 pub mod output;

@@ -61,3 +61,11 @@ pub fn amount(instance: &Instance, finding: &Finding) -> String {
         _ => format::exact(instance.amount),
     }
 }
+
+/// The pages that explain it.
+pub fn pages(finding: &Finding) -> String {
+    match &finding.known {
+        Some(known) => format!("{}, {}", finding.doc, known.doc),
+        None => finding.doc.clone(),
+    }
+}

@@ -197,7 +197,8 @@ impl Announcer {
         });
         if self.lines {
             let clock = facts::clock(source.header(), &books.ledger);
-            for line in self.tests.news(&books.windows, &books.ledger, &books.stacks(), clock, books.over) {
+            let Books { windows, ledger, over, .. } = books;
+            for line in self.tests.news(windows, ledger, &books.stacks(), policy, (clock, *over)) {
                 self.show(line);
             }
         }

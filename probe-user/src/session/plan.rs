@@ -154,7 +154,7 @@ pub struct ReportPlan {
     pub outputs: Vec<Output>,
     /// `--color`, `-q`, `-v`
     pub style: TextStyle,
-    /// `--fail-on`, `--ignore`
+    /// `--fail-on`, `--ignore`, `--strict`
     pub policy: Policy,
     /// `--until-findings`: a live session ends when so many count.
     pub until_findings: Option<usize>,

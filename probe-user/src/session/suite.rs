@@ -9,7 +9,10 @@ use crate::{
     attribution::{SETTLE_NS, TestWindow, Windows},
     format,
     report::{
-        build::{Explanations, Group, Groups, StackResolver, finding_of_test, unexplained_warnings},
+        build::{
+            Explanations, Group, Groups, Policy, StackResolver, finding_of_test, of_window,
+            unexplained_warnings,
+        },
         model::{Test, TestFinding},
         ndjson::{StreamLine, TestStart},
     },
@@ -90,6 +93,20 @@ impl<'a> TestJudge<'a> {
         let (warnings, lines) = (ledger.warnings(), ledger.kernel_lines());
         let groups = Groups::of(ledger.findings(), stacks, |fs| pools.fsid(fs));
         Self { windows, ledger, stacks, pools, warnings, lines, found, groups }
+    }
+
+    /// The verdict of a test without the findings that do not count.
+    pub(super) fn verdict(&self, test: &TestNow<'_>, policy: &Policy) -> Verdict {
+        let kind = |group: &Group| Some(self.ledger.findings().get(*group.members.first()?)?.violation.kind);
+        let counts =
+            |(group, _): (&Group, _)| kind(group).is_none_or(|kind| policy.ignores(kind, group).is_none());
+        match test.verdict {
+            Verdict::Findings => {
+                let within = self.groups.within(&test.instances);
+                of_window(within.into_iter().any(counts), !test.reasons.is_empty())
+            }
+            other => other,
+        }
     }
 
     /// The tests that are wanted, in the order in which they began.
@@ -249,8 +266,8 @@ impl TestLines {
         windows: &Windows,
         ledger: &Ledger,
         stacks: &dyn StackResolver,
-        clock: Clock,
-        over: bool,
+        policy: &Policy,
+        (clock, over): (Clock, bool),
     ) -> Vec<StreamLine> {
         let settled = |window: &TestWindow| {
             window.ended.is_some_and(|ended| over || ended.saturating_add(SETTLE_NS) <= ledger.read_at())
@@ -277,7 +294,10 @@ impl TestLines {
             let pools = Pools::of(ledger);
             let judge = TestJudge::new(windows, ledger, stacks, &pools);
             let ends = judge.tests(|window| told.contains(&window.number));
-            let end = |test| StreamLine::TestEnd(Box::new(row(test, &judge, clock)));
+            let end = |mut test: TestNow<'_>| {
+                test.verdict = judge.verdict(&test, policy);
+                StreamLine::TestEnd(Box::new(row(test, &judge, clock)))
+            };
             lines.extend(ends.into_iter().map(end));
         }
         self.open.extend(fresh.iter().map(|window| window.number));

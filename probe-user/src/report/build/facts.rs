@@ -86,7 +86,7 @@ pub struct ReportInput<'a> {
     pub stacks: &'a dyn StackResolver,
     /// Facts of the session.
     pub facts: &'a SessionFacts,
-    /// `--fail-on` and `--ignore`.
+    /// `--fail-on`, `--ignore` and `--strict`.
     pub policy: &'a Policy,
 }
 

@@ -10,7 +10,10 @@ use super::{
     groups::{Group, Groups},
     instances::{self, MAX_LISTED},
 };
-use crate::report::model::{self, EvidenceLine, Frame, OriginOf, StackSource, Task, TestFinding};
+use crate::report::{
+    known::KernelBug,
+    model::{self, EvidenceLine, Frame, KnownBug, OriginOf, StackSource, Task, TestFinding},
+};
 
 /// Most lines of the kernel's log shown for one finding.
 const MAX_SAID: usize = 12;
@@ -127,8 +130,18 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         doc: format!("docs/findings/{}.md", kind.name()),
         // See `name_causes`.
         cause: None,
-        ignored: input.policy.ignores(*kind, &group.fingerprint),
+        known: group.known.map(known_bug),
+        ignored: input.policy.ignores(*kind, group),
     })
+}
+
+fn known_bug(bug: &KernelBug) -> KnownBug {
+    KnownBug {
+        id: bug.id.to_owned(),
+        title: bug.title.to_owned(),
+        versions: bug.versions.to_owned(),
+        doc: bug.doc(),
+    }
 }
 
 /// The stacks that reserved what these instances are about, most bytes first: those that are listed, and the others.

@@ -1,7 +1,7 @@
 //! Which findings of the ledger are one finding of the report.
 //!
 //! The ledger makes one finding for each owner (inode, subvolume, filesystem of one mount) of a kind and account. Here they are
-//! the *instances* of a finding: those with one fingerprint, on one filesystem. A finding has the id of the instance that was
+//! the *instances* of a finding: those with one fingerprint, on one filesystem, and of one known kernel bug or none. A finding has the id of the instance that was
 //! made first, so an id that was shown stays true when more instances come.
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,15 +9,20 @@ use probe_ledger::{Account, Finding, FindingKind};
 use rustc_hash::FxHashMap;
 
 use super::StackResolver;
-use crate::report::fingerprint::fingerprint;
+use crate::report::{
+    fingerprint::fingerprint,
+    known::{self, KernelBug},
+};
 
-/// All instances with one fingerprint on one filesystem.
+/// All instances with one fingerprint on one filesystem, of one known kernel bug or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Id of the first instance.
     pub id: u32,
     /// Fingerprint of all of them.
     pub fingerprint: Arc<str>,
+    /// The known kernel bug that made all of them. The fingerprint does not tell, since it does not know who reserved.
+    pub known: Option<&'static KernelBug>,
     /// Positions of the instances among the ledger's findings, ascending; never empty.
     pub members: Vec<usize>,
 }
@@ -30,6 +35,9 @@ impl Group {
     }
 }
 
+/// A fingerprint, and the id of a known kernel bug.
+type Fault = (Arc<str>, Option<&'static str>);
+
 /// The groups of a list of findings that only grows.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
@@ -37,8 +45,8 @@ pub struct Groups {
     /// Position of the group in `list`, by the position of an instance, which is its id.
     of: Vec<usize>,
     /// A filesystem has another id of the stream after each mount.
-    by_mount: FxHashMap<(Arc<str>, u32), usize>,
-    by_filesystem: FxHashMap<(Arc<str>, [u8; 16]), usize>,
+    by_mount: FxHashMap<(Fault, u32), usize>,
+    by_filesystem: FxHashMap<(Fault, [u8; 16]), usize>,
     /// To resolve each stack once.
     fingerprints: FxHashMap<(FindingKind, Account, u64), Arc<str>>,
 }
@@ -85,15 +93,17 @@ impl Groups {
         let fingerprint = fingerprints.entry((kind, account, violation.stack.id)).or_insert_with(|| {
             fingerprint(kind, account, &super::findings::frames(stacks, violation.stack.id)).into()
         });
-        *by_mount.entry((Arc::clone(fingerprint), fs)).or_insert_with(|| {
+        let known = known::bug_of(violation, |stack| super::findings::frames(stacks, stack));
+        let fault = (Arc::clone(fingerprint), known.map(|bug| bug.id));
+        *by_mount.entry((fault.clone(), fs)).or_insert_with(|| {
             let next = list.len();
-            let known = fsid(fs).filter(|fsid| *fsid != [0; 16]);
-            let group = known
-                .map_or(next, |fsid| *by_filesystem.entry((Arc::clone(fingerprint), fsid)).or_insert(next));
+            let fsid = fsid(fs).filter(|fsid| *fsid != [0; 16]);
+            let group = fsid.map_or(next, |fsid| *by_filesystem.entry((fault, fsid)).or_insert(next));
             if group == next {
                 list.push(Group {
                     id: finding.id,
                     fingerprint: Arc::clone(fingerprint),
+                    known,
                     members: Vec::new(),
                 });
             }

@@ -21,7 +21,7 @@ pub use groups::{Group, Groups};
 pub use instances::of_test as finding_of_test;
 use probe_common::loss::LossClass;
 use probe_ledger::{self, FailedReservations, Statistics};
-pub use verdict::{Policy, Tally, decide};
+pub use verdict::{Policy, Tally, decide, of_window};
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{

@@ -1,4 +1,4 @@
-//! The verdict after `--ignore` and `--fail-on`.
+//! The verdict after `--ignore`, `--strict` and `--fail-on`.
 //!
 //! An ignored finding stays in the report and does not count. Ignoring never turns doubt into `clean`: when no finding
 //! counts, a doubt that could hide one still makes the verdict `inconclusive`.
@@ -6,23 +6,28 @@ use std::collections::BTreeSet;
 
 use probe_ledger::{FindingKind, Judged, Verdict};
 
+use super::groups::Group;
 use crate::report::model::{Finding, IgnoredBy, Test};
 
-/// Which findings count. The default counts all.
+/// Which findings count. The default counts all but those of known kernel bugs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Only these kinds count; all if empty.
     pub fail_on: BTreeSet<FindingKind>,
     /// Fingerprints that do not count.
     pub ignore: BTreeSet<String>,
+    /// Those of known kernel bugs count too.
+    pub strict: bool,
 }
 
 impl Policy {
-    /// Why a finding does not count, if so.
+    /// Why a finding of this kind does not count, if so.
     #[must_use]
-    pub fn ignores(&self, kind: FindingKind, fingerprint: &str) -> Option<IgnoredBy> {
-        if self.ignore.contains(fingerprint) {
+    pub fn ignores(&self, kind: FindingKind, group: &Group) -> Option<IgnoredBy> {
+        if self.ignore.contains(&*group.fingerprint) {
             Some(IgnoredBy::IgnoreFile)
+        } else if group.known.is_some() && !self.strict {
+            Some(IgnoredBy::Known)
         } else if !self.fail_on.is_empty() && !self.fail_on.contains(&kind) {
             Some(IgnoredBy::FailOn)
         } else {
@@ -38,6 +43,8 @@ pub struct Tally {
     pub counted: usize,
     /// Those that the file of known findings names.
     pub in_file: usize,
+    /// Those of known kernel bugs.
+    pub known: usize,
     /// Those of a kind that `--fail-on` does not name.
     pub of_other_kind: usize,
 }
@@ -50,6 +57,7 @@ impl Tally {
         Self {
             counted: number(None) - findings.iter().filter(|finding| finding.cause.is_some()).count(),
             in_file: number(Some(IgnoredBy::IgnoreFile)),
+            known: number(Some(IgnoredBy::Known)),
             of_other_kind: number(Some(IgnoredBy::FailOn)),
         }
     }
@@ -58,7 +66,7 @@ impl Tally {
 /// The verdict and its reasons: from what the books say, and from doubts that the books do not know.
 #[must_use]
 pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) -> (Verdict, Vec<String>) {
-    let Tally { counted, in_file, of_other_kind } = found;
+    let Tally { counted, in_file, known, of_other_kind } = found;
     let (verdict, mut reasons) = if found == Tally::default() {
         (judged.verdict, judged.reasons)
     } else if counted > 0 {
@@ -87,6 +95,11 @@ pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) 
         }
     }
     reasons.extend(ignored_sentence(in_file, "named in the --ignore file"));
+    let bugs = match known {
+        1 => "of a known kernel bug (--strict counts it)",
+        _ => "of known kernel bugs (--strict counts them)",
+    };
+    reasons.extend(ignored_sentence(known, bugs));
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));
     reasons.extend(ignored_sentence(of_other_kind, &others));
@@ -97,12 +110,20 @@ pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) 
 pub(super) fn of_test(test: &Test, findings: &[Finding]) -> Test {
     let counts = |finding: &Finding| finding.ignored.is_none() && test.finding_ids.contains(&finding.id);
     let verdict = match test.verdict.0 {
-        Verdict::Findings if findings.iter().any(counts) => Verdict::Findings,
-        Verdict::Findings if !test.verdict_reasons.is_empty() => Verdict::Inconclusive,
-        Verdict::Findings => Verdict::Clean,
+        Verdict::Findings => of_window(findings.iter().any(counts), !test.verdict_reasons.is_empty()),
         other => other,
     };
     Test { verdict: verdict.into(), ..test.clone() }
+}
+
+/// The verdict of a window: whether a finding in it counts, and whether something was missed in it.
+#[must_use]
+pub const fn of_window(counts: bool, missed: bool) -> Verdict {
+    match (counts, missed) {
+        (true, _) => Verdict::Findings,
+        (false, true) => Verdict::Inconclusive,
+        (false, false) => Verdict::Clean,
+    }
 }
 
 fn ignored_sentence(count: usize, why: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccountName, ConfidenceName, KindName};
 
 /// One broken rule on one account of one filesystem, wherever it was broken there on the same path of the code: all violations
-/// with one fingerprint. What differs from inode to inode (`root` to `path`, `balance_before`, `task`, `stack`, `evidence`,
+/// with one fingerprint, those of a known kernel bug apart from others. What differs from inode to inode (`root` to `path`, `balance_before`, `task`, `stack`, `evidence`,
 /// `explanation`) is that of the first instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +76,8 @@ pub struct Finding {
     /// `findings[].id` of the finding that this underflow follows from, beside which it is not counted; null without one, and in
     /// lines that are sent while the session runs.
     pub cause: Option<u32>,
+    /// The known kernel bug that made it; null if it is none.
+    pub known: Option<KnownBug>,
     /// Why it does not count for the verdict; null if it counts.
     pub ignored: Option<IgnoredBy>,
 }
@@ -193,8 +195,24 @@ pub struct TestFinding {
 pub enum IgnoredBy {
     /// Its fingerprint is in the file given with `--ignore`.
     IgnoreFile,
+    /// A known kernel bug made it, and `--strict` was not given.
+    Known,
     /// Its kind is not among those given with `--fail-on`.
     FailOn,
+}
+
+/// An accounting bug of released kernels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownBug {
+    /// Its name in the catalogue of known kernel bugs.
+    pub id: String,
+    /// What is wrong, in one clause.
+    pub title: String,
+    /// Kernels that have it, for a person.
+    pub versions: String,
+    /// Page that explains it.
+    pub doc: String,
 }
 
 /// A thread as it was known at the time.

@@ -27,7 +27,7 @@ pub use filesystem::{
     Tickets,
 };
 pub use finding::{
-    EvidenceLine, Finding, Frame, IgnoredBy, Instance, OriginOf, StackSource, Task, TestFinding,
+    EvidenceLine, Finding, Frame, IgnoredBy, Instance, KnownBug, OriginOf, StackSource, Task, TestFinding,
 };
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
@@ -62,7 +62,7 @@ pub struct Report {
     pub duration_ns: u64,
     /// The command that was run, with its arguments; null if none was.
     pub command: Option<Vec<String>>,
-    /// The verdict after `--ignore` and `--fail-on`; the exit code follows from it.
+    /// The verdict after `--ignore`, `--strict` and `--fail-on`; the exit code follows from it.
     pub verdict: VerdictName,
     /// Why, one sentence each; for `clean` what was checked.
     pub verdict_reasons: Vec<String>,

@@ -5,6 +5,7 @@ mod examples;
 mod formats;
 mod groups;
 mod kernel_lines;
+mod known;
 mod policy;
 mod warnings;
 mod write;

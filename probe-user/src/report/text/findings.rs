@@ -6,6 +6,7 @@ use probe_ledger::FindingKind;
 use super::{
     super::{
         fingerprint::is_tracing,
+        known,
         model::{Finding, Frame, IgnoredBy, OriginOf, Report, StackSource},
         owners,
     },
@@ -172,13 +173,17 @@ fn about(paper: &mut Paper, finding: &Finding) {
     };
     paper.field("seen", &seen);
     paper.field("confidence", finding.confidence.name());
+    if let Some(text) = known::words(finding) {
+        paper.field("known", &text);
+    }
     let ignored = match finding.ignored {
-        None => "",
+        // The line `known` says so.
+        None | Some(IgnoredBy::Known) => "",
         Some(IgnoredBy::IgnoreFile) => " (in the --ignore file: does not count)",
         Some(IgnoredBy::FailOn) => " (kind not named by --fail-on: does not count)",
     };
     paper.field("fingerprint", &format!("{}{ignored}", finding.fingerprint));
-    paper.field("read", &finding.doc);
+    paper.field("read", &owners::pages(finding));
 }
 
 fn stack(paper: &mut Paper, what: &str, source: StackSource, frames: &[Frame]) {

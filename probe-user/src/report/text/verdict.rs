@@ -11,8 +11,8 @@ use super::{
 use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report) {
-    let Tally { counted, in_file, of_other_kind } = Tally::of(&report.findings);
-    let ignored = in_file + of_other_kind;
+    let Tally { counted, in_file, known, of_other_kind } = Tally::of(&report.findings);
+    let ignored = in_file + known + of_other_kind;
     let (tone, headline) = match report.verdict.0 {
         Verdict::Clean => {
             (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned())

@@ -250,7 +250,17 @@ fn a_finding_that_is_ignored_leaves_the_doubts_that_were_beside_it() {
 }
 
 fn told(lines: &mut TestLines, windows: &Windows, ledger: &Ledger, over: bool) -> Vec<String> {
-    let news = lines.news(windows, ledger, &Unresolved, Clock::default(), over).into_iter();
+    told_by(lines, windows, ledger, over, &Policy::default())
+}
+
+fn told_by(
+    lines: &mut TestLines,
+    windows: &Windows,
+    ledger: &Ledger,
+    over: bool,
+    policy: &Policy,
+) -> Vec<String> {
+    let news = lines.news(windows, ledger, &Unresolved, policy, (Clock::default(), over)).into_iter();
     news.map(|line| match line {
         StreamLine::TestStart(start) => format!("start {}", start.name),
         StreamLine::TestEnd(test) => format!("end {} {}", test.name, test.verdict.name()),
@@ -274,6 +284,15 @@ fn begins_and_ends_are_told_once() {
         ]
     );
     assert!(told(&mut lines, &windows, &ledger, true).is_empty());
+}
+
+/// A line that is sent while the session runs said `findings`, and the report `inconclusive`.
+#[test]
+fn the_end_of_a_test_is_told_with_the_verdict_that_the_report_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ledger, windows) = stream(folder.path());
+    let lines = told_by(&mut TestLines::new(), &windows, &ledger, true, &ignoring_leaks());
+    assert_eq!(lines[2..], ["end generic/001 inconclusive", "end generic/002 inconclusive"]);
 }
 
 /// What looks broken is settled ten seconds later: until then an end would say `clean`.

@@ -232,8 +232,11 @@ impl PictureMaker {
         let findings = ledger.findings().iter().collect();
         let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
         doubts.extend(build::failed_checks(&ledger.warnings(), &explanations));
-        let beyond = self.groups.list().len() - self.findings.len();
-        let found = Tally { counted: Tally::of(&self.findings).counted + beyond, ..Tally::default() };
+        let mut found = Tally::of(&self.findings);
+        for group in self.groups.list().iter().skip(self.findings.len()) {
+            let number = if group.known.is_some() { &mut found.known } else { &mut found.counted };
+            *number += 1;
+        }
         let (verdict, reasons) = build::decide(ledger.judged(), found, &doubts, &Policy::default());
         self.walked.instances = ledger.findings().len();
         self.walked.verdict = Some(verdict);
@@ -253,7 +256,10 @@ impl PictureMaker {
         let judge = suite::TestJudge::new(windows, ledger, &stacks, &pools);
         let older = windows.list().len().saturating_sub(MAX_TESTS);
         let first = windows.list().get(older).map_or(0, |window| window.number);
-        let tests = judge.tests(|window| window.number >= first);
+        let mut tests = judge.tests(|window| window.number >= first);
+        for test in &mut tests {
+            test.verdict = judge.verdict(test, &Policy::default());
+        }
         let rows = tests.into_iter().rev().map(|test| test_view(test, started)).collect();
         (rows, judge.test_of())
     }

@@ -8,6 +8,7 @@ use crate::{
         escape::{escape, keep_end, width},
     },
     report::{
+        known,
         model::{Finding, Frame, OriginOf, StackSource},
         owners,
     },
@@ -98,10 +99,14 @@ fn head(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
         }),
     );
     fact("confidence", Some(finding.confidence.name().to_owned()));
+    fact("known", known::words(finding));
     fact("fingerprint", Some(finding.fingerprint.clone()));
-    fact("read", Some(finding.doc.clone()));
+    fact("read", Some(owners::pages(finding)));
     for (name, value) in facts {
-        lines.push(vec![(format!("  {name:<12} "), Role::Faint), (value, Role::Text)]);
+        for (at, part) in wrap(&value, columns.saturating_sub(15)).into_iter().enumerate() {
+            let name = if at == 0 { name } else { "" };
+            lines.push(vec![(format!("  {name:<12} "), Role::Faint), (part, Role::Text)]);
+        }
     }
     lines.push(Vec::new());
     lines

@@ -55,7 +55,11 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
         None => ("looking".to_owned(), Role::Faint),
         // A session that goes on has nothing that is final.
         Some(Verdict::Clean) => ("clean so far".to_owned(), Role::Good),
-        Some(Verdict::Findings) => (format::counted(picture.found, "FINDING").replace("Gs", "GS"), Role::Bad),
+        Some(Verdict::Findings) => {
+            let ignored = picture.findings.iter().filter(|finding| finding.ignored.is_some()).count();
+            let counted = picture.found.saturating_sub(ignored as u64);
+            (format::counted(counted, "FINDING").replace("Gs", "GS"), Role::Bad)
+        }
         Some(Verdict::Inconclusive) => ("inconclusive".to_owned(), Role::Warn),
     };
     let mode = if app.replay {

@@ -1,0 +1,47 @@
+//! The known kernel bugs. `docs/known/README.md` says how to add one.
+use probe_ledger::{Account, FindingKind};
+
+use super::{
+    KernelBug,
+    Step::{In, Inlined},
+};
+
+/// All of them. Each has a page in `docs/known/`.
+pub const CATALOGUE: &[KernelBug] = &[SNAPSHOT_PREALLOC];
+
+/// `create_snapshot()` is inlined into `btrfs_mksubvol()` on the kernels that we know. It must be the direct caller: what
+/// it calls, such as the commit of a transaction, gives back META_PREALLOC of others.
+const SNAPSHOT_PREALLOC: KernelBug = KernelBug {
+    id: "snapshot-prealloc-wrong-subvolume",
+    title: "create_snapshot() reserves META_PREALLOC in the qgroup of the subvolume that the snapshot is put into, and \
+            gives it back to that of the subvolume that it is made of",
+    kind: FindingKind::WrongOwner,
+    account: Account::RootQgroupMetaPrealloc,
+    freed: &[
+        &[
+            In("btrfs_qgroup_convert_reserved_meta"),
+            Inlined("create_snapshot"),
+            Inlined("btrfs_mksubvol"),
+            In("btrfs_mksnapshot"),
+        ],
+        // The snapshot failed before it was converted.
+        &[
+            In("__btrfs_qgroup_free_meta"),
+            Inlined("create_snapshot"),
+            Inlined("btrfs_mksubvol"),
+            In("btrfs_mksnapshot"),
+        ],
+    ],
+    reserved: &[&[
+        In("btrfs_qgroup_reserve_meta"),
+        Inlined("__btrfs_qgroup_reserve_meta"),
+        In("btrfs_subvolume_reserve_metadata"),
+        Inlined("create_snapshot"),
+        Inlined("btrfs_mksubvol"),
+        In("btrfs_mksnapshot"),
+    ]],
+    versions: "6.1.192 and 6.12.117 of Debian, by their source; others were not read",
+    evidence: "seen on Debian's 6.12.117 in the functions tier, at `btrfs subvolume snapshot` with quotas on",
+    upstream_fix: None,
+    heals: "by chance, or not before unmount",
+};
