@@ -150,10 +150,10 @@ fn known(findings: &[Finding]) -> Vec<Option<String>> {
 
 #[test]
 fn a_snapshot_that_is_put_into_another_subvolume_is_known() {
-    let id = Some("snapshot-prealloc-wrong-subvolume".to_owned());
-    assert_eq!(known(&[bug()]), [id.clone()]);
-    assert_eq!(known(&[snapshot(0, 256, FREE, &[RESERVE])]), [id.clone()], "it failed");
-    assert_eq!(known(&[snapshot(0, 256, CONVERT_TRACED, &[RESERVE_TRACED])]), [id]);
+    let id = [Some("snapshot-prealloc-wrong-subvolume".to_owned())];
+    assert_eq!(known(&[bug()]), id);
+    assert_eq!(known(&[snapshot(0, 256, FREE, &[RESERVE])]), id, "it failed");
+    assert_eq!(known(&[snapshot(0, 256, CONVERT_TRACED, &[RESERVE_TRACED])]), id);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_same_account_on_another_path_is_a_finding_as_ever() {
         ("another account", of_kind(FindingKind::WrongOwner, Account::RootQgroupMetaPertrans)),
         ("another kind", of_kind(FindingKind::OverRelease, Account::RootQgroupMetaPrealloc)),
     ] {
-        assert_eq!(known(&[finding.clone()]), [None], "{what}");
+        assert_eq!(known(std::slice::from_ref(&finding)), [None], "{what}");
         let report = report(&[finding], &Policy::default(), &[]);
         assert_eq!((report.verdict.0, report.findings[0].ignored), (Verdict::Findings, None), "{what}");
     }
@@ -266,6 +266,10 @@ fn every_format_says_that_it_is_known() {
     assert!(brief.contains(&(line.clone() + "does not count (--strict counts it)\n")), "{brief}");
     assert!(brief.starts_with("FINDINGS: 1 broken rule (1 more finding does not count)\n"), "{brief}");
     assert!(brief.contains(&format!("   read         docs/findings/wrong-owner.md, {doc}\n")), "{brief}");
+    let alone = text::render(&report(&[bug()], &Policy::default(), &[]), wide, Detail::Brief);
+    let headline =
+        "CLEAN: no finding counts, and nothing that matters was missed (1 finding does not count)\n";
+    assert!(alone.starts_with(headline), "{alone}");
     let counted = text::render(&report(&[bug()], &strict(), &[]), wide, Detail::Brief);
     assert!(counted.contains(&(line + "counts (--strict)\n")), "{counted}");
     let mut bytes = Vec::new();

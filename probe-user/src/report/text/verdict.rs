@@ -13,21 +13,21 @@ use crate::format::{self, escape::escape};
 pub(super) fn render(paper: &mut Paper, report: &Report) {
     let Tally { counted, in_file, known, of_other_kind } = Tally::of(&report.findings);
     let ignored = in_file + known + of_other_kind;
+    let what = if ignored == 0 { "no rule was broken" } else { "no finding counts" };
     let (tone, headline) = match report.verdict.0 {
-        Verdict::Clean => {
-            (Tone::Good, "CLEAN: no rule was broken, and nothing that matters was missed".to_owned())
-        }
+        Verdict::Clean => (Tone::Good, format!("CLEAN: {what}, and nothing that matters was missed")),
         Verdict::Findings => {
             (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
         }
         Verdict::Inconclusive => {
-            (Tone::Doubt, "INCONCLUSIVE: no rule was broken, but a finding may have been missed".to_owned())
+            (Tone::Doubt, format!("INCONCLUSIVE: {what}, but a finding may have been missed"))
         }
     };
+    let more = if counted > 0 { " more" } else { "" };
     let ignored = match ignored {
         0 => String::new(),
-        1 => " (1 more finding does not count)".to_owned(),
-        count => format!(" ({count} more findings do not count)"),
+        1 => format!(" (1{more} finding does not count)"),
+        count => format!(" ({count}{more} findings do not count)"),
     };
     let headline = paper.tone(tone, &headline);
     paper.line(&format!("{headline}{ignored}"));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     report::{
         build::Policy,
-        model::{AccountState, Filesystem, HookState, InodeHolder, Report, StatisticTotals},
+        model::{AccountState, Filesystem, HookState, IgnoredBy, InodeHolder, Report, StatisticTotals},
         text::{self, Detail, Look},
     },
     session::{books::Books, facts},
@@ -136,6 +136,25 @@ fn screen_and_report_agree_in_the_functions_tier() {
 fn screen_and_report_agree_on_tests() {
     let folder = tempfile::tempdir().unwrap();
     agree(&suite(folder.path()));
+}
+
+/// It does not count, neither in the verdict nor in that of its test, and is shown all the same.
+#[test]
+fn screen_and_report_agree_on_a_known_kernel_bug() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = streams::known_bug(folder.path());
+    agree(&path);
+    let report = report_of(&path, u64::MAX);
+    assert_eq!(report.findings[0].ignored, Some(IgnoredBy::Known));
+    assert_eq!((report.verdict.0, report.tests[0].verdict.0), (Verdict::Clean, Verdict::Clean));
+    let mut stage = Stage::open(&path);
+    stage.end();
+    stage.keys("3\n");
+    let screen = stage.screen(120, 50);
+    assert!(
+        screen.contains("clean so far") && screen.contains("snapshot-prealloc-wrong-subvolume:"),
+        "{screen}"
+    );
 }
 
 /// A check of the kernel that failed and is not explained.

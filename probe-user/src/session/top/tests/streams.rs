@@ -2,19 +2,20 @@
 use std::path::{Path, PathBuf};
 
 use probe_common::{
+    call::{CALL_QUOTAS, CALL_RETURNED, Call},
     fs::FsSeen,
-    header::Header,
+    header::{Header, RecordKind},
     hook::HookId,
     inode::{COUNTERS_VALID, Counters, InodeState, MOMENT_DESTROY, Name},
     loss::{LOSS_SLOTS, LossClass, LossSample},
     suite::{NOTE_TEXT, NoteKind, TestNote},
-    task::{Marker, MarkerKind},
+    task::{MAX_FRAMES, Marker, MarkerKind, Stack},
 };
 use probe_record::{
     batch::RecordBatch,
     file::{RecordingWriter, WriterOptions},
     record::Record,
-    session::{HookRow, HookState, SessionEnd, SessionHeader, Tier},
+    session::{HookRow, HookState, SessionEnd, SessionHeader, SymbolRow, Tier},
 };
 use probe_simulated::functions::{Fault, Kernel};
 
@@ -170,5 +171,65 @@ pub fn named_late(folder: &Path) -> PathBuf {
     ];
     let path = folder.join("named.rsv");
     write(&path, &header(Tier::Tracepoints, |hook| !hook.is_function()), records, None);
+    path
+}
+
+/// A test that makes a snapshot: META_PREALLOC is taken in the qgroup of subvolume 5 and given back to that of 256. That is a known
+/// kernel bug.
+pub fn known_bug(folder: &Path) -> PathBuf {
+    const FREED: [&str; 3] = ["btrfs_qgroup_convert_reserved_meta", "btrfs_mksubvol", "btrfs_mksnapshot"];
+    const RESERVED: [&str; 4] = [
+        "btrfs_qgroup_reserve_meta",
+        "btrfs_subvolume_reserve_metadata",
+        "btrfs_mksubvol",
+        "btrfs_mksnapshot",
+    ];
+    let at = |second| Header { fs: 256, tid: 7, time: second * SECOND, ..Header::default() };
+    let attached = Header { time: SECOND, ..Header::default() };
+    let stack = |id: u64, names: &[&str]| {
+        let mut addresses = [0; MAX_FRAMES];
+        (0..names.len()).for_each(|frame| addresses[frame] = 16 * id + frame as u64);
+        let len = size_of::<Stack>() as u16;
+        let header = Header { kind: RecordKind::Stack as u8, len, ..at(12) };
+        Record::Stack(Stack { header, id, frames: names.len() as u64, addresses })
+    };
+    let call = |serial: u32, second, hook: HookId, root, args| {
+        let header = Header { hook: hook as u8, ..at(second) };
+        let (flags, entered, stack) = (CALL_RETURNED | CALL_QUOTAS, header.time, u64::from(serial));
+        Record::from(Call { header, serial, flags, root, args, entered, stack, ..Call::default() })
+    };
+    let records = [
+        Marker { header: attached, kind: MarkerKind::Attached as u32, reserved: 0, text: [0; 64] }.into(),
+        mounted(256, 2, "loop30"),
+        // The first call of a filesystem says since when its calls are seen.
+        call(3, 3, HookId::UpdateGlobalBlockRsv, 0, [0; 4]),
+        note(1, 700, 10, NoteKind::Begin, "generic/001"),
+        note(1, 700, 10, NoteKind::Devices, "loop30"),
+        stack(1, &RESERVED),
+        stack(2, &FREED),
+        call(1, 12, HookId::QgroupReserveMeta, 5, [49_152, 2, 1, 0]),
+        call(2, 12, HookId::QgroupConvertMeta, 256, [49_152, 0, 0, 0]),
+        lost(14, 0),
+        note(1, 700, 15, NoteKind::Result, "pass"),
+        note(1, 700, 15, NoteKind::End, "generic/001"),
+        lost(40, 0),
+    ];
+    let rows = |id: u64, names: &[&str]| -> Vec<SymbolRow> {
+        let row = |(at, name): (usize, &&str)| SymbolRow {
+            address: 16 * id + at as u64,
+            symbol: (**name).to_owned(),
+            offset: 5,
+            module: None,
+        };
+        names.iter().enumerate().map(row).collect()
+    };
+    let path = folder.join("known.rsv");
+    let header = header(Tier::Functions, |_| true);
+    let mut writer = RecordingWriter::create(&path, &header, &WriterOptions::default()).unwrap();
+    writer.push_symbols(&[rows(1, &RESERVED), rows(2, &FREED)].concat());
+    let mut batch = RecordBatch::new();
+    records.iter().for_each(|record| batch.push_record(record));
+    writer.push_batch(&mut batch);
+    writer.finish(SessionEnd::default()).unwrap();
     path
 }
