@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use std::{fs::File, path::Path};
 
+use probe_common::hook::HookId;
+
 use super::*;
 use crate::hooks::functions;
 
@@ -89,7 +91,8 @@ fn every_function_with_its_arguments_can_be_hooked_by_either_means() {
 #[test]
 fn programs_are_named_by_means() {
     let named = |means: Means| {
-        let function = functions::FUNCTIONS.iter().find(|function| function.returns).unwrap();
+        let function =
+            functions::FUNCTIONS.iter().find(|function| function.hook == HookId::BlockRsvRelease).unwrap();
         (function.entry(means), function.exit(means).unwrap())
     };
     assert_eq!(named(Means::Kprobe), ("block_rsv_release_in".to_owned(), "block_rsv_release_out".to_owned()));
