@@ -138,7 +138,7 @@ impl Calls {
         });
     }
 
-    fn findings(&self) -> Vec<Finding> {
+    pub fn findings(&self) -> Vec<Finding> {
         run(&self.stream.records).findings().to_vec()
     }
 

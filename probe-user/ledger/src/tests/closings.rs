@@ -11,7 +11,14 @@ use probe_record::record::Record;
 use probe_simulated::{I, M, N};
 
 use super::stream::{FS, Stream};
-use crate::{read::summary::Verdict, vocabulary::finding::Confidence};
+use crate::{
+    ledger::Ledger,
+    read::{closings::Closing, summary::Verdict},
+    vocabulary::{
+        account::{Account, SpaceCounter},
+        finding::Confidence,
+    },
+};
 
 fn counters(reserved: u64, size: u64) -> Counters {
     Counters { reserved, size, ..Counters::default() }
@@ -341,4 +348,44 @@ fn books_keep_subvolumes_apart() {
     let candidates = s.ledger().audit_candidates(FS, 8);
     assert_eq!(candidates.iter().map(|c| (c.root, c.ino)).collect::<Vec<_>>(), [(256, 300), (257, 300)]);
     assert!(matches!(s.records.last(), Some(Record::Delalloc(d)) if d.root == 257));
+}
+
+fn closing(ledger: &Ledger, account: Account) -> Option<Closing> {
+    ledger.summary(0).filesystems[0].closings.get(&account).cloned()
+}
+
+#[test]
+fn each_account_says_whether_it_was_judged_at_its_end() {
+    const DATA: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
+    let not_judged = |closing: Option<Closing>| matches!(closing, Some(Closing::NotJudged(_)));
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).release(257, 3 * M);
+    let ledger = s.ledger();
+    assert_eq!(closing(&ledger, Account::InodeMetaRsv), Some(Closing::Open));
+    assert_eq!(closing(&ledger, Account::TransRsv), Some(Closing::Open));
+    assert_eq!(closing(&ledger, Account::InodeQgroupData), None, "there is no qgroup");
+    s.evict(257).destroy(257).unmount().end(FS);
+    let ledger = s.ledger();
+    for account in [Account::InodeMetaRsv, Account::TransRsv, Account::FsDelayedRsv, DATA] {
+        assert_eq!(closing(&ledger, account), Some(Closing::Closed), "{account:?}");
+    }
+    // Only calls show temporary block_rsvs.
+    assert!(not_judged(closing(&ledger, Account::TempRsv)));
+    assert_eq!(closing(&super::calls::run(&s.records), Account::TempRsv), Some(Closing::Closed));
+
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).release(257, 3 * M).evict(257).destroy(257);
+    s.unmount_with(|levels| levels.fs_flags |= LEVELS_ERROR).end(FS);
+    let ledger = s.ledger();
+    assert!(not_judged(closing(&ledger, Account::TransRsv)), "aborted");
+    assert_eq!(closing(&ledger, Account::InodeMetaRsv), Some(Closing::Closed));
+
+    // An inode with bytes was never destroyed.
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).unmount().end(FS);
+    assert!(not_judged(closing(&s.ledger(), Account::InodeMetaRsv)));
+    // No levels at the end.
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).release(257, 3 * M).end(FS);
+    assert!(not_judged(closing(&s.ledger(), Account::TransRsv)));
 }

@@ -326,3 +326,19 @@ fn a_qgroup_holds_nothing_at_unmount() {
     end(&mut calls, CALL_CLOSING, [ROOT, 0, 0, N]);
     calls.one("error-path-leak", ACCOUNT, N);
 }
+
+/// Two bugs of one subvolume are two findings, so that one that is known does not hide the other.
+#[test]
+fn two_paths_of_one_subvolume_are_two_findings() {
+    let mut calls = Calls::new();
+    for stack in [7, 8, 8] {
+        let inside = |calls: &mut Calls, serial| meta(calls, serial, &[Meta::Reserve(N)]);
+        calls.around(HookId::StartTransaction, 0, [1, 0, 0, 0], inside, |call| {
+            quotas(call);
+            (call.ret, call.stack) = (NO_SPACE, stack);
+        });
+    }
+    let counts: Vec<u64> = calls.findings().iter().map(|finding| finding.count).collect();
+    assert_eq!(counts.len(), 2);
+    assert_eq!(counts.iter().sum::<u64>(), 3);
+}
