@@ -75,7 +75,9 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
             (*frame).flags |= CALL_QUOTAS;
         }
         subject::numbers(&context, hook, frame);
-        if subject::has_origin(hook) {
+        if (*frame).parent == 0 && subject::is_rare_outside(hook) {
+            (*frame).stack = stack::exact(&run);
+        } else if subject::has_origin(hook) {
             let (id, representative) = stack::origin(&run, task, frames, (*frame).caller);
             (*frame).stack = id;
             (*frame).stack_representative = u64::from(representative);

@@ -157,6 +157,13 @@ pub const fn has_origin(hook: HookId) -> bool {
     )
 }
 
+/// Calls that are rare outside of all hooked calls. What they take there is held across functions, and all of them are called
+/// from the same place, so a stack of another call of the same context would say nothing.
+#[inline(always)]
+pub const fn is_rare_outside(hook: HookId) -> bool {
+    matches!(hook, HookId::QgroupReserveMeta | HookId::QgroupFreeMeta | HookId::QgroupConvertMeta)
+}
+
 /// The numbers of the table at [`probe_common::call::Call`], as far as they are known at entry.
 ///
 /// # Safety
