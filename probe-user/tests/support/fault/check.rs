@@ -129,12 +129,12 @@ fn brief(findings: &[&Value]) -> String {
             names.join(" < ")
         };
         text += &format!(
-            "\n  - {} {} {}:{} and {} more, amount {} count {} ({}): {}\n      stack {}",
+            "\n  - {} {} {}:{} (instances: {}) amount {} count {} ({}): {}\n      stack {}",
             finding["kind"].as_str().unwrap_or("?"),
             finding["account"].as_str().unwrap_or("?"),
             finding["root"],
             finding["inode"],
-            list(&finding["instances"]).len() as u64 - 1 + number(&finding["instances_left_out"]) as u64,
+            list(&finding["instances"]).len() as u64 + number(&finding["instances_left_out"]) as u64,
             finding["amount"],
             finding["count"],
             finding["confidence"].as_str().unwrap_or("?"),
