@@ -6,6 +6,8 @@ use probe_common::{
         COUNTERS_FREE_SPACE, COUNTERS_NOT_REGULAR, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN,
         InodeState,
     },
+    loss::LossClass,
+    task::MarkerKind,
 };
 use probe_record::record::Record;
 use probe_simulated::{I, M, N};
@@ -383,6 +385,15 @@ fn each_account_says_whether_it_was_judged_at_its_end() {
     // An inode with bytes was never destroyed.
     let mut s = Stream::born();
     s.reserve(257, 3 * M).unmount().end(FS);
+    assert!(not_judged(closing(&s.ledger(), Account::InodeMetaRsv)));
+    // What was judged stays judged when the hooks are detached; what may have been lost was not.
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).release(257, 3 * M).evict(257).destroy(257).unmount().end(FS);
+    s.marker(MarkerKind::Detaching);
+    assert_eq!(closing(&s.ledger(), Account::InodeMetaRsv), Some(Closing::Closed));
+    let mut s = Stream::born();
+    s.reserve(257, 3 * M).release(257, 3 * M).evict(257).destroy(257);
+    s.lose(LossClass::BooksRecord, 1).unmount().end(FS);
     assert!(not_judged(closing(&s.ledger(), Account::InodeMetaRsv)));
     // No levels at the end.
     let mut s = Stream::born();
