@@ -81,6 +81,7 @@ impl Ledger {
         let held = fs.inodes.len();
         match record {
             Record::Delalloc(body) => {
+                calls.delalloc(body);
                 delalloc::delalloc(context, fs, body);
                 failures.delalloc(context, body);
             }

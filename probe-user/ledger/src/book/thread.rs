@@ -27,6 +27,10 @@ pub(crate) struct Thread {
     pub granted: bool,
     /// Prealloc of qgroups that it holds outside of all hooked calls.
     pub prealloc: Vec<HeldPrealloc>,
+    /// `delalloc` events that no call has taken yet.
+    pub events: Vec<DelallocEvent>,
+    /// It had such an event since `epoch`.
+    pub has_events: bool,
     pub waiting: Vec<Node>,
     /// Some calls were dropped because `waiting` was full.
     pub crowded: bool,
@@ -49,6 +53,8 @@ impl Thread {
         self.handle = None;
         self.granted = false;
         self.prealloc.clear();
+        self.events.clear();
+        self.has_events = false;
         self.waiting.clear();
         self.crowded = false;
     }
@@ -246,4 +252,13 @@ pub(crate) struct HeldPrealloc {
     pub fs: u32,
     pub root: u64,
     pub origin: Origin,
+}
+
+/// A `delalloc` event of `btrfs_space_reservation`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DelallocEvent {
+    pub reserve: bool,
+    /// The subvolume may be unknown (0): the event does not name it.
+    pub key: InodeKey,
+    pub bytes: u64,
 }

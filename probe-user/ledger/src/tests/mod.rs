@@ -11,6 +11,7 @@ mod call_rules;
 mod calls;
 mod closings;
 mod errors;
+mod events;
 mod log_lines;
 mod properties;
 mod qgroups;

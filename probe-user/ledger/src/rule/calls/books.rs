@@ -5,7 +5,7 @@ use probe_common::{
     failure::Ticket,
     fs::Levels,
     hook::HookId,
-    inode::InodeState,
+    inode::{Delalloc, InodeState},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -50,8 +50,8 @@ pub(crate) struct Calls {
     pub active: bool,
     /// A function hook is attached, so this is a session of the functions tier.
     pub wanted: bool,
-    /// See [`CallContext::follows_qgroup_meta`] and [`CallContext::follows_record_bits`].
-    follows: (bool, bool),
+    /// See [`CallContext::follows_qgroup_meta`] and the two fields after it.
+    follows: [bool; 3],
     pub checked: Checked,
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
@@ -72,7 +72,11 @@ impl Calls {
         let attached = |hook: &HookId| setup.attached.contains(hook);
         Self {
             active: NEEDED.iter().all(attached),
-            follows: (QGROUP_META.iter().all(attached), RECORD_BITS.iter().all(attached)),
+            follows: [
+                QGROUP_META.iter().all(attached),
+                RECORD_BITS.iter().all(attached),
+                attached(&HookId::SpaceReservation),
+            ],
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
         }
@@ -80,7 +84,7 @@ impl Calls {
 
     /// All calls that mark data of inodes as reserved in qgroups are hooked.
     pub(crate) const fn follows_marks(&self) -> bool {
-        self.follows.1
+        self.follows[1]
     }
 
     /// A call has returned.
@@ -104,7 +108,7 @@ impl Calls {
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(shared);
         }
-        let (follows_qgroup_meta, follows_record_bits) = self.follows;
+        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
         let Self { checked, failed, threads, holders, rsvs, qgroups, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
@@ -120,6 +124,7 @@ impl Calls {
             judges,
             follows_qgroup_meta,
             follows_record_bits,
+            follows_events,
         };
         let tid = record.header.tid;
         if record.flags & CALL_UNFRAMED != 0 {
@@ -159,7 +164,7 @@ impl Calls {
         if !start || !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
-        let (follows_qgroup_meta, follows_record_bits) = self.follows;
+        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
         let Self { checked, failed, threads, since, epoch, .. } = self;
         let judges = shared.loss.judges();
         let mut context = CallContext {
@@ -171,9 +176,19 @@ impl Calls {
             judges,
             follows_qgroup_meta,
             follows_record_bits,
+            follows_events,
         };
         if let Some(thread) = threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == *epoch) {
             handles::gone(&mut context, thread, record.header.tid, record.header.time);
+        }
+    }
+
+    /// A `delalloc` event.
+    pub(crate) fn delalloc(&mut self, record: &Delalloc) {
+        if self.active
+            && let Some(thread) = self.threads.get_mut(&record.header.tid)
+        {
+            thread.delalloc_event(record);
         }
     }
 
@@ -192,7 +207,7 @@ impl Calls {
             return;
         }
         self.forget_holders();
-        let (follows_qgroup_meta, follows_record_bits) = self.follows;
+        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
         let Self { checked, failed, threads, holders, since, epoch, .. } = self;
         let judges = shared.loss.judges();
         let mut context = CallContext {
@@ -204,6 +219,7 @@ impl Calls {
             judges,
             follows_qgroup_meta,
             follows_record_bits,
+            follows_events,
         };
         let key = InodeKey { root: record.root, ino: record.ino };
         let holds = |thread: &Thread| thread.epoch == *epoch && thread.holds(context.fs.id, key);
@@ -225,7 +241,7 @@ impl Calls {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
-        let (follows_qgroup_meta, follows_record_bits) = self.follows;
+        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
         let Self { checked, failed, threads, rsvs, since, epoch, .. } = self;
         let judges = shared.loss.judges();
         let mut context = CallContext {
@@ -237,6 +253,7 @@ impl Calls {
             judges,
             follows_qgroup_meta,
             follows_record_bits,
+            follows_events,
         };
         let mut all: Vec<_> = threads.iter_mut().filter(|(_, thread)| thread.epoch == *epoch).collect();
         all.sort_unstable_by_key(|(tid, _)| **tid);
@@ -275,7 +292,7 @@ impl Calls {
     /// End of the stream: settles the race leftovers of inodes that were not destroyed.
     pub(crate) fn left_over(&mut self, shared: &mut Context, fs: &mut Fs) {
         let left = std::mem::take(&mut fs.reported.race_leftovers);
-        let (follows_qgroup_meta, follows_record_bits) = self.follows;
+        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
         let Self { checked, failed, since, .. } = self;
         let judges = shared.loss.judges();
         let mut context = CallContext {
@@ -287,6 +304,7 @@ impl Calls {
             judges,
             follows_qgroup_meta,
             follows_record_bits,
+            follows_events,
         };
         left.into_iter().for_each(|left| left.published(&mut context));
     }

@@ -39,6 +39,8 @@ pub(crate) struct CallContext<'a> {
     pub follows_qgroup_meta: bool,
     /// All calls that mark data as reserved in qgroups are hooked.
     pub follows_record_bits: bool,
+    /// `btrfs_space_reservation` is attached.
+    pub follows_events: bool,
 }
 
 impl CallContext<'_> {

@@ -18,6 +18,7 @@ mod context;
 mod contracts;
 mod data;
 mod delayed;
+mod events;
 mod failed;
 mod handles;
 mod operations;

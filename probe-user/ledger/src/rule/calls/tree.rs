@@ -10,7 +10,8 @@ use probe_common::{
 };
 
 use super::{
-    context::CallContext, contracts, delayed, handles, operations, prealloc, qgroup::Qgroups, rsvs::Rsvs,
+    context::CallContext, contracts, delayed, events, handles, operations, prealloc, qgroup::Qgroups,
+    rsvs::Rsvs,
 };
 use crate::book::{node::Node, thread::Thread};
 
@@ -64,6 +65,7 @@ impl Thread {
         }
         rsvs.call(context, &node, record);
         prealloc::check(context, self, &node, children);
+        events::check(context, self, &node, children);
         qgroups.call(context, &node, children, record);
         let already_reported = contracts::check(context, self, &node, children, record);
         self.effects(context, &node, children, record, already_reported);
