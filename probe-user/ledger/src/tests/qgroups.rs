@@ -272,9 +272,10 @@ fn marks_without_a_qgroup_are_not_judged() {
     calls.call(HookId::QgroupEnd, 0, [ROOT, LEN, 0, 0], |_| {});
     data(&mut calls, QgroupFreeData, 258, LEN, 0, 0);
     calls.silent();
-    // The kernel did not keep how much it was.
+    // The kernel did not keep how much it was, also if the reservation returns later.
     data(&mut calls, QgroupReserveData, 259, LEN, BYTES, 0);
     data(&mut calls, QgroupFreeData, 259, BYTES_UNKNOWN, -BYTES, 0);
+    data(&mut calls, QgroupReserveData, 259, LEN, BYTES, 0);
     calls.stream.destroy(259);
     calls.silent();
 }

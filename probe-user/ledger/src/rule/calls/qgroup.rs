@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Most inodes followed; beyond it all are forgotten.
+/// Most inodes followed. Beyond it no inode is judged at its end.
 const MAX_INODES: usize = 1 << 16;
 /// Most subvolumes whose qgroup is known.
 const MAX_ROOTS: usize = 1 << 16;
@@ -32,12 +32,16 @@ pub(crate) struct Qgroups {
     inodes: FxHashMap<(u32, InodeKey), Marked>,
     /// Subvolumes whose qgroup counts: a call has changed its counter.
     counted: FxHashSet<(u32, u64)>,
+    /// There were more inodes than are followed.
+    crowded: bool,
 }
 
 /// The marked bytes of an inode, as far as their marks were seen to be set.
 #[derive(Clone, Copy, Debug, Default)]
 struct Marked {
     bytes: i64,
+    /// A change could not be followed.
+    doubtful: bool,
     /// The last reservation.
     last: u64,
     stack: StackRef,
@@ -70,7 +74,7 @@ impl Qgroups {
         }
         let at = (node.fs, key);
         if !node.has(CALL_QUOTAS | CALL_RETURNED) || !context.complete(node) {
-            self.inodes.remove(&at);
+            self.doubt(at);
             return;
         }
         let hook = if reserve { HookId::SetRecordBits } else { HookId::ClearRecordBits };
@@ -85,7 +89,7 @@ impl Qgroups {
                 .unwrap_or(BYTES_UNKNOWN)
         };
         let Some(marked) = i64::try_from(marked).ok() else {
-            self.inodes.remove(&at);
+            self.doubt(at);
             return;
         };
         context.checked.qgroups += 1;
@@ -93,12 +97,22 @@ impl Qgroups {
         self.counter(context, node, key, marked, record.qgroup_data);
     }
 
+    /// A change of the inode could not be followed.
+    fn doubt(&mut self, at: (u32, InodeKey)) {
+        if self.inodes.len() < MAX_INODES || self.inodes.contains_key(&at) {
+            self.inodes.entry(at).or_default().doubtful = true;
+        } else {
+            self.crowded = true;
+        }
+    }
+
     fn book(&mut self, at: (u32, InodeKey), node: &Node, change: i64) {
         if change == 0 {
             return;
         }
         if self.inodes.len() >= MAX_INODES && !self.inodes.contains_key(&at) {
-            self.inodes.clear();
+            self.crowded = true;
+            return;
         }
         let inode = self.inodes.entry(at).or_default();
         inode.bytes = inode.bytes.saturating_add(change);
@@ -107,7 +121,7 @@ impl Qgroups {
         }
         // It may be below zero for a while: a task that frees what another one marks can return first. It stays there if
         // marks from before the session were freed.
-        if inode.bytes == 0 {
+        if inode.bytes == 0 && !inode.doubtful {
             self.inodes.remove(&at);
         }
     }
@@ -173,7 +187,8 @@ impl Qgroups {
         }
         let Some(marked) = self.inodes.remove(&(context.fs.id, key)) else { return };
         let counted = self.counted.contains(&(context.fs.id, key.root));
-        if marked.bytes <= 0 || !counted || !context.follows_record_bits || !context.judges {
+        let known = !marked.doubtful && !self.crowded;
+        if marked.bytes <= 0 || !known || !counted || !context.follows_record_bits || !context.judges {
             return;
         }
         let text = format!(
