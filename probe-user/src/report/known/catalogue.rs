@@ -41,7 +41,7 @@ const SNAPSHOT_PREALLOC: KernelBug = KernelBug {
         In("btrfs_mksnapshot"),
     ]],
     versions: "6.1.192 and 6.12.117 of Debian (others were not read)",
-    evidence: "seen on Debian's 6.12.117 in the functions tier, at `btrfs subvolume snapshot` with quotas on",
+    evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, at `btrfs subvolume snapshot` with quotas on",
     upstream_fix: None,
     heals: "by chance, or not before unmount",
 };
