@@ -12,9 +12,18 @@ use super::{
     error::{AttachError, chain, first_line},
     plan::PlannedHook,
     probe::{Probe, ProbeOptions},
+    sections::without_functions,
 };
 
 impl Probe {
+    /// [`Self::load`] for a session that hooks no function: without the programs for that.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_without_functions(object: &[u8], options: &ProbeOptions) -> Result<Self, AttachError> {
+        Self::load(&without_functions(object), options)
+    }
+
     /// Creates the maps and loads the audit programs; attaches nothing yet.
     ///
     /// # Errors

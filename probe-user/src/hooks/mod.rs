@@ -19,6 +19,7 @@ pub mod plan;
 mod probe;
 mod returns;
 mod run_time;
+mod sections;
 
 pub use audit::{InodeTarget, Inodes};
 pub use diagnostics::Diagnostics;

@@ -239,7 +239,7 @@ fn tiers(
     options.config.functions = 0;
     let mut probe = match small {
         Some(probe) => probe,
-        None => Probe::load(OBJECT, &options)?,
+        None => Probe::load_without_functions(OBJECT, &options)?,
     };
     let hooks = probe.attach(&resolved.plan)?;
     Ok((probe, hooks, reason))
