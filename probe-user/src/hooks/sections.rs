@@ -1,25 +1,28 @@
 //! The object without the programs of a tier that is not used.
 //!
 //! The loader keeps each program of the object with all that it calls, loaded or not. Those of the functions tier are most of
-//! it, some megabytes. A section without a name is none of a program, so the loader passes it by.
+//! it, some megabytes. A section without a name that holds no code is none of a program, so the loader passes it by.
 
 /// Sections with programs for functions.
 const FUNCTIONS: [&[u8]; 4] = [b"kprobe", b"kretprobe", b"fentry", b"fexit"];
 
-/// Offsets in `Elf64_Ehdr`: `e_shoff`, `e_shentsize`, `e_shnum`, `e_shstrndx`; and in `Elf64_Shdr`: `sh_offset`.
+/// Offsets in `Elf64_Ehdr`: `e_shoff`, `e_shentsize`, `e_shnum`, `e_shstrndx`; and in `Elf64_Shdr`: `sh_flags`, `sh_offset`.
 const E_SHOFF: usize = 0x28;
 const E_SHENTSIZE: usize = 0x3a;
 const E_SHNUM: usize = 0x3c;
 const E_SHSTRNDX: usize = 0x3e;
+const SH_FLAGS: usize = 0x08;
 const SH_OFFSET: usize = 0x18;
 
-/// A copy of the object (a 64-bit ELF file, little-endian) whose programs for functions have no section name. Whatever is not
+/// A copy of the object (a 64-bit ELF file, little-endian) whose programs for functions are no longer marked as programs. Whatever is not
 /// as expected is left as it is.
 pub(super) fn without_functions(object: &[u8]) -> Vec<u8> {
     let mut copy = object.to_vec();
     for header in headers(object).unwrap_or_default() {
-        if let Some(name) = copy.get_mut(header..header + 4) {
-            name.fill(0);
+        for field in [header..header + 4, header + SH_FLAGS..header + SH_FLAGS + 8] {
+            if let Some(bytes) = copy.get_mut(field) {
+                bytes.fill(0);
+            }
         }
     }
     copy
@@ -71,6 +74,8 @@ mod tests {
         for offset in offsets {
             let mut header = vec![0; size];
             header[..4].copy_from_slice(&offset.to_le_bytes());
+            // SHF_ALLOC, SHF_EXECINSTR
+            header[SH_FLAGS] = 6;
             header[SH_OFFSET..SH_OFFSET + 8].copy_from_slice(&0x40_u64.to_le_bytes());
             file.extend_from_slice(&header);
         }
@@ -78,12 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn programs_for_functions_lose_their_section_name_and_nothing_else_changes() {
+    fn programs_for_functions_lose_name_and_flags_and_nothing_else_changes() {
         let file = elf(&["raw_tp/a", "kprobe", "fexit", "kprobes", ".strtab"]);
         let copy = without_functions(&file);
         let changed: Vec<usize> = (0..file.len()).filter(|at| file[*at] != copy[*at]).collect();
         let first = file.len() - 5 * 0x40;
-        assert_eq!(changed, [first + 0x40, first + 2 * 0x40]);
+        let fields = [0x40, 2 * 0x40].map(|header| [first + header, first + header + SH_FLAGS]);
+        assert_eq!(changed, fields.concat());
         assert_eq!(headers(&copy), Some(Vec::new()));
     }
 
