@@ -31,13 +31,8 @@ const OF_INODES: [Account; 4] = [
     Account::InodeCsumBytes,
     Account::InodeDelallocBytes,
 ];
-const POOLS: [Account; 5] = [
-    Account::TransRsv,
-    Account::FsDelayedRsv,
-    Account::FsDelayedRefsRsv,
-    Account::FsGlobalRsv,
-    Account::FsChunkRsv,
-];
+const POOLS: [Account; 4] =
+    [Account::TransRsv, Account::FsDelayedRsv, Account::FsDelayedRefsRsv, Account::FsChunkRsv];
 const OF_ROOTS: [Account; 2] = [Account::RootQgroupMetaPrealloc, Account::RootQgroupMetaPertrans];
 const COUNTERS: [SpaceCounter; 3] =
     [SpaceCounter::BytesMayUse, SpaceCounter::BytesReserved, SpaceCounter::BytesPinned];
@@ -51,7 +46,8 @@ pub(crate) fn of(context: &Context, calls: &Calls, fs: &Fs) -> BTreeMap<Account,
     for account in POOLS.into_iter().chain(spaces) {
         closings.insert(account, whole.clone());
     }
-    // Neither has a counter of its own that is read at the end; `bytes_may_use`, which contains both, is.
+    // None of these has a counter of its own that is judged at the end; `bytes_may_use`, which contains
+    // them, is.
     let part = match &whole {
         Closing::Closed => not(&format!(
             "is judged only as a part of {}",
@@ -60,16 +56,14 @@ pub(crate) fn of(context: &Context, calls: &Calls, fs: &Fs) -> BTreeMap<Account,
         other => other.clone(),
     };
     closings.insert(Account::TempRsv, if calls.active { whole.clone() } else { part.clone() });
+    closings.insert(Account::FsGlobalRsv, part.clone());
     closings.insert(Account::TransDelayedRefsRsv, part);
     for account in OF_INODES {
         closings.insert(account, inodes(context, fs));
     }
     if fs.chains.has_qgroups() {
-        let marks = if !calls.active || !calls.follows_marks() {
-            not("is followed only where the calls for it are hooked")
-        } else {
-            inodes(context, fs)
-        };
+        let marks =
+            if !calls.followed_marks() { not("was not followed call by call") } else { inodes(context, fs) };
         closings.insert(Account::InodeQgroupData, marks);
         for account in OF_ROOTS {
             let closing = match &whole {

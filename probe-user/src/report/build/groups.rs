@@ -1,8 +1,8 @@
 //! Which findings of the ledger are one finding of the report.
 //!
 //! The ledger makes one finding for each owner (inode, subvolume, filesystem of one mount) of a kind and account. Here they are
-//! the *instances* of a finding: those with one fingerprint, on one filesystem, and of one known kernel bug or none. A finding has the id of the instance that was
-//! made first, so an id that was shown stays true when more instances come.
+//! the *instances* of a finding: those with one fingerprint, on one filesystem, and of one known kernel bug or none. A finding
+//! has the id of the instance that was made first, so an id that was shown stays true when more instances come.
 use std::{collections::BTreeMap, sync::Arc};
 
 use probe_ledger::{Account, Finding, FindingKind};

@@ -13,7 +13,7 @@ use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs};
 use crate::{
     book::{filesystem::Fs, node::Node, thread::Thread},
     context::Context,
-    rule::calls::context::{CallContext, Checked},
+    rule::calls::context::{CallContext, Checked, Follows},
     vocabulary::{failed_reservations::FailedReservations, keys::InodeKey, setup::Setup},
 };
 
@@ -50,8 +50,7 @@ pub(crate) struct Calls {
     pub active: bool,
     /// A function hook is attached, so this is a session of the functions tier.
     pub wanted: bool,
-    /// See [`CallContext::follows_qgroup_meta`] and the two fields after it.
-    follows: [bool; 3],
+    follows: Follows,
     pub checked: Checked,
     pub failed: FailedReservations,
     threads: FxHashMap<u32, Thread>,
@@ -72,19 +71,20 @@ impl Calls {
         let attached = |hook: &HookId| setup.attached.contains(hook);
         Self {
             active: NEEDED.iter().all(attached),
-            follows: [
-                QGROUP_META.iter().all(attached),
-                RECORD_BITS.iter().all(attached),
-                attached(&HookId::SpaceReservation),
-            ],
+            follows: Follows {
+                qgroup_meta: QGROUP_META.iter().all(attached),
+                marks: RECORD_BITS.iter().all(attached),
+                events: attached(&HookId::SpaceReservation),
+            },
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
         }
     }
 
-    /// All calls that mark data of inodes as reserved in qgroups are hooked.
-    pub(crate) const fn follows_marks(&self) -> bool {
-        self.follows[1]
+    /// True if data that inodes have reserved in qgroups was followed call by call.
+    pub(crate) const fn followed_marks(&self) -> bool {
+        // With a filter for inodes or subvolumes the hooks are attached, and none of these calls is compared.
+        self.active && self.follows.marks && self.checked.qgroups > 0
     }
 
     /// A call has returned.
@@ -108,24 +108,13 @@ impl Calls {
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(shared);
         }
-        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
+        let follows = self.follows;
         let Self { checked, failed, threads, holders, rsvs, qgroups, epoch, since, publishing, .. } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
         }
-        let judges = shared.loss.judges();
-        let mut context = CallContext {
-            shared,
-            fs,
-            checked,
-            failed,
-            since: *since,
-            judges,
-            follows_qgroup_meta,
-            follows_record_bits,
-            follows_events,
-        };
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let tid = record.header.tid;
         if record.flags & CALL_UNFRAMED != 0 {
             context.checked.unframed += 1;
@@ -164,20 +153,9 @@ impl Calls {
         if !start || !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
-        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
+        let follows = self.follows;
         let Self { checked, failed, threads, since, epoch, .. } = self;
-        let judges = shared.loss.judges();
-        let mut context = CallContext {
-            shared,
-            fs,
-            checked,
-            failed,
-            since: *since,
-            judges,
-            follows_qgroup_meta,
-            follows_record_bits,
-            follows_events,
-        };
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         if let Some(thread) = threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == *epoch) {
             handles::gone(&mut context, thread, record.header.tid, record.header.time);
         }
@@ -207,20 +185,9 @@ impl Calls {
             return;
         }
         self.forget_holders();
-        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
+        let follows = self.follows;
         let Self { checked, failed, threads, holders, since, epoch, .. } = self;
-        let judges = shared.loss.judges();
-        let mut context = CallContext {
-            shared,
-            fs,
-            checked,
-            failed,
-            since: *since,
-            judges,
-            follows_qgroup_meta,
-            follows_record_bits,
-            follows_events,
-        };
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let key = InodeKey { root: record.root, ino: record.ino };
         let holds = |thread: &Thread| thread.epoch == *epoch && thread.holds(context.fs.id, key);
         let mut tids: Vec<u32> =
@@ -241,20 +208,9 @@ impl Calls {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
-        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
+        let follows = self.follows;
         let Self { checked, failed, threads, rsvs, since, epoch, .. } = self;
-        let judges = shared.loss.judges();
-        let mut context = CallContext {
-            shared,
-            fs,
-            checked,
-            failed,
-            since: *since,
-            judges,
-            follows_qgroup_meta,
-            follows_record_bits,
-            follows_events,
-        };
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let mut all: Vec<_> = threads.iter_mut().filter(|(_, thread)| thread.epoch == *epoch).collect();
         all.sort_unstable_by_key(|(tid, _)| **tid);
         for (tid, thread) in all {
@@ -292,20 +248,9 @@ impl Calls {
     /// End of the stream: settles the race leftovers of inodes that were not destroyed.
     pub(crate) fn left_over(&mut self, shared: &mut Context, fs: &mut Fs) {
         let left = std::mem::take(&mut fs.reported.race_leftovers);
-        let [follows_qgroup_meta, follows_record_bits, follows_events] = self.follows;
+        let follows = self.follows;
         let Self { checked, failed, since, .. } = self;
-        let judges = shared.loss.judges();
-        let mut context = CallContext {
-            shared,
-            fs,
-            checked,
-            failed,
-            since: *since,
-            judges,
-            follows_qgroup_meta,
-            follows_record_bits,
-            follows_events,
-        };
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         left.into_iter().for_each(|left| left.published(&mut context));
     }
 

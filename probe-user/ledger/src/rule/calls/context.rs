@@ -26,6 +26,17 @@ pub(crate) struct Checked {
     pub qgroups: u64,
 }
 
+/// Which groups of calls and events are hooked as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Follows {
+    /// Calls that take and give back metadata of qgroups.
+    pub qgroup_meta: bool,
+    /// Calls that mark data as reserved in qgroups.
+    pub marks: bool,
+    /// `btrfs_space_reservation`
+    pub events: bool,
+}
+
 /// What every rule of calls needs besides its call.
 pub(crate) struct CallContext<'a> {
     pub shared: &'a mut Context,
@@ -35,15 +46,22 @@ pub(crate) struct CallContext<'a> {
     pub since: u64,
     /// All hooks are attached, so rules may judge what threads hold.
     pub judges: bool,
-    /// All calls that take and give back metadata of qgroups are hooked.
-    pub follows_qgroup_meta: bool,
-    /// All calls that mark data as reserved in qgroups are hooked.
-    pub follows_record_bits: bool,
-    /// `btrfs_space_reservation` is attached.
-    pub follows_events: bool,
+    pub follows: Follows,
 }
 
-impl CallContext<'_> {
+impl<'a> CallContext<'a> {
+    /// `since`: see the field. `sums`: what was checked, and the failed reservations so far.
+    pub(crate) fn new(
+        shared: &'a mut Context,
+        fs: &'a mut Fs,
+        (checked, failed): (&'a mut Checked, &'a mut FailedReservations),
+        since: u64,
+        follows: Follows,
+    ) -> Self {
+        let judges = shared.loss.judges();
+        Self { shared, fs, checked, failed, since, judges, follows }
+    }
+
     /// True if the call and all calls inside it were seen.
     pub(crate) const fn complete(&self, node: &Node) -> bool {
         self.judges && node.entered > self.since && node.flags & (CALL_TREE_TORN | CALL_SPECIAL_INODE) == 0

@@ -62,7 +62,7 @@ pub(crate) fn check(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     if node.parent == 0 {
         thread.events.clear();
     }
-    if moved == 0 || !node.has(CALL_RETURNED) || !context.judged(node) || !context.follows_events {
+    if moved == 0 || !node.has(CALL_RETURNED) || !context.judged(node) || !context.follows.events {
         return;
     }
     let verb = if reserve { "reserved" } else { "released" };

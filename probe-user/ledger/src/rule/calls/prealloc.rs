@@ -38,7 +38,7 @@ pub(crate) fn check(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
         held(context, thread, node);
         return;
     }
-    if !node.has(CALL_QUOTAS | CALL_RETURNED) || !context.follows_qgroup_meta || !context.complete(node) {
+    if !node.has(CALL_QUOTAS | CALL_RETURNED) || !context.follows.qgroup_meta || !context.complete(node) {
         return;
     }
     let own = || children.iter().filter(|child| child.parent == node.serial);
@@ -125,7 +125,8 @@ fn change(node: &Node) -> Option<i64> {
 fn held(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
     let root = node.key.root;
     let position = thread.prealloc.iter().position(|held| held.fs == node.fs && held.root == root);
-    if !context.judges || node.entered <= context.since || node.args[0] == ALL {
+    let known = context.judges && context.follows.qgroup_meta && node.entered > context.since;
+    if !known || node.args[0] == ALL {
         thread.prealloc.retain(|held| held.fs != node.fs || held.root != root);
         return;
     }

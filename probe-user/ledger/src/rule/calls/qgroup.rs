@@ -69,7 +69,7 @@ impl Qgroups {
         let Some(key) = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE)) else { return };
         let reserve = node.is(HookId::QgroupReserveData);
         let free = node.is(HookId::QgroupFreeData);
-        if !(reserve || free || node.is(HookId::QgroupReleaseData)) || !context.follows_record_bits {
+        if !(reserve || free || node.is(HookId::QgroupReleaseData)) || !context.follows.marks {
             return;
         }
         let at = (node.fs, key);
@@ -188,7 +188,7 @@ impl Qgroups {
         let Some(marked) = self.inodes.remove(&(context.fs.id, key)) else { return };
         let counted = self.counted.contains(&(context.fs.id, key.root));
         let known = !marked.doubtful && !self.crowded;
-        if marked.bytes <= 0 || !known || !counted || !context.follows_record_bits || !context.judges {
+        if marked.bytes <= 0 || !known || !counted || !context.follows.marks || !context.judges {
             return;
         }
         let text = format!(
