@@ -32,11 +32,11 @@ pub const CALL_QUOTAS: u32 = 1024;
 /// `Call::flags`: the filesystem is being unmounted (`BTRFS_FS_CLOSING_START`). Only for the end of a qgroup.
 pub const CALL_CLOSING: u32 = 2048;
 
-/// `args[3]` of `btrfs_clear_delalloc_extent`: the state's bits are known.
+/// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.
 pub const STATE_KNOWN: u64 = 1;
-/// `args[3]` of `btrfs_clear_delalloc_extent`: `EXTENT_DELALLOC`
+/// As above: `EXTENT_DELALLOC`
 pub const STATE_DELALLOC: u64 = 2;
-/// `args[3]` of `btrfs_clear_delalloc_extent`: `EXTENT_NORESERVE`
+/// As above: `EXTENT_NORESERVE`
 pub const STATE_NORESERVE: u64 = 4;
 /// In place of a number of bytes that the function did not keep.
 pub const BYTES_UNKNOWN: u64 = u64::MAX;
@@ -66,7 +66,7 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all), bytes of the rsv's qgroup half to release | bytes that left the rsv |
 /// | `btrfs_block_rsv_migrate` | destination rsv, bytes, update_size, destination's [`crate::claim::RsvType`] | errno |
 /// | `btrfs_use_block_rsv` | root objectid, blocksize | address of the rsv that paid, or an error pointer |
-/// | `btrfs_clear_delalloc_extent` | state start, state end, bits, `STATE_*` | |
+/// | `btrfs_set_delalloc_extent`, `btrfs_clear_delalloc_extent` | state start, state end, bits, `STATE_*` | |
 /// | `btrfs_remove_ordered_extent` | file_offset, num_bytes, disk_num_bytes, flags | |
 /// | `btrfs_destroy_inode` | | |
 /// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after | errno |

@@ -78,8 +78,8 @@ pub struct Chain {
     pub stack: u64,
 }
 
-/// One change of `bytes_may_use`. Sent while its task is in a failed reservation, or for every change if
-/// `Config::stream_all` is set.
+/// One change of `bytes_may_use`. Sent while its task is in a failed reservation; on the functions tier for data that was
+/// spent outside of all hooked calls; for every change if `Config::stream_all` is set.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(

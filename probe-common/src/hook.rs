@@ -123,6 +123,8 @@ pub enum HookId {
     SetRecordBits = 60,
     /// `btrfs_clear_record_extent_bits`, without the prefix before 6.18 (functions tier)
     ClearRecordBits = 61,
+    /// `btrfs_set_delalloc_extent` (functions tier): only calls that make a range dirty
+    SetDelallocExtent = 62,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -133,7 +135,7 @@ pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -193,6 +195,7 @@ impl HookId {
         Self::QgroupEnd,
         Self::SetRecordBits,
         Self::ClearRecordBits,
+        Self::SetDelallocExtent,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -258,6 +261,7 @@ impl HookId {
             Self::QgroupEnd => "btrfs_sysfs_del_one_qgroup",
             Self::SetRecordBits => "btrfs_set_record_extent_bits",
             Self::ClearRecordBits => "btrfs_clear_record_extent_bits",
+            Self::SetDelallocExtent => "btrfs_set_delalloc_extent",
         }
     }
 

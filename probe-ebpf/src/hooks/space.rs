@@ -48,10 +48,15 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
         );
     }
     let Some(task) = cells::task_cell(run) else { return };
-    functions::count::may_use(task, flags & BLOCK_GROUP_DATA != 0, flags & BLOCK_GROUP_METADATA != 0, diff);
+    let spent = functions::count::may_use(
+        task,
+        flags & BLOCK_GROUP_DATA != 0,
+        flags & BLOCK_GROUP_METADATA != 0,
+        diff,
+    );
     // SAFETY: the cell is this thread's.
     unsafe {
-        if (*task).follow != 0 || config!(stream_all) != 0 {
+        if (*task).follow != 0 || spent || config!(stream_all) != 0 {
             run.emit::<Bmu>(RecordKind::Bmu, LossClass::BooksRecord, fs, |record| {
                 (*record).object = sinfo;
                 (*record).object_flags = flags;

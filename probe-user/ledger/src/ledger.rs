@@ -1,6 +1,6 @@
 //! [`Ledger`]: takes records and hands each to its rules.
 use probe_common::{
-    fs::LEVELS_UNMOUNT,
+    fs::{LEVELS_COMMIT, LEVELS_UNMOUNT},
     inode::MOMENT_DESTROY,
     loss::LossSample,
     task::{Marker, MarkerKind},
@@ -86,6 +86,7 @@ impl Ledger {
                 failures.delalloc(context, body);
             }
             Record::Claim(body) => {
+                calls.items_due(context.loss.epoch(), body);
                 calls.claim(context, fs, body);
                 claims::claim(context, fs, body);
             }
@@ -101,7 +102,10 @@ impl Ledger {
                 closing::inode_state(context, fs, body);
             }
             Record::Chain(body) => chains::chain(context, fs, body),
-            Record::Bmu(body) => failures.bmu(context, body),
+            Record::Bmu(body) => {
+                calls.spent(body);
+                failures.bmu(context, body);
+            }
             Record::Enospc(body) => failures.enospc(context, fs, body),
             Record::Ticket(body) => {
                 calls.ticket(body);
@@ -112,6 +116,9 @@ impl Ledger {
                     calls.unmounted(context, fs, body);
                 }
                 closing::levels(context, fs, body);
+                if body.why == LEVELS_COMMIT {
+                    claims::committed(context, fs, body);
+                }
             }
             Record::FsSeen(body) => fs.seen(body),
             Record::FsEnd(body) => closing::end(context, fs, body),

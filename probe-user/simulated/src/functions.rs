@@ -7,7 +7,8 @@ mod steps;
 use std::collections::{BTreeMap, VecDeque};
 
 use probe_common::{
-    call::{CALL_FOREIGN, CALL_INODE, CALL_RETURNED, CALL_RSV, Call},
+    call::{CALL_FOREIGN, CALL_INODE, CALL_RETURNED, CALL_RSV, Call, STATE_KNOWN},
+    chain::Bmu,
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
     fs::{FS_BORN, FsSeen, LEVELS_UNMOUNT, Levels, SpaceLevels},
     header::Header,
@@ -427,6 +428,10 @@ impl Kernel {
                 self.data += change;
                 if let Some(frame) = self.tasks[task].frames.last_mut() {
                     frame.record.data += change;
+                } else if change < 0 {
+                    let (header, old) = (self.header(FS, task), (self.data - change) as u64);
+                    let object_flags = DATA;
+                    self.records.push(Bmu { header, object: 0x6000, object_flags, old, diff: change }.into());
                 }
             }
             Trans(change) => {
@@ -439,6 +444,9 @@ impl Kernel {
             Dirty(key, len) => {
                 let slot = self.inode(key).dirty.iter().position(|of| *of == 0);
                 if let Some(slot) = slot {
+                    self.begin(task, HookId::SetDelallocExtent, key, [0, len - 1, CLEAR, STATE_KNOWN]);
+                    let shown = self.tasks[task].frames.pop().unwrap();
+                    self.records.push(shown.record.into());
                     self.inode(key).dirty[slot] = len;
                     self.step(task, Extents(key, 1));
                 } else {

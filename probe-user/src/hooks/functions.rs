@@ -109,6 +109,10 @@ pub const FUNCTIONS: &[Function] = &[
         second: Some("struct btrfs_delayed_node *"),
         ..call(HookId::DelayedInodeRelease, "delayed_inode_release", FS, 1)
     },
+    Function {
+        second: Some("struct extent_state *"),
+        ..at_once(HookId::SetDelallocExtent, "set_delalloc_extent", ANY_INODE)
+    },
     call(HookId::TransReleaseMetadata, "trans_release_metadata", TRANS, 0),
     call(HookId::EndTransaction, "end_transaction", TRANS, 0),
     Function {

@@ -40,10 +40,12 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
     }
 }
 
-/// The thread changed `bytes_may_use`.
+/// The thread changed `bytes_may_use`. Returns whether the functions tier needs a record of that: data was spent outside of
+/// all calls, which no call shows.
 #[inline(always)]
-pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
-    let Some(call) = frames(task).and_then(frame::top) else { return };
+pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) -> bool {
+    let Some(frames) = frames(task) else { return false };
+    let Some(call) = frame::top(frames) else { return data && diff < 0 };
     // SAFETY: the frame is this thread's.
     unsafe {
         if data {
@@ -53,6 +55,7 @@ pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) {
             (*call).metadata = (*call).metadata.wrapping_add(diff);
         }
     }
+    false
 }
 
 /// The thread changed the data reservation of a qgroup of level 0.

@@ -43,6 +43,9 @@ pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
 #[inline(never)]
 fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let context = C::of(ctx);
+    if subject::is_for_other_bits(&context, hook) {
+        return NOTHING;
+    }
     let Some(run) = Run::begin(hook, &context) else { return NOTHING };
     let run = run.identify();
     let subject = subject::of(&context, hook);

@@ -94,7 +94,10 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
                 (*frame).stack = stack::exact(&run);
             }
         }
-        send::call_send(run.number(), frame::slot(task), 0, 0);
+        // SAFETY: as above.
+        if !unsafe { subject::is_empty(hook, frame) } {
+            send::call_send(run.number(), frame::slot(task), 0, 0);
+        }
     }
     frame::end(task, frames);
 }

@@ -121,4 +121,5 @@ instant! {
     destroy_inode_in destroy_inode_fentry DestroyInode;
     release_global_rsv_in release_global_rsv_fentry ReleaseGlobalBlockRsv;
     qgroup_end_in qgroup_end_fentry QgroupEnd;
+    set_delalloc_extent_in set_delalloc_extent_fentry SetDelallocExtent;
 }

@@ -84,6 +84,23 @@ const EXTENT_DELALLOC_6_1: u32 = 1 << 4;
 /// `EXTENT_NORESERVE`, the same in all versions.
 const EXTENT_NORESERVE: u32 = 1 << 11;
 
+/// `EXTENT_DELALLOC` of this kernel.
+#[inline(always)]
+fn extent_delalloc() -> u32 {
+    if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 }
+}
+
+/// `btrfs_set_delalloc_extent` runs for each bit that is set on a range, locks included. Only those calls count that may make
+/// a range dirty whose data is reserved.
+#[inline(always)]
+pub fn is_for_other_bits(ctx: &impl Entry, hook: HookId) -> bool {
+    if !is(hook, HookId::SetDelallocExtent) {
+        return false;
+    }
+    let bits = ctx.argument(signature_byte(hook, offset_of!(Signature, numbers))) as u32;
+    bits & extent_delalloc() == 0 || bits & EXTENT_NORESERVE != 0
+}
+
 /// Calls that only matter while quotas are on. Inner calls of those that a filter leaves out would look like calls from
 /// nowhere, so with a filter for subvolumes or inodes they are left out as well.
 #[inline(always)]
@@ -188,15 +205,13 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
             (*frame).before.size = levels.size;
             (*frame).before.reserved = levels.reserved;
         }
-    } else if is(hook, HookId::ClearDelallocExtent) {
+    } else if is(hook, HookId::ClearDelallocExtent) || is(hook, HookId::SetDelallocExtent) {
         args[0] = read::at(second, off!(state_start));
         args[1] = read::at(second, off!(state_end));
         args[2] = number(0) & 0xffff_ffff;
         let state: u32 = read::at(second, off!(state_state));
-        let delalloc =
-            if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 };
         args[3] = STATE_KNOWN
-            | if state & delalloc != 0 { STATE_DELALLOC } else { 0 }
+            | if state & extent_delalloc() != 0 { STATE_DELALLOC } else { 0 }
             | if state & EXTENT_NORESERVE != 0 { STATE_NORESERVE } else { 0 };
     } else if is(hook, HookId::QgroupEnd) {
         let [data, pertrans, prealloc] = read::at::<[u64; 3]>(second, off!(qgroup_rsv_values));
@@ -302,13 +317,16 @@ fn changed(changeset: u64) -> u64 {
 /// True if a call changed nothing that the books keep, so that its record may be left out.
 ///
 /// # Safety
-/// `frame` is the current thread's, and its call has returned.
+/// `frame` is the current thread's, and its call has returned or needs no return.
 #[inline(always)]
 pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     // SAFETY: as promised.
     let args = unsafe { &(*frame).args };
     if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
         return args[3] == 0;
+    }
+    if is(hook, HookId::SetDelallocExtent) {
+        return args[3] & STATE_DELALLOC != 0;
     }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }

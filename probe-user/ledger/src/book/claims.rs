@@ -1,7 +1,7 @@
 //! Claims of delayed items and transaction handles on the shared pools of a filesystem.
 use rustc_hash::FxHashMap;
 
-use super::loss::Loss;
+use super::{delayed::DelayedNodes, loss::Loss};
 
 /// Most threads with an open transaction handle that are followed. Beyond it all are forgotten.
 const MAX_HANDLES: usize = 1 << 16;
@@ -20,6 +20,7 @@ pub(crate) struct Claims {
     /// Log replay made claims without events.
     pub tainted: bool,
     pub handles: FxHashMap<u32, Handle>,
+    pub nodes: DelayedNodes,
 }
 
 /// What a thread's current transaction handle has claimed, bytes.
@@ -48,6 +49,7 @@ impl Claims {
 
     pub(crate) fn end(&mut self) {
         self.handles = FxHashMap::default();
+        self.nodes.forget();
     }
 
     /// The thread lost its handle, which was reported. Forgets what the handle had claimed for delayed refs, and returns it.

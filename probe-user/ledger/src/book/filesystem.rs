@@ -94,6 +94,12 @@ impl Fs {
         Self { id, first_epoch: loss.epoch(), ..Self::default() }
     }
 
+    /// The subvolume of an inode of which only the number is known; `None` if several have one, or none that has a book.
+    pub(crate) fn only_root_of(&self, ino: u64) -> Option<u64> {
+        let mut roots = self.inodes.keys().filter(|key| key.ino == ino).map(|key| key.root);
+        roots.next().filter(|_| roots.next().is_none())
+    }
+
     /// A record of this filesystem came at `time`.
     pub(crate) const fn met(&mut self, time: u64) {
         if self.span.0 == 0 {

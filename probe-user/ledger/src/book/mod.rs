@@ -2,6 +2,7 @@
 pub(crate) mod audits;
 pub(crate) mod chains;
 pub(crate) mod claims;
+pub(crate) mod delayed;
 pub(crate) mod filesystem;
 pub(crate) mod filesystems;
 pub(crate) mod inode;

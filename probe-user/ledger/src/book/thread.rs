@@ -25,6 +25,8 @@ pub(crate) struct Thread {
     pub handle: Option<Handle>,
     /// A ticket of the thread was granted, so another task raised `bytes_may_use` for it. Until its next reservation returns.
     pub granted: bool,
+    /// Delayed items that it said it gives back; its next call must do that.
+    pub items_due: Option<ItemsDue>,
     /// Prealloc of qgroups that it holds outside of all hooked calls.
     pub prealloc: Vec<HeldPrealloc>,
     /// `delalloc` events that no call has taken yet.
@@ -52,6 +54,7 @@ impl Thread {
         self.data.clear();
         self.handle = None;
         self.granted = false;
+        self.items_due = None;
         self.prealloc.clear();
         self.events.clear();
         self.has_events = false;
@@ -65,18 +68,22 @@ impl Thread {
             && self.published.is_none()
             && self.handle.is_none()
             && self.prealloc.is_empty()
+            && self.data.iter().all(|data| data.kept() == 0)
             && self.operations.iter().all(Operation::is_closed)
     }
 
-    /// True if the thread has an open operation or a failed reservation on this inode.
+    /// True if the thread has data, an open operation or a failed reservation on this inode.
     pub(crate) fn holds(&self, fs: u32, key: InodeKey) -> bool {
         self.operations.iter().any(|operation| operation.is_open_on(fs, key))
+            || self.data.iter().any(|data| data.fs == fs && data.key == key && data.kept() > 0)
             || self.failure.as_ref().is_some_and(|failure| failure.is_of(fs, key))
     }
 
-    /// True if the thread has an open operation or a failed reservation on any inode.
+    /// True if the thread has data, an open operation or a failed reservation on any inode.
     pub(crate) fn may_hold(&self) -> bool {
-        self.failure.is_some() || !self.operations.iter().all(Operation::is_closed)
+        self.failure.is_some()
+            || self.data.iter().any(|data| data.kept() > 0)
+            || !self.operations.iter().all(Operation::is_closed)
     }
 
     pub(crate) fn make_room(&mut self) {
@@ -120,9 +127,12 @@ impl Operation {
 pub(crate) struct DataReservation {
     pub fs: u32,
     pub key: InodeKey,
-    /// Bytes that the thread may still give back.
+    /// Bytes that the thread may still give back: those that it did not free, and of which no range became dirty.
     pub left: u64,
     pub bytes: u64,
+    /// Bytes of `left` that may have become an extent. What the thread spends may also be data that was dirty before, so this
+    /// is an upper bound.
+    pub spent: u64,
     /// Reserved by `btrfs_alloc_data_chunk_ondemand`, which both preallocation and an encoded write call.
     pub chunk: bool,
     /// No metadata was reserved for this data yet.
@@ -133,6 +143,11 @@ pub(crate) struct DataReservation {
 }
 
 impl DataReservation {
+    /// Bytes that were neither freed nor handed on. What a failed reservation keeps is judged with the failure.
+    pub(crate) const fn kept(&self) -> u64 {
+        if self.failed { 0 } else { self.left.saturating_sub(self.spent) }
+    }
+
     /// True if a failed metadata reservation must give back this data. A direct write with `IOCB_NOWAIT` reserves no data
     /// itself, so the data left by a preallocation is not its own.
     pub(crate) const fn belongs_to(&self, node: &Node, disk_bytes: u64) -> bool {
@@ -235,6 +250,16 @@ pub(crate) struct RaceLeftover {
     pub story: String,
     /// True if a release is known to have run in between.
     pub raced: bool,
+}
+
+/// A `delayed_item` event: bytes of a delayed node that are about to be released.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemsDue {
+    pub fs: u32,
+    /// Inode number of the node.
+    pub ino: u64,
+    pub bytes: u64,
+    pub stack: StackRef,
 }
 
 /// A transaction handle that still held bytes when one of its uses ended.

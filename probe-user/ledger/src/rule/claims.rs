@@ -2,14 +2,18 @@
 //!
 //! Claims that do not balance by design are left out. `delayed_refs_rsv` is not booked at all. Evict joins and temporary
 //! block_rsvs are skipped: they give back under `transaction` what they never claimed under it, or the other way round.
-//! Delayed items are summed per filesystem, because they belong to a directory but are claimed and given back through the
-//! nodes of other inodes. A start makes its claim before `journal_info` points to the handle, so a handle is identified by
+//! Delayed items and inodes are followed per delayed node: what a node claims in a transaction must be given back before the
+//! next transaction starts. A start makes its claim before `journal_info` points to the handle, so a handle is identified by
 //! its thread: a thread has one handle at a time.
-use probe_common::claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType};
+use probe_common::{
+    claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    fs::Levels,
+};
 
 use crate::{
     book::{
         claims::{close_idle, handle},
+        delayed::{Overdue, Part},
         filesystem::Fs,
         loss::Phase,
         reserving_stacks::Pool,
@@ -17,7 +21,7 @@ use crate::{
     context::Context,
     vocabulary::{
         account::Account,
-        finding::{Confidence, FindingKind, Query, StackRef, Violation},
+        finding::{Confidence, FindingKind, Origin, Query, StackRef, Violation},
         keys::InodeKey,
     },
 };
@@ -45,8 +49,14 @@ pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
     let stack = StackRef { id: record.stack, representative: true };
     match kind {
         ClaimType::DelayedItem | ClaimType::DelayedInode => {
+            let part = if kind == ClaimType::DelayedInode { Part::Inode } else { Part::Items };
+            let epoch = context.loss.epoch();
             if reserve {
                 fs.reserving_stacks.note(Pool::Delayed, record.bytes, stack);
+                let origin = Origin { bytes: record.bytes, count: 1, stack };
+                fs.claims.nodes.claimed(epoch, part, record.value, record.header.tid, origin);
+            } else {
+                fs.claims.nodes.given_back(epoch, part, record.value, record.bytes);
             }
             fs.claims.delayed = fs.claims.delayed.wrapping_add(signed);
         }
@@ -64,6 +74,41 @@ pub(crate) fn claim(context: &mut Context, fs: &mut Fs, record: &Claim) {
             close_idle(&mut fs.claims, record.header.tid);
         }
         ClaimType::LocalDelayedRefs => local(context, fs, record, signed),
+    }
+}
+
+/// A commit has ended: delayed nodes must have given back what they had claimed in it.
+pub(crate) fn committed(context: &mut Context, fs: &mut Fs, record: &Levels) {
+    let epoch = context.loss.epoch();
+    let overdue = fs.claims.nodes.committed(epoch, record.transid);
+    if fs.aborted || !context.loss.judges() {
+        return;
+    }
+    for Overdue { part, ino, bytes, tid, origin } in overdue {
+        let what = match part {
+            Part::Inode => "its inode item",
+            Part::Items => "items of the directory",
+        };
+        let explanation = format!(
+            "The delayed node of inode {ino} claimed {bytes} bytes for {what}. Its transaction was committed, and the next \
+             one as well, and no call gave them back."
+        );
+        let root = fs.only_root_of(ino);
+        fs.reported.delayed = fs.reported.delayed.saturating_add_unsigned(bytes);
+        let moment = (record.header.time, tid);
+        context.defer(Violation {
+            root,
+            ino: Some(ino),
+            amount: bytes,
+            balance_before: Some(bytes as i64),
+            origins: vec![origin],
+            explanation,
+            query: match root {
+                Some(root) => Query::Inode { fs: fs.id, root, ino },
+                None => Query::Claims { fs: fs.id },
+            },
+            ..Violation::new(FindingKind::Leak, Account::FsDelayedRsv, fs.id, moment)
+        });
     }
 }
 

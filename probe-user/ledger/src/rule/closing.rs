@@ -296,7 +296,7 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
         }
     }
     for (account, mut value) in wrong.into_iter().filter(|(_, value)| *value != 0) {
-        if context.pending.calls {
+        if context.pending.calls || account == Account::FsDelayedRsv {
             // Bytes that a finding named where they were lost are not reported again.
             let known = explained_at_unmount(fs, record, account);
             let rest = (value as i64).wrapping_sub(known);

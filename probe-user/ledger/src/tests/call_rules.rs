@@ -2,14 +2,14 @@
 use probe_common::{
     call::{
         CALL_INODE, CALL_NODATASUM, CALL_RETURNED, CALL_RSV, CALL_SPECIAL_INODE, CALL_TREE_TORN,
-        CALL_UNFRAMED, Call,
+        CALL_UNFRAMED, Call, STATE_KNOWN,
     },
     claim::RsvType,
     hook::HookId,
     inode::Counters,
     task::MarkerKind,
 };
-use probe_simulated::{I, M};
+use probe_simulated::{DATA, I, M};
 
 use super::{
     calls::run,
@@ -20,7 +20,7 @@ use crate::vocabulary::finding::Finding;
 const LEN: u64 = 8192;
 
 /// Calls of threads, in the order in which they return.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Calls {
     pub stream: Stream,
     serial: u32,
@@ -82,7 +82,7 @@ impl Calls {
         self.returned(hook, ino, args, serial, alter);
     }
 
-    fn reserve(&mut self, ino: u64, len: u64, parent: u32) {
+    pub fn reserve(&mut self, ino: u64, len: u64, parent: u32) {
         let inside = |calls: &mut Self, serial| {
             let bytes = 2 * I + M;
             calls.call(HookId::BlockRsvAddBytes, ino, [bytes, 0, 0, 0], |call| call.parent = serial);
@@ -106,7 +106,7 @@ impl Calls {
         self.around(HookId::InodeRsvRelease, ino, [1, 0, 0, 0], inside, |call| call.parent = parent);
     }
 
-    fn release_extents(&mut self, ino: u64, len: u64) {
+    pub fn release_extents(&mut self, ino: u64, len: u64) {
         let inside = |calls: &mut Self, serial| calls.shed(ino, serial);
         self.around(HookId::ReleaseExtents, ino, [len, 0, 0, 0], inside, |call| {
             (call.extents, call.calculations) = (-1, 1);
@@ -120,13 +120,25 @@ impl Calls {
         });
     }
 
-    fn check(&mut self, ino: u64, len: u64, ret: i64) {
+    pub fn check(&mut self, ino: u64, len: u64, ret: i64) {
         self.call(HookId::CheckDataFreeSpace, ino, [0, len, 0, 0], |call| call.ret = ret);
     }
 
-    fn free(&mut self, ino: u64, len: u64) {
+    pub fn free(&mut self, ino: u64, len: u64) {
         let data = -(len as i64);
         self.call(HookId::FreeReservedDataSpace, ino, [0, len, 0, 0], |call| call.data = data);
+    }
+
+    /// The task makes a range dirty.
+    pub fn dirty(&mut self, ino: u64, len: u64) {
+        self.call(HookId::SetDelallocExtent, ino, [0, len - 1, 1 << 5, STATE_KNOWN], |call| {
+            call.flags = CALL_INODE
+        });
+    }
+
+    /// The task allocates an extent.
+    pub fn spend(&mut self, len: u64) {
+        self.stream.bmu(DATA, -(len as i64));
     }
 
     fn temp(&mut self, hook: HookId, address: u64, args: [u64; 4], before: u64, after: u64) {
@@ -190,6 +202,7 @@ fn an_encoded_write_gives_its_data_back_without_naming_the_inode() {
 fn a_direct_write_without_data_is_not_taken_for_the_preallocation_before() {
     let mut calls = Calls::new();
     calls.call(HookId::AllocDataChunkOndemand, 257, [LEN, 0, 0, 0], |_| {});
+    calls.spend(LEN);
     calls.fail(257, LEN, 1, -11);
     calls.check(257, 4096, 0);
     calls.silent();
@@ -201,6 +214,7 @@ fn a_write_to_existing_extents_owes_no_data() {
     let mut calls = Calls::new();
     calls.check(257, LEN, 0);
     calls.reserve(257, LEN, 0);
+    calls.dirty(257, LEN);
     calls.release_extents(257, LEN);
     calls.check(257, LEN, -28);
     calls.fail(257, LEN, 0, -28);

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use probe_common::hook::HookId;
 use probe_common::inode::{COUNTERS_FREE_SPACE, InodeState, MOMENT_DESTROY};
 use probe_record::{
     batch::RecordBatch,
@@ -138,13 +139,16 @@ fn real_streams_are_silent() {
 /// On the functions tier, on 6.12.
 #[test]
 fn a_real_stream_of_calls_is_silent_and_its_calls_are_compared() {
-    let mut ledger = Ledger::new(super::calls::functions());
+    let mut setup = super::calls::functions();
+    // It is from before the session followed what becomes of data.
+    setup.attached.retain(|hook| *hook != HookId::SetDelallocExtent);
+    let mut ledger = Ledger::new(setup);
     read("functions").records.iter().for_each(|record| ledger.apply(record));
     ledger.finish();
     assert_eq!(ledger.findings(), []);
     let checked = ledger.calls.checked;
     assert_eq!((checked.orphans, checked.torn, checked.unframed), (0, 0, 0));
-    assert_eq!((checked.calls, checked.contracts, checked.operations), (40_513, 3_530, 815));
+    assert_eq!((checked.calls, checked.contracts, checked.operations), (40_513, 3_535, 815));
     let summary = ledger.summary(0);
     // 6.12 does not have `btrfs_delalloc_shrink_extents`.
     assert_eq!(summary.verdict, Verdict::Clean, "{:?}", summary.verdict_reasons);

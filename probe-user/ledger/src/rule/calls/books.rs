@@ -1,7 +1,8 @@
 //! The books of the functions tier: what each thread, temporary block_rsv and qgroup holds by its calls.
 use probe_common::{
     call::{CALL_FS_ERROR, CALL_UNFRAMED, Call},
-    claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    chain::Bmu,
+    claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::Ticket,
     fs::Levels,
     hook::HookId,
@@ -11,10 +12,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs};
 use crate::{
-    book::{filesystem::Fs, node::Node, thread::Thread},
+    book::{
+        filesystem::Fs,
+        node::Node,
+        thread::{ItemsDue, Thread},
+    },
     context::Context,
     rule::calls::context::{CallContext, Checked, Follows},
-    vocabulary::{failed_reservations::FailedReservations, keys::InodeKey, setup::Setup},
+    vocabulary::{
+        account::is_data, failed_reservations::FailedReservations, finding::StackRef, keys::InodeKey,
+        setup::Setup,
+    },
 };
 
 /// Hooks without which no call is judged. Does not contain `btrfs_delalloc_shrink_extents`: kernels before 6.18 have none.
@@ -39,6 +47,10 @@ const QGROUP_META: [HookId; 3] =
 
 /// Hooks without which marks of data reserved in qgroups are not followed.
 const RECORD_BITS: [HookId; 2] = [HookId::SetRecordBits, HookId::ClearRecordBits];
+
+/// Hooks without which it is not known what becomes of the data that a task has reserved.
+const DATA: [HookId; 3] =
+    [HookId::SetDelallocExtent, HookId::FreeReservedDataSpaceNoquota, HookId::BytesMayUse];
 
 /// Most threads followed. Beyond it, threads that hold nothing are forgotten; if that is not enough, all.
 const MAX_THREADS: usize = 1 << 16;
@@ -75,6 +87,7 @@ impl Calls {
                 qgroup_meta: QGROUP_META.iter().all(attached),
                 marks: RECORD_BITS.iter().all(attached),
                 events: attached(&HookId::SpaceReservation),
+                data: DATA.iter().all(attached),
             },
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
@@ -144,6 +157,21 @@ impl Calls {
         }
     }
 
+    /// A task is about to give back the bytes of delayed items.
+    pub(crate) fn items_due(&mut self, epoch: u32, record: &Claim) {
+        let gives_back = record.claim == ClaimType::DelayedItem as u32
+            && record.flags & (CLAIM_RESERVE | CLAIM_LOG_RECOVERING) == 0;
+        if !gives_back || !self.active || self.epoch != epoch {
+            return;
+        }
+        let thread = self.threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == epoch);
+        if let Some(thread) = thread {
+            let (fs, ino, bytes) = (record.header.fs, record.value, record.bytes);
+            let stack = StackRef { id: record.stack, representative: true };
+            thread.items_due = Some(ItemsDue { fs, ino, bytes, stack });
+        }
+    }
+
     /// A task starts a handle: its claim comes before `journal_info` points to the new handle. So the handle before is gone.
     pub(crate) fn claim(&mut self, shared: &mut Context, fs: &mut Fs, record: &Claim) {
         let start = record.claim == ClaimType::Transaction as u32
@@ -167,6 +195,16 @@ impl Calls {
             && let Some(thread) = self.threads.get_mut(&record.header.tid)
         {
             thread.delalloc_event(record);
+        }
+    }
+
+    /// A task took data out of `bytes_may_use`, outside of all hooked calls: for an extent.
+    pub(crate) fn spent(&mut self, record: &Bmu) {
+        if self.active
+            && is_data(record.object_flags)
+            && let Some(thread) = self.threads.get_mut(&record.header.tid)
+        {
+            thread.data_spent(record.header.fs, record.diff);
         }
     }
 
@@ -194,6 +232,7 @@ impl Calls {
             holders.iter().copied().filter(|tid| threads.get(tid).is_some_and(holds)).collect();
         tids.sort_unstable();
         operations::destroyed(&mut context, threads, &tids, key, record);
+        data::destroyed(&mut context, threads, &tids, key, record);
         self.qgroups.destroyed(&mut context, key, record);
         if !context.fs.reported.race_leftovers.is_empty() {
             let left = std::mem::take(&mut context.fs.reported.race_leftovers);

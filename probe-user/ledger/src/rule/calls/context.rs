@@ -35,6 +35,8 @@ pub(crate) struct Follows {
     pub marks: bool,
     /// `btrfs_space_reservation`
     pub events: bool,
+    /// Where a task's data goes: dirty ranges and extents.
+    pub data: bool,
 }
 
 /// What every rule of calls needs besides its call.

@@ -1,12 +1,24 @@
 //! Data that a task has reserved and not yet handed on.
 //!
-//! A task reserves data (`btrfs_check_data_free_space`, `btrfs_alloc_data_chunk_ondemand`) and may give back in the same
-//! function what it does not need, never more. What it hands on (dirty pages, an ordered extent, a preallocated extent) does
-//! not come back through the task. So the reservation is an upper bound, and only a release beyond it is judged. A later
-//! reservation of the task replaces an earlier one on the same inode, because no caller holds two. The change of
-//! `bytes_may_use` is not judged: a release may grant tickets of other tasks in the same call, so `Call::data` can show less
-//! than was released.
-use probe_common::{call::CALL_SPECIAL_INODE, fs::Levels, hook::HookId};
+//! A task reserves data (`btrfs_check_data_free_space`, `btrfs_alloc_data_chunk_ondemand`), and in the same function hands it
+//! on or gives it back. No caller holds data when it reserves again. Three things may happen to each byte:
+//!
+//! - A range of the inode becomes dirty (`btrfs_set_delalloc_extent`). From there on the range holds the bytes.
+//! - The task allocates an extent: `btrfs_add_reserved_bytes()` takes the bytes out of `bytes_may_use`, in a direct write, a
+//!   preallocation or an encoded write. Such a change may also be for data that was dirty before: a direct write first writes
+//!   back what is dirty in its range. So what was spent counts for the bytes that a task may have kept, and not against those
+//!   that it may free.
+//! - The task frees it.
+//!
+//! What is left over is a leak, and a free of more is an over-release. The change of `bytes_may_use` by a free is not judged
+//! here: it may grant tickets of other tasks in the same call, so `Call::data` can show less than was freed.
+use probe_common::{
+    call::{CALL_INODE, CALL_SPECIAL_INODE},
+    fs::Levels,
+    hook::HookId,
+    inode::InodeState,
+};
+use rustc_hash::FxHashMap;
 
 use super::{context::CallContext, report::Deviation};
 use crate::{
@@ -37,6 +49,8 @@ impl Thread {
             return;
         }
         self.settle_failure(context, node);
+        let fs = node.fs;
+        self.data_gone(context, (node.tid, node.time), "when it reserved data again", |data| data.fs == fs);
         self.data.retain(|data| data.key != node.key || data.fs != node.fs);
         self.data_known = context.judged(node);
         if !self.data_known || node.ret < 0 {
@@ -59,11 +73,71 @@ impl Thread {
             key,
             left: bytes,
             bytes,
+            spent: 0,
             chunk,
             fresh: true,
             failed: false,
             stack,
         });
+    }
+
+    /// `btrfs_set_delalloc_extent`: the task made a range of the inode dirty, with data that it had reserved.
+    pub(crate) fn data_dirtied(&mut self, context: &CallContext<'_>, node: &Node) {
+        if !context.complete(node) || !node.has(CALL_INODE) {
+            return;
+        }
+        let len = node.args[1].wrapping_sub(node.args[0]).wrapping_add(1);
+        if let Some(data) = self.data_of(node.fs, node.key) {
+            data.left = data.left.saturating_sub(len);
+        }
+    }
+
+    /// The task took data out of `bytes_may_use` for an extent. It may be data that was dirty before, if the task writes back
+    /// in the middle of its operation.
+    pub(crate) fn data_spent(&mut self, fs: u32, diff: i64) {
+        if diff < 0
+            && let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == fs)
+        {
+            data.spent = data.spent.saturating_add(diff.unsigned_abs());
+        }
+    }
+
+    /// A call broke its contract, which was reported. What it did to the task's data is not known.
+    pub(crate) fn data_disturbed(&mut self, node: &Node) {
+        if let Some(data) = self.data_of(node.fs, node.key) {
+            data.spent = data.left;
+        }
+    }
+
+    /// The task is past the operations for which it had reserved the selected data: what it has neither handed on nor freed by
+    /// now, it never will.
+    pub(super) fn data_gone(
+        &mut self,
+        context: &mut CallContext<'_>,
+        (tid, time): (u32, u64),
+        when: &str,
+        selected: impl Fn(&DataReservation) -> bool,
+    ) {
+        let judges = context.judges && context.follows.data && self.data_known && !context.fs.aborted;
+        let fs = context.fs.id;
+        for data in self.data.iter_mut().filter(|data| data.fs == fs && selected(data)) {
+            let kept = data.kept();
+            if kept == 0 || !judges {
+                continue;
+            }
+            let text = format!(
+                "The task reserved {} bytes of data for the inode. {kept} of them had become neither dirty nor an extent and \
+                 were not freed {when}.",
+                data.bytes
+            );
+            data.left -= kept;
+            let node =
+                Node { flags: CALL_INODE, key: data.key, stack: data.stack, ..Node::at(data.fs, tid, time) };
+            let mut deviation = Deviation::of(DATA_MAY_USE, kept as i64, text);
+            deviation.before = Some(data.bytes as i64);
+            deviation.origins = vec![Origin { bytes: data.bytes, count: 1, stack: data.stack }];
+            context.report(&node, deviation);
+        }
     }
 
     /// Metadata was reserved for this data, so the task may hand it on from here on.
@@ -159,6 +233,22 @@ impl Thread {
         deviation.before = Some(held as i64);
         deviation.origins = origin.into_iter().collect();
         context.report(node, deviation);
+    }
+}
+
+/// The inode is destroyed, so no task is inside an operation on it. `holders`: threads that may have data of it.
+pub(crate) fn destroyed(
+    context: &mut CallContext<'_>,
+    threads: &mut FxHashMap<u32, Thread>,
+    holders: &[u32],
+    key: InodeKey,
+    record: &InodeState,
+) {
+    for tid in holders {
+        let Some(thread) = threads.get_mut(tid) else { continue };
+        thread.data_gone(context, (*tid, record.header.time), "until the inode was destroyed", |data| {
+            data.key == key
+        });
     }
 }
 

@@ -1,9 +1,9 @@
-//! Delayed nodes: their bytes of `delayed_block_rsv` go back when the inode item is written.
+//! Delayed nodes: their bytes of `delayed_block_rsv` go back when the inode item or the items of the directory are written.
 use probe_common::{call::CALL_RETURNED, claim::RsvType, hook::HookId};
 
 use super::{context::CallContext, report::Deviation};
 use crate::{
-    book::node::Node,
+    book::{node::Node, thread::Thread},
     vocabulary::{account::Account, keys::InodeKey},
 };
 
@@ -30,4 +30,30 @@ pub(crate) fn released(context: &mut CallContext<'_>, node: &Node, children: &[N
         format!("The delayed inode had {held} bytes reserved, and {released} bytes were released for it.");
     let key = InodeKey { root: node.key.root, ino };
     context.report_on(node, Some(key), Deviation::of(Account::FsDelayedRsv, off, text));
+}
+
+impl Thread {
+    /// A `delayed_item` event says how many bytes of a node the thread is about to release, by its very next call: in
+    /// `btrfs_delayed_item_release_metadata()`, `btrfs_delayed_item_release_leaves()` and `btrfs_batch_delete_items()`, all of
+    /// which the compiler inlines.
+    pub(crate) fn items_released(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        let Some(due) = self.items_due.take() else { return };
+        if due.fs != node.fs || !context.complete(node) || context.fs.aborted {
+            return;
+        }
+        context.checked.contracts += 1;
+        let is_release = node.is(HookId::BlockRsvRelease) && node.rsv_type == RsvType::DelayedOps;
+        let released = if is_release { node.args[0] } else { 0 };
+        let off = (due.bytes as i64).wrapping_sub(released as i64);
+        if off == 0 {
+            return;
+        }
+        let text = format!(
+            "Items of the directory had {} bytes reserved in its delayed node, and {released} bytes were released for them.",
+            due.bytes
+        );
+        let key = context.fs.only_root_of(due.ino).map(|root| InodeKey { root, ino: due.ino });
+        let stack = if is_release { node.stack } else { due.stack };
+        context.report_on(&Node { stack, ..*node }, key, Deviation::of(Account::FsDelayedRsv, off, text));
+    }
 }

@@ -34,6 +34,7 @@ impl Thread {
         node: &Node,
         record: &Call,
     ) {
+        self.items_released(context, node);
         let first = self
             .waiting
             .iter()
@@ -113,6 +114,9 @@ impl Thread {
         record: &Call,
         already_reported: bool,
     ) {
+        if already_reported {
+            self.data_disturbed(node);
+        }
         match node.hook() {
             Some(HookId::ReserveMetadata) => {
                 operations::reserve(context, self, node, children, record, already_reported)
@@ -127,6 +131,7 @@ impl Thread {
                 self.released_inside(context, node, children);
                 self.settle_failure(context, node);
             }
+            Some(HookId::SetDelallocExtent) => self.data_dirtied(context, node),
             Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {
@@ -177,6 +182,8 @@ impl Thread {
         self.unmounted_failure(context, record);
         self.unmounted_prealloc(context, tid, record.header.time);
         self.operations.retain(|operation| operation.fs != context.fs.id);
+        let moment = (tid, record.header.time);
+        self.data_gone(context, moment, "until the filesystem was unmounted", |_| true);
         self.data.retain(|data| data.fs != context.fs.id);
         handles::gone(context, self, tid, record.header.time);
     }

@@ -1,0 +1,104 @@
+//! Delayed nodes: what they claim in a transaction is given back before the next one starts.
+use probe_common::{
+    call::CALL_RSV,
+    claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    fs::LEVELS_COMMIT,
+    hook::HookId,
+    loss::LossClass,
+};
+use probe_simulated::{I, M};
+
+use super::{
+    call_rules::Calls,
+    stream::{FS, ROOT, Stream},
+};
+
+impl Stream {
+    fn delayed(&mut self, claim: ClaimType, ino: u64, bytes: u64, flags: u32) -> &mut Self {
+        let header = self.header(FS);
+        let claim = claim as u32;
+        self.push(Claim { header, claim, flags, value: ino, bytes, stack: 7, ..Claim::default() })
+    }
+
+    fn commit(&mut self, generation: u64) -> &mut Self {
+        self.levels(LEVELS_COMMIT, |levels| levels.transid = generation)
+    }
+}
+
+#[test]
+fn a_delayed_inode_that_outlives_its_transaction_is_a_leak_of_that_inode() {
+    let mut stream = Stream::born();
+    stream.reserve(300, M).release(300, M).commit(7);
+    stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE);
+    // The commit of the transaction before, and that of its own: the next has not started.
+    stream.commit(8).commit(8);
+    stream.assert_silent();
+    stream.commit(9).commit(10);
+    // What is left at unmount is the same leak.
+    stream.unmount_with(|levels| {
+        (levels.delayed.size, levels.delayed.reserved) = (M, M);
+        levels.space[1].may_use = M;
+    });
+    let mut findings = stream.findings();
+    findings.sort_by_key(|of| of.violation.time);
+    let found: Vec<_> = findings.iter().map(|of| (of.violation.account.name(), of.amount)).collect();
+    assert_eq!(found, [("fs.delayed_rsv", M), ("space.metadata.bytes_may_use", M)], "{findings:#?}");
+    let violation = &findings[0].violation;
+    assert_eq!((violation.root, violation.ino, violation.origins.len()), (Some(ROOT), Some(300), 1));
+}
+
+#[test]
+fn items_of_a_directory_that_outlive_their_transaction_are_told_with_their_bytes() {
+    let mut stream = Stream::born();
+    stream.commit(7);
+    for _ in 0..3 {
+        stream.delayed(ClaimType::DelayedItem, 256, I, CLAIM_RESERVE);
+    }
+    stream.commit(8).delayed(ClaimType::DelayedItem, 256, 2 * I, 0).commit(8).commit(9);
+    stream.assert_one("leak", "fs.delayed_rsv", I);
+}
+
+#[test]
+fn a_commit_whose_event_comes_late_says_nothing_of_the_transaction_that_runs() {
+    let mut stream = Stream::born();
+    stream.commit(7).delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE);
+    // Transaction 7 is committed, 8 runs and has claimed too; then the task of an older commit goes on.
+    stream.commit(8).delayed(ClaimType::DelayedInode, 300, M, 0);
+    stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE).commit(8).commit(8);
+    stream.delayed(ClaimType::DelayedInode, 300, M, 0).commit(9).unmount();
+    stream.assert_clean();
+}
+
+#[test]
+fn claims_from_before_a_loss_are_not_judged() {
+    let mut stream = Stream::born();
+    stream.commit(7).delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE).commit(8);
+    stream.lose(LossClass::BooksRecord, 1).sample().commit(9).sample();
+    stream.assert_silent();
+}
+
+/// A task gives back items of a directory: the event, and what its next call releases.
+fn give_back(calls: &mut Calls, said: u64, released: Option<u64>) {
+    calls.stream.delayed(ClaimType::DelayedItem, 256, said, 0);
+    if let Some(bytes) = released {
+        calls.call(HookId::BlockRsvRelease, 0, [bytes, 0, 0, 0], |call| {
+            (call.rsv, call.rsv_type, call.ret) = (0x7000, RsvType::DelayedOps as u32, bytes as i64);
+            call.flags |= CALL_RSV;
+        });
+    }
+}
+
+#[test]
+fn items_whose_bytes_are_kept_or_released_in_part_or_twice_are_told_at_that_call() {
+    for (released, kind, amount) in
+        [(None, "leak", 2 * I), (Some(I), "leak", I), (Some(3 * I), "over-release", I)]
+    {
+        let mut calls = Calls::new();
+        give_back(&mut calls, I, Some(I));
+        calls.silent();
+        give_back(&mut calls, 2 * I, released);
+        calls.check(257, 4096, 0);
+        calls.free(257, 4096);
+        calls.one(kind, "fs.delayed_rsv", amount);
+    }
+}

@@ -1,0 +1,107 @@
+//! Data that a task reserves: handed on, freed, or kept.
+use super::call_rules::Calls;
+use crate::vocabulary::finding::Finding;
+
+const LEN: u64 = 16384;
+
+/// A direct write that allocates nothing, because it goes to existing extents.
+fn direct_write_in_place(calls: &mut Calls) {
+    calls.check(257, LEN, 0);
+    calls.reserve(257, LEN, 0);
+    calls.release_extents(257, LEN);
+}
+
+fn assert_is_of(finding: &Finding, ino: u64) {
+    assert_eq!((finding.violation.ino, finding.violation.origins.len()), (Some(ino), 1), "{finding:#?}");
+}
+
+#[test]
+fn a_direct_write_in_place_that_keeps_its_data_is_a_leak_when_the_task_goes_on() {
+    let mut calls = Calls::new();
+    direct_write_in_place(&mut calls);
+    calls.free(257, LEN);
+    calls.check(257, LEN, 0);
+    calls.free(257, LEN);
+    calls.silent();
+    direct_write_in_place(&mut calls);
+    calls.silent();
+    calls.check(300, 4096, 0);
+    assert_is_of(&calls.one("leak", "space.data.bytes_may_use", LEN), 257);
+}
+
+#[test]
+fn data_that_a_task_keeps_is_a_leak_at_the_destroy_of_the_inode_and_at_unmount() {
+    let mut calls = Calls::new();
+    direct_write_in_place(&mut calls);
+    calls.stream.destroy(258);
+    calls.silent();
+    let mut destroyed = calls.clone();
+    destroyed.stream.destroy(257);
+    assert_is_of(&destroyed.one("leak", "space.data.bytes_may_use", LEN), 257);
+    // The level that it leaves is the same leak.
+    calls.stream.unmount_with(|levels| levels.space[0].may_use = LEN);
+    assert_is_of(&calls.one("leak", "space.data.bytes_may_use", LEN), 257);
+}
+
+#[test]
+fn data_that_became_dirty_or_an_extent_is_not_kept() {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    calls.reserve(257, LEN, 0);
+    calls.dirty(257, 4096);
+    calls.free(257, 8192);
+    calls.dirty(257, 4096);
+    calls.release_extents(257, LEN);
+    calls.check(258, LEN, 0);
+    calls.spend(LEN - 4096);
+    calls.free(258, 4096);
+    calls.check(257, 4096, 0);
+    calls.free(257, 4096);
+    calls.silent();
+}
+
+#[test]
+fn a_part_that_is_kept_is_told_with_its_bytes() {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    calls.spend(4096);
+    calls.free(257, 4096);
+    calls.check(257, LEN, 0);
+    calls.one("leak", "space.data.bytes_may_use", LEN - 8192);
+}
+
+#[test]
+fn a_direct_write_may_first_write_back_what_is_dirty_in_its_range() {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    // Dirty before.
+    calls.spend(2 * LEN);
+    calls.free(257, LEN);
+    calls.check(257, 4096, 0);
+    calls.free(257, 4096);
+    calls.silent();
+}
+
+#[test]
+fn data_that_is_freed_after_its_range_became_dirty_is_an_over_release() {
+    let mut calls = Calls::new();
+    calls.check(257, LEN, 0);
+    calls.reserve(257, LEN, 0);
+    calls.dirty(257, LEN);
+    calls.release_extents(257, LEN);
+    calls.free(257, 4096);
+    assert_is_of(&calls.one("over-release", "space.data.bytes_may_use", 4096), 257);
+}
+
+#[test]
+fn data_of_other_filesystems_and_of_an_older_recording_is_not_judged() {
+    let mut calls = Calls::new();
+    direct_write_in_place(&mut calls);
+    calls.check(300, 4096, 0);
+    let mut setup = super::calls::functions();
+    setup.attached.retain(|hook| *hook != probe_common::hook::HookId::SetDelallocExtent);
+    let mut ledger = crate::ledger::Ledger::new(setup);
+    calls.stream.records.iter().for_each(|record| ledger.apply(record));
+    ledger.finish();
+    assert_eq!(ledger.findings(), []);
+}
