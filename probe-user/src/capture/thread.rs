@@ -8,6 +8,7 @@ use std::{
 
 use aya::maps::{MapData, RingBuf};
 use probe_common::{
+    call::Call,
     failure::Warn,
     header::{Header, RecordKind},
     hook::HookId,
@@ -45,6 +46,8 @@ const CONFIRMING_PAUSE: Duration = Duration::from_millis(2);
 const AUDIT_PAUSE: Duration = Duration::from_millis(120);
 /// Audits at the end, so that the last two can be compared.
 const FINAL_AUDITS: u32 = 3;
+/// Bytes of the place that a [`Call`] was made from.
+const CALLER: Range<usize> = offset_of!(Call, caller)..offset_of!(Call, stack);
 /// Bytes of the address in a [`Warn`].
 const WARN_ADDRESS: Range<usize> = offset_of!(Warn, address)..offset_of!(Warn, detector);
 /// Most addresses that are named: a bound for a damaged stream.
@@ -194,6 +197,9 @@ impl Drain {
                     if header.kind == RecordKind::Warn as u8 {
                         // The address of a WARN need not be a frame of the stack.
                         note_addresses(whole.get(WARN_ADDRESS), &mut self.named, &mut self.fresh);
+                    }
+                    if header.kind == RecordKind::Call as u8 {
+                        note_addresses(whole.get(CALLER), &mut self.named, &mut self.fresh);
                     }
                     if self.batch.push(whole).is_ok() {
                         self.records += 1;

@@ -39,6 +39,10 @@ pub(crate) struct Node {
     pub entered: u64,
     pub time: u64,
     pub stack: StackRef,
+    /// Return address: in the function that made the call.
+    pub caller: u64,
+    /// Return address of the last call inside it; 0 if there was none or it is not known.
+    pub exit: u64,
     /// A call inside it is missing or was dropped, so what it contains is not judged.
     pub torn: bool,
 }
@@ -66,6 +70,8 @@ impl Node {
             entered: record.entered,
             time: record.header.time,
             stack: StackRef { id, representative: !exact && id != 0 },
+            caller: record.caller,
+            exit: 0,
             torn: record.flags & CALL_TREE_TORN != 0,
         }
     }
@@ -91,6 +97,8 @@ impl Node {
             entered: 0,
             time,
             stack: StackRef { id: 0, representative: false },
+            caller: 0,
+            exit: 0,
             torn: false,
         }
     }

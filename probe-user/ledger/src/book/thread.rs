@@ -139,6 +139,8 @@ pub(crate) struct DataReservation {
     pub fresh: bool,
     /// The metadata reservation for this data failed.
     pub failed: bool,
+    /// Return address of the last call of the task on the inode.
+    pub exit: u64,
     pub stack: StackRef,
 }
 

@@ -174,6 +174,9 @@ pub struct Violation {
     pub tid: u32,
     /// The stack that released, or the stack of the event that showed the violation.
     pub stack: StackRef,
+    /// Address in the function that failed to act, to which the last hooked call inside it returned: it shows the path that
+    /// was taken. 0 if not known.
+    pub exit: u64,
     /// The stacks that reserved.
     pub origins: Vec<Origin>,
     /// How sure it is.
@@ -205,6 +208,7 @@ impl Violation {
             time: at.0,
             tid: at.1,
             stack: StackRef { id: 0, representative: false },
+            exit: 0,
             origins: Vec::new(),
             confidence: Confidence::Exact,
             explanation: String::new(),

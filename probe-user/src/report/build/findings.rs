@@ -76,6 +76,7 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         // What `task` was found by.
         tid: _,
         stack,
+        exit,
         // See below.
         origins: _,
         explanation,
@@ -120,6 +121,7 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         task: task.as_ref().map(task_of),
         test: test_of(input, id),
         stack: frames,
+        exit: (*exit != 0).then(|| input.stacks.symbolize(*exit)),
         stack_source,
         origins: origins.iter().map(|origin| origin_of(input.stacks, origin)).collect(),
         origins_left_out: rest.len() as u64,

@@ -59,6 +59,10 @@ pub struct Finding {
     pub stack: Vec<Frame>,
     /// What `stack` is.
     pub stack_source: StackSource,
+    /// Place in the function that failed to act to which the last hooked call inside it returned: it shows the path that was
+    /// taken. Null where it is not known; of the first instance.
+    #[serde(default)]
+    pub exit: Option<Frame>,
     /// Where it was reserved, by all instances, most bytes first.
     pub origins: Vec<OriginOf>,
     /// Number of stacks that reserved and are not listed.

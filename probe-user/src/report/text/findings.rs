@@ -116,6 +116,7 @@ pub(super) fn one(paper: &mut Paper, finding: &Finding) {
         | FindingKind::CounterMismatch => "showed",
     };
     stack(paper, shows, finding.stack_source, &finding.stack);
+    exit(paper, finding);
     for origin in finding.origins.iter().take(ORIGINS) {
         origin_stack(paper, finding, origin);
     }
@@ -198,6 +199,15 @@ fn stack(paper: &mut Paper, what: &str, source: StackSource, frames: &[Frame]) {
     for frame in shown(frames) {
         let text = frame_text(frame);
         paper.line(&format!("     {text}"));
+    }
+}
+
+/// The path that was taken.
+fn exit(paper: &mut Paper, finding: &Finding) {
+    if let Some(frame) = &finding.exit {
+        paper.blank();
+        let what = paper.tone(Tone::Strong, "left after");
+        paper.line(&format!("   {what} the call that returned to {}", frame_text(frame)));
     }
 }
 

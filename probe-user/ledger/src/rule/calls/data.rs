@@ -74,6 +74,7 @@ impl Thread {
             left: bytes,
             bytes,
             spent: 0,
+            exit: node.caller,
             chunk,
             fresh: true,
             failed: false,
@@ -89,6 +90,17 @@ impl Thread {
         let len = node.args[1].wrapping_sub(node.args[0]).wrapping_add(1);
         if let Some(data) = self.data_of(node.fs, node.key) {
             data.left = data.left.saturating_sub(len);
+        }
+    }
+
+    /// A call of the task on the inode has returned: the last one shows on which path the task left the function that had
+    /// reserved.
+    pub(crate) fn data_passed(&mut self, node: &Node) {
+        if node.caller != 0
+            && node.has(CALL_INODE)
+            && let Some(data) = self.data_of(node.fs, node.key)
+        {
+            data.exit = node.caller;
         }
     }
 
@@ -131,8 +143,13 @@ impl Thread {
                 data.bytes
             );
             data.left -= kept;
-            let node =
-                Node { flags: CALL_INODE, key: data.key, stack: data.stack, ..Node::at(data.fs, tid, time) };
+            let node = Node {
+                flags: CALL_INODE,
+                key: data.key,
+                stack: data.stack,
+                exit: data.exit,
+                ..Node::at(data.fs, tid, time)
+            };
             let mut deviation = Deviation::of(DATA_MAY_USE, kept as i64, text);
             deviation.before = Some(data.bytes as i64);
             deviation.origins = vec![Origin { bytes: data.bytes, count: 1, stack: data.stack }];
@@ -169,6 +186,11 @@ impl Thread {
     pub(crate) fn data_origins(&mut self, fs: u32, key: InodeKey) -> Vec<Origin> {
         let data = self.data_of(fs, key);
         data.map(|data| Origin { bytes: data.bytes, count: 1, stack: data.stack }).into_iter().collect()
+    }
+
+    /// Where the task last was with the data of this inode.
+    pub(crate) fn data_exit(&mut self, fs: u32, key: InodeKey) -> Option<u64> {
+        self.data_of(fs, key).map(|data| data.exit).filter(|exit| *exit != 0)
     }
 
     /// Data bytes that the failing task has not given back.

@@ -100,7 +100,8 @@ impl Thread {
         );
         let mut deviation = Deviation::new(FindingKind::ErrorPathLeak, DATA_MAY_USE, kept as i64, text);
         deviation.origins = self.data_origins(failure.node.fs, failure.node.key);
-        context.report(&Node { time, ..failure.node }, deviation);
+        let exit = self.data_exit(failure.node.fs, failure.node.key).unwrap_or(failure.node.caller);
+        context.report(&Node { time, exit, ..failure.node }, deviation);
         self.data.retain(|data| !data.failed);
     }
 

@@ -74,6 +74,7 @@ impl CallContext<'_> {
             amount: amount.unwrap_or(off.unsigned_abs()),
             balance_before: before,
             stack: node.stack,
+            exit: node.exit,
             origins,
             confidence,
             explanation: text,

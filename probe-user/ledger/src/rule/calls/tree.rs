@@ -59,6 +59,8 @@ impl Thread {
         if node.torn {
             node.flags |= CALL_TREE_TORN;
         }
+        let last = children.iter().rev().find(|child| child.parent == node.serial);
+        node.exit = last.map_or(0, |child| child.caller);
         if node.is(HookId::InodeRsvRelease) {
             // `btrfs_inode_rsv_release` returns nothing. Its `ret` here is what it released, for the call around it.
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
@@ -72,6 +74,9 @@ impl Thread {
         self.effects(context, &node, children, record, already_reported);
         if node.is(HookId::ReserveMetadata) {
             self.granted = false;
+        }
+        if node.parent == 0 {
+            self.data_passed(&node);
         }
         self.waiting = inside;
         self.waiting.truncate(first);
