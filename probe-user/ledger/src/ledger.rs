@@ -54,9 +54,13 @@ impl Ledger {
         if header.kind < 128 {
             context.loss.on_header(header.lost);
         }
+        calls.follow_epoch(context);
         match record {
             Record::LossSample(body) => return loss_sample(context, body),
-            Record::Marker(body) => return marker(setup, context, body),
+            Record::Marker(body) => {
+                marker(setup, context, body);
+                return calls.follow_epoch(context);
+            }
             Record::Stack(body) => return context.names.stack(body),
             Record::Warn(body) => return context.warnings.warned(body),
             Record::LogLine(body) => return context.printed.line(body, filesystems),

@@ -142,7 +142,9 @@ proptest! {
     fn attached_at_any_moment_is_silent((operations, seed) in operations(), cut in any::<u16>()) {
         let kernel = Kernel::run(&operations, seed, Fault::None, 0);
         let cut = 1 + usize::from(cut) % (kernel.records.len() - 1);
-        let mut late = Stream::default();
+        // The marker gets the time of the last record before it.
+        let time = kernel.records[cut - 1].header().time;
+        let mut late = Stream { time: time - 1000, ..Stream::default() };
         late.marker(MarkerKind::Attached);
         late.records.extend_from_slice(&kernel.records[cut..]);
         let found = run(&late.records).findings().to_vec();

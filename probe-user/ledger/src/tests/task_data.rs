@@ -1,5 +1,14 @@
 //! Data that a task reserves: handed on, freed, or kept.
-use super::call_rules::Calls;
+use probe_common::{
+    call::{CALL_INODE, CALL_RETURNED, Call},
+    header::Header,
+    hook::HookId,
+};
+
+use super::{
+    call_rules::Calls,
+    stream::{FS, ROOT},
+};
 use crate::vocabulary::finding::Finding;
 
 const LEN: u64 = 16384;
@@ -99,9 +108,30 @@ fn data_of_other_filesystems_and_of_an_older_recording_is_not_judged() {
     direct_write_in_place(&mut calls);
     calls.check(300, 4096, 0);
     let mut setup = super::calls::functions();
-    setup.attached.retain(|hook| *hook != probe_common::hook::HookId::SetDelallocExtent);
+    setup.attached.retain(|hook| *hook != HookId::SetDelallocExtent);
     let mut ledger = crate::ledger::Ledger::new(setup);
     calls.stream.records.iter().for_each(|record| ledger.apply(record));
     ledger.finish();
     assert_eq!(ledger.findings(), []);
+}
+
+#[test]
+fn the_first_call_after_the_attach_is_judged() {
+    let mut stream = super::stream::Stream::born();
+    let header = Header { hook: HookId::FreeReservedDataSpace as u8, ..stream.header(FS) };
+    let (entered, flags) = (header.time, CALL_RETURNED | CALL_INODE);
+    stream.push(Call {
+        header,
+        serial: 1,
+        flags,
+        root: ROOT,
+        ino: 257,
+        args: [0, 4096, 0, 0],
+        data: -8192,
+        entered,
+        ..Call::default()
+    });
+    let ledger = super::calls::run(&stream.records);
+    let amounts: Vec<_> = ledger.findings().iter().map(|of| of.amount).collect();
+    assert_eq!(amounts, [4096]);
 }

@@ -100,6 +100,17 @@ impl Calls {
         self.active && self.follows.marks && self.checked.qgroups > 0
     }
 
+    /// All hooks are attached since the record before, or something was lost: calls that begin from now on are seen in full.
+    pub(crate) fn follow_epoch(&mut self, shared: &Context) {
+        if self.epoch != shared.loss.epoch() {
+            self.epoch = shared.loss.epoch();
+            self.since = shared.statistics.now();
+            self.rsvs.forget();
+            self.qgroups.forget();
+            self.publishing.clear();
+        }
+    }
+
     /// A call has returned.
     pub(crate) fn call(&mut self, shared: &mut Context, fs: &mut Fs, record: &Call) {
         shared.recent.call(record);
@@ -110,13 +121,6 @@ impl Calls {
         }
         if record.flags & CALL_FS_ERROR != 0 {
             fs.aborted = true;
-        }
-        if self.epoch != shared.loss.epoch() {
-            self.epoch = shared.loss.epoch();
-            self.since = shared.statistics.now();
-            self.rsvs.forget();
-            self.qgroups.forget();
-            self.publishing.clear();
         }
         if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
             self.make_room(shared);
