@@ -32,6 +32,11 @@ pub const CALL_QUOTAS: u32 = 1024;
 /// `Call::flags`: the filesystem is being unmounted (`BTRFS_FS_CLOSING_START`). Only for the end of a qgroup.
 pub const CALL_CLOSING: u32 = 2048;
 
+/// `Call::flags`: the ordered extent is encoded (`BTRFS_ORDERED_ENCODED`). Only for its removal.
+pub const CALL_ENCODED: u32 = 4096;
+/// `Call::flags`: the ordered extent is not encoded. Only for its removal; older records have neither of the two.
+pub const CALL_NOT_ENCODED: u32 = 8192;
+
 /// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.
 pub const STATE_KNOWN: u64 = 1;
 /// As above: `EXTENT_DELALLOC`

@@ -230,6 +230,8 @@ pub struct Offsets {
     pub ordered_disk_num_bytes: u32,
     /// . `flags` (unsigned long)
     pub ordered_flags: u32,
+    /// `BTRFS_ORDERED_ENCODED`, a bit of `flags`
+    pub ordered_encoded_bit: u32,
     /// . `inode`: a `struct btrfs_inode *`, in 6.1 a `struct inode *`
     pub ordered_inode: u32,
     /// `struct extent_state` . `start`

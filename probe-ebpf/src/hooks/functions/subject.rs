@@ -2,7 +2,7 @@
 use core::mem::offset_of;
 
 use probe_common::{
-    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
+    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
     claim::RsvType,
     hook::HookId,
     signature::{
@@ -232,6 +232,9 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         args[1] = read::at(second, off!(ordered_num_bytes));
         args[2] = read::at(second, off!(ordered_disk_num_bytes));
         args[3] = read::at(second, off!(ordered_flags));
+        let encoded = args[3] >> (off!(ordered_encoded_bit) & 63) & 1 != 0;
+        // SAFETY: as promised.
+        unsafe { (*frame).flags |= if encoded { CALL_ENCODED } else { CALL_NOT_ENCODED } };
     } else if is(hook, HookId::TransReleaseMetadata) || is(hook, HookId::EndTransaction) {
         args[0] = address;
         args[1] = read::at(address, off!(trans_bytes_reserved));

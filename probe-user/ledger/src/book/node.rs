@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub caller: u64,
     /// Return address of the last call inside it; 0 if there was none or it is not known.
     pub exit: u64,
+    /// The inode was seen without dirty ranges, so everything that became dirty since is known. Only for the clearing of a range.
+    pub seen_clean: bool,
     /// A call inside it is missing or was dropped, so what it contains is not judged.
     pub torn: bool,
 }
@@ -72,6 +74,7 @@ impl Node {
             stack: StackRef { id, representative: !exact && id != 0 },
             caller: record.caller,
             exit: 0,
+            seen_clean: false,
             torn: record.flags & CALL_TREE_TORN != 0,
         }
     }
@@ -99,6 +102,7 @@ impl Node {
             stack: StackRef { id: 0, representative: false },
             caller: 0,
             exit: 0,
+            seen_clean: false,
             torn: false,
         }
     }

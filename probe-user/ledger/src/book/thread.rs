@@ -20,6 +20,7 @@ pub(crate) struct Thread {
     pub data_known: bool,
     pub operations: Vec<Operation>,
     pub data: Vec<DataReservation>,
+    pub allocated: Allocated,
     pub failure: Option<FailedReservation>,
     pub published: Option<Published>,
     pub handle: Option<Handle>,
@@ -52,6 +53,7 @@ impl Thread {
         self.published = None;
         self.operations.clear();
         self.data.clear();
+        self.allocated = Allocated::default();
         self.handle = None;
         self.granted = false;
         self.items_due = None;
@@ -155,6 +157,18 @@ impl DataReservation {
     pub(crate) const fn belongs_to(&self, node: &Node, disk_bytes: u64) -> bool {
         self.fresh && self.left > 0 && (!self.chunk || (node.args[2] == 0 && disk_bytes == self.bytes))
     }
+}
+
+/// What a task has allocated for dirty ranges that it has not cleared yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allocated {
+    pub fs: u32,
+    pub bytes: u64,
+    /// Of these, bytes that were surely not for data that the task had reserved itself.
+    pub sure: u64,
+    /// Bytes of ranges that were cleared and freed meanwhile, and the last such call.
+    pub freed: u64,
+    pub at: Option<Node>,
 }
 
 /// A failed reservation whose task has not moved on yet.

@@ -21,3 +21,4 @@ mod script_2012;
 mod stream;
 mod task_data;
 mod traps;
+mod writeback;

@@ -165,6 +165,7 @@ pub(super) const ROWS: &[Row] = rows! {
     ordered_num_bytes = at(ORDERED, &[&["num_bytes"]]);
     ordered_disk_num_bytes = at(ORDERED, &[&["disk_num_bytes"]]);
     ordered_flags = at(ORDERED, &[&["flags"]]);
+    ordered_encoded_bit = Source::Enumerator("BTRFS_ORDERED_ENCODED");
     ordered_inode = at(ORDERED, &[&["inode"]]);
     state_start = at("extent_state", &[&["start"]]);
     state_end = at("extent_state", &[&["end"]]);

@@ -85,6 +85,7 @@ const MEASURED: &[(&str, [u32; 4])] = &[
     ("trans_adding_csums",        [74, 90, 90, 90]),
     ("trans_type",                [68, 84, 84, 84]),
     ("qgroup_rsv_values",         [80, 80, 80, 80]),
+    ("ordered_encoded_bit",       [12, 12, 12, 11]),
     ("mod_has_outstanding",       [0, 1, 1, 1]),
     ("ffe_has_ctl",               [0, 1, 1, 1]),
     ("commit_has_handle",         [0, 0, 0, 1]),

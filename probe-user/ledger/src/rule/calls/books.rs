@@ -10,7 +10,7 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs};
+use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, writeback::SeenClean};
 use crate::{
     book::{
         filesystem::Fs,
@@ -71,6 +71,7 @@ pub(crate) struct Calls {
     holders: FxHashSet<u32>,
     rsvs: Rsvs,
     qgroups: Qgroups,
+    seen_clean: SeenClean,
     /// Threads that have published counters outside of a reservation; none on a correct kernel.
     publishing: Vec<u32>,
     epoch: u32,
@@ -107,6 +108,7 @@ impl Calls {
             self.since = shared.statistics.now();
             self.rsvs.forget();
             self.qgroups.forget();
+            self.seen_clean.forget();
             self.publishing.clear();
         }
     }
@@ -126,7 +128,19 @@ impl Calls {
             self.make_room(shared);
         }
         let follows = self.follows;
-        let Self { checked, failed, threads, holders, rsvs, qgroups, epoch, since, publishing, .. } = self;
+        let Self {
+            checked,
+            failed,
+            threads,
+            holders,
+            rsvs,
+            qgroups,
+            seen_clean,
+            epoch,
+            since,
+            publishing,
+            ..
+        } = self;
         let thread = threads.entry(record.header.tid).or_default();
         if thread.epoch != *epoch {
             thread.restart(*epoch, failed);
@@ -140,7 +154,12 @@ impl Calls {
             }
             return;
         }
-        let node = Node::of(record);
+        let mut node = Node::of(record);
+        if node.is(HookId::SetDelallocExtent) {
+            seen_clean.dirtied(&node, record.before.delalloc_bytes);
+        } else if node.is(HookId::ClearDelallocExtent) {
+            node.seen_clean = seen_clean.contains(&node);
+        }
         if node.is(HookId::ReleaseGlobalBlockRsv) {
             context.fs.unmount_stack = node.stack;
         }
@@ -204,11 +223,13 @@ impl Calls {
 
     /// A task took data out of `bytes_may_use`, outside of all hooked calls: for an extent.
     pub(crate) fn spent(&mut self, record: &Bmu) {
-        if self.active
-            && is_data(record.object_flags)
-            && let Some(thread) = self.threads.get_mut(&record.header.tid)
-        {
-            thread.data_spent(record.header.fs, record.diff);
+        if self.active && is_data(record.object_flags) && record.diff < 0 {
+            let epoch = self.epoch;
+            let thread = self.threads.entry(record.header.tid).or_default();
+            if thread.epoch != epoch {
+                thread.restart(epoch, &mut self.failed);
+            }
+            thread.data_spent(record.header.fs, record.diff.unsigned_abs());
         }
     }
 
@@ -238,6 +259,7 @@ impl Calls {
         operations::destroyed(&mut context, threads, &tids, key, record);
         data::destroyed(&mut context, threads, &tids, key, record);
         self.qgroups.destroyed(&mut context, key, record);
+        self.seen_clean.destroyed(context.fs.id, key);
         if !context.fs.reported.race_leftovers.is_empty() {
             let left = std::mem::take(&mut context.fs.reported.race_leftovers);
             let (due, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|left| left.is_of(key));
@@ -262,6 +284,7 @@ impl Calls {
         rsvs.unmounted(&mut context, record);
         data::unmounted(&mut context, record);
         self.qgroups.unmounted(context.fs.id);
+        self.seen_clean.unmounted(context.fs.id);
     }
 
     /// The thread id belongs to a new thread, which holds nothing.

@@ -4,7 +4,10 @@
 //! Holds on 6.1, 6.12, 6.18 and 7.3 (`delalloc-space.c`, `ordered-data.c`, `inode.c`). Where the versions differ, the rule
 //! is the weaker one.
 use probe_common::{
-    call::{CALL_FOREIGN, CALL_NODATASUM, Call, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
+    call::{
+        CALL_ENCODED, CALL_FOREIGN, CALL_NODATASUM, CALL_NOT_ENCODED, Call, STATE_DELALLOC, STATE_KNOWN,
+        STATE_NORESERVE,
+    },
     hook::HookId,
 };
 
@@ -217,7 +220,7 @@ fn one_release(context: &mut CallContext<'_>, inside: &Inside<'_>, lengths: [u64
 }
 
 /// `btrfs_remove_ordered_extent` takes one extent and releases the metadata of `num_bytes`, or of `disk_num_bytes` if the
-/// extent is encoded. `BTRFS_ORDERED_ENCODED` has another bit on 7.3, so both lengths are accepted.
+/// extent is encoded. Of an older recording both lengths are accepted.
 fn ordered(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     let node = inside.node;
     if node.extents != -1 {
@@ -228,7 +231,15 @@ fn ordered(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) ->
         context.report(node, Deviation::of(EXTENTS, i64::from(node.extents) + 1, text));
         return true;
     }
-    one_release(context, inside, [node.args[1], node.args[2]], record)
+    let [_, bytes, disk_bytes, _] = node.args;
+    let lengths = if node.has(CALL_ENCODED) {
+        [disk_bytes; 2]
+    } else if node.has(CALL_NOT_ENCODED) {
+        [bytes; 2]
+    } else {
+        [bytes, disk_bytes]
+    };
+    one_release(context, inside, lengths, record)
 }
 
 /// `btrfs_clear_delalloc_extent`: the change of `outstanding_extents` shows whether the range was dirty, and `bits` whether
@@ -284,13 +295,13 @@ fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
 
 /// `EXTENT_CLEAR_META_RESV` is bit 8 on 6.1 and bit 9 later. The other of the two bits is not set when a dirty range is
 /// cleared, except with `EXTENT_CLEAR_ALL_BITS`: that sets all bits but a few, so here both must be set.
-const fn releases_metadata(bits: u64) -> bool {
+pub(super) const fn releases_metadata(bits: u64) -> bool {
     let both = (bits >> 8) & 3;
     if (bits >> 31) & 1 == 1 { both == 3 } else { both != 0 }
 }
 
 /// `EXTENT_CLEAR_DATA_RESV`, bit 13 on all kernels; also set in `EXTENT_CLEAR_ALL_BITS`.
-const fn frees_data(bits: u64) -> bool {
+pub(super) const fn frees_data(bits: u64) -> bool {
     (bits >> 13) & 1 == 1
 }
 

@@ -5,9 +5,9 @@
 //!
 //! - A range of the inode becomes dirty (`btrfs_set_delalloc_extent`). From there on the range holds the bytes.
 //! - The task allocates an extent: `btrfs_add_reserved_bytes()` takes the bytes out of `bytes_may_use`, in a direct write, a
-//!   preallocation or an encoded write. Such a change may also be for data that was dirty before: a direct write first writes
-//!   back what is dirty in its range. So what was spent counts for the bytes that a task may have kept, and not against those
-//!   that it may free.
+//!   preallocation or an encoded write. In a direct write it may also be for data that was dirty before in its range, which is
+//!   written back first. So there what was spent counts for the bytes that the task may have kept, and not against those that
+//!   it may free.
 //! - The task frees it.
 //!
 //! What is left over is a leak, and a free of more is an over-release. The change of `bytes_may_use` by a free is not judged
@@ -104,13 +104,21 @@ impl Thread {
         }
     }
 
-    /// The task took data out of `bytes_may_use` for an extent. It may be data that was dirty before, if the task writes back
-    /// in the middle of its operation.
-    pub(crate) fn data_spent(&mut self, fs: u32, diff: i64) {
-        if diff < 0
-            && let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == fs)
-        {
-            data.spent = data.spent.saturating_add(diff.unsigned_abs());
+    /// The task took data out of `bytes_may_use` for an extent. A preallocation and an encoded write do that with their own
+    /// data. A direct write may write back first what is dirty in its range, so its sum is only an upper bound.
+    pub(crate) fn data_spent(&mut self, fs: u32, bytes: u64) {
+        let (mut own, mut rest) = (0, bytes);
+        if let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == fs && data.left > 0) {
+            if data.chunk {
+                rest -= bytes.min(data.left);
+                data.left -= bytes - rest;
+            } else {
+                data.spent = data.spent.saturating_add(bytes);
+                own = bytes;
+            }
+        }
+        if rest > 0 {
+            self.allocated(fs, rest, own);
         }
     }
 

@@ -29,3 +29,4 @@ mod qgroup;
 mod report;
 mod rsvs;
 mod tree;
+pub(crate) mod writeback;

@@ -35,6 +35,7 @@ impl Thread {
         record: &Call,
     ) {
         self.items_released(context, node);
+        self.past_writeback(context, node);
         let first = self
             .waiting
             .iter()
@@ -137,6 +138,7 @@ impl Thread {
                 self.settle_failure(context, node);
             }
             Some(HookId::SetDelallocExtent) => self.data_dirtied(context, node),
+            Some(HookId::ClearDelallocExtent) => self.cleared(context, node, already_reported),
             Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {
@@ -144,9 +146,7 @@ impl Thread {
                 handles::ended(context, self, node, children);
             }
             // These release for a range, an ordered extent or themselves, not for an operation of the task.
-            Some(
-                HookId::RemoveOrderedExtent | HookId::ClearDelallocExtent | HookId::FreeReservedDataSpace,
-            ) => {}
+            Some(HookId::RemoveOrderedExtent | HookId::FreeReservedDataSpace) => {}
             // What is wrong inside was reported. The bound stays too high, which cannot make a false alarm.
             _ if already_reported => {}
             _ => self.released_inside(context, node, children),
