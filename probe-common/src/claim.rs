@@ -84,6 +84,9 @@ pub const CLAIM_JOIN: u32 = 2;
 /// `Claim::flags`: `fs_info->flags` has `BTRFS_FS_LOG_RECOVERING`.
 pub const CLAIM_LOG_RECOVERING: u32 = 4;
 
+/// `Claim::flags`: a claim for delayed refs that its handle has not given back, sent because the thread makes the next one.
+pub const CLAIM_NOT_GIVEN_BACK: u32 = 8;
+
 /// `trace_btrfs_space_reservation` of a claim type.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

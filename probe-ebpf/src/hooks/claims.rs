@@ -1,7 +1,9 @@
 //! Claims on shared pools, and tree blocks with the block_rsv that pays for them.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
-    claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    claim::{
+        CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_NOT_GIVEN_BACK, CLAIM_RESERVE, Claim, ClaimType, RsvType,
+    },
     fs::Rsv,
     header::RecordKind,
     hook::HookId,
@@ -101,20 +103,21 @@ pub fn claim(run: &Run, event: &Event) {
     }
     // Two calls of `send` and not one per case: the verifier walks through `send` for each call.
     if first != 0 {
-        send(run, &Event { bytes: first, reserve: true, ..*event });
+        let more = if event.reserve { CLAIM_NOT_GIVEN_BACK } else { 0 };
+        send(run, &Event { bytes: first, reserve: true, ..*event }, more);
     }
     if second {
-        send(run, event);
+        send(run, event, 0);
     }
 }
 
 /// Sends a claim with the handle's block_rsv, which shows from where a delayed inode is funded.
 #[inline(never)]
-fn send(run: &Run, event: &Event) {
+fn send(run: &Run, event: &Event, more: u32) {
     let Event { fs, claim, fs_info, value, bytes, reserve } = *event;
     let handle = read::handle(fs_info);
     let payer = payer(fs_info, handle.block_rsv);
-    let mut flags = if reserve { CLAIM_RESERVE } else { 0 };
+    let mut flags = more | if reserve { CLAIM_RESERVE } else { 0 };
     let join = if off!(trans_join_mask) == ABSENT { TRANS_JOIN_6_1 } else { off!(trans_join_mask) as u32 };
     if handle.address != 0 && handle.kind & join != 0 {
         flags |= CLAIM_JOIN;

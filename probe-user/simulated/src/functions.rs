@@ -518,7 +518,10 @@ impl Kernel {
     fn begin(&mut self, task: usize, hook: HookId, key: Key, args: [u64; 4]) {
         let mut header = self.header(FS, task);
         header.hook = hook as u8;
-        let before = self.counters(key);
+        let mut before = self.counters(key);
+        if key.1 == 0 && hook == HookId::BlockRsvRelease {
+            (before.size, before.reserved) = (self.trans as u64, self.trans as u64);
+        }
         let entered = self.time;
         let of = &mut self.tasks[task];
         of.serial += 1;

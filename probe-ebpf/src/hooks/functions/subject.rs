@@ -2,7 +2,10 @@
 use core::mem::offset_of;
 
 use probe_common::{
-    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE},
+    call::{
+        BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, STATE_DELALLOC,
+        STATE_KNOWN, STATE_NORESERVE,
+    },
     claim::RsvType,
     hook::HookId,
     signature::{
@@ -110,7 +113,6 @@ pub fn is_left_out(hook: HookId, fs_info: u64) -> bool {
         HookId::QgroupReserveMeta
             | HookId::QgroupFreeMeta
             | HookId::QgroupConvertMeta
-            | HookId::StartTransaction
             | HookId::DelayedUpdateInode
             | HookId::SetRecordBits
             | HookId::ClearRecordBits
@@ -317,12 +319,12 @@ fn changed(changeset: u64) -> u64 {
     if changeset == 0 { BYTES_UNKNOWN } else { read::at(changeset, off!(changeset_bytes_changed)) }
 }
 
-/// True if a call changed nothing that the books keep, so that its record may be left out.
+/// True if a call changed nothing that the books keep, so that its record may be left out. `failed`: it returned an error.
 ///
 /// # Safety
 /// `frame` is the current thread's, and its call has returned or needs no return.
 #[inline(always)]
-pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
+pub unsafe fn is_empty(hook: HookId, frame: *mut Frame, failed: bool) -> bool {
     // SAFETY: as promised.
     let args = unsafe { &(*frame).args };
     if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
@@ -330,6 +332,11 @@ pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     }
     if is(hook, HookId::SetDelallocExtent) {
         return args[3] & STATE_DELALLOC != 0;
+    }
+    if is(hook, HookId::StartTransaction) {
+        // A start that succeeds matters for qgroups only.
+        // SAFETY: as promised.
+        return !failed && unsafe { (*frame).flags } & CALL_QUOTAS == 0;
     }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }

@@ -7,6 +7,7 @@ use super::{
     reserving_stacks::ReservingStacks,
 };
 use crate::vocabulary::{
+    account::Account,
     finding::StackRef,
     keys::InodeKey,
     words::{text, total},
@@ -14,6 +15,8 @@ use crate::vocabulary::{
 
 #[derive(Debug, Default)]
 pub(crate) struct Fs {
+    /// Account, time and thread of the last underflow of a pool.
+    pub underflow: Option<(Account, u64, u32)>,
     pub id: u32,
     pub fsid: [u8; 16],
     pub device: String,

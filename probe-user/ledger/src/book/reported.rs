@@ -29,6 +29,8 @@ pub(crate) struct AlreadyReported {
     pub race_leftovers: Vec<RaceLeftover>,
     /// `bytes_may_use` of metadata, without what inodes hold.
     pub metadata: i64,
+    /// Pools whose `size` has wrapped, so that nothing leaves them any more.
+    pub wrapped: Vec<Account>,
     /// `trans_block_rsv`
     pub trans: i64,
     /// `delayed_block_rsv`

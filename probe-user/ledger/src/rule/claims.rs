@@ -6,7 +6,9 @@
 //! next transaction starts. A start makes its claim before `journal_info` points to the handle, so a handle is identified by
 //! its thread: a thread has one handle at a time.
 use probe_common::{
-    claim::{CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    claim::{
+        CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_NOT_GIVEN_BACK, CLAIM_RESERVE, Claim, ClaimType, RsvType,
+    },
     fs::Levels,
 };
 
@@ -119,16 +121,19 @@ fn local(context: &mut Context, fs: &mut Fs, record: &Claim, signed: i64) {
     let handle = handle(&mut fs.claims, record.header.tid, epoch);
     let before = handle.local;
     let (kind, confidence, amount, explanation) = if signed > 0 {
-        handle.local = signed;
-        if before <= 0 {
+        let gone = record.flags & CLAIM_NOT_GIVEN_BACK != 0;
+        let kept = if gone { signed } else { before };
+        handle.local = if gone { 0 } else { signed };
+        if kept <= 0 {
             return;
         }
+        fs.reported.metadata = fs.reported.metadata.saturating_add(if gone { kept } else { 0 });
         (
             FindingKind::Leak,
             Confidence::OneSided,
-            before,
+            kept,
             format!(
-                "A new handle was started while {before} bytes of the thread's last handle were not given back."
+                "A new handle was started while {kept} bytes of the thread's last handle were not given back."
             ),
         )
     } else {

@@ -296,6 +296,9 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
         }
     }
     for (account, mut value) in wrong.into_iter().filter(|(_, value)| *value != 0) {
+        if fs.reported.wrapped.contains(&account) {
+            continue;
+        }
         if context.pending.calls || account == Account::FsDelayedRsv {
             // Bytes that a finding named where they were lost are not reported again.
             let known = explained_at_unmount(fs, record, account);
@@ -306,6 +309,10 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
             value = rest as u64;
         }
         let signed = value as i64;
+        if signed < 0 && fs.underflow == Some((account, record.header.time, record.header.tid)) {
+            // The level after the very change that underflowed.
+            continue;
+        }
         let kind = if signed < 0 { FindingKind::Underflow } else { FindingKind::Leak };
         let mut text = format!("At unmount, with everything released, {} was {signed}.", account.name());
         if account == Account::SpaceMetadata(SpaceCounter::BytesMayUse) && fs.leaked_by_inodes > 0 {

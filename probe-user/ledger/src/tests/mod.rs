@@ -14,6 +14,7 @@ mod delayed_nodes;
 mod errors;
 mod events;
 mod log_lines;
+mod pools;
 mod properties;
 mod qgroups;
 mod recorded;

@@ -16,7 +16,7 @@ use crate::{
         node::Node,
         thread::{Handle, Thread},
     },
-    vocabulary::account::Account,
+    vocabulary::{account::Account, finding::FindingKind},
 };
 
 /// `btrfs_trans_release_metadata` or `__btrfs_end_transaction` has returned.
@@ -95,4 +95,33 @@ pub(crate) fn gone(context: &mut CallContext<'_>, thread: &mut Thread, tid: u32,
 fn lost(context: &mut CallContext<'_>, tid: u32) {
     let local = context.fs.claims.lose_handle(tid);
     context.fs.reported.metadata = context.fs.reported.metadata.saturating_add(local);
+}
+
+/// `start_transaction` has failed: what it had added to `trans_block_rsv` for the handle must be released.
+pub(crate) fn not_started(context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
+    if node.ret >= 0 || !context.complete(node) || !node.has(CALL_RETURNED) || context.fs.aborted {
+        return;
+    }
+    context.checked.contracts += 1;
+    let own = || {
+        let own = children.iter().filter(|child| child.parent == node.serial);
+        own.filter(|child| child.rsv_type == RsvType::Trans)
+    };
+    let added = own().filter(|child| child.is(HookId::BlockRsvAddBytes));
+    let added = added.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
+    let released = own().filter(|child| child.is(HookId::BlockRsvRelease));
+    let released = released.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
+    let off = added.wrapping_sub(released);
+    if off == 0 {
+        return;
+    }
+    let text = format!(
+        "start_transaction failed with error {}; it had added {added} bytes to trans_block_rsv for the handle, and released \
+         {released} of them.",
+        node.ret
+    );
+    let kind = if off < 0 { FindingKind::ErrorPathOverRelease } else { FindingKind::ErrorPathLeak };
+    let mut deviation = Deviation::new(kind, Account::TransRsv, off, text);
+    deviation.root = Some(node.key.root);
+    context.report_on(node, None, deviation);
 }

@@ -23,6 +23,7 @@ mod failed;
 mod handles;
 mod operations;
 mod owner;
+mod pools;
 mod prealloc;
 mod published;
 mod qgroup;

@@ -49,7 +49,7 @@ impl Rsvs {
         let judged = context.judges && node.entered > context.since && !node.has(CALL_TREE_TORN);
         // `btrfs_use_block_rsv` shows its block_rsv only at its return, so its record has no values from before.
         let adds = node.is(HookId::BlockRsvAdd) || node.is(HookId::BlockRsvRefill);
-        if judged && adds && before.reserved == 0 && before.size == 0 {
+        if judged && adds && before.reserved == 0 {
             self.set_up_anew(context, node);
         }
         let all = node.is(HookId::BlockRsvRelease) && node.args[0] == u64::MAX;

@@ -10,7 +10,7 @@ use probe_common::{
 };
 
 use super::{
-    context::CallContext, contracts, delayed, events, handles, operations, prealloc, qgroup::Qgroups,
+    context::CallContext, contracts, delayed, events, handles, operations, pools, prealloc, qgroup::Qgroups,
     rsvs::Rsvs,
 };
 use crate::book::{node::Node, thread::Thread};
@@ -67,6 +67,7 @@ impl Thread {
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
             node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
         }
+        pools::released(context, &node, record);
         rsvs.call(context, &node, record);
         prealloc::check(context, self, &node, children);
         events::check(context, self, &node, children);
@@ -140,6 +141,7 @@ impl Thread {
             Some(HookId::SetDelallocExtent) => self.data_dirtied(context, node),
             Some(HookId::ClearDelallocExtent) => self.cleared(context, node, already_reported),
             Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
+            Some(HookId::StartTransaction) => handles::not_started(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {
                 self.released_inside(context, node, children);

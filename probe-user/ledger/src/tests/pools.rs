@@ -1,0 +1,84 @@
+//! Shared pools, temporary block_rsvs and the handle of a failed start.
+use probe_common::{call::CALL_RSV, claim::RsvType, hook::HookId};
+use probe_simulated::I;
+
+use super::call_rules::Calls;
+
+impl Calls {
+    fn pool(&mut self, hook: HookId, bytes: u64, size: u64, parent: u32) {
+        self.call(hook, 0, [bytes, 0, 0, 0], |call| {
+            (call.rsv, call.rsv_type, call.parent) = (0x7000, RsvType::Trans as u32, parent);
+            (call.before.size, call.ret) = (size, 0);
+            call.flags |= CALL_RSV;
+        });
+    }
+
+    fn failing_start(&mut self, added: u64, released: u64) {
+        let inside = |calls: &mut Self, serial| {
+            calls.pool(HookId::BlockRsvAddBytes, added, 0, serial);
+            if released > 0 {
+                calls.pool(HookId::BlockRsvRelease, released, added, serial);
+            }
+        };
+        self.around(HookId::StartTransaction, 0, [1, 0, 0, 0], inside, |call| call.ret = -12);
+    }
+}
+
+#[test]
+fn a_claim_that_is_given_back_twice_is_told_when_nobody_has_claimed_it() {
+    let mut calls = Calls::new();
+    calls.pool(HookId::BlockRsvRelease, I, 2 * I, 0);
+    calls.pool(HookId::BlockRsvRelease, I, I, 0);
+    calls.silent();
+    calls.pool(HookId::BlockRsvRelease, I, I / 4, 0);
+    // `size` has wrapped, so the pool keeps all that goes into it.
+    calls.stream.unmount_with(|levels| {
+        (levels.trans.size, levels.trans.reserved) = (u64::MAX - I, 64 * I);
+        levels.space[1].may_use = 64 * I;
+    });
+    calls.one("over-release", "trans.rsv", I - I / 4);
+}
+
+#[test]
+fn a_start_that_fails_gives_back_what_it_added_for_its_handle() {
+    let mut calls = Calls::new();
+    calls.failing_start(4 * I, 4 * I);
+    calls.silent();
+    calls.failing_start(4 * I, 0);
+    let finding = calls.one("error-path-leak", "trans.rsv", 4 * I);
+    assert!(finding.violation.explanation.contains("error -12"), "{}", finding.violation.explanation);
+}
+
+#[test]
+fn a_temporary_rsv_at_the_place_of_one_that_kept_its_bytes_is_a_leak_whatever_its_size() {
+    let mut calls = Calls::new();
+    for _ in 0..2 {
+        calls.call(HookId::BlockRsvRefill, 0, [I, 0, 0, 0], |call| {
+            (call.rsv, call.rsv_type) = (0x9000, RsvType::Temp as u32);
+            call.flags |= CALL_RSV;
+            // `btrfs_evict_inode` sets the size before it reserves.
+            (call.before.size, call.after.size, call.after.reserved) = (I, I, I);
+        });
+    }
+    calls.one("leak", "temp.rsv", I);
+}
+
+#[test]
+fn an_underflow_in_the_last_release_is_told_once() {
+    use probe_common::chain::{CHAIN_UNDERFLOW, Chain, ChainCounter};
+    use probe_simulated::METADATA;
+    let mut stream = super::stream::Stream::born();
+    stream.chain(Chain {
+        object_flags: METADATA,
+        counter: ChainCounter::BytesMayUse as u32,
+        event: CHAIN_UNDERFLOW,
+        expected: 4 * I,
+        old: 4 * I,
+        diff: -(5 * I as i64),
+        ..Chain::default()
+    });
+    // The level comes from the same run of the same program.
+    stream.time -= 1000;
+    stream.unmount_with(|levels| levels.space[1].may_use = (I as i64).wrapping_neg() as u64);
+    stream.assert_one("underflow", "space.metadata.bytes_may_use", I);
+}
