@@ -139,6 +139,8 @@ impl Node {
             HookId::QgroupReserveMeta,
             HookId::QgroupFreeMeta,
             HookId::QgroupConvertMeta,
+            HookId::QgroupReserveData,
+            HookId::QgroupFreeData,
             HookId::SetRecordBits,
             HookId::ClearRecordBits,
         ]

@@ -143,6 +143,8 @@ pub(crate) struct DataReservation {
     pub failed: bool,
     /// Return address of the last call of the task on the inode.
     pub exit: u64,
+    /// Bytes that this reservation marked as reserved in the qgroup and whose marks the task did not free.
+    pub marked: u64,
     pub stack: StackRef,
 }
 

@@ -1,6 +1,6 @@
 //! Data that a task reserves: handed on, freed, or kept.
 use probe_common::{
-    call::{CALL_INODE, CALL_RETURNED, Call},
+    call::{CALL_INODE, CALL_QUOTAS, CALL_RETURNED, Call},
     header::Header,
     hook::HookId,
 };
@@ -134,4 +134,44 @@ fn the_first_call_after_the_attach_is_judged() {
     let ledger = super::calls::run(&stream.records);
     let amounts: Vec<_> = ledger.findings().iter().map(|of| of.amount).collect();
     assert_eq!(amounts, [4096]);
+}
+
+/// A call with marks set or taken off inside it, `depth` calls below.
+fn with_marks(calls: &mut Calls, outer: HookId, inner: HookId, marks: HookId, bytes: u64) {
+    let quotas = |call: &mut Call| call.flags |= CALL_QUOTAS;
+    let deepest = |calls: &mut Calls, parent: u32| {
+        if bytes > 0 {
+            calls.call(marks, 257, [0, LEN - 1, 1 << 12, bytes], |call| call.parent = parent);
+        }
+    };
+    let middle = |calls: &mut Calls, parent: u32| {
+        calls.around(inner, 257, [0, LEN, 0, 0], deepest, |call| {
+            call.parent = parent;
+            call.qgroup_data = if marks == HookId::SetRecordBits { bytes as i64 } else { -(bytes as i64) };
+            quotas(call);
+        });
+    };
+    calls.around(outer, 257, [0, LEN, 0, 0], middle, |call| {
+        call.data = if marks == HookId::SetRecordBits { LEN as i64 } else { -(LEN as i64) };
+    });
+}
+
+#[test]
+fn a_failed_rewrite_that_frees_the_marks_of_the_write_before_is_an_over_release() {
+    use HookId::{
+        CheckDataFreeSpace, ClearRecordBits, FreeReservedDataSpace, QgroupFreeData, QgroupReserveData,
+        SetRecordBits,
+    };
+    let mut calls = Calls::new();
+    with_marks(&mut calls, CheckDataFreeSpace, QgroupReserveData, SetRecordBits, LEN);
+    calls.reserve(257, LEN, 0);
+    calls.dirty(257, LEN);
+    calls.release_extents(257, LEN);
+    // A rewrite of the dirty range marks nothing, so its failure frees no mark.
+    with_marks(&mut calls, CheckDataFreeSpace, QgroupReserveData, SetRecordBits, 0);
+    with_marks(&mut calls, FreeReservedDataSpace, QgroupFreeData, ClearRecordBits, 0);
+    calls.silent();
+    with_marks(&mut calls, CheckDataFreeSpace, QgroupReserveData, SetRecordBits, 0);
+    with_marks(&mut calls, FreeReservedDataSpace, QgroupFreeData, ClearRecordBits, LEN);
+    assert_is_of(&calls.one("over-release", "inode.qgroup_data", LEN), 257);
 }

@@ -13,7 +13,7 @@
 //! What is left over is a leak, and a free of more is an over-release. The change of `bytes_may_use` by a free is not judged
 //! here: it may grant tickets of other tasks in the same call, so `Call::data` can show less than was freed.
 use probe_common::{
-    call::{CALL_INODE, CALL_SPECIAL_INODE},
+    call::{BYTES_UNKNOWN, CALL_INODE, CALL_SPECIAL_INODE},
     fs::Levels,
     hook::HookId,
     inode::InodeState,
@@ -28,7 +28,7 @@ use crate::{
         thread::{DataReservation, Thread},
     },
     vocabulary::{
-        account::{DATA_MAY_USE, is_data},
+        account::{Account, DATA_MAY_USE, is_data},
         finding::{FindingKind, Origin},
         keys::InodeKey,
         lengths,
@@ -38,13 +38,36 @@ use crate::{
 /// Most inodes per thread whose data the thread may still give back.
 const MAX_INODES: usize = 4;
 
+/// Bytes that calls of the qgroup functions inside this one marked, or whose marks they took off. [`Node::args`] of such a call
+/// have them.
+fn marks(node: &Node, children: &[Node], hook: HookId) -> u64 {
+    let own = children.iter().filter(|child| child.parent == node.serial && child.is(hook));
+    own.filter(|child| child.key == node.key).map(|child| child.args[3]).fold(0, u64::saturating_add)
+}
+
+/// Bytes that a call of a qgroup function itself marked, or whose marks it took off. A reservation that met the limit took its
+/// marks off without a record and may have tried again, so of several the last one counts.
+pub(crate) fn marked(node: &Node, children: &[Node]) -> u64 {
+    let own = |hook: HookId| {
+        let own = children.iter().filter(move |child| child.parent == node.serial && child.is(hook));
+        own.map(|child| child.args[3]).filter(|bytes| *bytes != BYTES_UNKNOWN)
+    };
+    match node.hook() {
+        Some(HookId::QgroupReserveData) if node.ret == 0 => {
+            own(HookId::SetRecordBits).next_back().unwrap_or(0)
+        }
+        Some(HookId::QgroupFreeData) => own(HookId::ClearRecordBits).fold(0, u64::saturating_add),
+        _ => 0,
+    }
+}
+
 impl Thread {
     fn data_of(&mut self, fs: u32, key: InodeKey) -> Option<&mut DataReservation> {
         self.data.iter_mut().find(|data| data.fs == fs && data.key == key)
     }
 
     /// `btrfs_check_data_free_space` or `btrfs_alloc_data_chunk_ondemand` has returned.
-    pub(crate) fn data_reserved(&mut self, context: &mut CallContext<'_>, node: &Node) {
+    pub(crate) fn data_reserved(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
         if node.has(CALL_SPECIAL_INODE) {
             return;
         }
@@ -75,6 +98,7 @@ impl Thread {
             bytes,
             spent: 0,
             exit: node.caller,
+            marked: marks(node, children, HookId::QgroupReserveData),
             chunk,
             fresh: true,
             failed: false,
@@ -120,6 +144,35 @@ impl Thread {
         if rest > 0 {
             self.allocated(fs, rest, own);
         }
+    }
+
+    /// `btrfs_free_reserved_data_space` has returned: of the marks in its range it frees only those that the reservation itself
+    /// has set. Others belong to data that was dirty before.
+    pub(crate) fn marks_freed(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
+        let freed = marks(node, children, HookId::QgroupFreeData);
+        if freed == 0 || !context.judged(node) || !context.follows.marks {
+            return;
+        }
+        let known = self.data_known;
+        let Some(data) = self.data_of(node.fs, node.key).filter(|data| !data.chunk) else { return };
+        let (over, reserved) = (freed.saturating_sub(data.marked), data.marked);
+        data.marked = reserved.saturating_sub(freed);
+        let origins = vec![Origin { bytes: data.bytes, count: 1, stack: data.stack }];
+        let failed = data.failed;
+        context.checked.qgroups += 1;
+        if over == 0 || !known {
+            return;
+        }
+        let text = format!(
+            "The task freed {freed} bytes of the inode in its qgroup; of these its own reservation had marked {reserved}, and \
+             the others belong to data that was reserved before."
+        );
+        let mut deviation = Deviation::of(Account::InodeQgroupData, (over as i64).saturating_neg(), text);
+        if failed {
+            deviation.kind = FindingKind::ErrorPathOverRelease;
+        }
+        deviation.origins = origins;
+        context.report(node, deviation);
     }
 
     /// A call broke its contract, which was reported. What it did to the task's data is not known.

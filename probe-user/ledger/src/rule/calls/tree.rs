@@ -10,8 +10,8 @@ use probe_common::{
 };
 
 use super::{
-    context::CallContext, contracts, delayed, events, handles, operations, pools, prealloc, qgroup::Qgroups,
-    rsvs::Rsvs,
+    context::CallContext, contracts, data, delayed, events, handles, operations, pools, prealloc,
+    qgroup::Qgroups, rsvs::Rsvs,
 };
 use crate::book::{node::Node, thread::Thread};
 
@@ -62,6 +62,10 @@ impl Thread {
         }
         let last = children.iter().rev().find(|child| child.parent == node.serial);
         node.exit = last.map_or(0, |child| child.caller);
+        if node.is(HookId::QgroupReserveData) || node.is(HookId::QgroupFreeData) {
+            // Free in these calls; for the call around it.
+            node.args[3] = data::marked(&node, children);
+        }
         if node.is(HookId::InodeRsvRelease) {
             // `btrfs_inode_rsv_release` returns nothing. Its `ret` here is what it released, for the call around it.
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
@@ -132,7 +136,7 @@ impl Thread {
                 operations::release(context, self, node, already_reported)
             }
             Some(HookId::CheckDataFreeSpace | HookId::AllocDataChunkOndemand) => {
-                self.data_reserved(context, node)
+                self.data_reserved(context, node, children)
             }
             Some(HookId::ReserveSpace) => {
                 self.released_inside(context, node, children);
@@ -148,7 +152,8 @@ impl Thread {
                 handles::ended(context, self, node, children);
             }
             // These release for a range, an ordered extent or themselves, not for an operation of the task.
-            Some(HookId::RemoveOrderedExtent | HookId::FreeReservedDataSpace) => {}
+            Some(HookId::FreeReservedDataSpace) => self.marks_freed(context, node, children),
+            Some(HookId::RemoveOrderedExtent) => {}
             // What is wrong inside was reported. The bound stays too high, which cannot make a false alarm.
             _ if already_reported => {}
             _ => self.released_inside(context, node, children),
