@@ -56,6 +56,14 @@ scenarios! {
     delayed_inode_keeps_its_bytes
     handle_keeps_its_bytes
     failed_growth_undone_twice
+    direct_write_in_place_keeps_its_data
+    direct_write_in_place_frees_its_data_twice
+    data_written_in_place_is_never_freed
+    failed_start_keeps_the_bytes_of_its_handle
+    handle_gives_its_bytes_back_twice
+    delayed_inode_gives_its_bytes_back_twice
+    items_of_a_directory_keep_their_bytes
+    evicted_inode_keeps_its_temporary_rsv
     delays_everywhere
     forced_enospc
     forced_edquot

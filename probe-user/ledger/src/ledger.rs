@@ -118,6 +118,7 @@ impl Ledger {
             Record::Levels(body) => {
                 if body.why == LEVELS_UNMOUNT {
                     calls.unmounted(context, fs, body);
+                    claims::unmounted(context, fs, body);
                 }
                 closing::levels(context, fs, body);
                 if body.why == LEVELS_COMMIT {

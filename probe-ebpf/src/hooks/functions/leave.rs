@@ -47,7 +47,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         }
     }
     // SAFETY: as above.
-    if !unsafe { subject::is_empty(hook, frame, ret < 0) } {
+    if !unsafe { subject::is_empty(hook, frame) } {
         send::call_send(run.number(), frame::slot(task), CALL_RETURNED, ret);
     }
     frame::end(task, frames);
@@ -95,7 +95,7 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
             }
         }
         // SAFETY: as above.
-        if !unsafe { subject::is_empty(hook, frame, false) } {
+        if !unsafe { subject::is_empty(hook, frame) } {
             send::call_send(run.number(), frame::slot(task), 0, 0);
         }
     }

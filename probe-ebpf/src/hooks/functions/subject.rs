@@ -113,6 +113,7 @@ pub fn is_left_out(hook: HookId, fs_info: u64) -> bool {
         HookId::QgroupReserveMeta
             | HookId::QgroupFreeMeta
             | HookId::QgroupConvertMeta
+            | HookId::StartTransaction
             | HookId::DelayedUpdateInode
             | HookId::SetRecordBits
             | HookId::ClearRecordBits
@@ -319,12 +320,13 @@ fn changed(changeset: u64) -> u64 {
     if changeset == 0 { BYTES_UNKNOWN } else { read::at(changeset, off!(changeset_bytes_changed)) }
 }
 
-/// True if a call changed nothing that the books keep, so that its record may be left out. `failed`: it returned an error.
+/// True if a call changed nothing that the books keep, so that its record may be left out. No other hooked call runs inside such
+/// a call.
 ///
 /// # Safety
 /// `frame` is the current thread's, and its call has returned or needs no return.
 #[inline(always)]
-pub unsafe fn is_empty(hook: HookId, frame: *mut Frame, failed: bool) -> bool {
+pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     // SAFETY: as promised.
     let args = unsafe { &(*frame).args };
     if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
@@ -332,11 +334,6 @@ pub unsafe fn is_empty(hook: HookId, frame: *mut Frame, failed: bool) -> bool {
     }
     if is(hook, HookId::SetDelallocExtent) {
         return args[3] & STATE_DELALLOC != 0;
-    }
-    if is(hook, HookId::StartTransaction) {
-        // A start that succeeds matters for qgroups only.
-        // SAFETY: as promised.
-        return !failed && unsafe { (*frame).flags } & CALL_QUOTAS == 0;
     }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }

@@ -97,6 +97,24 @@ impl DelayedNodes {
         overdue
     }
 
+    /// The filesystem is unmounted: all that is still held, and whose it is.
+    pub(crate) fn left(&mut self, epoch: u32) -> Vec<Overdue> {
+        self.since(epoch);
+        let mut left: Vec<Overdue> = self
+            .nodes
+            .drain()
+            .map(|((part, ino), held)| Overdue {
+                part,
+                ino,
+                bytes: held.bytes,
+                tid: held.tid,
+                origin: held.origin,
+            })
+            .collect();
+        left.sort_unstable_by_key(|of| (of.part, of.ino));
+        left
+    }
+
     pub(crate) fn forget(&mut self) {
         self.nodes = FxHashMap::default();
     }

@@ -9,7 +9,7 @@ use probe_common::{
     claim::{
         CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_NOT_GIVEN_BACK, CLAIM_RESERVE, Claim, ClaimType, RsvType,
     },
-    fs::Levels,
+    fs::{Levels, Rsv},
 };
 
 use crate::{
@@ -86,32 +86,55 @@ pub(crate) fn committed(context: &mut Context, fs: &mut Fs, record: &Levels) {
     if fs.aborted || !context.loss.judges() {
         return;
     }
-    for Overdue { part, ino, bytes, tid, origin } in overdue {
-        let what = match part {
-            Part::Inode => "its inode item",
-            Part::Items => "items of the directory",
-        };
-        let explanation = format!(
-            "The delayed node of inode {ino} claimed {bytes} bytes for {what}. Its transaction was committed, and the next \
-             one as well, and no call gave them back."
-        );
-        let root = fs.only_root_of(ino);
-        fs.reported.delayed = fs.reported.delayed.saturating_add_unsigned(bytes);
-        let moment = (record.header.time, tid);
-        context.defer(Violation {
-            root,
-            ino: Some(ino),
-            amount: bytes,
-            balance_before: Some(bytes as i64),
-            origins: vec![origin],
-            explanation,
-            query: match root {
-                Some(root) => Query::Inode { fs: fs.id, root, ino },
-                None => Query::Claims { fs: fs.id },
-            },
-            ..Violation::new(FindingKind::Leak, Account::FsDelayedRsv, fs.id, moment)
-        });
+    for of in overdue {
+        let when = "Its transaction was committed, and the next one as well";
+        kept(context, fs, of, record.header.time, when);
     }
+}
+
+/// The filesystem is unmounted: delayed nodes that still hold bytes are named, if they explain the size of the pool.
+pub(crate) fn unmounted(context: &mut Context, fs: &mut Fs, record: &Levels) {
+    let left = fs.claims.nodes.left(context.loss.epoch());
+    let claimed = left.iter().fold(0, |sum: u64, of| sum.saturating_add(of.bytes));
+    let Rsv { size, reserved } = record.delayed;
+    if fs.aborted || !context.loss.judges() || claimed == 0 || claimed != size {
+        return;
+    }
+    let alone = left.len() == 1;
+    for of in left {
+        // What has left the pool for a block is no longer in it.
+        let bytes = if alone && reserved != 0 { reserved } else { of.bytes };
+        kept(context, fs, Overdue { bytes, ..of }, record.header.time, "The filesystem was unmounted");
+    }
+}
+
+/// A delayed node kept bytes.
+fn kept(context: &mut Context, fs: &mut Fs, of: Overdue, time: u64, when: &str) {
+    let Overdue { part, ino, bytes, tid, origin } = of;
+    let what = match part {
+        Part::Inode => "its inode item",
+        Part::Items => "items of the directory",
+    };
+    let explanation = format!(
+        "The delayed node of inode {ino} had claimed {} bytes for {what}. {when}, and no call had given them back.",
+        origin.bytes
+    );
+    let root = fs.only_root_of(ino);
+    fs.reported.delayed = fs.reported.delayed.saturating_add_unsigned(bytes);
+    context.defer(Violation {
+        root,
+        ino: Some(ino),
+        amount: bytes,
+        balance_before: Some(bytes as i64),
+        stack: origin.stack,
+        origins: vec![origin],
+        explanation,
+        query: match root {
+            Some(root) => Query::Inode { fs: fs.id, root, ino },
+            None => Query::Claims { fs: fs.id },
+        },
+        ..Violation::new(FindingKind::Leak, Account::FsDelayedRsv, fs.id, (time, tid))
+    });
 }
 
 /// A handle must give back as many bytes for delayed refs as it claimed.

@@ -54,6 +54,8 @@ impl Thread {
         );
         let key = context.fs.only_root_of(due.ino).map(|root| InodeKey { root, ino: due.ino });
         let stack = if is_release { node.stack } else { due.stack };
-        context.report_on(&Node { stack, ..*node }, key, Deviation::of(Account::FsDelayedRsv, off, text));
+        let mut deviation = Deviation::of(Account::FsDelayedRsv, off, text);
+        deviation.ino = Some(due.ino);
+        context.report_on(&Node { stack, ..*node }, key, deviation);
     }
 }

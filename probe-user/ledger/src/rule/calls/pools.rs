@@ -20,7 +20,9 @@ pub(crate) fn released(context: &mut CallContext<'_>, node: &Node, record: &Call
     };
     let (size, bytes) = (record.before.size, node.args[0]);
     let known = node.has(CALL_RSV | CALL_RETURNED) && context.complete(node);
-    if !node.is(HookId::BlockRsvRelease) || !known || bytes == u64::MAX || size >= bytes {
+    // A call around it has a contract of its own, which names the owner.
+    let alone = node.parent == 0;
+    if !node.is(HookId::BlockRsvRelease) || !known || !alone || bytes == u64::MAX || size >= bytes {
         return;
     }
     if context.fs.aborted || context.fs.reported.wrapped.contains(&account) {

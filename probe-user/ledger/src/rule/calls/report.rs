@@ -20,6 +20,8 @@ pub(crate) struct Deviation {
     pub origins: Vec<Origin>,
     /// The subvolume, if the account belongs to one and not to an inode.
     pub root: Option<u64>,
+    /// The inode number, if that is all that is known of the inode.
+    pub ino: Option<u64>,
     pub confidence: Confidence,
     pub text: String,
 }
@@ -41,6 +43,7 @@ impl Deviation {
             before: None,
             origins: Vec::new(),
             root: None,
+            ino: None,
             confidence,
             text,
         }
@@ -55,7 +58,8 @@ impl CallContext<'_> {
 
     /// Reports a deviation of inode `key`; `None`: of the filesystem.
     pub(crate) fn report_on(&mut self, node: &Node, key: Option<InodeKey>, deviation: Deviation) {
-        let Deviation { kind, account, off, amount, before, mut origins, root, confidence, text } = deviation;
+        let Deviation { kind, account, off, amount, before, mut origins, root, ino, confidence, text } =
+            deviation;
         if let Some(book) = key.filter(|_| origins.is_empty()).and_then(|key| self.fs.inodes.get(&key)) {
             // We do not know which reservation it was, but we know who reserved for the inode.
             origins = if off < 0 { book.origins_or_last() } else { book.origins() };
@@ -66,7 +70,7 @@ impl CallContext<'_> {
         self.explain(key, account, off);
         self.shared.defer_call(Violation {
             root: key.map(|key| key.root).or(root),
-            ino: key.map(|key| key.ino),
+            ino: key.map(|key| key.ino).or(ino),
             generation: key
                 .and_then(|key| self.fs.inodes.get(&key))
                 .map(|book| book.generation)
