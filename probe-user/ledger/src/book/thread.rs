@@ -26,8 +26,8 @@ pub(crate) struct Thread {
     pub handle: Option<Handle>,
     /// A ticket of the thread was granted, so another task raised `bytes_may_use` for it. Until its next reservation returns.
     pub granted: bool,
-    /// Delayed items that it said it gives back; its next call must do that.
-    pub items_due: Option<ItemsDue>,
+    /// What it said it gives back of delayed nodes; its next call must do that.
+    pub items_due: Vec<ItemsDue>,
     /// Prealloc of qgroups that it holds outside of all hooked calls.
     pub prealloc: Vec<HeldPrealloc>,
     /// `delalloc` events that no call has taken yet.
@@ -56,7 +56,7 @@ impl Thread {
         self.allocated = Allocated::default();
         self.handle = None;
         self.granted = false;
-        self.items_due = None;
+        self.items_due.clear();
         self.prealloc.clear();
         self.events.clear();
         self.has_events = false;
@@ -270,13 +270,15 @@ pub(crate) struct RaceLeftover {
     pub raced: bool,
 }
 
-/// A `delayed_item` event: bytes of a delayed node that are about to be released.
+/// A `delayed_item` or `delayed_inode` event: bytes of a delayed node that are about to be released.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ItemsDue {
     pub fs: u32,
     /// Inode number of the node.
     pub ino: u64,
     pub bytes: u64,
+    /// For items of a directory; the inode item has a function of its own, which is judged for itself.
+    pub items: bool,
     pub stack: StackRef,
 }
 

@@ -9,7 +9,7 @@ use probe_common::{
     claim::{
         CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_NOT_GIVEN_BACK, CLAIM_RESERVE, Claim, ClaimType, RsvType,
     },
-    fs::{Levels, Rsv},
+    fs::Levels,
 };
 
 use crate::{
@@ -96,15 +96,11 @@ pub(crate) fn committed(context: &mut Context, fs: &mut Fs, record: &Levels) {
 pub(crate) fn unmounted(context: &mut Context, fs: &mut Fs, record: &Levels) {
     let left = fs.claims.nodes.left(context.loss.epoch());
     let claimed = left.iter().fold(0, |sum: u64, of| sum.saturating_add(of.bytes));
-    let Rsv { size, reserved } = record.delayed;
-    if fs.aborted || !context.loss.judges() || claimed == 0 || claimed != size {
+    if fs.aborted || !context.loss.judges() || claimed == 0 || claimed != record.delayed.size {
         return;
     }
-    let alone = left.len() == 1;
     for of in left {
-        // What has left the pool for a block is no longer in it.
-        let bytes = if alone && reserved != 0 { reserved } else { of.bytes };
-        kept(context, fs, Overdue { bytes, ..of }, record.header.time, "The filesystem was unmounted");
+        kept(context, fs, of, record.header.time, "The filesystem was unmounted");
     }
 }
 

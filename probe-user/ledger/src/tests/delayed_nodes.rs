@@ -102,3 +102,17 @@ fn items_whose_bytes_are_kept_or_released_in_part_or_twice_are_told_at_that_call
         calls.one(kind, "fs.delayed_rsv", amount);
     }
 }
+
+#[test]
+fn items_that_are_never_released_are_told_whole_if_the_inode_item_follows() {
+    let mut calls = Calls::new();
+    give_back(&mut calls, I, Some(I));
+    calls.stream.delayed(ClaimType::DelayedItem, 256, 2 * I, 0);
+    calls.stream.delayed(ClaimType::DelayedInode, 256, M, 0);
+    calls.call(HookId::BlockRsvRelease, 0, [M, 0, 0, 0], |call| {
+        (call.rsv, call.rsv_type, call.ret) = (0x7000, RsvType::DelayedOps as u32, M as i64);
+        call.flags |= CALL_RSV;
+    });
+    let finding = calls.one("leak", "fs.delayed_rsv", 2 * I);
+    assert_eq!(finding.violation.ino, Some(256));
+}

@@ -52,6 +52,9 @@ const RECORD_BITS: [HookId; 2] = [HookId::SetRecordBits, HookId::ClearRecordBits
 const DATA: [HookId; 3] =
     [HookId::SetDelallocExtent, HookId::FreeReservedDataSpaceNoquota, HookId::BytesMayUse];
 
+/// Most events of a thread without a call after them; on a correct kernel there is one.
+const MAX_DUE: usize = 64;
+
 /// Most threads followed. Beyond it, threads that hold nothing are forgotten; if that is not enough, all.
 const MAX_THREADS: usize = 1 << 16;
 
@@ -180,18 +183,19 @@ impl Calls {
         }
     }
 
-    /// A task is about to give back the bytes of delayed items.
+    /// A task is about to give back bytes of a delayed node.
     pub(crate) fn items_due(&mut self, epoch: u32, record: &Claim) {
-        let gives_back = record.claim == ClaimType::DelayedItem as u32
-            && record.flags & (CLAIM_RESERVE | CLAIM_LOG_RECOVERING) == 0;
+        let items = record.claim == ClaimType::DelayedItem as u32;
+        let delayed = items || record.claim == ClaimType::DelayedInode as u32;
+        let gives_back = delayed && record.flags & (CLAIM_RESERVE | CLAIM_LOG_RECOVERING) == 0;
         if !gives_back || !self.active || self.epoch != epoch {
             return;
         }
         let thread = self.threads.get_mut(&record.header.tid).filter(|thread| thread.epoch == epoch);
-        if let Some(thread) = thread {
+        if let Some(thread) = thread.filter(|thread| thread.items_due.len() < MAX_DUE) {
             let (fs, ino, bytes) = (record.header.fs, record.value, record.bytes);
             let stack = StackRef { id: record.stack, representative: true };
-            thread.items_due = Some(ItemsDue { fs, ino, bytes, stack });
+            thread.items_due.push(ItemsDue { fs, ino, bytes, items, stack });
         }
     }
 

@@ -37,25 +37,34 @@ impl Thread {
     /// `btrfs_delayed_item_release_metadata()`, `btrfs_delayed_item_release_leaves()` and `btrfs_batch_delete_items()`, all of
     /// which the compiler inlines.
     pub(crate) fn items_released(&mut self, context: &mut CallContext<'_>, node: &Node) {
-        let Some(due) = self.items_due.take() else { return };
-        if due.fs != node.fs || !context.complete(node) || context.fs.aborted {
+        let due = std::mem::take(&mut self.items_due);
+        if due.is_empty() || !context.complete(node) || context.fs.aborted {
             return;
         }
-        context.checked.contracts += 1;
-        let is_release = node.is(HookId::BlockRsvRelease) && node.rsv_type == RsvType::DelayedOps;
-        let released = if is_release { node.args[0] } else { 0 };
-        let off = (due.bytes as i64).wrapping_sub(released as i64);
-        if off == 0 {
-            return;
+        let last = due.len() - 1;
+        for (at, due) in due.into_iter().enumerate() {
+            if !due.items || due.fs != node.fs {
+                continue;
+            }
+            // The release of an earlier one would have come before the next event.
+            let is_release =
+                at == last && node.is(HookId::BlockRsvRelease) && node.rsv_type == RsvType::DelayedOps;
+            let released = if is_release { node.args[0] } else { 0 };
+            context.checked.contracts += 1;
+            let off = (due.bytes as i64).wrapping_sub(released as i64);
+            if off == 0 {
+                continue;
+            }
+            let text = format!(
+                "Items of the directory had {} bytes reserved in its delayed node, and {released} bytes were released for \
+                 them.",
+                due.bytes
+            );
+            let key = context.fs.only_root_of(due.ino).map(|root| InodeKey { root, ino: due.ino });
+            let stack = if is_release { node.stack } else { due.stack };
+            let mut deviation = Deviation::of(Account::FsDelayedRsv, off, text);
+            deviation.ino = Some(due.ino);
+            context.report_on(&Node { stack, ..*node }, key, deviation);
         }
-        let text = format!(
-            "Items of the directory had {} bytes reserved in its delayed node, and {released} bytes were released for them.",
-            due.bytes
-        );
-        let key = context.fs.only_root_of(due.ino).map(|root| InodeKey { root, ino: due.ino });
-        let stack = if is_release { node.stack } else { due.stack };
-        let mut deviation = Deviation::of(Account::FsDelayedRsv, off, text);
-        deviation.ino = Some(due.ino);
-        context.report_on(&Node { stack, ..*node }, key, deviation);
     }
 }

@@ -4,6 +4,8 @@ use super::super::work::{APART, LENGTH, Work, dirty};
 
 /// Dirty data is thrown away page by page.
 const PAGE: i64 = 4096;
+/// One update of an item.
+const UPDATE: i64 = 131_072;
 
 const BUG: Bug = Bug {
     kind: "leak",
@@ -89,23 +91,21 @@ pub const ALL: &[Scenario] = &[
         work: delayed_inode_never_released,
         functions: Sight::Exact(Bug {
             account: "fs.delayed_rsv",
-            amount: Amount::Noted("metadata"),
-            stack: "close_ctree",
+            inode: Some(257),
+            amount: Amount::Is(UPDATE),
+            stack: "btrfs_delayed_update_inode",
             also: &[("leak", "space.metadata.bytes_may_use")],
             ..BUG
         }),
-        tracepoints: Sight::Bounded {
-            bug: Bug {
-                kind: "leak",
-                account: "fs.delayed_rsv",
-                inode: None,
-                amount: Amount::Noted("metadata"),
-                stack: "",
-                origins: true,
-                also: &[("leak", "space.metadata.bytes_may_use")],
-            },
-            how: "the level at unmount, with who reserves from the pool",
-        },
+        tracepoints: Sight::Exact(Bug {
+            kind: "leak",
+            account: "fs.delayed_rsv",
+            inode: Some(257),
+            amount: Amount::Is(UPDATE),
+            stack: "btrfs_delayed_update_inode",
+            origins: true,
+            also: &[("leak", "space.metadata.bytes_may_use")],
+        }),
     },
     Scenario {
         name: "qgroup_data_never_freed",
