@@ -36,6 +36,11 @@ pub const CALL_CLOSING: u32 = 2048;
 pub const CALL_ENCODED: u32 = 4096;
 /// `Call::flags`: the ordered extent is not encoded. Only for its removal; older records have neither of the two.
 pub const CALL_NOT_ENCODED: u32 = 8192;
+/// `Call::flags`: `BTRFS_FS_QUOTA_ENABLED` was set at the entry and at the return: changes of qgroups' reservations take effect.
+/// Known for the same calls as [`CALL_QUOTAS`].
+pub const CALL_QUOTAS_ENABLED: u32 = 16384;
+/// `Call::flags`: quotas are simple quotas, or it is not known what they are. Known for the same calls as [`CALL_QUOTAS`].
+pub const CALL_QUOTAS_SIMPLE: u32 = 32768;
 
 /// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.
 pub const STATE_KNOWN: u64 = 1;
@@ -87,6 +92,10 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `start_transaction` | num_items, type, flush | errno, or 0 for a handle |
 /// | `btrfs_delayed_update_inode` | | errno |
 /// | `btrfs_sysfs_del_one_qgroup` | qgroupid, its reserved bytes of data, pertrans, prealloc | |
+/// | `btrfs_qgroup_free_refroot` | ref_root, num_bytes, type, hook of the call around it | |
+/// | `btrfs_alloc_reserved_file_extent` | owner (inode number), offset, ram_bytes (bytes reserved in the qgroup) | |
+/// | `btrfs_qgroup_account_extents` | | errno |
+/// | `btrfs_qgroup_free_meta_all_pertrans` | | |
 /// | `btrfs_set_record_extent_bits`, `btrfs_clear_record_extent_bits` | start, end, bits, bytes changed ([`BYTES_UNKNOWN`]: not recorded) | errno |
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,6 +143,7 @@ pub struct Call {
     pub metadata: i64,
     /// Change of `BTRFS_QGROUP_RSV_DATA` of level-0 qgroups by this task in this call, bytes.
     /// `btrfs_qgroup_reserve_data`: what was added only, since it may commit the transaction, which frees.
+    /// `btrfs_qgroup_convert_reserved_meta`, `btrfs_qgroup_free_meta_all_pertrans`: of `BTRFS_QGROUP_RSV_META_PERTRANS` instead.
     pub qgroup_data: i64,
     /// Changes of the inode's counters by other tasks while this call ran.
     pub others: u32,

@@ -125,6 +125,14 @@ pub enum HookId {
     ClearRecordBits = 61,
     /// `btrfs_set_delalloc_extent` (functions tier): only calls that make a range dirty
     SetDelallocExtent = 62,
+    /// `btrfs_qgroup_free_refroot` (functions tier): only calls that free data, without those inside `btrfs_qgroup_free_data`
+    QgroupFreeRefroot = 63,
+    /// `btrfs_alloc_reserved_file_extent` (functions tier)
+    AllocReservedFileExtent = 64,
+    /// `btrfs_qgroup_account_extents` (functions tier): the calls inside it are those of a commit
+    QgroupAccountExtents = 65,
+    /// `btrfs_qgroup_free_meta_all_pertrans` (functions tier)
+    QgroupFreePertrans = 66,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -135,7 +143,7 @@ pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 64] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -196,6 +204,10 @@ impl HookId {
         Self::SetRecordBits,
         Self::ClearRecordBits,
         Self::SetDelallocExtent,
+        Self::QgroupFreeRefroot,
+        Self::AllocReservedFileExtent,
+        Self::QgroupAccountExtents,
+        Self::QgroupFreePertrans,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -262,6 +274,10 @@ impl HookId {
             Self::SetRecordBits => "btrfs_set_record_extent_bits",
             Self::ClearRecordBits => "btrfs_clear_record_extent_bits",
             Self::SetDelallocExtent => "btrfs_set_delalloc_extent",
+            Self::QgroupFreeRefroot => "btrfs_qgroup_free_refroot",
+            Self::AllocReservedFileExtent => "btrfs_alloc_reserved_file_extent",
+            Self::QgroupAccountExtents => "btrfs_qgroup_account_extents",
+            Self::QgroupFreePertrans => "btrfs_qgroup_free_meta_all_pertrans",
         }
     }
 

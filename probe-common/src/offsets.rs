@@ -117,6 +117,10 @@ pub struct Offsets {
     pub fs_space_info: u32,
     /// . `quota_root`: NULL while quotas are off
     pub fs_quota_root: u32,
+    /// . `qgroup_flags`
+    pub fs_qgroup_flags: u32,
+    /// `BTRFS_FS_QUOTA_ENABLED`, a bit number in `flags`
+    pub fs_quota_enabled_bit: u32,
     /// `BTRFS_FS_CLOSING_START`, a bit number in `flags`
     pub fs_closing_start_bit: u32,
     /// `BTRFS_FS_CLOSING_DONE`, a bit number in `flags`

@@ -203,9 +203,9 @@ pub fn begin(
             (*at(frames, MAX_DEPTH - 1)).flags |= CALL_TREE_TORN;
             return None;
         }
-        let (mut parent, mut caller) = (0, position.caller);
+        let (mut parent, mut around, mut caller) = (0, 0, position.caller);
         if let Some(outer) = top(frames) {
-            parent = (*outer).serial;
+            (parent, around) = ((*outer).serial, (*outer).hook);
             if (*outer).height == position.height {
                 caller = (*outer).function;
             }
@@ -219,6 +219,7 @@ pub fn begin(
         }
         (*frame).serial = serial;
         (*frame).parent = parent;
+        (*frame).around = around;
         (*frame).hook = run.hook;
         (*frame).height = position.height;
         (*frame).caller = caller;

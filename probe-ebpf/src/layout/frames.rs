@@ -39,6 +39,10 @@ pub struct Frame {
     pub data: i64,
     pub metadata: i64,
     pub qgroup_data: i64,
+    /// [`HookId`](probe_common::hook::HookId) of the call around this one; 0 if there is none.
+    pub around: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Changes of the inode by this thread since the entry, inner calls included.
     pub own_changes: u32,
     pub own_releases: u32,

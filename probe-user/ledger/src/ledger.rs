@@ -123,6 +123,7 @@ impl Ledger {
                 closing::levels(context, fs, body);
                 if body.why == LEVELS_COMMIT {
                     claims::committed(context, fs, body);
+                    calls.committed(context, fs, body);
                 }
             }
             Record::FsSeen(body) => fs.seen(body),

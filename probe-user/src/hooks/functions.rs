@@ -77,6 +77,15 @@ pub const FUNCTIONS: &[Function] = &[
         required: false,
         ..call(HookId::ClearRecordBits, "clear_record_bits", IO_TREE, 3)
     },
+    Function { required: false, ..at_once(HookId::QgroupFreeRefroot, "qgroup_free_refroot", FS) }.taking(3),
+    Function { required: false, ..call(HookId::QgroupAccountExtents, "qgroup_account_extents", TRANS, 0) },
+    Function { required: false, ..call(HookId::QgroupFreePertrans, "qgroup_free_pertrans", ROOT, 0) },
+    Function {
+        second: Some("struct btrfs_root *"),
+        required: false,
+        ..at_once(HookId::AllocReservedFileExtent, "alloc_reserved_file_extent", TRANS)
+    }
+    .taking(3),
     Function { required: false, ..call(HookId::QgroupFreeMeta, "qgroup_free_meta", ROOT, 2) },
     Function { required: false, ..call(HookId::QgroupConvertMeta, "qgroup_convert_meta", ROOT, 1) },
     Function { second: Some("u64 *"), ..call(HookId::BlockRsvRelease, "block_rsv_release", RSV, 1) },
@@ -164,6 +173,10 @@ const fn at_once(hook: HookId, program: &'static str, subject: &'static [u8]) ->
 }
 
 impl Function {
+    const fn taking(self, numbers: usize) -> Self {
+        Self { numbers, ..self }
+    }
+
     /// Program of the object for the entry.
     #[must_use]
     pub fn entry(&self, means: Means) -> String {

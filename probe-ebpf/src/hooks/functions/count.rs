@@ -58,6 +58,19 @@ pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) -> bo
     false
 }
 
+/// The thread changed `BTRFS_QGROUP_RSV_META_PERTRANS` of a qgroup of level 0.
+#[inline(always)]
+pub fn qgroup_pertrans(task: *mut TaskCell, diff: i64) {
+    let Some(call) = frames(task).and_then(frame::top) else { return };
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        let hook = (*call).hook;
+        if hook == HookId::QgroupConvertMeta as u32 || hook == HookId::QgroupFreePertrans as u32 {
+            (*call).qgroup_data = (*call).qgroup_data.wrapping_add(diff);
+        }
+    }
+}
+
 /// The thread changed the data reservation of a qgroup of level 0.
 #[inline(always)]
 pub fn qgroup_data(task: *mut TaskCell, diff: i64) {

@@ -2,7 +2,7 @@
 use core::ffi::c_void;
 
 use probe_common::{
-    call::{CALL_INODE, CALL_NODATASUM, CALL_QUOTAS, CALL_RSV, CALL_SPECIAL_INODE},
+    call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE},
     hook::HookId,
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, Counters},
     loss::LossClass,
@@ -43,7 +43,7 @@ pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
 #[inline(never)]
 fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     let context = C::of(ctx);
-    if subject::is_for_other_bits(&context, hook) {
+    if subject::is_for_others(&context, hook) {
         return NOTHING;
     }
     let Some(run) = Run::begin(hook, &context) else { return NOTHING };
@@ -74,8 +74,8 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
                 (*frame).before = rsv_counters(subject.rsv);
             }
         }
-        if subject::needs_quotas(hook) && subject::quotas_on(subject.fs_info) {
-            (*frame).flags |= CALL_QUOTAS;
+        if subject::needs_quotas(hook) {
+            (*frame).flags |= subject::quotas(subject.fs_info);
         }
         subject::numbers(&context, hook, frame);
         if (*frame).parent == 0 && subject::is_rare_outside(hook) {

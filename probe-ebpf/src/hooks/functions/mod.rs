@@ -91,6 +91,8 @@ call! {
     qgroup_convert_meta_in qgroup_convert_meta_out qgroup_convert_meta_fentry qgroup_convert_meta_fexit QgroupConvertMeta;
     start_transaction_in start_transaction_out start_transaction_fentry start_transaction_fexit StartTransaction;
     delayed_update_inode_in delayed_update_inode_out delayed_update_inode_fentry delayed_update_inode_fexit DelayedUpdateInode;
+    qgroup_account_extents_in qgroup_account_extents_out qgroup_account_extents_fentry qgroup_account_extents_fexit QgroupAccountExtents;
+    qgroup_free_pertrans_in qgroup_free_pertrans_out qgroup_free_pertrans_fentry qgroup_free_pertrans_fexit QgroupFreePertrans;
     set_record_bits_in set_record_bits_out set_record_bits_fentry set_record_bits_fexit SetRecordBits;
     clear_record_bits_in clear_record_bits_out clear_record_bits_fentry clear_record_bits_fexit ClearRecordBits;
 }
@@ -122,4 +124,6 @@ instant! {
     release_global_rsv_in release_global_rsv_fentry ReleaseGlobalBlockRsv;
     qgroup_end_in qgroup_end_fentry QgroupEnd;
     set_delalloc_extent_in set_delalloc_extent_fentry SetDelallocExtent;
+    qgroup_free_refroot_in qgroup_free_refroot_fentry QgroupFreeRefroot;
+    alloc_reserved_file_extent_in alloc_reserved_file_extent_fentry AllocReservedFileExtent;
 }

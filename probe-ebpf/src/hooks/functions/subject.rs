@@ -3,7 +3,8 @@ use core::mem::offset_of;
 
 use probe_common::{
     call::{
-        BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, STATE_DELALLOC,
+        BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, CALL_QUOTAS_ENABLED,
+        CALL_QUOTAS_SIMPLE, STATE_DELALLOC,
         STATE_KNOWN, STATE_NORESERVE,
     },
     claim::RsvType,
@@ -87,21 +88,29 @@ const EXTENT_DELALLOC_6_1: u32 = 1 << 4;
 /// `EXTENT_NORESERVE`, the same in all versions.
 const EXTENT_NORESERVE: u32 = 1 << 11;
 
+/// `BTRFS_QGROUP_RSV_DATA`
+const QGROUP_RSV_DATA: u32 = 0;
+/// `BTRFS_QGROUP_STATUS_FLAG_SIMPLE_MODE`; kernels before 6.7 never set it.
+const QGROUP_SIMPLE_MODE: u64 = 1 << 3;
+
 /// `EXTENT_DELALLOC` of this kernel.
 #[inline(always)]
 fn extent_delalloc() -> u32 {
     if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 }
 }
 
+/// Functions that are called for more than the books keep.
+///
 /// `btrfs_set_delalloc_extent` runs for each bit that is set on a range, locks included. Only those calls count that may make
-/// a range dirty whose data is reserved.
+/// a range dirty whose data is reserved. `btrfs_qgroup_free_refroot` frees metadata too, which the calls around it show.
 #[inline(always)]
-pub fn is_for_other_bits(ctx: &impl Entry, hook: HookId) -> bool {
-    if !is(hook, HookId::SetDelallocExtent) {
-        return false;
+pub fn is_for_others(ctx: &impl Entry, hook: HookId) -> bool {
+    let number = |at: usize| ctx.argument(signature_byte(hook, offset_of!(Signature, numbers) + at));
+    if is(hook, HookId::SetDelallocExtent) {
+        let bits = number(0) as u32;
+        return bits & extent_delalloc() == 0 || bits & EXTENT_NORESERVE != 0;
     }
-    let bits = ctx.argument(signature_byte(hook, offset_of!(Signature, numbers))) as u32;
-    bits & extent_delalloc() == 0 || bits & EXTENT_NORESERVE != 0
+    is(hook, HookId::QgroupFreeRefroot) && (number(2) as u32 != QGROUP_RSV_DATA || number(1) == 0)
 }
 
 /// Calls that only matter while quotas are on. Inner calls of those that a filter leaves out would look like calls from
@@ -117,6 +126,10 @@ pub fn is_left_out(hook: HookId, fs_info: u64) -> bool {
             | HookId::DelayedUpdateInode
             | HookId::SetRecordBits
             | HookId::ClearRecordBits
+            | HookId::QgroupFreeRefroot
+            | HookId::AllocReservedFileExtent
+            | HookId::QgroupAccountExtents
+            | HookId::QgroupFreePertrans
     );
     for_quotas && !quotas_on(fs_info)
 }
@@ -127,6 +140,22 @@ pub fn quotas_on(fs_info: u64) -> bool {
     config!(filter_root) == 0
         && config!(filter_ino) == 0
         && read::at::<u64>(fs_info, off!(fs_quota_root)) != 0
+}
+
+/// `CALL_QUOTAS*`, as it is now.
+#[inline(always)]
+pub fn quotas(fs_info: u64) -> u32 {
+    if !quotas_on(fs_info) {
+        return CALL_QUOTAS_SIMPLE;
+    }
+    let flags: u64 = read::at(fs_info, off!(fs_flags));
+    let bit = off!(fs_quota_enabled_bit);
+    let enabled = bit != ABSENT && flags >> (bit & 63) & 1 != 0;
+    let simple = off!(fs_qgroup_flags) == ABSENT
+        || read::at::<u64>(fs_info, off!(fs_qgroup_flags)) & QGROUP_SIMPLE_MODE != 0;
+    CALL_QUOTAS
+        | if enabled { CALL_QUOTAS_ENABLED } else { 0 }
+        | if simple { CALL_QUOTAS_SIMPLE } else { 0 }
 }
 
 /// Calls of which it must be known whether quotas were on.
@@ -142,6 +171,10 @@ pub const fn needs_quotas(hook: HookId) -> bool {
             | HookId::QgroupReserveData
             | HookId::QgroupFreeData
             | HookId::QgroupReleaseData
+            | HookId::QgroupFreeRefroot
+            | HookId::AllocReservedFileExtent
+            | HookId::QgroupFreePertrans
+            | HookId::QgroupConvertMeta
     )
 }
 
@@ -174,6 +207,9 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::InodeRsvRelease
             | HookId::QgroupFreeData
             | HookId::QgroupReleaseData
+            | HookId::QgroupFreeRefroot
+            | HookId::AllocReservedFileExtent
+            | HookId::QgroupFreePertrans
     )
 }
 
@@ -259,6 +295,21 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         }
         args[2] = number(2);
         args[3] = number(3);
+        if is(hook, HookId::QgroupFreeRefroot) {
+            args[2] &= 0xffff_ffff;
+            // SAFETY: as promised.
+            unsafe {
+                args[3] = u64::from((*frame).around);
+                (*frame).root = args[0];
+            }
+            return;
+        }
+        if is(hook, HookId::AllocReservedFileExtent) {
+            args[3] = 0;
+            // SAFETY: as promised.
+            unsafe { (*frame).root = read::root_objectid(second) };
+            return;
+        }
         if is(hook, HookId::BlockRsvRelease) {
             // SAFETY: as promised.
             unsafe { (*frame).result = second };
@@ -308,8 +359,10 @@ pub unsafe fn numbers_after(hook: HookId, frame: *mut Frame) {
     }
     // SAFETY: as promised.
     unsafe {
-        if (*frame).flags & CALL_QUOTAS != 0 && !quotas_on((*frame).fs_info) {
-            (*frame).flags &= !CALL_QUOTAS;
+        if (*frame).flags & CALL_QUOTAS != 0 {
+            let now = quotas((*frame).fs_info);
+            (*frame).flags &= now | !(CALL_QUOTAS | CALL_QUOTAS_ENABLED);
+            (*frame).flags |= now & CALL_QUOTAS_SIMPLE;
         }
     }
 }
@@ -335,6 +388,12 @@ pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     if is(hook, HookId::SetDelallocExtent) {
         return args[3] & STATE_DELALLOC != 0;
     }
+    if is(hook, HookId::QgroupFreeRefroot) {
+        return args[3] == HookId::QgroupFreeData as u64;
+    }
+    if is(hook, HookId::AllocReservedFileExtent) {
+        return args[2] == 0;
+    }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }
 
@@ -347,6 +406,7 @@ const fn is_for_root(hook: HookId) -> bool {
             | HookId::QgroupFreeMeta
             | HookId::QgroupConvertMeta
             | HookId::StartTransaction
+            | HookId::QgroupFreePertrans
     )
 }
 
@@ -388,7 +448,8 @@ pub unsafe fn returned(hook: HookId, raw: i64, frame: *mut Frame) -> i64 {
         | HookId::QgroupReserveMeta
         | HookId::DelayedUpdateInode
         | HookId::SetRecordBits
-        | HookId::ClearRecordBits => i64::from(raw as i32),
+        | HookId::ClearRecordBits
+        | HookId::QgroupAccountExtents => i64::from(raw as i32),
         // void
         _ => 0,
     }

@@ -20,7 +20,7 @@ impl Stream {
         self.push(Claim { header, claim, flags, value: ino, bytes, stack: 7, ..Claim::default() })
     }
 
-    fn commit(&mut self, generation: u64) -> &mut Self {
+    pub fn commit(&mut self, generation: u64) -> &mut Self {
         self.levels(LEVELS_COMMIT, |levels| levels.transid = generation)
     }
 }

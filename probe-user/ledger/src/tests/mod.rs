@@ -16,6 +16,7 @@ mod events;
 mod log_lines;
 mod pools;
 mod properties;
+mod qgroup_owners;
 mod qgroups;
 mod recorded;
 mod script_2012;

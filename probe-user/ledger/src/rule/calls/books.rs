@@ -48,6 +48,13 @@ const QGROUP_META: [HookId; 3] =
 /// Hooks without which marks of data reserved in qgroups are not followed.
 const RECORD_BITS: [HookId; 2] = [HookId::SetRecordBits, HookId::ClearRecordBits];
 
+/// Hooks without which it is not known who owns data reserved in qgroups that is not marked.
+const QGROUP_OWNERS: [HookId; 3] =
+    [HookId::QgroupFreeRefroot, HookId::AllocReservedFileExtent, HookId::QgroupAccountExtents];
+
+/// Hooks without which it is not known what a commit frees of the metadata of qgroups.
+const PERTRANS: [HookId; 2] = [HookId::QgroupFreePertrans, HookId::StartTransaction];
+
 /// Hooks without which it is not known what becomes of the data that a task has reserved.
 const DATA: [HookId; 3] =
     [HookId::SetDelallocExtent, HookId::FreeReservedDataSpaceNoquota, HookId::BytesMayUse];
@@ -90,6 +97,8 @@ impl Calls {
             follows: Follows {
                 qgroup_meta: QGROUP_META.iter().all(attached),
                 marks: RECORD_BITS.iter().all(attached),
+                owners: RECORD_BITS.iter().chain(&QGROUP_OWNERS).all(attached),
+                pertrans: QGROUP_META.iter().chain(&PERTRANS).all(attached),
                 events: attached(&HookId::SpaceReservation),
                 data: DATA.iter().all(attached),
             },
@@ -270,6 +279,22 @@ impl Calls {
             context.fs.reported.race_leftovers = rest;
             due.into_iter().for_each(|left| left.settle(&mut context, record));
         }
+    }
+
+    /// A commit has ended.
+    pub(crate) fn committed(&mut self, shared: &mut Context, fs: &mut Fs, record: &Levels) {
+        if !self.active || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        let follows = self.follows;
+        let Self { checked, failed, threads, holders, qgroups, since, epoch, .. } = self;
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
+        let id = context.fs.id;
+        let held = |key: InodeKey| {
+            let mut threads = holders.iter().filter_map(|tid| threads.get(tid));
+            threads.any(|thread| thread.epoch == *epoch && thread.holds(id, key))
+        };
+        qgroups.committed(&mut context, held, record);
     }
 
     /// The filesystem is unmounted, so no task is inside it. Runs before `rule::closing`.

@@ -33,6 +33,10 @@ pub(crate) struct Follows {
     pub qgroup_meta: bool,
     /// Calls that mark data as reserved in qgroups.
     pub marks: bool,
+    /// Calls by which reserved data without marks changes its owner.
+    pub owners: bool,
+    /// Calls that take and free `BTRFS_QGROUP_RSV_META_PERTRANS`.
+    pub pertrans: bool,
     /// `btrfs_space_reservation`
     pub events: bool,
     /// Where a task's data goes: dirty ranges and extents.

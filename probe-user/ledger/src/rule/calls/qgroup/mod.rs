@@ -4,14 +4,26 @@
 //! call. `btrfs_qgroup_release_data` takes marks off and leaves the counter, because the bytes go to an ordered extent. Nothing
 //! may be left when the inode is destroyed.
 //!
+//! What becomes of bytes without a mark: `released.rs`, then `owners.rs`. Marks that stay on an inode: `idle.rs`.
+//!
 //! Not judged: a subvolume without a qgroup, whose marks count nowhere, and marks from before quotas were switched on.
+mod idle;
+mod owners;
+mod released;
+mod transactions;
+
 use probe_common::{
     call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_QUOTAS, CALL_RETURNED, CALL_SPECIAL_INODE, Call},
+    fs::Levels,
     hook::HookId,
     inode::InodeState,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::{
+    idle::{Idle, Operations},
+    owners::Owners,
+};
 use super::{context::CallContext, report::Deviation};
 use crate::{
     book::node::Node,
@@ -34,6 +46,8 @@ pub(crate) struct Qgroups {
     counted: FxHashSet<(u32, u64)>,
     /// There were more inodes than are followed.
     crowded: bool,
+    operations: Operations,
+    owners: Owners,
 }
 
 /// The marked bytes of an inode, as far as their marks were seen to be set.
@@ -45,6 +59,7 @@ struct Marked {
     /// The last reservation.
     last: u64,
     stack: StackRef,
+    idle: Idle,
 }
 
 impl Qgroups {
@@ -52,6 +67,8 @@ impl Qgroups {
     pub(crate) fn forget(&mut self) {
         self.inodes.clear();
         self.counted.clear();
+        self.operations.forget();
+        self.owners.forget();
     }
 
     /// A call has returned, with the calls inside it.
@@ -66,7 +83,15 @@ impl Qgroups {
             self.ended(context, node);
             return;
         }
+        self.owners.call(context, node, children, record);
         let Some(key) = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE)) else { return };
+        if !self.inodes.is_empty() {
+            let closed = self.operations.closed(node);
+            if let Some(inode) = self.inodes.get_mut(&(node.fs, key)) {
+                inode.idle.close(closed);
+                inode.idle.call(node, record);
+            }
+        }
         let reserve = node.is(HookId::QgroupReserveData);
         let free = node.is(HookId::QgroupFreeData);
         if !(reserve || free || node.is(HookId::QgroupReleaseData)) || !context.follows.marks {
@@ -75,6 +100,7 @@ impl Qgroups {
         let at = (node.fs, key);
         if !node.has(CALL_QUOTAS | CALL_RETURNED) || !context.complete(node) {
             self.doubt(at);
+            self.owners.released.forget_inode(at);
             return;
         }
         let hook = if reserve { HookId::SetRecordBits } else { HookId::ClearRecordBits };
@@ -90,10 +116,14 @@ impl Qgroups {
         };
         let Some(marked) = i64::try_from(marked).ok() else {
             self.doubt(at);
+            self.owners.released.forget_inode(at);
             return;
         };
         context.checked.qgroups += 1;
-        self.book(at, node, if reserve { marked } else { marked.saturating_neg() });
+        self.book(context, at, node, if reserve { marked } else { marked.saturating_neg() });
+        if !(reserve || free) && self.counted.contains(&(node.fs, key.root)) {
+            self.owners.released(context, at, marked.unsigned_abs(), node);
+        }
         self.counter(context, node, key, marked, record.qgroup_data);
     }
 
@@ -106,7 +136,7 @@ impl Qgroups {
         }
     }
 
-    fn book(&mut self, at: (u32, InodeKey), node: &Node, change: i64) {
+    fn book(&mut self, context: &mut CallContext<'_>, at: (u32, InodeKey), node: &Node, change: i64) {
         if change == 0 {
             return;
         }
@@ -118,10 +148,19 @@ impl Qgroups {
         inode.bytes = inode.bytes.saturating_add(change);
         if change > 0 {
             (inode.last, inode.stack) = (change.unsigned_abs(), node.stack);
+            self.operations.opened(at, &mut inode.idle, node);
         }
+        // What was reported was given back after all, so it can hide nothing at unmount.
+        let back = inode.idle.told - inode.bytes.clamp(0, inode.idle.told);
+        inode.idle.told -= back;
+        let reported = &mut context.fs.reported.qgroup_data;
+        *reported = reported.saturating_sub(back);
         // It may be below zero for a while: a task that frees what another one marks can return first. It stays there if
         // marks from before the session were freed.
         if inode.bytes == 0 && !inode.doubtful {
+            if inode.idle.open() {
+                self.operations.ended(at);
+            }
             self.inodes.remove(&at);
         }
     }
@@ -182,25 +221,61 @@ impl Qgroups {
     /// The inode is destroyed: what was marked and neither freed nor handed over is lost. The marks themselves may be gone,
     /// since a range that is thrown away loses all its bits.
     pub(crate) fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, record: &InodeState) {
+        self.owners.destroyed(context, key, record);
         if self.inodes.is_empty() {
             return;
         }
         let Some(marked) = self.inodes.remove(&(context.fs.id, key)) else { return };
+        self.operations.ended((context.fs.id, key));
         let counted = self.counted.contains(&(context.fs.id, key.root));
         let known = !marked.doubtful && !self.crowded;
-        if marked.bytes <= 0 || !known || !counted || !context.follows.marks || !context.judges {
+        let bytes = marked.bytes - marked.idle.told;
+        if bytes <= 0 || !known || !counted || !context.follows.marks || !context.judges {
             return;
         }
-        let text = format!(
-            "The inode was destroyed while {} bytes of its data were reserved in its qgroup.",
-            marked.bytes
-        );
-        let mut deviation = Deviation::of(Account::InodeQgroupData, marked.bytes, text);
+        let text =
+            format!("The inode was destroyed while {bytes} bytes of its data were reserved in its qgroup.");
+        let mut deviation = Deviation::of(Account::InodeQgroupData, bytes, text);
         deviation.origins = vec![marked.origin()];
         let shown = StackRef { id: record.stack, representative: false };
         let stack = if record.stack == 0 { marked.stack } else { shown };
         let node = Node { key, stack, ..Node::at(context.fs.id, record.header.tid, record.header.time) };
         context.report_on(&node, Some(key), deviation);
+    }
+
+    /// A commit has ended: marks of an inode on which nothing happens, and what must be gone when the next transaction starts.
+    pub(crate) fn committed(
+        &mut self,
+        context: &mut CallContext<'_>,
+        held: impl Fn(InodeKey) -> bool,
+        record: &Levels,
+    ) {
+        let fs = context.fs.id;
+        if !self.owners.committed(context, record) || context.fs.aborted || !context.judges {
+            return;
+        }
+        let mut left = Vec::new();
+        for (&(of, key), inode) in self.inodes.iter_mut().filter(|((of, _), _)| *of == fs) {
+            let bytes = inode.bytes - inode.idle.told;
+            let known = !inode.doubtful && self.counted.contains(&(of, key.root));
+            if inode.idle.commit() && known && bytes > 0 && !held(key) {
+                inode.idle.told = inode.bytes;
+                left.push((key, bytes, *inode));
+            }
+        }
+        left.sort_unstable_by_key(|(key, ..)| *key);
+        for (key, bytes, inode) in left {
+            let text = format!(
+                "{bytes} bytes of the inode are marked as reserved in its qgroup. It has no dirty data and no ordered extent, \
+                 and no call changed it while two transactions were committed."
+            );
+            let mut deviation = Deviation::of(Account::InodeQgroupData, bytes, text);
+            deviation.origins = vec![inode.origin()];
+            let cleared = inode.idle.cleared;
+            let stack = if cleared.id == 0 { inode.stack } else { cleared };
+            let node = Node { key, stack, ..Node::at(fs, record.header.tid, record.header.time) };
+            context.report_on(&node, Some(key), deviation);
+        }
     }
 
     /// A qgroup ends: at unmount its counters must be zero. If it is deleted, or quotas are switched off, what it held is
@@ -210,6 +285,7 @@ impl Qgroups {
         let level = id >> 48;
         self.counted.remove(&(node.fs, id));
         self.inodes.retain(|(fs, key), _| *fs != node.fs || level != 0 || key.root != id);
+        self.owners.forget_root(node.fs, id);
         if !node.has(CALL_CLOSING) || !context.judges || context.fs.aborted {
             return;
         }
@@ -236,6 +312,7 @@ impl Qgroups {
     pub(crate) fn unmounted(&mut self, fs: u32) {
         self.inodes.retain(|(of, _), _| *of != fs);
         self.counted.retain(|(of, _)| *of != fs);
+        self.owners.unmounted(fs);
     }
 }
 
