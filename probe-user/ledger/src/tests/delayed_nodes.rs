@@ -9,7 +9,7 @@ use probe_common::{
 use probe_simulated::{I, M};
 
 use super::{
-    call_rules::Calls,
+    call_stream::Calls,
     stream::{FS, ROOT, Stream},
 };
 

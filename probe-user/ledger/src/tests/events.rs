@@ -7,7 +7,7 @@ use probe_common::{
 };
 use probe_simulated::{I, M};
 
-use super::call_rules::Calls;
+use super::call_stream::Calls;
 
 const LEN: u64 = 8192;
 const BYTES: u64 = 2 * I + M;

@@ -8,6 +8,7 @@ mod audits;
 mod budgets;
 mod call_altered;
 mod call_rules;
+mod call_stream;
 mod calls;
 mod closings;
 mod delayed_nodes;

@@ -2,7 +2,7 @@
 use probe_common::{call::CALL_RSV, claim::RsvType, hook::HookId};
 use probe_simulated::I;
 
-use super::call_rules::Calls;
+use super::call_stream::Calls;
 
 impl Calls {
     fn pool(&mut self, hook: HookId, bytes: u64, size: u64, parent: u32) {

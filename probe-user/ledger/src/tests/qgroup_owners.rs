@@ -12,7 +12,7 @@ use probe_common::{
 };
 
 use super::{
-    call_rules::Calls,
+    call_stream::Calls,
     stream::{ROOT, Stream},
 };
 use crate::ledger::Ledger;

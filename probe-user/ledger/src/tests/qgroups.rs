@@ -6,7 +6,7 @@ use probe_common::{
 };
 use probe_simulated::M;
 
-use super::{call_rules::Calls, stream::ROOT};
+use super::{call_stream::Calls, stream::ROOT};
 use crate::ledger::Ledger;
 
 const N: u64 = 16_384;

@@ -6,7 +6,7 @@ use probe_common::{
 };
 
 use super::{
-    call_rules::Calls,
+    call_stream::Calls,
     stream::{FS, ROOT},
 };
 use crate::vocabulary::finding::Finding;

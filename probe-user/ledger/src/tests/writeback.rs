@@ -4,7 +4,7 @@ use probe_common::{
     hook::HookId,
 };
 
-use super::call_rules::Calls;
+use super::call_stream::Calls;
 
 const LEN: u64 = 65536;
 const DELALLOC: u64 = 1 << 5;
