@@ -11,7 +11,8 @@ pub const CALL_RETURNED: u32 = 1;
 pub const CALL_INODE: u32 = 2;
 /// `Call::flags`: the block_rsv is known: `rsv`, `rsv_type`; `before` and `after` show its size and reserved bytes.
 pub const CALL_RSV: u32 = 4;
-/// `Call::flags`: the task also changed the counters of another inode in this call; the amounts do not contain that.
+/// `Call::flags`: the task also changed the counters of another inode in this call; the amounts do not contain that. Of a call
+/// for a root: it changed the prealloc of another subvolume's qgroup.
 pub const CALL_FOREIGN: u32 = 8;
 /// `Call::flags`: an inner or outer call of this call was not followed: nested too deep, or its return was missed.
 pub const CALL_TREE_TORN: u32 = 16;

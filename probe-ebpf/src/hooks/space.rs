@@ -150,14 +150,13 @@ pub fn qgroup_update_reserve(ctx: RawTracePointContext) -> i32 {
     let id = link(&run, &change, true, |object| read::at(object, off!(qgroup_qgroupid)));
     // Only level 0: each level of a hierarchy would count the same bytes again.
     if config!(functions) != 0
-        && index != 2
         && id >> 48 == 0
         && let Some(task) = cells::task_cell(&run)
     {
-        if index == 0 {
-            functions::count::qgroup_data(task, change.diff);
-        } else {
-            functions::count::qgroup_pertrans(task, change.diff);
+        match index {
+            0 => functions::count::qgroup_data(task, change.diff),
+            1 => functions::count::qgroup_pertrans(task, change.diff),
+            _ => functions::count::qgroup_prealloc(task, id),
         }
     }
     0

@@ -71,6 +71,20 @@ pub fn qgroup_pertrans(task: *mut TaskCell, diff: i64) {
     }
 }
 
+/// The thread changed `BTRFS_QGROUP_RSV_META_PREALLOC` of this qgroup of level 0, whose id is that of its subvolume.
+#[inline(always)]
+pub fn qgroup_prealloc(task: *mut TaskCell, id: u64) {
+    let Some(call) = frames(task).and_then(frame::top) else { return };
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        let hook = (*call).hook;
+        let meta = hook == HookId::QgroupFreeMeta as u32 || hook == HookId::QgroupConvertMeta as u32;
+        if meta && (*call).root != id {
+            (*call).flags |= CALL_FOREIGN;
+        }
+    }
+}
+
 /// The thread changed the data reservation of a qgroup of level 0.
 #[inline(always)]
 pub fn qgroup_data(task: *mut TaskCell, diff: i64) {

@@ -4,8 +4,7 @@ use core::mem::offset_of;
 use probe_common::{
     call::{
         BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, CALL_QUOTAS_ENABLED,
-        CALL_QUOTAS_SIMPLE, STATE_DELALLOC,
-        STATE_KNOWN, STATE_NORESERVE,
+        CALL_QUOTAS_SIMPLE, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE,
     },
     claim::RsvType,
     hook::HookId,
@@ -153,9 +152,7 @@ pub fn quotas(fs_info: u64) -> u32 {
     let enabled = bit != ABSENT && flags >> (bit & 63) & 1 != 0;
     let simple = off!(fs_qgroup_flags) == ABSENT
         || read::at::<u64>(fs_info, off!(fs_qgroup_flags)) & QGROUP_SIMPLE_MODE != 0;
-    CALL_QUOTAS
-        | if enabled { CALL_QUOTAS_ENABLED } else { 0 }
-        | if simple { CALL_QUOTAS_SIMPLE } else { 0 }
+    CALL_QUOTAS | if enabled { CALL_QUOTAS_ENABLED } else { 0 } | if simple { CALL_QUOTAS_SIMPLE } else { 0 }
 }
 
 /// Calls of which it must be known whether quotas were on.

@@ -1,6 +1,6 @@
 //! Reservations in qgroups, call by call.
 use probe_common::{
-    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_FS_ERROR, CALL_QUOTAS, CALL_RSV, Call},
+    call::{BYTES_UNKNOWN, CALL_CLOSING, CALL_FOREIGN, CALL_FS_ERROR, CALL_QUOTAS, CALL_RSV, Call},
     claim::RsvType,
     hook::HookId,
 };
@@ -358,4 +358,16 @@ fn prealloc_is_not_judged_where_its_frees_are_not_seen() {
     calls.stream.records.iter().for_each(|record| ledger.apply(record));
     ledger.finish();
     assert_eq!(ledger.findings(), []);
+}
+
+#[test]
+fn prealloc_that_goes_back_to_the_qgroup_of_another_subvolume_is_of_the_wrong_owner() {
+    let mut calls = Calls::new();
+    let free = |calls: &mut Calls, flags: u32| {
+        calls.call(HookId::QgroupFreeMeta, 0, [N, PREALLOC, 0, 0], |call| call.flags |= flags);
+    };
+    free(&mut calls, 0);
+    calls.silent();
+    free(&mut calls, CALL_FOREIGN);
+    assert_eq!(calls.one("wrong-owner", ACCOUNT, N).violation.root, Some(ROOT));
 }

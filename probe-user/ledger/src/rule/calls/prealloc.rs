@@ -8,7 +8,7 @@
 //! migrated converts prealloc that it never took, and the kernel clamps the next release of another holder instead
 //! (`sub_root_meta_rsv`). So on a correct kernel the counter is often lower than the sum of its holders.
 use probe_common::{
-    call::{CALL_QUOTAS, CALL_RETURNED},
+    call::{CALL_FOREIGN, CALL_QUOTAS, CALL_RETURNED},
     hook::HookId,
 };
 
@@ -34,6 +34,17 @@ const MAX_HELD: usize = 4;
 
 /// Judges a call that has returned, with the calls inside it. `children` may contain those of inner calls.
 pub(crate) fn check(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node, children: &[Node]) {
+    if change(node).is_some() && node.has(CALL_FOREIGN) && context.complete(node) {
+        let bytes = node.args[0] as i64;
+        let text = format!(
+            "{bytes} bytes of META_PREALLOC were to be given back to the qgroup of subvolume {}, and another qgroup lost them.",
+            node.key.root
+        );
+        let account = Account::RootQgroupMetaPrealloc;
+        let mut deviation = Deviation::new(FindingKind::WrongOwner, account, bytes, text);
+        deviation.root = Some(node.key.root);
+        context.report_on(node, None, deviation);
+    }
     if node.parent == 0 && change(node).is_some() {
         held(context, thread, node);
         return;
