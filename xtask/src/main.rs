@@ -5,6 +5,7 @@
     reason = "a terminal program: its output is what it is for"
 )]
 mod bench;
+mod broken;
 mod build;
 mod demo;
 mod proc;
@@ -58,6 +59,8 @@ enum Task {
     Vm(vm::Options),
     /// Run random loads under the tool for some time; every round has to be clean
     Soak(soak::Options),
+    /// Run btrfs with bugs compiled in, one after the other, and write a table of what the tool says
+    Broken(broken::Options),
     /// Check the rules of this repository that no compiler knows
     Tidy,
     /// Measure what watching costs, side by side with the peers
@@ -95,6 +98,7 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Vm(options) => return vm::run(&workspace, &options).map(ExitCode::from),
         Task::Soak(options) => soak::run(&workspace, &options)?,
+        Task::Broken(options) => broken::run(&workspace, &options)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),

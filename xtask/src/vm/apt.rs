@@ -86,6 +86,18 @@ impl Apt {
             .collect())
     }
 
+    /// The newest version of a package.
+    ///
+    /// # Errors
+    /// The package is not known.
+    pub fn version(&self, package: &str) -> Result<String> {
+        let text = proc::stdout_of(self.command("apt-cache").args(["show", "--no-all-versions", package]))?;
+        let version = text.lines().find_map(|line| line.strip_prefix("Version: "));
+        version
+            .map(str::to_owned)
+            .with_context(|| format!("Debian's archive has no package {package} any more"))
+    }
+
     /// Fetches packages into `folder` and unpacks them below `root`.
     ///
     /// # Errors

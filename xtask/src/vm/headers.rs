@@ -53,7 +53,7 @@ pub fn fault_module(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
 }
 
 /// The folder to give to `make -C`.
-fn ensure(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
+pub(super) fn ensure(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
     let vm = workspace.target.join("vm");
     let folder = vm.join(kernel.release.name());
     let root = folder.join("headers");

@@ -12,6 +12,7 @@
 //!
 //! It never touches `/etc/apt` or the machine's package lists, installs no kernel, and leaves no QEMU running.
 mod apt;
+pub mod broken;
 mod console;
 mod cpio;
 mod emulator;
