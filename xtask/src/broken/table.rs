@@ -39,12 +39,16 @@ pub fn text(rows: &[(Bug, Read)]) -> String {
     text
 }
 
-/// The judgement, and whether the amount of the best finding is the true one.
+/// The judgement, and whether the amount is the true one: of a finding as good as the best, of all such together, or of all
+/// that fit.
 fn judgement(read: &Read) -> String {
-    let best = read.found.iter().filter(|found| found.judgement == read.judgement);
-    let amounts: Vec<u64> = best.map(|found| found.amount).collect();
-    let exact = amounts.contains(&read.truth.bytes.unsigned_abs())
-        || amounts.iter().sum::<u64>() == read.truth.bytes.unsigned_abs();
+    let amounts = |worst: Judgement| -> Vec<u64> {
+        let fit = read.found.iter().filter(|found| found.judgement <= worst);
+        fit.map(|found| found.amount).collect()
+    };
+    let (best, fit) = (amounts(read.judgement), amounts(Judgement::Level));
+    let truth = read.truth.bytes.unsigned_abs();
+    let exact = best.contains(&truth) || [best, fit].iter().any(|all| all.iter().sum::<u64>() == truth);
     match read.judgement {
         Judgement::Right | Judgement::Late | Judgement::Level if exact => {
             format!("{}, exact", read.judgement)
