@@ -15,7 +15,7 @@ use crate::vocabulary::{
 
 #[derive(Debug, Default)]
 pub(crate) struct Fs {
-    /// Account, time and thread of the last underflow of a pool.
+    /// Account, bytes below zero and thread of the last underflow of a pool.
     pub underflow: Option<(Account, u64, u32)>,
     pub id: u32,
     pub fsid: [u8; 16],

@@ -108,8 +108,8 @@ fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: Chain
         ChainCounter::QgroupData if fs.born => Confidence::Exact,
         ChainCounter::QgroupData => Confidence::OneSided,
     };
-    fs.underflow = Some((account, record.header.time, record.header.tid));
     let amount = record.diff.unsigned_abs() - record.old;
+    fs.underflow = Some((account, amount, record.header.tid));
     let known = match account {
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data,
         Account::InodeQgroupData => fs.reported.qgroup_data,

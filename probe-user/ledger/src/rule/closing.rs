@@ -309,7 +309,7 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
             value = rest as u64;
         }
         let signed = value as i64;
-        if signed < 0 && fs.underflow == Some((account, record.header.time, record.header.tid)) {
+        if signed < 0 && fs.underflow == Some((account, signed.unsigned_abs(), record.header.tid)) {
             // The level after the very change that underflowed.
             continue;
         }
