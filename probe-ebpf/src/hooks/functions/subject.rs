@@ -172,6 +172,7 @@ pub const fn needs_quotas(hook: HookId) -> bool {
             | HookId::AllocReservedFileExtent
             | HookId::QgroupFreePertrans
             | HookId::QgroupConvertMeta
+            | HookId::QgroupAccountExtents
     )
 }
 
@@ -207,6 +208,7 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::QgroupFreeRefroot
             | HookId::AllocReservedFileExtent
             | HookId::QgroupFreePertrans
+            | HookId::QgroupAccountExtents
     )
 }
 

@@ -176,6 +176,24 @@ fn a_fallocate_that_fails_and_keeps_its_bytes_is_a_leak_when_its_task_goes_on() 
     calls.one("leak", DATA, LEN);
 }
 
+/// The destroy of an inode that only `fallocate` has used is not in the stream.
+#[test]
+fn what_an_inode_still_has_at_unmount_is_told_with_the_inode() {
+    let mut calls = begin();
+    reserve(&mut calls, 257, 0);
+    unmark(&mut calls, QgroupReleaseData, 257);
+    let end = |calls: &mut Calls, bytes: u64| {
+        calls.call(QgroupEnd, 0, [ROOT, bytes, 0, 0], |call| call.flags |= probe_common::call::CALL_CLOSING);
+    };
+    let mut empty = calls.clone();
+    end(&mut calls, LEN);
+    let finding = calls.one("leak", DATA, LEN);
+    assert_eq!(finding.violation.ino, Some(257));
+    // The qgroup shows that they were freed.
+    end(&mut empty, 0);
+    empty.silent();
+}
+
 #[test]
 fn more_freed_than_the_extent_had_is_an_over_release_of_its_inode() {
     let mut calls = begin();
@@ -198,12 +216,16 @@ fn what_a_commit_does_not_free_of_its_heads_is_a_leak_of_the_subvolume() {
     release(&mut calls, 257);
     hand_over(&mut calls, 257);
     remove(&mut calls, 257);
+    let mut unseen = calls.clone();
     account(&mut calls, 0);
-    calls.stream.commit(8);
-    calls.silent();
-    calls.stream.commit(9).commit(10);
+    calls.stream.commit(8).commit(9).commit(10);
     let finding = calls.one("leak", DATA, LEN);
     assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), None));
+    // The commit does not account at all.
+    unseen.stream.commit(8);
+    unseen.silent();
+    unseen.stream.commit(9).commit(10);
+    unseen.one("leak", DATA, LEN);
 
     let mut calls = begin();
     calls.stream.commit(8);

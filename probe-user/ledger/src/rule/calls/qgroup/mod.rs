@@ -283,10 +283,19 @@ impl Qgroups {
     fn ended(&mut self, context: &mut CallContext<'_>, node: &Node) {
         let [id, data, pertrans, prealloc] = node.args;
         let level = id >> 48;
+        let closing = node.has(CALL_CLOSING) && context.judges && !context.fs.aborted;
+        if closing && level == 0 && self.counted.contains(&(node.fs, id)) {
+            self.owners.unmounting(
+                context,
+                node,
+                id,
+                data.saturating_sub_signed(context.fs.reported.qgroup_data),
+            );
+        }
         self.counted.remove(&(node.fs, id));
         self.inodes.retain(|(fs, key), _| *fs != node.fs || level != 0 || key.root != id);
         self.owners.forget_root(node.fs, id);
-        if !node.has(CALL_CLOSING) || !context.judges || context.fs.aborted {
+        if !closing {
             return;
         }
         context.fs.qgroups_ended += 1;

@@ -98,6 +98,7 @@ impl Owners {
         match node.hook() {
             Some(HookId::AllocReservedFileExtent) => self.handed_over(context, node),
             Some(HookId::QgroupFreeRefroot) => self.freed(context, node),
+            Some(HookId::QgroupAccountExtents) => self.accounted(context, node),
             Some(HookId::StartTransaction) => self.started(context, node, children),
             Some(HookId::QgroupConvertMeta) if node.parent == 0 || node.qgroup_data > 0 => {
                 self.converted(context, node);
@@ -184,6 +185,23 @@ impl Owners {
         let mut deviation = Deviation::of(Account::InodeQgroupData, (over as i64).saturating_neg(), text);
         deviation.root = Some(root);
         context.report_on(node, None, deviation);
+    }
+
+    /// The commit has freed what the extents of its transaction had reserved. Until it goes on, no other transaction can start.
+    fn accounted(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        let left = self.heads.drain(node.fs);
+        if !context.follows.owners || node.ret != 0 || !followed(context, node) || context.fs.aborted {
+            return;
+        }
+        for (root, held) in left {
+            let text = format!(
+                "{} bytes of data of the subvolume were reserved in its qgroup for new extents of a transaction. Its commit has \
+                 accounted them and did not free the bytes.",
+                held.bytes
+            );
+            let node = Node { key: InodeKey { root, ino: 0 }, ..*node };
+            report_root(context, &node, Account::InodeQgroupData, held.bytes, held.origin(), text);
+        }
     }
 
     /// `start_transaction` has recorded its subvolume, and converted its prealloc after that.
@@ -299,6 +317,24 @@ impl Owners {
             report_inode(context, &node, bytes, inode.origin(), text);
         }
         later
+    }
+
+    /// The qgroup of a subvolume ends at unmount, with these bytes that no finding tells. No inode is there any more, so what is
+    /// left of them here is lost. The destroy of an inode that never reserved anything but in its qgroup is not in the stream.
+    pub(super) fn unmounting(&mut self, context: &mut CallContext<'_>, node: &Node, root: u64, untold: u64) {
+        let left = self.released.of_root(node.fs, root);
+        let sum = left.iter().map(|(_, inode)| inode.bytes).fold(0, u64::saturating_add);
+        if sum > untold {
+            return;
+        }
+        for (key, inode) in left {
+            let text = format!(
+                "At unmount {} bytes of the inode that its extents had taken over were still reserved in its qgroup: no call \
+                 freed them or handed them to a delayed ref.",
+                inode.bytes
+            );
+            report_inode(context, &Node { key, ..*node }, inode.bytes, inode.origin(), text);
+        }
     }
 
     pub(super) fn destroyed(&mut self, context: &mut CallContext<'_>, key: InodeKey, record: &InodeState) {

@@ -286,6 +286,19 @@ impl ReleasedBooks {
         (inode.bytes > 0 && !freed).then_some(inode)
     }
 
+    /// Inodes of the subvolume that have bytes.
+    pub(super) fn of_root(&self, fs: u32, root: u64) -> Vec<(InodeKey, Released)> {
+        let of_root = |at: &(u32, InodeKey)| at.0 == fs && at.1.root == root;
+        let mut left: Vec<_> = self
+            .inodes
+            .iter()
+            .filter(|(at, inode)| of_root(at) && inode.bytes > 0)
+            .map(|(at, inode)| (at.1, *inode))
+            .collect();
+        left.sort_unstable_by_key(|(key, _)| *key);
+        left
+    }
+
     pub(super) fn forget_inode(&mut self, at: (u32, InodeKey)) {
         if self.inodes.remove(&at).is_some() {
             self.holds.values_mut().for_each(|holds| holds.retain(|hold| hold.at != at));

@@ -51,6 +51,19 @@ impl ByTransaction {
         bytes - part
     }
 
+    /// All that the subvolumes of the filesystem have.
+    pub(super) fn drain(&mut self, fs: u32) -> Vec<(u64, Held)> {
+        let mut all: Vec<_> = self
+            .roots
+            .iter()
+            .filter(|((of, _), _)| *of == fs)
+            .map(|((_, root), held)| (*root, *held))
+            .collect();
+        all.sort_unstable_by_key(|(root, _)| *root);
+        self.forget_fs(fs);
+        all
+    }
+
     pub(super) fn remove(&mut self, at: (u32, u64)) -> Option<Held> {
         self.roots.remove(&at)
     }
