@@ -338,6 +338,24 @@ fn a_commit_frees_what_transactions_converted() {
     assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), None));
 }
 
+/// Each byte is told once, also at unmount, and what was freed after all hides nothing there.
+#[test]
+fn pertrans_that_was_told_is_not_told_again_at_unmount() {
+    let end = |calls: &mut Calls, bytes: u64| {
+        calls.call(QgroupEnd, 0, [ROOT, 0, bytes, 0], |call| call.flags |= probe_common::call::CALL_CLOSING);
+    };
+    let amounts = |calls: &Calls| calls.findings().iter().map(|of| of.amount).collect::<Vec<_>>();
+    let mut calls = begin();
+    start(&mut calls, N);
+    calls.stream.commit(8).commit(9);
+    let mut healed = calls.clone();
+    end(&mut calls, 3 * N);
+    assert_eq!(amounts(&calls).iter().sum::<u64>(), 3 * N, "{:#?}", calls.findings());
+    free_pertrans(&mut healed, N);
+    end(&mut healed, 2 * N);
+    assert_eq!(amounts(&healed).iter().sum::<u64>(), 3 * N, "{:#?}", healed.findings());
+}
+
 #[test]
 fn a_commit_that_leaves_pertrans_in_the_counter_is_a_leak() {
     for (freed, left) in [(0, 2 * N), (N, N)] {

@@ -289,7 +289,7 @@ impl Qgroups {
                 context,
                 node,
                 id,
-                data.saturating_sub_signed(context.fs.reported.qgroup_data),
+                data.saturating_sub(context.fs.reported.qgroup_data.max(0).unsigned_abs()),
             );
         }
         self.counted.remove(&(node.fs, id));
@@ -305,14 +305,18 @@ impl Qgroups {
             (Account::RootQgroupMetaPrealloc, prealloc, context.fs.reported.qgroup_prealloc),
         ] {
             // A parent counts what its members count.
-            if bytes == 0 || known >= bytes as i64 {
+            let rest = (bytes as i64).saturating_sub(known.max(0));
+            if bytes == 0 || rest <= 0 {
                 continue;
             }
-            let text = format!(
+            let mut text = format!(
                 "At unmount {bytes} bytes were still reserved in qgroup {level}/{}.",
                 id & (u64::MAX >> 16)
             );
-            let mut deviation = Deviation::of(account, bytes as i64, text);
+            if known > 0 {
+                text.push_str(&format!(" Other findings tell {known} of them."));
+            }
+            let mut deviation = Deviation::of(account, rest, text);
             deviation.root = (level == 0).then_some(id);
             context.report_on(node, None, deviation);
         }

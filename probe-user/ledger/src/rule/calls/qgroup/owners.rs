@@ -261,8 +261,12 @@ impl Owners {
     fn freed_pertrans(&mut self, context: &mut CallContext<'_>, node: &Node, record: &Call) {
         let at = (node.fs, node.key.root);
         let (held, loose) = (self.pertrans.remove(at), self.loose.remove(&at));
-        let Some(held) = held else { return };
         let freed = record.qgroup_data.min(0).unsigned_abs();
+        let due = held.map_or(0, |held| held.bytes).saturating_add(loose.unwrap_or(0));
+        // It frees all, so also what was reported before, which can hide nothing at unmount then.
+        let back = freed.saturating_sub(due).min(context.fs.reported.qgroup_pertrans.max(0).unsigned_abs());
+        context.fs.reported.qgroup_pertrans -= back as i64;
+        let Some(held) = held else { return };
         if !followed(context, node) || context.fs.aborted || freed >= held.bytes {
             return;
         }
