@@ -18,6 +18,8 @@ pub(crate) struct Fs {
     /// Account, bytes below zero and thread of the last underflow of a pool.
     pub underflow: Option<(Account, u64, u32)>,
     pub id: u32,
+    /// Two of the subvolumes that were written to.
+    pub subvolumes: [Option<u64>; 2],
     pub fsid: [u8; 16],
     pub device: String,
     /// Bytes; 0 while unknown.
@@ -92,15 +94,32 @@ pub(crate) struct NotJudged {
     pub no_final_levels: u64,
 }
 
+/// `is_fstree()`
+const fn is_subvolume(root: u64) -> bool {
+    root == 5 || root as i64 >= 256
+}
+
 impl Fs {
     pub(crate) fn new(id: u32, loss: &Loss) -> Self {
         Self { id, first_epoch: loss.epoch(), ..Self::default() }
     }
 
-    /// The subvolume of an inode of which only the number is known; `None` if several have one, or none that has a book.
-    pub(crate) fn only_root_of(&self, ino: u64) -> Option<u64> {
-        let mut roots = self.inodes.keys().filter(|key| key.ino == ino).map(|key| key.root);
-        roots.next().filter(|_| roots.next().is_none())
+    /// A tree block of this root was allocated.
+    pub(crate) fn wrote(&mut self, root: u64) {
+        if !is_subvolume(root) || self.subvolumes.contains(&Some(root)) {
+            return;
+        }
+        let [first, second] = &mut self.subvolumes;
+        let free = if first.is_none() { first } else { second };
+        *free = Some(root);
+    }
+
+    /// The only subvolume that was written to. What is done to an inode of which only the number is known, is done there.
+    pub(crate) const fn only_subvolume(&self) -> Option<u64> {
+        match self.subvolumes {
+            [Some(root), None] => Some(root),
+            _ => None,
+        }
     }
 
     /// A record of this filesystem came at `time`.

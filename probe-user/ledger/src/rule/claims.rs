@@ -115,7 +115,7 @@ fn kept(context: &mut Context, fs: &mut Fs, of: Overdue, time: u64, when: &str) 
         "The delayed node of inode {ino} had claimed {} bytes for {what}. {when}, and no call had given them back.",
         origin.bytes
     );
-    let root = fs.only_root_of(ino);
+    let root = fs.only_subvolume();
     fs.reported.delayed = fs.reported.delayed.saturating_add_unsigned(bytes);
     context.defer(Violation {
         root,

@@ -59,6 +59,7 @@ pub(crate) fn delalloc(context: &mut Context, fs: &mut Fs, record: &Delalloc) {
 pub(crate) fn block(context: &mut Context, fs: &mut Fs, record: &Block) {
     context.recent.block(record);
     fs.activity += 1;
+    fs.wrote(record.root);
     if RsvType::from_u32(record.payer) != RsvType::Delalloc {
         return;
     }

@@ -4,6 +4,7 @@ use probe_common::{
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
     fs::LEVELS_COMMIT,
     hook::HookId,
+    inode::{BLOCK_FRESH, Block},
     loss::LossClass,
 };
 use probe_simulated::{I, M};
@@ -28,7 +29,7 @@ impl Stream {
 #[test]
 fn a_delayed_inode_that_outlives_its_transaction_is_a_leak_of_that_inode() {
     let mut stream = Stream::born();
-    stream.reserve(300, M).release(300, M).commit(7);
+    stream.block(300, BLOCK_FRESH).commit(7);
     stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE);
     // The commit of the transaction before, and that of its own: the next has not started.
     stream.commit(8).commit(8);
@@ -45,6 +46,17 @@ fn a_delayed_inode_that_outlives_its_transaction_is_a_leak_of_that_inode() {
     assert_eq!(found, [("fs.delayed_rsv", M), ("space.metadata.bytes_may_use", M)], "{findings:#?}");
     let violation = &findings[0].violation;
     assert_eq!((violation.root, violation.ino, violation.origins.len()), (Some(ROOT), Some(300), 1));
+}
+
+#[test]
+fn the_subvolume_is_not_named_if_several_were_written_to() {
+    let mut stream = Stream::born();
+    stream.block(300, BLOCK_FRESH).commit(7);
+    let header = stream.header(FS);
+    stream.push(Block { header, root: 256, bytes: 16384, ..Block::default() });
+    stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE).commit(8).commit(9);
+    let violation = stream.assert_one("leak", "fs.delayed_rsv", M).violation;
+    assert_eq!((violation.root, violation.ino), (None, Some(300)));
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Thread {
                  them.",
                 due.bytes
             );
-            let key = context.fs.only_root_of(due.ino).map(|root| InodeKey { root, ino: due.ino });
+            let key = context.fs.only_subvolume().map(|root| InodeKey { root, ino: due.ino });
             let stack = if is_release { node.stack } else { due.stack };
             let mut deviation = Deviation::of(Account::FsDelayedRsv, off, text);
             deviation.ino = Some(due.ino);
