@@ -48,8 +48,8 @@ impl Claims {
     }
 
     pub(crate) fn end(&mut self) {
+        // Not the delayed nodes: the last levels come after the end of the work queues.
         self.handles = FxHashMap::default();
-        self.nodes.forget();
     }
 
     /// The thread lost its handle, which was reported. Forgets what the handle had claimed for delayed refs, and returns it.

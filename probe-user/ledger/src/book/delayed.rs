@@ -114,8 +114,4 @@ impl DelayedNodes {
         left.sort_unstable_by_key(|of| (of.part, of.ino));
         left
     }
-
-    pub(crate) fn forget(&mut self) {
-        self.nodes = FxHashMap::default();
-    }
 }

@@ -2,7 +2,7 @@
 use probe_common::{
     call::CALL_RSV,
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
-    fs::LEVELS_COMMIT,
+    fs::{LEVELS_COMMIT, LEVELS_UNMOUNT, Rsv},
     hook::HookId,
     inode::{BLOCK_FRESH, Block},
     loss::LossClass,
@@ -46,6 +46,15 @@ fn a_delayed_inode_that_outlives_its_transaction_is_a_leak_of_that_inode() {
     assert_eq!(found, [("fs.delayed_rsv", M), ("space.metadata.bytes_may_use", M)], "{findings:#?}");
     let violation = &findings[0].violation;
     assert_eq!((violation.root, violation.ino, violation.origins.len()), (Some(ROOT), Some(300), 1));
+}
+
+#[test]
+fn a_delayed_inode_that_is_left_at_unmount_is_named_though_the_work_queues_end_before() {
+    let mut stream = Stream::born();
+    stream.block(300, BLOCK_FRESH).commit(7);
+    stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE).commit(8).end(FS);
+    stream.levels(LEVELS_UNMOUNT, |levels| levels.delayed = Rsv { size: M, reserved: M - 16384 });
+    assert_eq!(stream.assert_one("leak", "fs.delayed_rsv", M).violation.ino, Some(300));
 }
 
 #[test]
