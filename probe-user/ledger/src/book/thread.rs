@@ -1,6 +1,7 @@
 //! What one thread holds, as far as its calls show it.
 use super::node::Node;
 use crate::vocabulary::{
+    account::Account,
     failed_reservations::FailedReservations,
     finding::{Origin, StackRef},
     keys::InodeKey,
@@ -28,6 +29,8 @@ pub(crate) struct Thread {
     pub granted: bool,
     /// What it said it gives back of delayed nodes; its next call must do that.
     pub items_due: Vec<ItemsDue>,
+    /// A release of more than its pool had claimed, inside a call that has not returned.
+    pub pool_over: Option<PoolOver>,
     /// Prealloc of qgroups that it holds outside of all hooked calls.
     pub prealloc: Vec<HeldPrealloc>,
     /// `delalloc` events that no call has taken yet.
@@ -57,6 +60,7 @@ impl Thread {
         self.handle = None;
         self.granted = false;
         self.items_due.clear();
+        self.pool_over = None;
         self.prealloc.clear();
         self.events.clear();
         self.has_events = false;
@@ -268,6 +272,15 @@ pub(crate) struct RaceLeftover {
     pub story: String,
     /// True if a release is known to have run in between.
     pub raced: bool,
+}
+
+/// A release of more than was claimed of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolOver {
+    pub node: Node,
+    pub account: Account,
+    pub bytes: u64,
+    pub size: u64,
 }
 
 /// A `delayed_item` or `delayed_inode` event: bytes of a delayed node that are about to be released.

@@ -40,6 +40,14 @@ fn a_claim_that_is_given_back_twice_is_told_when_nobody_has_claimed_it() {
 }
 
 #[test]
+fn a_claim_that_its_handle_gives_back_again_at_its_end_is_told_there() {
+    let mut calls = Calls::new();
+    let inside = |calls: &mut Calls, serial| calls.pool(HookId::BlockRsvRelease, 2 * I, I, serial);
+    calls.around(HookId::TransReleaseMetadata, 0, [0x5000, 2 * I, 0, 0], inside, |_| {});
+    calls.one("over-release", "trans.rsv", I);
+}
+
+#[test]
 fn a_start_that_fails_gives_back_what_it_added_for_its_handle() {
     let mut calls = Calls::new();
     calls.failing_start(4 * I, 4 * I);

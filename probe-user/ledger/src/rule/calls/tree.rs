@@ -10,8 +10,8 @@ use probe_common::{
 };
 
 use super::{
-    context::CallContext, contracts, data, delayed, events, handles, operations, pools, prealloc,
-    qgroup::Qgroups, rsvs::Rsvs,
+    context::CallContext, contracts, data, delayed, events, handles, operations, prealloc, qgroup::Qgroups,
+    rsvs::Rsvs,
 };
 use crate::book::{node::Node, thread::Thread};
 
@@ -71,13 +71,17 @@ impl Thread {
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
             node.ret = released.map(|child| child.ret.max(0)).fold(0, i64::wrapping_add);
         }
-        pools::released(context, &node, record);
+        self.pool_released(context, &node, record);
+        let pools = |context: &CallContext<'_>| (context.fs.reported.trans, context.fs.reported.delayed);
+        let before = pools(context);
         rsvs.call(context, &node, record);
         prealloc::check(context, self, &node, children);
         events::check(context, self, &node, children);
         qgroups.call(context, &node, children, record);
         let already_reported = contracts::check(context, self, &node, children, record);
         self.effects(context, &node, children, record, already_reported);
+        let told = before != pools(context);
+        self.pool_settled(context, &node, told);
         if node.is(HookId::ReserveMetadata) {
             self.granted = false;
         }
