@@ -43,6 +43,10 @@ pub const CALL_QUOTAS_ENABLED: u32 = 16384;
 /// `Call::flags`: quotas are simple quotas, or it is not known what they are. Known for the same calls as [`CALL_QUOTAS`].
 pub const CALL_QUOTAS_SIMPLE: u32 = 32768;
 
+/// `Call::flags`: no call. The last `btrfs_calculate_inode_block_rsv_size` has set a size below what `before` shows it to be
+/// for: `args[0]`.
+pub const CALL_SIZE_TOO_SMALL: u32 = 65536;
+
 /// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.
 pub const STATE_KNOWN: u64 = 1;
 /// As above: `EXTENT_DELALLOC`

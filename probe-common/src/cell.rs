@@ -83,6 +83,6 @@ pub struct InodeCell {
     pub changes: u32,
     /// Functions tier: how many of `changes` were decreases.
     pub releases: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Functions tier: `outstanding_extents` at the last `btrfs_calculate_inode_block_rsv_size`. Valid with `csum_known`.
+    pub sized_extents: u32,
 }

@@ -15,7 +15,7 @@ use probe_common::{
 use crate::globals::{ABSENT, off};
 
 /// `BTRFS_INODE_NODATASUM`, `fs/btrfs/btrfs_inode.h`, the same in all versions.
-const INODE_NODATASUM: u32 = 1;
+pub const INODE_NODATASUM: u32 = 1;
 const S_IFMT: u16 = 0o170_000;
 const S_IFREG: u16 = 0o100_000;
 

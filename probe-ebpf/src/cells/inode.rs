@@ -59,7 +59,7 @@ fn create(run: &Run, key: InodeKey) -> Option<*mut InodeCell> {
         csum_known: 0,
         changes: 0,
         releases: 0,
-        reserved: 0,
+        sized_extents: 0,
     };
     if INODES.get_ptr_mut(&key).is_some() && find_current(&key).is_none() {
         remove(key.root, key.ino);

@@ -107,7 +107,7 @@ impl Ledger {
             }
             Record::Chain(body) => chains::chain(context, fs, body),
             Record::Bmu(body) => {
-                calls.spent(body);
+                calls.spent(context, body);
                 failures.bmu(context, body);
             }
             Record::Enospc(body) => failures.enospc(context, fs, body),

@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::{FEntryContext, ProbeContext},
 };
 use probe_common::{
-    call::{CALL_INODE, CALL_UNFRAMED, Call},
+    call::{CALL_INODE, CALL_SIZE_TOO_SMALL, CALL_UNFRAMED, Call},
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
@@ -62,7 +62,9 @@ fn calculated(ctx: &impl Entry) {
         } else {
             now
         };
+        check_size(&run, cell, inode);
         let change = now.wrapping_sub(before) as i64;
+        (*cell).sized_extents = read::at(inode, off!(inode_outstanding_extents));
         (*cell).csum_bytes = now;
         (*cell).csum_known = 1;
         if change != 0 {
@@ -80,6 +82,54 @@ fn calculated(ctx: &impl Entry) {
             unframed(&run, cell, inode, before, now);
         }
     }
+}
+
+/// Most extents of an inode that are not a counter that has wrapped.
+const MAX_EXTENTS: u32 = 1 << 20;
+
+/// Compares the size that the last calculation has set with the least that it may be: `btrfs_calc_insert_metadata_size()` of
+/// `outstanding_extents` and of one leaf of checksums, and one update of an item (`fs/btrfs/delalloc-space.c`, 6.1 to 7.3).
+/// Nothing else sets the size, and this runs under `inode->lock`, as that calculation did.
+#[inline(never)]
+fn check_size(run: &Run, cell: *mut probe_common::cell::InodeCell, inode: u64) {
+    // SAFETY: a live entry, whose chain is ours.
+    let (known, extents, csum_bytes) =
+        unsafe { ((*cell).csum_known, (*cell).sized_extents, (*cell).csum_bytes) };
+    if known == 0 || extents > MAX_EXTENTS || (extents == 0 && csum_bytes == 0) {
+        return;
+    }
+    let fs_info = read::root_fs_info(read::inode_root(inode));
+    let insert = 16 * u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)));
+    let mut least = u64::from(extents) * insert;
+    if extents != 0 {
+        least += insert / 2;
+    }
+    if csum_bytes != 0 && read::at::<u32>(inode, off!(inode_flags)) & read::INODE_NODATASUM == 0 {
+        least += insert;
+    }
+    let size = read::rsv(inode.wrapping_add(off!(inode_block_rsv) as u64)).size;
+    if size >= least {
+        return;
+    }
+    // SAFETY: a live entry.
+    let (fs, root) = unsafe { ((*cell).fs, (*cell).root) };
+    run.emit::<Call>(RecordKind::Call, LossClass::BooksRecord, fs, |record| {
+        // SAFETY: the ring gave this room; all-zero bytes are a record.
+        unsafe {
+            let words = record.cast::<u64>();
+            for word in 0..size_of::<Call>() / 8 {
+                core::ptr::write_volatile(words.add(word), 0);
+            }
+            (*record).flags = CALL_SIZE_TOO_SMALL | CALL_INODE;
+            (*record).address = inode;
+            (*record).root = root;
+            (*record).ino = read::inode_ino(inode);
+            (*record).args[0] = least;
+            (*record).before.size = size;
+            (*record).before.csum_bytes = csum_bytes;
+            (*record).before.outstanding_extents = extents;
+        }
+    });
 }
 
 /// Sends a record: `csum_bytes` was changed outside all hooked calls.

@@ -3,8 +3,8 @@ use rustc_hash::FxHashMap;
 
 use crate::vocabulary::finding::Origin;
 
-/// Most nodes that are followed. Beyond it all are forgotten, so that none of them is judged.
-const MAX_NODES: usize = 1 << 16;
+/// Most nodes that are followed. Beyond it all are forgotten and counted, so that none of them is judged.
+const MAX_NODES: usize = 1 << 18;
 
 /// For which of its two claims a node holds bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,8 @@ pub(crate) struct DelayedNodes {
     /// `fs_info->generation` at the last commit.
     transid: u64,
     epoch: u32,
+    /// Nodes that were forgotten because there were too many.
+    pub forgotten: u64,
 }
 
 impl DelayedNodes {
@@ -58,6 +60,7 @@ impl DelayedNodes {
     pub(crate) fn claimed(&mut self, epoch: u32, part: Part, ino: u64, tid: u32, origin: Origin) {
         self.since(epoch);
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&(part, ino)) {
+            self.forgotten = self.forgotten.saturating_add(self.nodes.len() as u64);
             self.nodes.clear();
         }
         let held = self.nodes.entry((part, ino)).or_insert(Held { bytes: 0, due: 0, tid, origin });

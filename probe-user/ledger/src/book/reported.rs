@@ -48,6 +48,13 @@ impl AlreadyReported {
         if self.inodes.is_empty() { None } else { self.inodes.get(&key).copied() }
     }
 
+    /// Takes back what a report has noted of the inode's block_rsv, since its bytes are right.
+    pub(crate) fn set_meta_rsv(&mut self, key: InodeKey, amount: i64) {
+        if let Some(wrong) = self.inodes.get_mut(&key) {
+            wrong.meta_rsv = amount;
+        }
+    }
+
     pub(crate) fn close(&mut self, key: InodeKey) -> Option<CounterOffset> {
         if self.inodes.is_empty() { None } else { self.inodes.remove(&key) }
     }

@@ -42,6 +42,13 @@ pub(crate) fn notes(
                 .to_owned(),
         );
     }
+    let forgotten = filesystems.iter().fold(0, |sum: u64, fs| sum.saturating_add(fs.claims.nodes.forgotten));
+    if forgotten > 0 {
+        notes.push(format!(
+            "Not judged: the end of {} delayed nodes; there were more at a time than are followed.",
+            grouped(forgotten)
+        ));
+    }
     if setup.deaf().is_none() && !setup.attached.contains(&HookId::Console) {
         notes.push(
             "Not judged: what btrfs said in the kernel's log, which this recording does not hold.".to_owned(),

@@ -1,6 +1,9 @@
 //! Each rule of calls, and each trap of a correct kernel for them.
 use probe_common::{
-    call::{CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SPECIAL_INODE, CALL_TREE_TORN, CALL_UNFRAMED},
+    call::{
+        CALL_INODE, CALL_NODATASUM, CALL_RSV, CALL_SIZE_TOO_SMALL, CALL_SPECIAL_INODE, CALL_TREE_TORN,
+        CALL_UNFRAMED,
+    },
     claim::RsvType,
     hook::HookId,
     inode::Counters,
@@ -103,7 +106,7 @@ fn what_was_begun_before_is_not_judged() {
 
 #[test]
 fn special_inodes_and_torn_trees_are_left_alone() {
-    for flag in [CALL_SPECIAL_INODE, CALL_TREE_TORN] {
+    for flag in [CALL_SIZE_TOO_SMALL, CALL_SPECIAL_INODE, CALL_TREE_TORN] {
         let mut calls = Calls::new();
         for hook in [
             HookId::ReserveMetadata,
@@ -443,4 +446,15 @@ fn bytes_that_were_added_before_they_were_granted_were_never_reserved() {
     let mut calls = Calls::new();
     fail(&mut calls, (2 * I + M) as i64, 0);
     calls.one("error-path-leak", "inode.meta_rsv", 2 * I + M);
+}
+
+#[test]
+fn a_size_of_the_block_rsv_that_leaves_the_checksums_out_is_a_mismatch() {
+    let mut calls = Calls::new();
+    calls.returned(HookId::CalculateInodeRsv, 257, [2 * I + M, 0, 0, 0], 0, |call| {
+        call.flags = CALL_SIZE_TOO_SMALL | CALL_INODE;
+        (call.before.size, call.before.outstanding_extents, call.before.csum_bytes) = (I + M, 1, LEN);
+    });
+    let finding = calls.one("counter-mismatch", "inode.meta_rsv", I);
+    assert_eq!(finding.violation.ino, Some(257));
 }

@@ -1,6 +1,6 @@
 //! The books of the functions tier: what each thread, temporary block_rsv and qgroup holds by its calls.
 use probe_common::{
-    call::{CALL_FS_ERROR, CALL_UNFRAMED, Call},
+    call::{CALL_FS_ERROR, CALL_SIZE_TOO_SMALL, CALL_UNFRAMED, Call},
     chain::Bmu,
     claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::Ticket,
@@ -10,7 +10,7 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, writeback::SeenClean};
+use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, size, writeback::SeenClean};
 use crate::{
     book::{
         filesystem::Fs,
@@ -159,6 +159,10 @@ impl Calls {
         }
         let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let tid = record.header.tid;
+        if record.flags & CALL_SIZE_TOO_SMALL != 0 {
+            size::too_small(&mut context, record);
+            return;
+        }
         if record.flags & CALL_UNFRAMED != 0 {
             context.checked.unframed += 1;
             if published::unframed(&context, thread, record) {
@@ -235,8 +239,11 @@ impl Calls {
     }
 
     /// A task took data out of `bytes_may_use`, outside of all hooked calls: for an extent.
-    pub(crate) fn spent(&mut self, record: &Bmu) {
+    pub(crate) fn spent(&mut self, shared: &mut Context, record: &Bmu) {
         if self.active && is_data(record.object_flags) && record.diff < 0 {
+            if self.threads.len() >= MAX_THREADS && !self.threads.contains_key(&record.header.tid) {
+                self.make_room(shared);
+            }
             let epoch = self.epoch;
             let thread = self.threads.entry(record.header.tid).or_default();
             if thread.epoch != epoch {

@@ -29,5 +29,6 @@ mod published;
 mod qgroup;
 mod report;
 mod rsvs;
+mod size;
 mod tree;
 pub(crate) mod writeback;
