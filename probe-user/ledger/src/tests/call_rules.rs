@@ -458,3 +458,20 @@ fn a_size_of_the_block_rsv_that_leaves_the_checksums_out_is_a_mismatch() {
     let finding = calls.one("counter-mismatch", "inode.meta_rsv", I);
     assert_eq!(finding.violation.ino, Some(257));
 }
+
+#[test]
+fn a_size_that_a_reported_over_release_has_lowered_is_not_told_again() {
+    let mut calls = Calls::new();
+    let inside = |calls: &mut Calls, serial| {
+        calls.call(HookId::BlockRsvRelease, 257, [I, 0, 0, 0], |call| {
+            (call.parent, call.rsv_type, call.ret) = (serial, RsvType::Delalloc as u32, I as i64);
+            call.flags |= CALL_RSV;
+        });
+    };
+    calls.around(HookId::ReserveMetadata, 257, [LEN, LEN, 0, 0], inside, |call| call.ret = -28);
+    calls.returned(HookId::CalculateInodeRsv, 257, [2 * I + M, 0, 0, 0], 0, |call| {
+        call.flags = CALL_SIZE_TOO_SMALL | CALL_INODE;
+        (call.before.size, call.before.outstanding_extents, call.before.csum_bytes) = (I + M, 1, LEN);
+    });
+    calls.one("error-path-over-release", "inode.meta_rsv", I);
+}

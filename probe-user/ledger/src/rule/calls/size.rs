@@ -17,6 +17,11 @@ pub(crate) fn too_small(context: &mut CallContext<'_>, record: &Call) {
     if !context.judges || node.has(CALL_SPECIAL_INODE) || size >= least {
         return;
     }
+    let wrong = context.fs.reported.inode(node.key).map_or(0, |wrong| wrong.meta_rsv);
+    if wrong.unsigned_abs() >= least - size {
+        // A call that gave back what was never reserved took it off the size too, and was reported.
+        return;
+    }
     let text = format!(
         "The size of the inode's block_rsv was {size} for {} and {} bytes of csum_bytes, and must not be below {least}: what is \
          above the size is given back, and these bytes were still needed.",
@@ -27,7 +32,6 @@ pub(crate) fn too_small(context: &mut CallContext<'_>, record: &Call) {
     let mut deviation = Deviation::new(FindingKind::CounterMismatch, Account::InodeMetaRsv, off, text);
     deviation.before = Some(size as i64);
     // The bytes in the block_rsv are right; only less of them are kept.
-    let wrong = context.fs.reported.inode(node.key).map_or(0, |wrong| wrong.meta_rsv);
     context.report(&node, deviation);
     context.fs.reported.set_meta_rsv(node.key, wrong);
 }
