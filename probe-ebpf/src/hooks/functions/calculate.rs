@@ -45,6 +45,8 @@ fn calculated(ctx: &impl Entry) {
     let root = read::inode_root(inode);
     let ino = read::inode_ino(inode);
     let Some(cell) = cells::inode_cell(&run, root, ino) else { return };
+    // Before the frame is looked up: with this call behind it, the program on 6.1 found no frame of the inode any more.
+    check_size(&run, cell, inode);
     let Some(task) = cells::task_cell(&run) else { return };
     let call = frame::of(task).and_then(frame::top);
     let now: u64 = if read::is_regular(inode) { read::at(inode, off!(inode_csum_bytes)) } else { 0 };
@@ -62,7 +64,6 @@ fn calculated(ctx: &impl Entry) {
         } else {
             now
         };
-        check_size(&run, cell, inode);
         let change = now.wrapping_sub(before) as i64;
         (*cell).sized_extents = read::at(inode, off!(inode_outstanding_extents));
         (*cell).csum_bytes = now;
