@@ -242,8 +242,8 @@ fn ordered(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) ->
     one_release(context, inside, lengths, record)
 }
 
-/// `btrfs_clear_delalloc_extent`: the change of `outstanding_extents` shows whether the range was dirty, and `bits` whether
-/// its metadata must be released. Whether its data must be released depends on the state's own bits, which we do not see.
+/// `btrfs_clear_delalloc_extent`: the change of `outstanding_extents` shows whether the range was dirty, and `bits` whether its
+/// metadata must be released. Whether its data must be freed, the state's own bits say (`args[3]`); older recordings lack them.
 fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> bool {
     let node = inside.node;
     let len = node.args[1].wrapping_sub(node.args[0]).wrapping_add(1);

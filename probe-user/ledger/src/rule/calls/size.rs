@@ -31,7 +31,7 @@ pub(crate) fn too_small(context: &mut CallContext<'_>, record: &Call) {
     let off = size as i64 - least as i64;
     let mut deviation = Deviation::new(FindingKind::CounterMismatch, Account::InodeMetaRsv, off, text);
     deviation.before = Some(size as i64);
-    // The bytes in the block_rsv are right; only less of them are kept.
     context.report(&node, deviation);
+    // The bytes in the block_rsv are right; only less of them are kept.
     context.fs.reported.set_meta_rsv(node.key, wrong);
 }
