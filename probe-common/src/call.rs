@@ -47,6 +47,12 @@ pub const CALL_QUOTAS_SIMPLE: u32 = 32768;
 /// for: `args[0]`.
 pub const CALL_SIZE_TOO_SMALL: u32 = 65536;
 
+/// `Call::flags`: in this call, `bytes_may_use` of metadata and the block_rsvs have changed as they must together.
+pub const CALL_BALANCED: u32 = 131_072;
+/// `Call::flags`: no call. In the call `serial`, which is about to return, `bytes_may_use` of metadata has changed by `ret` bytes more
+/// than the block_rsvs, beyond what the function itself takes from them or adds to them.
+pub const CALL_UNBALANCED: u32 = 262_144;
+
 /// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.
 pub const STATE_KNOWN: u64 = 1;
 /// As above: `EXTENT_DELALLOC`
@@ -80,11 +86,12 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_block_rsv_add_bytes` | bytes, update_size | |
 /// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all), bytes of the rsv's qgroup half to release | bytes that left the rsv |
 /// | `btrfs_block_rsv_migrate` | destination rsv, bytes, update_size, destination's [`crate::claim::RsvType`] | errno |
+/// | `btrfs_delayed_refs_rsv_refill` | flush | errno |
 /// | `btrfs_use_block_rsv` | root objectid, blocksize | address of the rsv that paid, or an error pointer |
 /// | `btrfs_set_delalloc_extent`, `btrfs_clear_delalloc_extent` | state start, state end, bits, `STATE_*` | |
 /// | `btrfs_remove_ordered_extent` | file_offset, num_bytes, disk_num_bytes, flags | |
 /// | `btrfs_destroy_inode` | | |
-/// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after | errno |
+/// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after (the former: and what is in its own `delayed_rsv` then) | errno |
 /// | `steal_from_global_rsv` | bytes of the ticket | bool |
 /// | `btrfs_update_global_block_rsv` | | |
 /// | `btrfs_delayed_inode_release_metadata` | inode number of the node, bytes_reserved before | |

@@ -133,6 +133,12 @@ pub enum HookId {
     QgroupAccountExtents = 65,
     /// `btrfs_qgroup_free_meta_all_pertrans` (functions tier)
     QgroupFreePertrans = 66,
+    /// `btrfs_delayed_refs_rsv_refill` (functions tier)
+    RefillDelayedRefs = 67,
+    /// `btrfs_update_delayed_refs_rsv` (functions tier)
+    UpdateDelayedRefs = 68,
+    /// `btrfs_migrate_to_delayed_refs_rsv`, 6.1 only (functions tier)
+    MigrateToDelayedRefs = 69,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -143,7 +149,7 @@ pub const FALLBACK_SLOT: u32 = 80;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 67] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -208,6 +214,9 @@ impl HookId {
         Self::AllocReservedFileExtent,
         Self::QgroupAccountExtents,
         Self::QgroupFreePertrans,
+        Self::RefillDelayedRefs,
+        Self::UpdateDelayedRefs,
+        Self::MigrateToDelayedRefs,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -278,6 +287,9 @@ impl HookId {
             Self::AllocReservedFileExtent => "btrfs_alloc_reserved_file_extent",
             Self::QgroupAccountExtents => "btrfs_qgroup_account_extents",
             Self::QgroupFreePertrans => "btrfs_qgroup_free_meta_all_pertrans",
+            Self::RefillDelayedRefs => "btrfs_delayed_refs_rsv_refill",
+            Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
+            Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
         }
     }
 

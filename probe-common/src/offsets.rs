@@ -250,6 +250,8 @@ pub struct Offsets {
     pub changeset_bytes_changed: u32,
     /// `struct btrfs_trans_handle` . `bytes_reserved`
     pub trans_bytes_reserved: u32,
+    /// . `delayed_rsv`; 6.1 has none
+    pub trans_delayed_rsv: u32,
     /// `struct reserve_ticket` . `bytes`
     pub ticket_bytes: u32,
     /// `struct btrfs_delayed_node` . `inode_id`

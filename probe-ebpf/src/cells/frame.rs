@@ -18,6 +18,7 @@ use super::slot::claim;
 use crate::{
     emit::Run,
     globals::config,
+    hooks::functions::pools,
     layout::{
         frames::{Frame, Frames},
         task::TaskCell,
@@ -68,6 +69,8 @@ pub fn take(tid: u64) -> u32 {
             if owner == tid || (owner == 0 && claim(&raw mut (*frames).owner, 0, tid)) {
                 (*frames).depth = 0;
                 (*frames).serial = 0;
+                (*frames).pool_open = 0;
+                (*frames).pool_points = 0;
                 return slot;
             }
         }
@@ -83,7 +86,14 @@ pub fn give_back(slot: u32) {
         && let Some(frames) = FRAMES.get_ptr_mut(slot)
     {
         // SAFETY: an array entry stays; nobody else had it.
-        unsafe { (*frames).owner = 0 };
+        unsafe {
+            if (*frames).pool_open != 0 {
+                // The return of its last call was missed.
+                pools::close(frames);
+                (*frames).pool_open = 0;
+            }
+            (*frames).owner = 0;
+        }
     }
 }
 
@@ -130,6 +140,7 @@ macro_rules! steps {
 #[inline(never)]
 fn give_away(run: &Run, frames: *mut Frames) {
     run.lost(LossClass::MissedReturn);
+    pools::close(frames);
     // SAFETY: the frames are this thread's.
     unsafe {
         (*frames).depth = depth(frames).saturating_sub(1);
@@ -261,6 +272,9 @@ pub fn end(task: *mut TaskCell, frames: *mut Frames) {
     unsafe {
         let Some(inner) = top(frames) else { return };
         let (inode, changes, releases) = ((*inner).inode, (*inner).own_changes, (*inner).own_releases);
+        if (*inner).pools != 0 {
+            pools::close(frames);
+        }
         (*frames).depth = depth(frames).saturating_sub(1);
         if changes != 0 {
             calls_pass_on(slot(task), inode, changes, releases);

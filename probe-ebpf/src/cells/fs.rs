@@ -37,6 +37,10 @@ impl FsCell {
             (*cell).flags = 0;
             (*cell).died = 0;
             (*cell).qgroup_gave_way = 0;
+            (*cell).pool_open = 0;
+            (*cell).pool_points = 0;
+            (*cell).unpinned = 0;
+            (*cell).pools_unknown = 0;
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
         }
@@ -226,6 +230,12 @@ pub fn fs_end(run: &Run, fs_info: u64) -> Option<u32> {
         (*cell).died = run.time();
         ((*cell).state == STATE_FOLLOWED).then(|| id(slot, cell))
     }
+}
+
+/// The cell of the filesystem with this id.
+#[inline(always)]
+pub fn fs_cell(id: u32) -> Option<*mut FsCell> {
+    cell_at(fs::slot_of(id))
 }
 
 /// True between the first destroyed work queue and the end of the filesystem.

@@ -50,6 +50,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
     let Some(task) = cells::task_cell(run) else { return };
     let spent = functions::count::may_use(
         task,
+        fs,
         flags & BLOCK_GROUP_DATA != 0,
         flags & BLOCK_GROUP_METADATA != 0,
         diff,
@@ -123,7 +124,10 @@ pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
             old: ctx.arg(2),
             diff: ctx.arg::<u64>(3) as i64,
         };
-        link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
+        let flags = link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
+        if change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0 {
+            functions::pools::unpinned(&run, fs);
+        }
     }
     0
 }

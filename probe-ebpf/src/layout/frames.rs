@@ -55,7 +55,28 @@ pub struct Frame {
     pub function: u64,
     pub stack: u64,
     pub stack_representative: u64,
+    /// `POOLS_*`
+    pub pools: u32,
+    /// [`Frames::reserves`] at entry.
+    pub at_reserves: u32,
+    /// Points of other threads in the filesystem at entry, see [`super::fs::FsCell::pool_points`].
+    pub at_points: u32,
+    /// Zero.
+    pub unused: u32,
+    /// Bytes in all block_rsvs that this call can change, at entry.
+    pub at_held: u64,
+    /// [`Frames::reserved`] at entry.
+    pub at_reserved: u64,
+    /// [`Frames::freed`] at entry.
+    pub at_freed: u64,
+    /// Block_rsvs besides those of the filesystem that this call can change; 0 if none.
+    pub own_rsvs: [u64; 2],
 }
+
+/// `Frame::pools`: the call is counted in `pool_open` of its filesystem and thread.
+pub const POOLS_COUNTED: u32 = 1;
+/// `Frame::pools`: so it is, and no other thread was inside such a call at entry.
+pub const POOLS_ALONE: u32 = 2;
 
 /// All frames of a thread.
 #[repr(C)]
@@ -66,6 +87,18 @@ pub struct Frames {
     pub depth: u32,
     /// Serial of the last call.
     pub serial: u32,
+    /// Calls in [`super::fs::FsCell::pool_open`] that are this thread's.
+    pub pool_open: u32,
+    /// Points in [`super::fs::FsCell::pool_points`] that are this thread's.
+    pub pool_points: u32,
+    /// Bytes that this thread has added to `bytes_may_use` of metadata, wrapping.
+    pub reserved: u64,
+    /// Bytes that it has taken out.
+    pub freed: u64,
+    /// How often it has added some.
+    pub reserves: u32,
+    /// Zero.
+    pub unused: u32,
     pub frames: [Frame; MAX_DEPTH as usize],
     /// Representative stacks, by function and caller.
     pub origins: [Origin; ORIGINS],

@@ -17,4 +17,14 @@ pub struct FsCell {
     pub flags: u32,
     /// 1 if one of its qgroup counters gave its cell to another.
     pub qgroup_gave_way: u32,
+    /// Calls of functions that change block_rsvs which have begun and not ended.
+    pub pool_open: u32,
+    /// Begins and ends of such calls, and changes of `bytes_may_use` of metadata. Wraps.
+    pub pool_points: u32,
+    /// When metadata was last unpinned, which can fill up the global reserve; ns.
+    pub unpinned: u64,
+    /// 1 if a call of such a function could not be followed, so that nobody knows who is inside one.
+    pub pools_unknown: u32,
+    /// Zero.
+    pub unused: u32,
 }

@@ -134,6 +134,15 @@ pub const FUNCTIONS: &[Function] = &[
         ..call(HookId::StealFromGlobal, "steal_from_global", &[SUBJECT_SPACE], 0)
     },
     call(HookId::UpdateGlobalBlockRsv, "update_global_rsv", FS, 0),
+    // Without these, block_rsvs are not compared with bytes_may_use call by call.
+    Function { required: false, ..call(HookId::UpdateDelayedRefs, "update_delayed_refs", TRANS, 0) },
+    Function {
+        second: Some("struct btrfs_block_rsv *"),
+        required: false,
+        optional: true,
+        ..call(HookId::MigrateToDelayedRefs, "migrate_to_delayed_refs", FS, 1)
+    },
+    Function { required: false, ..call(HookId::RefillDelayedRefs, "refill_delayed_refs", FS, 1) },
     call(HookId::BlockRsvAddBytes, "block_rsv_add_bytes", RSV, 2),
     call(HookId::BlockRsvRefill, "block_rsv_refill", RSV, 2),
     call(HookId::BlockRsvAdd, "block_rsv_add", RSV, 2),

@@ -1,6 +1,7 @@
 //! What the raw tracepoints add to the open calls of their thread.
 use probe_common::{call::CALL_FOREIGN, hook::HookId};
 
+use super::pools;
 use crate::{
     cells::frame,
     globals::config,
@@ -43,8 +44,11 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
 /// The thread changed `bytes_may_use`. Returns whether the functions tier needs a record of that: data was spent outside of
 /// all calls, which no call shows.
 #[inline(always)]
-pub fn may_use(task: *mut TaskCell, data: bool, metadata: bool, diff: i64) -> bool {
+pub fn may_use(task: *mut TaskCell, fs: u32, data: bool, metadata: bool, diff: i64) -> bool {
     let Some(frames) = frames(task) else { return false };
+    if metadata {
+        pools::may_use(frames, fs, diff);
+    }
     let Some(call) = frame::top(frames) else { return data && diff < 0 };
     // SAFETY: the frame is this thread's.
     unsafe {

@@ -8,7 +8,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{context::Entry, subject};
+use super::{context::Entry, pools, subject};
 use crate::{
     cells::{self, frame},
     emit::Run,
@@ -53,12 +53,19 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return NOTHING;
     }
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
-    let Some(task) = cells::task_cell(&run) else { return NOTHING };
-    let Some(frames) = frame::of(task) else {
-        run.lost(LossClass::CallFrame);
+    let Some(task) = cells::task_cell(&run) else {
+        pools::unknown(fs);
         return NOTHING;
     };
-    let Some(frame) = frame::begin(&run, task, frames, context.position()) else { return NOTHING };
+    let Some(frames) = frame::of(task) else {
+        run.lost(LossClass::CallFrame);
+        pools::unknown(fs);
+        return NOTHING;
+    };
+    let Some(frame) = frame::begin(&run, task, frames, context.position()) else {
+        pools::unknown(fs);
+        return NOTHING;
+    };
     // SAFETY: the frame is this thread's.
     unsafe {
         (*frame).fs = fs;
@@ -92,6 +99,9 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return UNOWNED;
     }
     frame::commit(frames);
+    if pools::changes(hook) {
+        pools::pools_begin(frame::slot(task));
+    }
     OPEN
 }
 
@@ -106,6 +116,9 @@ fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return NOTHING;
     }
     frame::commit(frames);
+    if pools::changes(hook) {
+        pools::pools_begin(frame::slot(task));
+    }
     OPEN
 }
 

@@ -2,7 +2,7 @@
 use core::ffi::c_void;
 
 use probe_common::{
-    call::{CALL_INODE, CALL_RETURNED, CALL_RSV},
+    call::{CALL_BALANCED, CALL_INODE, CALL_RETURNED, CALL_RSV, CALL_UNBALANCED},
     claim::RsvType,
     hook::HookId,
     inode::Counters,
@@ -10,7 +10,7 @@ use probe_common::{
 
 use super::{
     context::{Entry, Exit},
-    enter, send, subject,
+    enter, pools, send, subject,
 };
 use crate::{
     cells::{self, frame},
@@ -37,7 +37,11 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
             payer(frame, ret as u64);
         }
         subject::numbers_after(hook, frame);
-        if (-subject::MAX_ERRNO..0).contains(&ret) {
+    }
+    let off = if pools::changes(hook) { pools::off_balance(&run, task, ret) } else { None };
+    // SAFETY: as above.
+    unsafe {
+        if (-subject::MAX_ERRNO..0).contains(&ret) || off.is_some_and(|off| off != 0) {
             // Rare and decisive: take the exact stack.
             let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {
@@ -46,9 +50,17 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
             }
         }
     }
+    let mut more = CALL_RETURNED;
+    if let Some(off) = off {
+        if off == 0 {
+            more |= CALL_BALANCED;
+        } else {
+            send::call_send(run.number(), frame::slot(task), CALL_UNBALANCED, off);
+        }
+    }
     // SAFETY: as above.
     if !unsafe { subject::is_empty(hook, frame) } {
-        send::call_send(run.number(), frame::slot(task), CALL_RETURNED, ret);
+        send::call_send(run.number(), frame::slot(task), more, ret);
     }
     frame::end(task, frames);
 }

@@ -10,6 +10,7 @@ mod context;
 pub mod count;
 mod enter;
 mod leave;
+pub mod pools;
 mod send;
 mod subject;
 
@@ -93,6 +94,9 @@ call! {
     delayed_update_inode_in delayed_update_inode_out delayed_update_inode_fentry delayed_update_inode_fexit DelayedUpdateInode;
     qgroup_account_extents_in qgroup_account_extents_out qgroup_account_extents_fentry qgroup_account_extents_fexit QgroupAccountExtents;
     qgroup_free_pertrans_in qgroup_free_pertrans_out qgroup_free_pertrans_fentry qgroup_free_pertrans_fexit QgroupFreePertrans;
+    refill_delayed_refs_in refill_delayed_refs_out refill_delayed_refs_fentry refill_delayed_refs_fexit RefillDelayedRefs;
+    update_delayed_refs_in update_delayed_refs_out update_delayed_refs_fentry update_delayed_refs_fexit UpdateDelayedRefs;
+    migrate_to_delayed_refs_in migrate_to_delayed_refs_out migrate_to_delayed_refs_fentry migrate_to_delayed_refs_fexit MigrateToDelayedRefs;
     set_record_bits_in set_record_bits_out set_record_bits_fentry set_record_bits_fexit SetRecordBits;
     clear_record_bits_in clear_record_bits_out clear_record_bits_fentry clear_record_bits_fexit ClearRecordBits;
 }

@@ -309,7 +309,7 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
             unsafe { (*frame).root = read::root_objectid(second) };
             return;
         }
-        if is(hook, HookId::BlockRsvRelease) {
+        if is(hook, HookId::BlockRsvRelease) || is(hook, HookId::MigrateToDelayedRefs) {
             // SAFETY: as promised.
             unsafe { (*frame).result = second };
         }
@@ -332,6 +332,8 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
             args[1] &= 0xffff_ffff;
         } else if is(hook, HookId::InodeRsvRelease) {
             args[0] &= 1;
+        } else if is(hook, HookId::RefillDelayedRefs) {
+            args[0] &= 0xffff_ffff;
         }
     }
 }
@@ -345,7 +347,13 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
 pub unsafe fn numbers_after(hook: HookId, frame: *mut Frame) {
     if is(hook, HookId::TransReleaseMetadata) {
         // SAFETY: as promised.
-        unsafe { (*frame).args[2] = read::at((*frame).subject, off!(trans_bytes_reserved)) };
+        unsafe {
+            (*frame).args[2] = read::at((*frame).subject, off!(trans_bytes_reserved));
+            if off!(trans_delayed_rsv) != ABSENT {
+                let local = (*frame).subject + off!(trans_delayed_rsv) as u64;
+                (*frame).args[3] = read::at(local, off!(rsv_reserved));
+            }
+        }
     } else if is(hook, HookId::BlockRsvRelease) {
         // SAFETY: as promised. NULL is read as zero.
         unsafe { (*frame).args[1] = read::at((*frame).result, 0) };
@@ -392,6 +400,9 @@ pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     }
     if is(hook, HookId::AllocReservedFileExtent) {
         return args[2] == 0;
+    }
+    if is(hook, HookId::UpdateDelayedRefs) || is(hook, HookId::MigrateToDelayedRefs) {
+        return true;
     }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }
@@ -442,6 +453,7 @@ pub unsafe fn returned(hook: HookId, raw: i64, frame: *mut Frame) -> i64 {
         | HookId::BlockRsvAdd
         | HookId::BlockRsvRefill
         | HookId::BlockRsvMigrate
+        | HookId::RefillDelayedRefs
         | HookId::EndTransaction
         | HookId::QgroupReserveData
         | HookId::QgroupReserveMeta

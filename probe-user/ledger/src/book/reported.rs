@@ -33,6 +33,8 @@ pub(crate) struct AlreadyReported {
     pub wrapped: Vec<Account>,
     /// `trans_block_rsv`
     pub trans: i64,
+    /// `chunk_block_rsv`
+    pub chunk: i64,
     /// `delayed_block_rsv`
     pub delayed: i64,
     /// `BTRFS_QGROUP_RSV_DATA` of all qgroups; not split by subvolume or inode.

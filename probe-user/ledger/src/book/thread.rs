@@ -25,6 +25,8 @@ pub(crate) struct Thread {
     pub failure: Option<FailedReservation>,
     pub published: Option<Published>,
     pub handle: Option<Handle>,
+    /// What its handle has reserved in `chunk_block_rsv`.
+    pub chunk: Option<ChunkHeld>,
     /// A ticket of the thread was granted, so another task raised `bytes_may_use` for it. Until its next reservation returns.
     pub granted: bool,
     /// What it said it gives back of delayed nodes; its next call must do that.
@@ -58,6 +60,7 @@ impl Thread {
         self.data.clear();
         self.allocated = Allocated::default();
         self.handle = None;
+        self.chunk = None;
         self.granted = false;
         self.items_due.clear();
         self.pool_over = None;
@@ -73,6 +76,7 @@ impl Thread {
             && self.failure.is_none()
             && self.published.is_none()
             && self.handle.is_none()
+            && self.chunk.is_none()
             && self.prealloc.is_empty()
             && self.data.iter().all(|data| data.kept() == 0)
             && self.operations.iter().all(Operation::is_closed)
@@ -301,6 +305,14 @@ pub(crate) struct Handle {
     pub fs: u32,
     pub address: u64,
     pub bytes: u64,
+    pub stack: StackRef,
+}
+
+/// Bytes of `chunk_block_rsv` that a transaction handle has reserved for a new chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkHeld {
+    pub fs: u32,
+    pub bytes: i64,
     pub stack: StackRef,
 }
 

@@ -188,6 +188,12 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
             "{} operations released all extents that they had reserved.",
             grouped(checked.operations)
         ));
+        if checked.balanced > 0 {
+            reasons.push(format!(
+                "In {} calls bytes_may_use and the block_rsvs were compared, and changed together.",
+                grouped(checked.balanced)
+            ));
+        }
         let failed = calls.failures();
         if failed.total > 0 {
             reasons.push(format!(

@@ -109,14 +109,16 @@ fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: Chain
         ChainCounter::QgroupData => Confidence::OneSided,
     };
     let amount = record.diff.unsigned_abs() - record.old;
-    fs.underflow = Some((account, amount, record.header.tid));
     let known = match account {
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data,
+        Account::SpaceMetadata(SpaceCounter::BytesMayUse) => fs.reported.metadata,
         Account::InodeQgroupData => fs.reported.qgroup_data,
         _ => 0,
     };
-    if known < 0 && amount <= known.unsigned_abs() {
-        // The call that freed too much was reported.
+    // What calls that were reported have freed too much.
+    let amount = amount.saturating_sub(known.min(0).unsigned_abs());
+    fs.underflow = Some((account, amount, record.header.tid));
+    if amount == 0 {
         return;
     }
     let violation = Violation {

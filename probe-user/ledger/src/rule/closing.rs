@@ -338,6 +338,7 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
             inodes.saturating_add(fs.reported.metadata).saturating_add(pools)
         }
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data.max(0),
+        Account::FsChunkRsv | Account::SpaceSystem(SpaceCounter::BytesMayUse) => fs.reported.chunk,
         Account::TransRsv => fs.reported.trans,
         Account::FsDelayedRsv => fs.reported.delayed,
         _ => 0,

@@ -95,6 +95,8 @@ impl Account {
 
 /// `bytes_may_use` of the data `space_info`.
 pub(crate) const DATA_MAY_USE: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
+/// `bytes_may_use` of metadata.
+pub(crate) const METADATA_MAY_USE: Account = Account::SpaceMetadata(SpaceCounter::BytesMayUse);
 
 /// The account of a chained counter. `None` for a space_info that has no account (remap tree).
 pub(crate) const fn of_chain(counter: ChainCounter, flags: u64) -> Option<Account> {

@@ -175,6 +175,7 @@ pub(super) const ROWS: &[Row] = rows! {
     extent_delalloc = Source::Enumerator("EXTENT_DELALLOC");
     changeset_bytes_changed = at("extent_changeset", &[&["bytes_changed"]]);
     trans_bytes_reserved = at(TRANS, &[&["bytes_reserved"]]);
+    trans_delayed_rsv = at(TRANS, &[&["delayed_rsv"]]);
     ticket_bytes = at("reserve_ticket", &[&["bytes"]]);
     node_inode_id = at("btrfs_delayed_node", &[&["inode_id"]]);
     node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);

@@ -1,6 +1,6 @@
 //! The books of the functions tier: what each thread, temporary block_rsv and qgroup holds by its calls.
 use probe_common::{
-    call::{CALL_FS_ERROR, CALL_SIZE_TOO_SMALL, CALL_UNFRAMED, Call},
+    call::{CALL_BALANCED, CALL_FS_ERROR, CALL_SIZE_TOO_SMALL, CALL_UNBALANCED, CALL_UNFRAMED, Call},
     chain::Bmu,
     claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::Ticket,
@@ -10,7 +10,9 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, size, writeback::SeenClean};
+use super::{
+    balance, data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, size, writeback::SeenClean,
+};
 use crate::{
     book::{
         filesystem::Fs,
@@ -59,6 +61,22 @@ const PERTRANS: [HookId; 2] = [HookId::QgroupFreePertrans, HookId::StartTransact
 const DATA: [HookId; 3] =
     [HookId::SetDelallocExtent, HookId::FreeReservedDataSpaceNoquota, HookId::BytesMayUse];
 
+/// Hooks without which block_rsvs are not compared with `bytes_may_use` call by call.
+const POOLS: [HookId; 12] = [
+    HookId::BlockRsvAdd,
+    HookId::BlockRsvRefill,
+    HookId::BlockRsvRelease,
+    HookId::BlockRsvMigrate,
+    HookId::BlockRsvAddBytes,
+    HookId::UseBlockRsv,
+    HookId::UpdateGlobalBlockRsv,
+    HookId::StealFromGlobal,
+    HookId::RefillDelayedRefs,
+    HookId::UpdateDelayedRefs,
+    HookId::BytesMayUse,
+    HookId::BytesPinned,
+];
+
 /// Most events of a thread without a call after them; on a correct kernel there is one.
 const MAX_DUE: usize = 64;
 
@@ -101,6 +119,7 @@ impl Calls {
                 pertrans: QGROUP_META.iter().chain(&PERTRANS).all(attached),
                 events: attached(&HookId::SpaceReservation),
                 data: DATA.iter().all(attached),
+                pools: POOLS.iter().all(attached),
             },
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
@@ -163,6 +182,12 @@ impl Calls {
             size::too_small(&mut context, record);
             return;
         }
+        if record.flags & CALL_UNBALANCED != 0 {
+            context.checked.balanced += 1;
+            balance::lost(&mut context, record);
+            return;
+        }
+        context.checked.balanced += u64::from(record.flags & CALL_BALANCED != 0);
         if record.flags & CALL_UNFRAMED != 0 {
             context.checked.unframed += 1;
             if published::unframed(&context, thread, record) {

@@ -24,6 +24,8 @@ pub(crate) struct Checked {
     pub unframed: u64,
     /// Calls whose reservations in qgroups were compared.
     pub qgroups: u64,
+    /// Calls in which block_rsvs and `bytes_may_use` were compared.
+    pub balanced: u64,
 }
 
 /// Which groups of calls and events are hooked as a whole.
@@ -41,6 +43,8 @@ pub(crate) struct Follows {
     pub events: bool,
     /// Where a task's data goes: dirty ranges and extents.
     pub data: bool,
+    /// Calls that change block_rsvs.
+    pub pools: bool,
 }
 
 /// What every rule of calls needs besides its call.

@@ -14,9 +14,12 @@ use super::{context::CallContext, report::Deviation};
 use crate::{
     book::{
         node::Node,
-        thread::{Handle, Thread},
+        thread::{ChunkHeld, Handle, Thread},
     },
-    vocabulary::{account::Account, finding::FindingKind},
+    vocabulary::{
+        account::Account,
+        finding::{FindingKind, Origin},
+    },
 };
 
 /// `btrfs_trans_release_metadata` or `__btrfs_end_transaction` has returned.
@@ -26,6 +29,7 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     if !whole || !context.judges || context.fs.aborted {
         // An abort releases in other ways, and a call that was not seen in full shows nothing.
         thread.handle = None;
+        thread.chunk = None;
         return;
     }
     if let Some(left) = thread.handle.filter(|left| left.fs == node.fs && left.address != address) {
@@ -44,6 +48,9 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     let own = || children.iter().filter(|child| child.parent == node.serial);
     if node.is(HookId::EndTransaction) {
         let outermost = own().any(|child| child.is(HookId::TransReleaseMetadata));
+        if outermost {
+            chunk_kept(context, thread, node);
+        }
         thread.handle = (!outermost && before != 0).then_some(Handle {
             fs: node.fs,
             address,
@@ -53,6 +60,7 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
         return;
     }
     thread.handle = None;
+    local_kept(context, node);
     if before == 0 {
         return;
     }
@@ -74,8 +82,54 @@ pub(crate) fn ended(context: &mut CallContext<'_>, thread: &mut Thread, node: &N
     }
 }
 
+/// From 6.12 on a handle has its own bytes for delayed refs, which end with it.
+fn local_kept(context: &mut CallContext<'_>, node: &Node) {
+    let kept = node.args[3];
+    if kept == 0 {
+        return;
+    }
+    context.fs.claims.lose_handle(node.tid);
+    let text = format!(
+        "The transaction handle ended, and its own block_rsv for delayed refs still held {kept} bytes."
+    );
+    context.report_on(node, None, Deviation::of(Account::TransDelayedRefsRsv, kept as i64, text));
+}
+
+/// A call on `chunk_block_rsv` has returned: what a handle reserves there for a new chunk ends with the handle.
+pub(crate) fn chunk(thread: &mut Thread, node: &Node) {
+    if node.rsv_type != RsvType::Chunk || !node.has(CALL_RETURNED) {
+        return;
+    }
+    if node.is(HookId::BlockRsvAdd) && node.ret == 0 {
+        let held = thread.chunk.filter(|held| held.fs == node.fs);
+        let bytes = held.map_or(0, |held| held.bytes).wrapping_add(node.args[0] as i64);
+        thread.chunk = Some(ChunkHeld { fs: node.fs, bytes, stack: node.stack });
+    } else if node.is(HookId::BlockRsvRelease)
+        && let Some(held) = &mut thread.chunk
+    {
+        held.bytes = held.bytes.wrapping_sub(node.args[0] as i64);
+    }
+}
+
+/// The handle of the task has ended, or is gone: nothing of a new chunk may be left.
+fn chunk_kept(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
+    let Some(held) = thread.chunk.take_if(|held| held.fs == node.fs) else { return };
+    if held.bytes == 0 || !context.judges || context.fs.aborted {
+        return;
+    }
+    let text = format!(
+        "A transaction handle had reserved bytes in chunk_block_rsv for a new chunk; it ended, and {} of them were not released.",
+        held.bytes
+    );
+    let mut deviation = Deviation::of(Account::FsChunkRsv, held.bytes, text);
+    deviation.origins = vec![Origin { bytes: held.bytes.unsigned_abs(), count: 1, stack: held.stack }];
+    let stack = if node.stack.id == 0 { held.stack } else { node.stack };
+    context.report_on(&Node { stack, ..*node }, None, deviation);
+}
+
 /// The task starts another handle, or its filesystem is unmounted, so the handle that it had is gone.
 pub(crate) fn gone(context: &mut CallContext<'_>, thread: &mut Thread, tid: u32, time: u64) {
+    chunk_kept(context, thread, &Node::at(context.fs.id, tid, time));
     let Some(left) = thread.handle.filter(|left| left.fs == context.fs.id) else { return };
     thread.handle = None;
     if !context.judges || context.fs.aborted {

@@ -13,6 +13,7 @@
 //! These rules do not require that `btrfs_delalloc_release_metadata` runs in the task that reserved (ordered extents finish
 //! in workers). They do not judge a level while another call on it may be in flight. They do not count inner calls where a
 //! flush in the same task can have made calls on other inodes.
+mod balance;
 pub(crate) mod books;
 mod context;
 mod contracts;

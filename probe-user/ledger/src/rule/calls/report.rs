@@ -3,7 +3,7 @@ use super::context::CallContext;
 use crate::{
     book::node::Node,
     vocabulary::{
-        account::{Account, DATA_MAY_USE},
+        account::{Account, DATA_MAY_USE, METADATA_MAY_USE},
         finding::{Confidence, FindingKind, Origin, Query, Violation},
         keys::InodeKey,
     },
@@ -120,8 +120,13 @@ impl CallContext<'_> {
                 self.fs.reported.delayed = self.fs.reported.delayed.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);
             }
+            Account::FsChunkRsv => self.fs.reported.chunk = self.fs.reported.chunk.saturating_add(off),
             Account::TransRsv => {
                 self.fs.reported.trans = self.fs.reported.trans.saturating_add(off);
+                self.shared.pending.absorb(self.fs.id, None, account, most);
+            }
+            METADATA_MAY_USE | Account::TransDelayedRefsRsv => {
+                self.fs.reported.metadata = self.fs.reported.metadata.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);
             }
             Account::TempRsv => self.fs.reported.metadata = self.fs.reported.metadata.saturating_add(off),

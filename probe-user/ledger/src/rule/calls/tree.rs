@@ -75,6 +75,7 @@ impl Thread {
         let pools = |context: &CallContext<'_>| (context.fs.reported.trans, context.fs.reported.delayed);
         let before = pools(context);
         rsvs.call(context, &node, record);
+        handles::chunk(self, &node);
         prealloc::check(context, self, &node, children);
         events::check(context, self, &node, children);
         qgroups.call(context, &node, children, record);

@@ -1,0 +1,315 @@
+//! Whether the block_rsvs hold what `bytes_may_use` says, call by call.
+//!
+//! All metadata in `bytes_may_use` lies in a block_rsv, or a task has just taken it out of one for a tree block. So of each
+//! function that changes block_rsvs it is known beforehand by how much `bytes_may_use` and the block_rsvs may change
+//! differently: by the bytes of a block, or by what the caller has reserved before.
+//!
+//! The block_rsvs of the filesystem have no lock that a program could take. So a call is compared only if it was alone: no other
+//! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
+//! These counts go up before a change begins, and down after it.
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use probe_common::{claim::RsvType, hook::HookId};
+
+use crate::{
+    cells::{self, frame},
+    emit::Run,
+    globals::{ABSENT, config, off, signature_byte},
+    layout::{
+        frames::{Frame, Frames, POOLS_ALONE, POOLS_COUNTED},
+        task::TaskCell,
+    },
+    maps::FRAMES,
+    read,
+};
+
+/// The kernel unpins extents and fills up the global reserve under one lock, which takes far less than this many ns.
+const UNPINNING: u64 = 100_000_000;
+
+/// Functions that change `reserved` of a block_rsv. `btrfs_block_rsv_add()` and `_refill()` have `btrfs_block_rsv_add_bytes()`
+/// inlined.
+#[inline(always)]
+pub const fn changes(hook: HookId) -> bool {
+    matches!(
+        hook,
+        HookId::BlockRsvAdd
+            | HookId::BlockRsvRefill
+            | HookId::BlockRsvRelease
+            | HookId::BlockRsvMigrate
+            | HookId::BlockRsvAddBytes
+            | HookId::UseBlockRsv
+            | HookId::UpdateGlobalBlockRsv
+            | HookId::StealFromGlobal
+            | HookId::RefillDelayedRefs
+            | HookId::UpdateDelayedRefs
+            | HookId::MigrateToDelayedRefs
+    )
+}
+
+/// Adds `by` to a count that all processors share.
+#[inline(always)]
+unsafe fn add(count: *mut u32, by: u32) {
+    // SAFETY: callers pass a field of a map value that stays.
+    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(count, by) };
+}
+
+/// Reads such a count.
+#[inline(always)]
+unsafe fn count(count: *const u32) -> u32 {
+    // SAFETY: callers pass a field of a map value that stays.
+    unsafe { count.read_volatile() }
+}
+
+/// With a filter for subvolumes or inodes, calls for others are not seen.
+#[inline(always)]
+fn sees_all() -> bool {
+    config!(filter_root) == 0 && config!(filter_ino) == 0
+}
+
+/// A call of such a function begins: its frame is the innermost of the thread whose frames are in this slot.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn pools_begin(slot: u32) -> u64 {
+    let Some(frames) = FRAMES.get_ptr_mut(slot) else { return 0 };
+    let Some(frame) = frame::top(frames) else { return 0 };
+    // SAFETY: the frames are this thread's; a cell of an array stays.
+    unsafe {
+        let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
+        add(&raw mut (*cell).pool_open, 1);
+        (*frames).pool_open = (*frames).pool_open.wrapping_add(1);
+        add(&raw mut (*cell).pool_points, 1);
+        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
+        (*frame).pools = POOLS_COUNTED;
+        // Whoever begins or ends after the first read is seen in the points, whoever is inside in the second.
+        let points = count(&raw const (*cell).pool_points);
+        let open = count(&raw const (*cell).pool_open);
+        if open != (*frames).pool_open || (*cell).pools_unknown != 0 || !sees_all() || !reaches(frame) {
+            return 0;
+        }
+        (*frame).at_points = points.wrapping_sub((*frames).pool_points);
+        (*frame).at_reserved = (*frames).reserved;
+        (*frame).at_freed = (*frames).freed;
+        (*frame).at_reserves = (*frames).reserves;
+        (*frame).at_held = held(frame);
+        (*frame).pools = POOLS_ALONE;
+    }
+    0
+}
+
+/// Notes the block_rsvs that the call can change besides those of the filesystem. False if there may be one that is not
+/// known, or one of another space_info.
+///
+/// # Safety
+/// `frame` is the current thread's.
+#[inline(always)]
+unsafe fn reaches(frame: *mut Frame) -> bool {
+    // SAFETY: as promised.
+    unsafe {
+        let hook = (*frame).hook;
+        let is = |other: HookId| hook == other as u32;
+        let (mut first, mut second) = (0, 0);
+        if is(HookId::BlockRsvRelease)
+            || is(HookId::BlockRsvAddBytes)
+            || is(HookId::UseBlockRsv)
+            || is(HookId::BlockRsvAdd)
+            || is(HookId::BlockRsvRefill)
+        {
+            first = (*frame).rsv;
+        } else if is(HookId::BlockRsvMigrate) {
+            (first, second) = ((*frame).rsv, (*frame).args[0]);
+        } else if is(HookId::MigrateToDelayedRefs) {
+            first = (*frame).result;
+        } else if is(HookId::UpdateDelayedRefs) {
+            if off!(trans_delayed_rsv) == ABSENT {
+                return false;
+            }
+            first = (*frame).subject + off!(trans_delayed_rsv) as u64;
+        } else if !is(HookId::RefillDelayedRefs) {
+            return false;
+        }
+        // Kernels without a block_rsv of each handle move its bytes by another function.
+        let moves = signature_byte(HookId::MigrateToDelayedRefs, 0) != probe_common::signature::NO_ARG;
+        if off!(trans_delayed_rsv) == ABSENT && !moves {
+            return false;
+        }
+        let fs_info = (*frame).fs_info;
+        (*frame).own_rsvs = [own(fs_info, first), own(fs_info, second)];
+        is_metadata(first) && is_metadata(second)
+    }
+}
+
+/// The block_rsv, if it is not one of the filesystem's; else 0.
+#[inline(always)]
+fn own(fs_info: u64, rsv: u64) -> u64 {
+    let of_fs = rsv == fs_info + off!(fs_trans_block_rsv) as u64
+        || rsv == fs_info + off!(fs_delayed_block_rsv) as u64
+        || rsv == fs_info + off!(fs_delayed_refs_rsv) as u64
+        || rsv == fs_info + off!(fs_global_block_rsv) as u64;
+    if of_fs { 0 } else { rsv }
+}
+
+/// Whether the block_rsv is of a type that holds metadata of the filesystem's own space_info.
+#[inline(always)]
+fn is_metadata(rsv: u64) -> bool {
+    rsv == 0
+        || matches!(
+            RsvType::from_u32(read::rsv_type(rsv)),
+            RsvType::Global
+                | RsvType::Delalloc
+                | RsvType::Trans
+                | RsvType::DelayedOps
+                | RsvType::DelayedRefs
+                | RsvType::Temp
+                | RsvType::Empty
+        )
+}
+
+/// Bytes in all block_rsvs that the call can change.
+///
+/// # Safety
+/// `frame` is the current thread's.
+#[inline(always)]
+unsafe fn held(frame: *mut Frame) -> u64 {
+    let reserved = |rsv: u64| read::at::<u64>(rsv, off!(rsv_reserved));
+    // SAFETY: as promised.
+    unsafe {
+        let fs_info = (*frame).fs_info;
+        let mut sum = reserved(fs_info + off!(fs_trans_block_rsv) as u64)
+            .wrapping_add(reserved(fs_info + off!(fs_delayed_block_rsv) as u64))
+            .wrapping_add(reserved(fs_info + off!(fs_delayed_refs_rsv) as u64))
+            .wrapping_add(reserved(fs_info + off!(fs_global_block_rsv) as u64));
+        if (*frame).own_rsvs[0] != 0 {
+            sum = sum.wrapping_add(reserved((*frame).own_rsvs[0]));
+        }
+        if (*frame).own_rsvs[1] != 0 {
+            sum = sum.wrapping_add(reserved((*frame).own_rsvs[1]));
+        }
+        sum
+    }
+}
+
+/// The call is not compared.
+const NOT_COMPARED: u64 = 1 << 63;
+
+/// The call returns: by how much `bytes_may_use` has changed more than it may. `None` if that is not known.
+#[inline(always)]
+pub fn off_balance(run: &Run, task: *mut TaskCell, ret: i64) -> Option<i64> {
+    let off = pools_end(run.number(), frame::slot(task), ret);
+    if off == NOT_COMPARED { None } else { Some(off as i64) }
+}
+
+/// See [`off_balance`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn pools_end(run: u32, slot: u32, ret: i64) -> u64 {
+    let (Some(run), Some(frames)) = (Run::numbered(run), FRAMES.get_ptr_mut(slot)) else {
+        return NOT_COMPARED;
+    };
+    let Some(frame) = frame::top(frames) else { return NOT_COMPARED };
+    // SAFETY: the frames are this thread's; a cell of an array stays.
+    unsafe {
+        if (*frame).pools != POOLS_ALONE {
+            return NOT_COMPARED;
+        }
+        let Some(cell) = cells::fs_cell((*frame).fs) else { return NOT_COMPARED };
+        let moved = held(frame).wrapping_sub((*frame).at_held) as i64;
+        let open = count(&raw const (*cell).pool_open);
+        let points = count(&raw const (*cell).pool_points);
+        if open != (*frames).pool_open
+            || points.wrapping_sub((*frames).pool_points) != (*frame).at_points
+            || (*cell).pools_unknown != 0
+        {
+            return NOT_COMPARED;
+        }
+        let is = |other: HookId| (*frame).hook == other as u32;
+        let (uses, reserves) =
+            (is(HookId::UseBlockRsv), (*frames).reserves.wrapping_sub((*frame).at_reserves));
+        let mut may_use = ((*frame).at_freed).wrapping_sub((*frames).freed) as i64;
+        if uses || is(HookId::RefillDelayedRefs) || is(HookId::BlockRsvAdd) || is(HookId::BlockRsvRefill) {
+            // One is the function's own; more are tickets of others that it has granted.
+            if reserves > 1 || (uses && !is_metadata(ret_rsv(ret))) {
+                return NOT_COMPARED;
+            }
+            may_use = may_use.wrapping_add((*frames).reserved.wrapping_sub((*frame).at_reserved) as i64);
+        }
+        let due = if uses && ret_rsv(ret) != 0 {
+            // The next allocation of a tree block takes them out of `bytes_may_use`.
+            (*frame).args[1] as i64
+        } else if is(HookId::BlockRsvAddBytes) {
+            // The caller has reserved them.
+            -((*frame).args[0] as i64)
+        } else {
+            0
+        };
+        let off = may_use.wrapping_sub(moved).wrapping_sub(due);
+        // What fills up the global reserve counts as moved by this call.
+        if off < 0 && run.time().wrapping_sub((*cell).unpinned) < UNPINNING {
+            NOT_COMPARED
+        } else {
+            off as u64
+        }
+    }
+}
+
+/// The block_rsv that `btrfs_use_block_rsv()` returned; 0 if it returned an error.
+#[inline(always)]
+const fn ret_rsv(ret: i64) -> u64 {
+    if ret >= -super::subject::MAX_ERRNO && ret <= 0 { 0 } else { ret as u64 }
+}
+
+/// The innermost call ends, or its return was missed.
+#[inline(never)]
+pub fn close(frames: *mut Frames) {
+    let Some(frame) = frame::top(frames) else { return };
+    // SAFETY: the frames are this thread's; a cell of an array stays.
+    unsafe {
+        if (*frame).pools == 0 {
+            return;
+        }
+        (*frame).pools = 0;
+        (*frames).pool_open = (*frames).pool_open.wrapping_sub(1);
+        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
+        if let Some(cell) = cells::fs_cell((*frame).fs) {
+            add(&raw mut (*cell).pool_points, 1);
+            add(&raw mut (*cell).pool_open, u32::MAX);
+        }
+    }
+}
+
+/// This thread changes `bytes_may_use` of metadata.
+#[inline(always)]
+pub fn may_use(frames: *mut Frames, fs: u32, diff: i64) {
+    // SAFETY: the frames are this thread's; a cell of an array stays.
+    unsafe {
+        if diff < 0 {
+            (*frames).freed = (*frames).freed.wrapping_add(diff.unsigned_abs());
+        } else if diff > 0 {
+            (*frames).reserved = (*frames).reserved.wrapping_add(diff as u64);
+            (*frames).reserves = (*frames).reserves.wrapping_add(1);
+        }
+        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
+        if let Some(cell) = cells::fs_cell(fs) {
+            add(&raw mut (*cell).pool_points, 1);
+        }
+    }
+}
+
+/// Metadata is unpinned.
+#[inline(always)]
+pub fn unpinned(run: &Run, fs: u32) {
+    if config!(functions) != 0
+        && let Some(cell) = cells::fs_cell(fs)
+    {
+        // SAFETY: a cell of an array stays; written whole.
+        unsafe { (*cell).unpinned = run.time() };
+    }
+}
+
+/// A call of such a function cannot be followed.
+#[inline(always)]
+pub fn unknown(fs: u32) {
+    if let Some(cell) = cells::fs_cell(fs) {
+        // SAFETY: a cell of an array stays; written whole, and only ever to 1.
+        unsafe { (*cell).pools_unknown = 1 };
+    }
+}
