@@ -98,3 +98,28 @@ pub struct Bmu {
     /// The change.
     pub diff: i64,
 }
+
+/// A counter of a qgroup that is not zero, as its chain has it. The capture layer reads the chains of a filesystem after btrfs
+/// has said in the kernel's log that a qgroup of it still holds something.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct QgroupLevel {
+    /// Header.
+    pub header: Header,
+    /// Address of the `struct btrfs_qgroup`.
+    pub object: u64,
+    /// `qgroup->qgroupid`
+    pub qgroupid: u64,
+    /// Bytes after the last link of the chain.
+    pub value: u64,
+    /// Links of the chain so far.
+    pub links: u64,
+    /// [`ChainCounter`] as a number.
+    pub counter: u32,
+    /// Zero.
+    pub reserved: u32,
+}

@@ -57,11 +57,13 @@ pub enum RecordKind {
     Marker = 131,
     /// [`crate::suite::TestNote`]: a fact about a test of a test suite.
     TestNote = 132,
+    /// [`crate::chain::QgroupLevel`]: a qgroup's counter, read after a complaint in the kernel's log.
+    QgroupLevel = 133,
 }
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -87,6 +89,7 @@ impl RecordKind {
         Self::AuditMark,
         Self::Marker,
         Self::TestNote,
+        Self::QgroupLevel,
     ];
 
     /// The kind with this number, if there is one.

@@ -200,7 +200,9 @@ pub fn link(run: &Run, change: &Change, qgroup: bool, flags: impl Fn(u64) -> u64
 #[inline(never)]
 fn show(run: &Run, change: &Change, cell: *mut ChainCell, event: u32, expected: u64) {
     let decisive = event != CHAIN_OPEN && event != CHAIN_LEVEL;
-    let stack = if decisive { stack::exact(run) } else { 0 };
+    // Who reserves in a qgroup is shown by samples, since an event shows no owner.
+    let reserves = change.counter as u32 >= ChainCounter::QgroupData as u32 && change.diff > 0;
+    let stack = if decisive || reserves { stack::exact(run) } else { 0 };
     // SAFETY: the counter's lock is held, so this chain is ours.
     unsafe { (*cell).shown = run.time() };
     run.emit::<Chain>(RecordKind::Chain, LossClass::ChainRecord, change.fs, |record| {

@@ -13,7 +13,9 @@ use crate::{
         Context, evidence::RecentRecords, names::Names, pending::PendingFindings, printed::Printed,
         statistics::Counts, warnings::Warnings,
     },
-    rule::{audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures},
+    rule::{
+        audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures, qgroup_levels,
+    },
     vocabulary::setup::Setup,
 };
 
@@ -130,6 +132,7 @@ impl Ledger {
             Record::FsEnd(body) => closing::end(context, fs, body),
             Record::AuditMark(body) => audit::mark(context, fs, body),
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
+            Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
             Record::Call(body) => calls.call(context, fs, body),
             Record::LossSample(_)
             | Record::Marker(_)

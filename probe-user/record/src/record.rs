@@ -1,7 +1,7 @@
 //! Decodes the bytes of a ring entry or a recording into a typed record.
 use probe_common::{
     call::Call,
-    chain::{Bmu, Chain},
+    chain::{Bmu, Chain, QgroupLevel},
     claim::Claim,
     failure::{Enospc, Flush, LogLine, Ticket, Warn},
     fs::{AuditMark, FsEnd, FsSeen, Levels, SysfsLevels},
@@ -46,6 +46,7 @@ pub enum Record {
     AuditMark(AuditMark),
     Marker(Marker),
     TestNote(TestNote),
+    QgroupLevel(QgroupLevel),
 }
 
 /// Why bytes are not a record.
@@ -157,7 +158,8 @@ records!(
     SysfsLevels,
     AuditMark,
     Marker,
-    TestNote
+    TestNote,
+    QgroupLevel
 );
 
 impl From<LossSample> for Record {

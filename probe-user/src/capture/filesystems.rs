@@ -1,4 +1,4 @@
-//! Filesystems of the stream, as far as the capture side needs them: those to audit.
+//! Filesystems of the stream, as far as the capture side needs them: those to audit, and those whose qgroups are to be read.
 use std::collections::BTreeMap;
 
 use probe_common::{
@@ -16,6 +16,8 @@ pub struct Live {
     pub fs_info: u64,
     /// `fs_devices->fsid`
     pub fsid: [u8; 16],
+    /// `sb->s_id`, NUL-padded; empty while not known.
+    pub s_id: [u8; 32],
     /// Audits so far.
     pub rounds: u32,
     /// Chained counters of its space_infos: address and counter. A handful.
@@ -26,6 +28,8 @@ pub struct Live {
 #[derive(Debug, Default)]
 pub struct Filesystems {
     live: BTreeMap<u32, Live>,
+    /// Filesystems of which btrfs has said in the kernel's log that a qgroup still holds something.
+    complaints: Vec<u32>,
 }
 
 impl Filesystems {
@@ -34,6 +38,8 @@ impl Filesystems {
     pub fn see(&mut self, header: &Header, bytes: &[u8]) {
         if header.kind == RecordKind::FsSeen as u8 || header.kind == RecordKind::FsEnd as u8 {
             self.learn(bytes);
+        } else if header.kind == RecordKind::LogLine as u8 {
+            self.listen(bytes);
         } else if header.kind == RecordKind::Chain as u8
             && let Ok((chain, _)) = Chain::read_from_prefix(bytes)
             && let Some(counter @ (ChainCounter::BytesMayUse | ChainCounter::BytesPinned)) =
@@ -63,12 +69,31 @@ impl Filesystems {
                 let live = self.live.entry(seen.header.fs).or_default();
                 live.fs_info = seen.fs_info;
                 live.fsid = seen.fsid;
+                if seen.s_id != [0; 32] {
+                    live.s_id = seen.s_id;
+                }
             }
             Ok(Record::FsEnd(end)) => {
                 self.live.remove(&end.header.fs);
             }
             _ => {}
         }
+    }
+
+    /// A line of the kernel's log. It is about a filesystem that is still there: its end comes later in the ring.
+    fn listen(&mut self, bytes: &[u8]) {
+        let Ok(Record::LogLine(line)) = Record::decode(bytes) else { return };
+        let Some(device) = device_of_qgroup(&line.text) else { return };
+        for (fs, live) in &self.live {
+            if until_nul(&live.s_id) == device && !self.complaints.contains(fs) {
+                self.complaints.push(*fs);
+            }
+        }
+    }
+
+    /// Filesystems with a complaint about what a qgroup holds, each once.
+    pub fn take_complaints(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.complaints)
     }
 
     /// Ids of the mounted filesystems, oldest first.
@@ -89,9 +114,26 @@ impl Filesystems {
     }
 }
 
+/// The device in a line that says how much a qgroup still has reserved. The ledger reads what it says.
+fn device_of_qgroup(text: &[u8]) -> Option<&[u8]> {
+    let text = std::str::from_utf8(until_nul(text)).ok()?;
+    let (inside, said) = text.split_once("(device ")?.1.split_once(')')?;
+    let of_level =
+        said.contains(" has unreleased space, type ") || said.contains(" has non-zero numbers, data ");
+    let device = inside.split_once(" state ").map_or(inside, |(device, _)| device);
+    (said.contains("qgroup ") && of_level).then_some(device.as_bytes())
+}
+
+fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use probe_common::fs::{FsEnd, FsSeen};
+    use probe_common::{
+        failure::{LINE_TEXT, LogLine},
+        fs::{FsEnd, FsSeen},
+    };
 
     use super::*;
 
@@ -113,6 +155,37 @@ mod tests {
         let end = FsEnd { header: Header { fs: 256, ..Header::default() }, ..FsEnd::default() };
         assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN)]), [256, 257]);
         assert_eq!(after(&[seen(256, 7, 0), seen(257, 8, FS_BORN), end.into()]), [257]);
+    }
+
+    fn on(fs: u32, device: &str) -> Record {
+        let header = Header { fs, ..Header::default() };
+        let mut s_id = [0; 32];
+        s_id[..device.len()].copy_from_slice(device.as_bytes());
+        FsSeen { header, s_id, fsid: [fs as u8; 16], ..FsSeen::default() }.into()
+    }
+
+    fn line(said: &str) -> Record {
+        let mut text = [0; LINE_TEXT];
+        text[..said.len()].copy_from_slice(said.as_bytes());
+        LogLine { header: Header::default(), length: said.len() as u32, reserved: 0, text }.into()
+    }
+
+    #[test]
+    fn a_complaint_about_a_qgroup_names_the_filesystem_on_its_device() {
+        let mut filesystems = Filesystems::default();
+        let mut see = |record: Record| filesystems.see(record.header(), record.bytes());
+        [on(256, "sda"), on(257, "sdb"), on(258, "dm-0")].into_iter().for_each(&mut see);
+        see(line("BTRFS warning (device sdb): qgroup 0/5 has unreleased space, type 0 rsv 28672"));
+        see(line("BTRFS warning (device sdb): qgroup 0/5 has unreleased space, type 1 rsv 16384"));
+        see(line("BTRFS error (device sda): qgroup reserved space leaked"));
+        see(line(
+            "BTRFS warning (device dm-0 state M): to be deleted qgroup 0/257 has non-zero numbers, data 4096 meta prealloc 0 meta pertrans 0",
+        ));
+        // It has ended by the time its qgroups are read.
+        let end = FsEnd { header: Header { fs: 257, ..Header::default() }, ..FsEnd::default() };
+        see(end.into());
+        assert_eq!(filesystems.take_complaints(), [257, 258]);
+        assert_eq!(filesystems.take_complaints(), [0; 0]);
     }
 
     /// Its work queues were destroyed before their hook was on. So it was first seen at the release of its global reserve,

@@ -9,6 +9,7 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use probe_common::{
     call::Call,
+    chain::QgroupLevel,
     failure::Warn,
     header::{Header, RecordKind},
     hook::HookId,
@@ -216,6 +217,7 @@ impl Drain {
             }
             if !more || taken >= self.options.ring_bytes {
                 self.ring_peak = self.ring_peak.max(taken as u64);
+                self.qgroup_levels();
                 return Ok(self.records - before);
             }
         }
@@ -293,6 +295,26 @@ impl Drain {
                 // A filesystem that is gone has no levels.
                 let _ = self.probe.audit_fs(live.fs_info, fs);
             }
+        }
+    }
+
+    /// Puts into the stream what the qgroups hold of which btrfs has said that they hold something. At unmount their counters
+    /// do not change any more.
+    fn qgroup_levels(&mut self) {
+        let filesystems = self.filesystems.take_complaints();
+        if filesystems.is_empty() {
+            return;
+        }
+        for level in self.probe.qgroups_of(&filesystems).unwrap_or_default() {
+            self.push(&Record::from(QgroupLevel {
+                header: Header { fs: level.fs, time: now(), ..Header::default() },
+                object: level.object,
+                qgroupid: level.object_flags,
+                value: level.value,
+                links: level.links,
+                counter: level.counter as u32,
+                reserved: 0,
+            }));
         }
     }
 

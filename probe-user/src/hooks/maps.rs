@@ -5,7 +5,7 @@ use probe_common::{
     chain::ChainCounter,
     hook::{FALLBACK_SLOT, HOOK_SLOTS, HookId},
     loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass},
-    table::CHAINS,
+    table::{CHAINS, QGROUPS},
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -35,7 +35,7 @@ pub struct HookCounts {
 pub struct ChainLevel {
     /// Filesystem id.
     pub fs: u32,
-    /// Address of the `struct btrfs_space_info`.
+    /// Address of the `struct btrfs_space_info` or `struct btrfs_qgroup`.
     pub object: u64,
     /// Which counter.
     pub counter: ChainCounter,
@@ -127,6 +127,23 @@ impl Probe {
                     break;
                 }
             }
+        }
+        Ok(levels)
+    }
+
+    /// Reads the counters of qgroups that are not zero, of these filesystems. Those of a filesystem stay until
+    /// [`probe_common::table::CHAIN_GRACE_NS`] after its end. It takes a system call per cell.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn qgroups_of(&self, filesystems: &[u32]) -> Result<Vec<ChainLevel>, AttachError> {
+        let wrap = |source| AttachError::Map { name: "QGROUPS", source };
+        let map = self.ebpf.map("QGROUPS").ok_or(AttachError::Missing("QGROUPS"))?;
+        let cells: Array<&MapData, [u64; CHAIN_WORDS]> = Array::try_from(map).map_err(wrap)?;
+        let mut levels = Vec::new();
+        for slot in 0..QGROUPS.cells() {
+            let cell = level(cells.get(&slot, 0).map_err(wrap)?);
+            levels.extend(cell.filter(|cell| cell.value != 0 && filesystems.contains(&cell.fs)));
         }
         Ok(levels)
     }

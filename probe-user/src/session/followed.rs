@@ -239,7 +239,8 @@ const fn happens(record: &Record) -> bool {
         | Record::SysfsLevels(_)
         | Record::AuditMark(_)
         | Record::Marker(_)
-        | Record::TestNote(_) => false,
+        | Record::TestNote(_)
+        | Record::QgroupLevel(_) => false,
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A pool does not show whose bytes it still holds, only who took some. So a leak of a pool names the stacks that reserved
 //! most from it; the one that forgot to release is likely among them.
+use probe_common::chain::ChainCounter;
+
 use crate::vocabulary::{
     account::{Account, SpaceCounter},
     finding::{Origin, StackRef},
@@ -18,6 +20,9 @@ pub(crate) struct ReservingStacks {
     data: Vec<Origin>,
     trans: Vec<Origin>,
     delayed: Vec<Origin>,
+    qgroup_data: Vec<Origin>,
+    qgroup_pertrans: Vec<Origin>,
+    qgroup_prealloc: Vec<Origin>,
 }
 
 /// A shared pool.
@@ -29,6 +34,8 @@ pub(crate) enum Pool {
     Trans,
     /// `delayed_block_rsv`
     Delayed,
+    /// A counter of the qgroups of subvolumes. Its stacks are samples: one from time to time, for each qgroup.
+    Qgroup(ChainCounter),
 }
 
 impl ReservingStacks {
@@ -41,6 +48,10 @@ impl ReservingStacks {
             Pool::Data => &mut self.data,
             Pool::Trans => &mut self.trans,
             Pool::Delayed => &mut self.delayed,
+            Pool::Qgroup(ChainCounter::QgroupData) => &mut self.qgroup_data,
+            Pool::Qgroup(ChainCounter::QgroupMetaPertrans) => &mut self.qgroup_pertrans,
+            Pool::Qgroup(ChainCounter::QgroupMetaPrealloc) => &mut self.qgroup_prealloc,
+            Pool::Qgroup(ChainCounter::BytesMayUse | ChainCounter::BytesPinned) => return,
         };
         if let Some(known) = stacks.iter_mut().find(|origin| origin.stack.id == stack.id) {
             known.bytes = known.bytes.wrapping_add(bytes);
@@ -61,6 +72,9 @@ impl ReservingStacks {
             Account::SpaceData(SpaceCounter::BytesMayUse) => self.data.clone(),
             Account::TransRsv => self.trans.clone(),
             Account::FsDelayedRsv => self.delayed.clone(),
+            Account::InodeQgroupData => self.qgroup_data.clone(),
+            Account::RootQgroupMetaPertrans => self.qgroup_pertrans.clone(),
+            Account::RootQgroupMetaPrealloc => self.qgroup_prealloc.clone(),
             _ => Vec::new(),
         };
         origins.sort_by_key(|origin| (std::cmp::Reverse(origin.bytes), origin.stack.id));

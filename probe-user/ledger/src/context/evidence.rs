@@ -3,7 +3,7 @@
 //! One circular buffer for all inodes, not a list per inode: its memory is fixed, and each record costs one store.
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, Call},
-    chain::{Bmu, CHAIN_BREAK, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain},
+    chain::{Bmu, CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, CHAIN_OVERFLOW, CHAIN_UNDERFLOW, Chain, QgroupLevel},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::{Enospc, Ticket},
     header::Header,
@@ -185,6 +185,16 @@ impl RecentRecords {
             second: record.diff as u64,
             third: record.expected,
             extra: record.event,
+            ..Trace::new(&record.header, What::Chain)
+        });
+    }
+
+    pub(crate) fn qgroup_level(&mut self, record: &QgroupLevel) {
+        self.push(Trace {
+            root: record.object,
+            first: record.value,
+            third: record.value,
+            extra: CHAIN_LEVEL,
             ..Trace::new(&record.header, What::Chain)
         });
     }

@@ -5,6 +5,7 @@ pub(crate) mod log_line;
 pub(crate) mod names;
 pub(crate) mod pending;
 pub(crate) mod printed;
+pub(crate) mod qgroup_line;
 pub(crate) mod statistics;
 pub(crate) mod warnings;
 

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::{
     held_back::HeldBack,
     log_line::{Complaint, Line, complaint, parse, shape},
+    qgroup_line::{self, HeldByQgroups},
 };
 use crate::{
     book::{filesystem::Fs, filesystems::Filesystems},
@@ -41,6 +42,7 @@ pub(crate) struct Printed {
     pub entries: Vec<Entry>,
     pub index: FxHashMap<Key, usize>,
     pub held_back: HeldBack,
+    pub held_by_qgroups: HeldByQgroups,
     pub beyond: u64,
 }
 
@@ -56,6 +58,12 @@ impl Printed {
         self.held_back.said(header.tid, header.time, said.level);
         let Some(complaint) = complaint(said.text) else { return };
         let fs = said.device.map(|device| on_device(filesystems, device)).unwrap_or_default();
+        if !said.after_error && !fs.is_empty() {
+            for held in qgroup_line::parse(said.text) {
+                let (time, tid) = (header.time, header.tid);
+                self.held_by_qgroups.note(qgroup_line::Printed { held, fs: fs.clone(), time, tid });
+            }
+        }
         let device = said.device.map(str::to_owned);
         let key = (fs, device, shape(said.text), said.after_error);
         let at = match self.index.get(&key) {

@@ -9,7 +9,7 @@ use probe_common::{
 };
 
 use crate::{
-    book::{chains::is_qgroup, filesystem::Fs, loss::Phase},
+    book::{chains::is_qgroup, filesystem::Fs, loss::Phase, reserving_stacks::Pool},
     context::Context,
     vocabulary::{
         account::{self, Account, SpaceCounter},
@@ -18,6 +18,9 @@ use crate::{
         words,
     },
 };
+
+/// `BTRFS_QGROUP_LEVEL_SHIFT`: the level of a qgroup is above its subvolume's id.
+const LEVEL_SHIFT: u32 = 48;
 
 /// A link with more to say than "the link fits".
 pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
@@ -51,6 +54,10 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
     chain.replaced |= broke && is_qgroup(counter);
     let replaced = chain.replaced;
     chain.breaks += u64::from(broke);
+    if is_qgroup(counter) && record.diff > 0 && record.object_flags >> LEVEL_SHIFT == 0 {
+        let stack = StackRef { id: record.stack, representative: false };
+        fs.reserving_stacks.note(Pool::Qgroup(counter), record.diff.unsigned_abs(), stack);
+    }
     if record.event == CHAIN_OVERFLOW {
         fs.chains.unexplained += 1;
     }

@@ -6,3 +6,4 @@ pub(crate) mod claims;
 pub(crate) mod closing;
 pub(crate) mod delalloc;
 pub(crate) mod failures;
+pub(crate) mod qgroup_levels;

@@ -17,6 +17,7 @@ mod events;
 mod log_lines;
 mod pools;
 mod properties;
+mod qgroup_levels;
 mod qgroup_owners;
 mod qgroups;
 mod recorded;

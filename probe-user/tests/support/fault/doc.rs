@@ -19,7 +19,7 @@ pub fn kinds() -> String {
 }
 
 fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
-    let (mut exact, mut bounded, mut others, mut told, mut not) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut exact, mut bounded, mut others, mut not) = (vec![], vec![], vec![], vec![]);
     for scenario in table::all() {
         let name = format!("`{}`", scenario.name);
         let elsewhere = [&scenario.functions, &scenario.tracepoints]
@@ -32,7 +32,6 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
             Sight::Exact(bug) | Sight::Bounded { bug, .. } if elsewhere => {
                 others.push(format!("{name} ({})", bug.kind));
             }
-            Sight::Told(_) if elsewhere => told.push(name),
             Sight::NotVisible(_) if elsewhere => not.push(name),
             _ => {}
         }
@@ -41,7 +40,6 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
         ("exact", exact),
         ("bounded", bounded),
         ("told as another kind", others),
-        ("told by the kernel alone", told),
         ("not visible", not),
     ]
     .into_iter()
@@ -54,7 +52,7 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
 fn bug(sight: &Sight) -> Option<&Bug> {
     match sight {
         Sight::Exact(bug) | Sight::Bounded { bug, .. } => Some(bug),
-        Sight::NotVisible(_) | Sight::Told(_) | Sight::Silent(_) => None,
+        Sight::NotVisible(_) | Sight::Silent(_) => None,
     }
 }
 
@@ -95,7 +93,6 @@ fn cell(sight: &Sight) -> String {
         Sight::Bounded { bug, how } => {
             format!("bounded: [{0}](findings/{0}.md) of `{1}`, {how}", bug.kind, bug.account)
         }
-        Sight::Told(why) => format!("told by the kernel alone: {why}"),
         Sight::NotVisible(why) => format!("not visible: {why}"),
         Sight::Silent(_) => "no bug".to_owned(),
     }

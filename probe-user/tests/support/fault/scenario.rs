@@ -29,8 +29,6 @@ pub enum Sight {
     },
     /// Nothing, and why nothing can be seen.
     NotVisible(&'static str),
-    /// No finding, and why; but the kernel complains in its log, which the verdict does not overrule.
-    Told(&'static str),
     /// There is no bug: no finding. Why the verdict may be inconclusive, if it may.
     Silent(Option<&'static str>),
 }

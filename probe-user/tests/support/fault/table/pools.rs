@@ -118,10 +118,17 @@ pub const ALL: &[Scenario] = &[
             stack: "btrfs_destroy_inode|btrfs_qgroup_reserve_data",
             ..BUG
         }),
-        tracepoints: Sight::Told(
-            "the level of a qgroup is not judged at unmount, and the range is clear when the inode goes; the kernel's log \
-             names the qgroup, and the verdict is inconclusive",
-        ),
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                account: "inode.qgroup_data",
+                inode: None,
+                amount: Amount::Is(LENGTH as i64),
+                stack: "",
+                origins: true,
+                ..BUG
+            },
+            how: "at unmount, with the subvolume and who reserves in its qgroup, without the inode",
+        },
     },
 ];
 

@@ -35,9 +35,12 @@ const BUG: Bug = Bug {
 const HEALS: Sight = Sight::NotVisible(
     "no event shows who holds prealloc; the kernel converts it later in place of what a delayed inode never took",
 );
-const AT_UNMOUNT: Sight = Sight::Told(
-    "the level of a qgroup is not judged at unmount; the kernel's log names the qgroup, and the verdict is inconclusive",
-);
+/// The kernel's log and the chain agree.
+const AT_UNMOUNT: &str = "at unmount, with the subvolume and who reserves in its qgroup, without the inode";
+const DATA_AT_UNMOUNT: Sight = Sight::Bounded {
+    bug: Bug { account: DATA, inode: None, amount: Amount::Is(LENGTH as i64), origins: true, ..BUG },
+    how: AT_UNMOUNT,
+};
 
 pub const ALL: &[Scenario] = &[
     Scenario {
@@ -107,7 +110,7 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             ..BUG
         }),
-        tracepoints: AT_UNMOUNT,
+        tracepoints: DATA_AT_UNMOUNT,
     },
     Scenario {
         name: "freed_data_leaves_the_qgroup_twice",
@@ -135,7 +138,7 @@ pub const ALL: &[Scenario] = &[
             bug: Bug { account: DATA, inode: None, amount: Amount::Is(LENGTH as i64), ..BUG },
             how: "at unmount, with the subvolume and without the inode",
         },
-        tracepoints: AT_UNMOUNT,
+        tracepoints: DATA_AT_UNMOUNT,
     },
     Scenario {
         name: "pertrans_never_freed",
@@ -145,7 +148,16 @@ pub const ALL: &[Scenario] = &[
             bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
             how: "at unmount, with the subvolume",
         },
-        tracepoints: AT_UNMOUNT,
+        tracepoints: Sight::Bounded {
+            bug: Bug {
+                account: "root.qgroup_meta_pertrans",
+                inode: None,
+                amount: Amount::Some,
+                origins: true,
+                ..BUG
+            },
+            how: "at unmount, with the subvolume and who reserves in its qgroup",
+        },
     },
     Scenario {
         name: "delayed_inode_keeps_its_bytes",
