@@ -56,8 +56,9 @@ fn leaked(counter: ChainCounter, kind: u32) -> Stream {
     let mut stream = holding(counter);
     unreleased(&mut stream, kind, BYTES);
     stream.line("BTRFS error (device sdb): qgroup reserved space leaked");
-    level(&mut stream, counter, BYTES);
+    // The capture reads the chain when it has emptied the ring.
     stream.unmount();
+    level(&mut stream, counter, BYTES);
     stream
 }
 
@@ -106,6 +107,7 @@ fn the_level_counts_and_not_the_last_record_of_the_chain() {
     let mut stream = holding(counter);
     unreleased(&mut stream, 0, 4096);
     level(&mut stream, counter, 4096);
+    // Or before the unmount has ended.
     stream.unmount().assert_one("leak", "inode.qgroup_data", 4096);
 }
 

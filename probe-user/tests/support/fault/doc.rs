@@ -36,17 +36,12 @@ fn kind_cell(kind: &str, tier: fn(&Scenario) -> &Sight) -> String {
             _ => {}
         }
     }
-    [
-        ("exact", exact),
-        ("bounded", bounded),
-        ("told as another kind", others),
-        ("not visible", not),
-    ]
-    .into_iter()
-    .filter(|(_, names)| !names.is_empty())
-    .map(|(word, names)| format!("{word}: {}", names.join(", ")))
-    .collect::<Vec<_>>()
-    .join("; ")
+    [("exact", exact), ("bounded", bounded), ("told as another kind", others), ("not visible", not)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(word, names)| format!("{word}: {}", names.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn bug(sight: &Sight) -> Option<&Bug> {

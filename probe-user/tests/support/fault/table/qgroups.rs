@@ -37,6 +37,8 @@ const HEALS: Sight = Sight::NotVisible(
 );
 /// The kernel's log and the chain agree.
 const AT_UNMOUNT: &str = "at unmount, with the subvolume and who reserves in its qgroup, without the inode";
+const PREALLOC_AT_UNMOUNT: &str =
+    "at unmount, if nothing has used up the bytes by then, with the subvolume and who reserves in its qgroup";
 const DATA_AT_UNMOUNT: Sight = Sight::Bounded {
     bug: Bug { account: DATA, inode: None, amount: Amount::Is(LENGTH as i64), origins: true, ..BUG },
     how: AT_UNMOUNT,
@@ -53,7 +55,10 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             ..BUG
         }),
-        tracepoints: HEALS,
+        tracepoints: Sight::Bounded {
+            bug: Bug { inode: None, origins: true, ..BUG },
+            how: PREALLOC_AT_UNMOUNT,
+        },
     },
     Scenario {
         name: "prealloc_freed_twice_by_a_failed_write",
@@ -86,7 +91,10 @@ pub const ALL: &[Scenario] = &[
             origins: true,
             ..BUG
         }),
-        tracepoints: HEALS,
+        tracepoints: Sight::Bounded {
+            bug: Bug { inode: None, amount: Amount::Some, origins: true, ..BUG },
+            how: PREALLOC_AT_UNMOUNT,
+        },
     },
     Scenario {
         name: "prealloc_of_a_delayed_inode_kept",
@@ -149,14 +157,8 @@ pub const ALL: &[Scenario] = &[
             how: "at unmount, with the subvolume",
         },
         tracepoints: Sight::Bounded {
-            bug: Bug {
-                account: "root.qgroup_meta_pertrans",
-                inode: None,
-                amount: Amount::Some,
-                origins: true,
-                ..BUG
-            },
-            how: "at unmount, with the subvolume and who reserves in its qgroup",
+            bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
+            how: "at unmount, with the subvolume",
         },
     },
     Scenario {
