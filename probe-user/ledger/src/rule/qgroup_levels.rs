@@ -1,4 +1,4 @@
-//! What a qgroup holds when it ends, on kernels and tiers without a hook of its end.
+//! What a qgroup holds when it is deleted, and at unmount where its end is not hooked.
 //!
 //! The chain of a qgroup's counter cannot be judged by itself: when quotas are switched off or a qgroup is deleted, its bytes
 //! are dropped without an event. btrfs looks at the counters itself, after everything is released, and writes to its log what
@@ -25,9 +25,7 @@ pub(crate) fn level(setup: &Setup, context: &mut Context, fs: &mut Fs, record: &
         return;
     };
     let Some(account) = account::of_chain(counter, record.qgroupid) else { return };
-    // The hook of the qgroup's end tells the same bytes.
-    let ends_are_seen = context.pending.calls && setup.attached.contains(&HookId::QgroupEnd);
-    if ends_are_seen || fs.aborted || !context.loss.complete() {
+    if fs.aborted || !context.loss.complete() {
         return;
     }
     // The chain may have gone on since its last record, but it is the same chain.
@@ -38,6 +36,11 @@ pub(crate) fn level(setup: &Setup, context: &mut Context, fs: &mut Fs, record: &
     let Some(line) = context.printed.held_by_qgroups.take(fs, record.qgroupid, counter, record.value) else {
         return;
     };
+    // At unmount the hook of the qgroup's end tells the same bytes.
+    let ends_are_seen = context.pending.calls && setup.attached.contains(&HookId::QgroupEnd);
+    if ends_are_seen && line.held.when == When::Unmounted {
+        return;
+    }
     let known = match account {
         Account::InodeQgroupData => fs.reported.qgroup_data,
         Account::RootQgroupMetaPertrans => fs.reported.qgroup_pertrans,
