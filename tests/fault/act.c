@@ -110,6 +110,10 @@ static u64 act(struct fault *fault, struct fault_args *args)
 		fault_slip(fault, args->v[fault->inode_arg]);
 		result = fault_call(fault, args);
 		break;
+	case ACTION_POKE:
+		fault_poke(fault, args->v[fault->inode_arg]);
+		result = fault_call(fault, args);
+		break;
 	case ACTION_REMEMBER:
 	case ACTION_COUNT:
 		break;

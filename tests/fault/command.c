@@ -2,7 +2,7 @@
 /*
  * The commands: one line of words `key=value` arms one fault.
  *
- *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|count
+ *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|poke|count
  *   ret=N              what skip, fail and publish return (signed)
  *   enospc             skip and publish of btrfs_reserve_metadata_bytes fire the event of a reservation that failed
  *   at=entry|return|both us=N sleep hold      of delay and publish
@@ -10,7 +10,8 @@
  *   nth=N | first=N every=N times=N           which matches; nth=N is first=N times=1; without any of them: all
  *   arg=N vfs fd=N ino=N                      which argument is the inode, and of which inode only
  *   other=FD                                  of swap
- *   by=N                                      of slip (signed)
+ *   by=N                                      of slip and poke (signed)
+ *   offset=N                                  of poke: where in the struct of argument `arg`
  *   tgid=N comm=NAME caller=SYMBOL value=ARG:N
  */
 #include <linux/delay.h>
@@ -26,7 +27,7 @@
 static DEFINE_MUTEX(commands);
 
 static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "slip",
-					"count" };
+					"poke", "count" };
 static const char *const undos[] = { "counters", "release", "none" };
 static const char *const ats[] = { "", "entry", "return", "both" };
 
@@ -114,6 +115,8 @@ static int word(struct fault *fault, char *key, char *value)
 		return kstrtos64(value, 0, (s64 *)&fault->ret);
 	else if (!strcmp(key, "by"))
 		return kstrtos32(value, 0, &fault->by);
+	else if (!strcmp(key, "offset"))
+		return kstrtou32(value, 0, &fault->offset);
 	else if (!strcmp(key, "us"))
 		return kstrtou32(value, 0, &fault->us);
 	else if (!strcmp(key, "first"))
@@ -171,6 +174,8 @@ static int check(struct fault *fault)
 	/* 0 is no offset of it in any kernel. */
 	if (fault->inode_arg >= 0 && !fault->vfs && !fault_vfs_inode)
 		return -EOPNOTSUPP;
+	if (fault->action == ACTION_POKE && fault->inode_arg < 0)
+		return -EINVAL;
 	if (fault->action == ACTION_SWAP && !fault->other)
 		return -EINVAL;
 	if (fault->action == ACTION_SLIP)

@@ -24,6 +24,7 @@ enum fault_action {
 	ACTION_REMEMBER,	/* its arguments, for the next publish of the same task */
 	ACTION_PUBLISH,	/* see publish.c */
 	ACTION_SLIP,	/* see slip.c, then do it */
+	ACTION_POKE,	/* change a number behind its argument, see slip.c, then do it */
 	ACTION_COUNT,	/* only count */
 };
 
@@ -48,7 +49,8 @@ struct fault {
 	enum fault_undo undo;
 	unsigned int at;
 	bool enospc;	/* of a skipped reservation: with the event of a failed one */
-	s32 by;	/* of slip */
+	s32 by;	/* of slip and poke */
+	u32 offset;	/* of poke */
 	u32 us;
 	bool sleep;	/* the function may sleep wherever it is called; otherwise waiting burns the processor */
 	bool hold;	/* wait until `go` is written, `us` at most */
@@ -111,6 +113,7 @@ u64 fault_publish(struct fault *fault, const struct fault_args *failing);
 /* slip.c */
 int fault_slip_prepare(void);
 void fault_slip(const struct fault *fault, u64 arg);
+void fault_poke(const struct fault *fault, u64 arg);
 
 /* tracepoint.c */
 unsigned long fault_symbol(const char *name);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * outstanding_extents of an inode changes and nobody is told: under the inode's lock, as all changes are, but without
- * the event that belongs to each.
+ * Counters that change, and nobody is told.
  */
 #include <linux/fs.h>
 #include <linux/spinlock.h>
 
 #include "fault.h"
 
+/*
+ * outstanding_extents of an inode changes and nobody is told: under the inode's lock, as all changes are, but without
+ * the event that belongs to each.
+ */
 int fault_slip_prepare(void)
 {
 	return fault_lock && fault_outstanding ? 0 : -EOPNOTSUPP;
@@ -22,4 +25,10 @@ void fault_slip(const struct fault *fault, u64 arg)
 	spin_lock(lock);
 	*outstanding += fault->by;
 	spin_unlock(lock);
+}
+
+/* A u64 in the struct that the argument points to. */
+void fault_poke(const struct fault *fault, u64 arg)
+{
+	*(u64 *)(arg + fault->offset) += (s64)fault->by;
 }

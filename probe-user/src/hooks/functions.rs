@@ -137,7 +137,6 @@ pub const FUNCTIONS: &[Function] = &[
     // Without these, block_rsvs are not compared with bytes_may_use call by call.
     Function { required: false, ..call(HookId::UpdateDelayedRefs, "update_delayed_refs", TRANS, 0) },
     Function {
-        second: Some("struct btrfs_block_rsv *"),
         required: false,
         optional: true,
         ..call(HookId::MigrateToDelayedRefs, "migrate_to_delayed_refs", FS, 1)

@@ -117,17 +117,15 @@ unsafe fn reaches(frame: *mut Frame) -> bool {
             first = (*frame).rsv;
         } else if is(HookId::BlockRsvMigrate) {
             (first, second) = ((*frame).rsv, (*frame).args[0]);
-        } else if is(HookId::MigrateToDelayedRefs) {
-            first = (*frame).result;
         } else if is(HookId::UpdateDelayedRefs) {
             if off!(trans_delayed_rsv) == ABSENT {
                 return false;
             }
             first = (*frame).subject + off!(trans_delayed_rsv) as u64;
-        } else if !is(HookId::RefillDelayedRefs) {
+        } else if !is(HookId::RefillDelayedRefs) && !is(HookId::MigrateToDelayedRefs) {
             return false;
         }
-        // Kernels without a block_rsv of each handle move its bytes by another function.
+        // Where handles have no block_rsv of their own, another function moves their bytes.
         let moves = signature_byte(HookId::MigrateToDelayedRefs, 0) != probe_common::signature::NO_ARG;
         if off!(trans_delayed_rsv) == ABSENT && !moves {
             return false;
@@ -235,7 +233,7 @@ pub extern "C" fn pools_end(run: u32, slot: u32, ret: i64) -> u64 {
         let due = if uses && ret_rsv(ret) != 0 {
             // The next allocation of a tree block takes them out of `bytes_may_use`.
             (*frame).args[1] as i64
-        } else if is(HookId::BlockRsvAddBytes) {
+        } else if is(HookId::BlockRsvAddBytes) || is(HookId::MigrateToDelayedRefs) {
             // The caller has reserved them.
             -((*frame).args[0] as i64)
         } else {

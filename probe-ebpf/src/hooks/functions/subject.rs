@@ -309,7 +309,7 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
             unsafe { (*frame).root = read::root_objectid(second) };
             return;
         }
-        if is(hook, HookId::BlockRsvRelease) || is(hook, HookId::MigrateToDelayedRefs) {
+        if is(hook, HookId::BlockRsvRelease) {
             // SAFETY: as promised.
             unsafe { (*frame).result = second };
         }

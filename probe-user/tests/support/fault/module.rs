@@ -22,6 +22,14 @@ pub fn load() {
     assert!(command.status().expect("insmod").success(), "{MODULE} does not load");
 }
 
+/// Arms a fault that adds bytes to what a block_rsv of the filesystem holds, in a function that takes its `fs_info` first.
+pub fn arm_poke(rsv: &str, bytes: i64, fault: &str) {
+    let types = KernelTypes::of_kernel(Path::new("/")).expect("BTF");
+    let offset = |of: &str, member: &str| types.offset(of, &[member]).expect("a member");
+    let at = offset("btrfs_fs_info", rsv) + offset("btrfs_block_rsv", "reserved");
+    arm(&format!("{fault} action=poke arg=0 offset={at} by={bytes}"));
+}
+
 /// Unloads it. It holds on to btrfs only through its probes.
 pub fn unload() {
     assert!(Command::new("rmmod").arg("btrfs_probe_fault").status().expect("rmmod").success());

@@ -1,5 +1,6 @@
 //! All scenarios, in the order in which they run: those that leave a kernel with warnings and wrong pools of their own
 //! filesystem only. None leaves a kernel that cannot go on: each filesystem is made for its scenario and goes with it.
+mod balance;
 mod failures;
 mod holders;
 mod inodes;
@@ -11,7 +12,9 @@ use super::scenario::Scenario;
 
 /// Every scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [inodes::ALL, pools::ALL, failures::ALL, qgroups::ALL, holders::ALL, silent::ALL].into_iter().flatten()
+    [inodes::ALL, pools::ALL, failures::ALL, qgroups::ALL, holders::ALL, balance::ALL, silent::ALL]
+        .into_iter()
+        .flatten()
 }
 
 /// A scenario by name.
