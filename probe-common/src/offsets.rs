@@ -157,6 +157,8 @@ pub struct Offsets {
     pub sinfo_bytes_may_use: u32,
     /// . `flags`
     pub sinfo_flags: u32,
+    /// . `reclaim_size`: bytes of all tickets
+    pub sinfo_reclaim_size: u32,
     /// . `list` (list_head)
     pub sinfo_list: u32,
 

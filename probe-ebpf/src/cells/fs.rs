@@ -26,12 +26,12 @@ const FLAG_DYING: u32 = 1;
 const FLAG_NAMED: u32 = 2;
 
 impl FsCell {
-    /// Gives this slot to another filesystem.
+    /// Gives this slot to another filesystem. `born`: [`FS_BORN`] if it is being mounted.
     ///
     /// # Safety
     /// `cell` is an entry of the map, and the caller has claimed it or is mounting.
     #[inline(always)]
-    unsafe fn begin(run: &Run, cell: *mut Self, fs_info: u64) {
+    unsafe fn begin(run: &Run, cell: *mut Self, fs_info: u64, born: u32) {
         // SAFETY: as promised.
         unsafe {
             (*cell).flags = 0;
@@ -40,6 +40,7 @@ impl FsCell {
             (*cell).pool_open = 0;
             (*cell).pool_points = 0;
             (*cell).unpinned = 0;
+            (*cell).pools_settled = u64::from(born != 0);
             (*cell).pools_unknown = 0;
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
@@ -153,7 +154,7 @@ extern "C" fn fs_meet(run: u32, fs_info: u64, born: u32) -> u64 {
                     if pass == 1 {
                         (*cell).epoch += 1;
                     }
-                    FsCell::begin(&run, cell, fs_info);
+                    FsCell::begin(&run, cell, fs_info, born);
                     (&raw mut (*cell).fs_info).write_volatile(fs_info);
                     if (*cell).state == STATE_FOLLOWED {
                         announce(&run, fs_info, id(slot, cell), born);
@@ -208,7 +209,7 @@ pub fn fs_begin(run: &Run, fs_info: u64) {
             return;
         }
         (*cell).epoch += 1;
-        FsCell::begin(run, cell, fs_info);
+        FsCell::begin(run, cell, fs_info, FS_BORN);
         if (*cell).state == STATE_FOLLOWED {
             announce(run, fs_info, id(slot, cell), FS_BORN);
         }

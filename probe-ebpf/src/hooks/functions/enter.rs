@@ -29,14 +29,26 @@ const UNOWNED: u32 = 2;
 
 /// Handles the entry of a function; returns whether a frame was made.
 ///
-/// Two steps one after the other: the stacks of BPF functions that call each other must fit into 512 bytes.
+/// Steps one after the other: the stacks of BPF functions that call each other must fit into 512 bytes.
 #[inline(always)]
 pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
-    match begin::<C>(ctx, hook) {
+    let made = match begin::<C>(ctx, hook) {
         NOTHING => false,
         UNOWNED => owned::<C>(ctx, hook) != NOTHING,
         _ => true,
+    };
+    if made && pools::changes(hook) {
+        compared::<C>(ctx, hook);
     }
+    made
+}
+
+/// Notes what block_rsvs hold, in the frame that was made.
+#[inline(never)]
+fn compared<C: Entry>(ctx: *mut c_void, hook: HookId) {
+    let Some(run) = Run::unseen(hook, &C::of(ctx)) else { return };
+    let Some(task) = cells::task_cell(&run) else { return };
+    pools::pools_begin(frame::slot(task));
 }
 
 /// Fills in all that does not need the inode.
@@ -99,9 +111,6 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return UNOWNED;
     }
     frame::commit(frames);
-    if pools::changes(hook) {
-        pools::pools_begin(frame::slot(task));
-    }
     OPEN
 }
 
@@ -116,9 +125,6 @@ fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return NOTHING;
     }
     frame::commit(frames);
-    if pools::changes(hook) {
-        pools::pools_begin(frame::slot(task));
-    }
     OPEN
 }
 

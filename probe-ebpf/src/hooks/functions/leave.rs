@@ -38,7 +38,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         }
         subject::numbers_after(hook, frame);
     }
-    let off = if pools::changes(hook) { pools::off_balance(&run, task, ret) } else { None };
+    let off = if pools::changes(hook) { pools::off_balance(task, ret) } else { None };
     // SAFETY: as above.
     unsafe {
         if (-subject::MAX_ERRNO..0).contains(&ret) || off.is_some_and(|off| off != 0) {

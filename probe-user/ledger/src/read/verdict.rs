@@ -190,7 +190,7 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
         ));
         if checked.balanced > 0 {
             reasons.push(format!(
-                "In {} calls bytes_may_use and the block_rsvs were compared, and changed together.",
+                "Calls in which bytes_may_use and the block_rsvs were compared, and had changed together: {}.",
                 grouped(checked.balanced)
             ));
         }

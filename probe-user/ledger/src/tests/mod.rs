@@ -5,6 +5,7 @@ mod alter;
 mod altered;
 mod altered_records;
 mod audits;
+mod balance;
 mod budgets;
 mod call_altered;
 mod call_rules;

@@ -129,6 +129,7 @@ pub(super) const ROWS: &[Row] = rows! {
     sinfo_bytes_reserved = at(SINFO, &[&["bytes_reserved"]]);
     sinfo_bytes_may_use = at(SINFO, &[&["bytes_may_use"]]);
     sinfo_flags = at(SINFO, &[&["flags"]]);
+    sinfo_reclaim_size = at(SINFO, &[&["reclaim_size"]]);
     sinfo_list = at(SINFO, &[&["list"]]);
 
     trans_transid = at(TRANS, &[&["transid"]]);
