@@ -14,11 +14,10 @@ use probe_common::{
     table::FRAMES as SHAPE,
 };
 
-use super::slot::claim;
+use super::{pools, slot::claim};
 use crate::{
     emit::Run,
     globals::config,
-    hooks::functions::pools,
     layout::{
         frames::{Frame, Frames},
         task::TaskCell,
@@ -89,7 +88,9 @@ pub fn give_back(slot: u32) {
         unsafe {
             if (*frames).pool_open != 0 {
                 // The return of its last call was missed.
-                pools::close(frames);
+                if let Some(last) = top(frames) {
+                    pools::close(frames, last);
+                }
                 (*frames).pool_open = 0;
             }
             (*frames).owner = 0;
@@ -140,7 +141,9 @@ macro_rules! steps {
 #[inline(never)]
 fn give_away(run: &Run, frames: *mut Frames) {
     run.lost(LossClass::MissedReturn);
-    pools::close(frames);
+    if let Some(missed) = top(frames) {
+        pools::close(frames, missed);
+    }
     // SAFETY: the frames are this thread's.
     unsafe {
         (*frames).depth = depth(frames).saturating_sub(1);
@@ -273,7 +276,7 @@ pub fn end(task: *mut TaskCell, frames: *mut Frames) {
         let Some(inner) = top(frames) else { return };
         let (inode, changes, releases) = ((*inner).inode, (*inner).own_changes, (*inner).own_releases);
         if (*inner).pools != 0 {
-            pools::close(frames);
+            pools::close(frames, inner);
         }
         (*frames).depth = depth(frames).saturating_sub(1);
         if changes != 0 {

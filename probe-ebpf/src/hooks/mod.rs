@@ -9,7 +9,7 @@ mod claims;
 mod console;
 mod extent;
 pub mod fallback;
-pub mod functions;
+mod functions;
 mod inode;
 mod levels;
 mod life;

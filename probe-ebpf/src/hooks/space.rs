@@ -126,7 +126,7 @@ pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
         };
         let flags = link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
         if change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0 {
-            functions::pools::unpinned(&run, fs);
+            cells::pools::unpinned(&run, fs);
         }
     }
     0

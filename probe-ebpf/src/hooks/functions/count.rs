@@ -1,9 +1,8 @@
 //! What the raw tracepoints add to the open calls of their thread.
 use probe_common::{call::CALL_FOREIGN, hook::HookId};
 
-use super::pools;
 use crate::{
-    cells::frame,
+    cells::{self, frame},
     globals::config,
     layout::{frames::Frames, task::TaskCell},
 };
@@ -47,7 +46,7 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
 pub fn may_use(task: *mut TaskCell, fs: u32, data: bool, metadata: bool, diff: i64) -> bool {
     let Some(frames) = frames(task) else { return false };
     if metadata {
-        pools::may_use(frames, fs, diff);
+        cells::pools::may_use(frames, fs, diff);
     }
     let Some(call) = frame::top(frames) else { return data && diff < 0 };
     // SAFETY: the frame is this thread's.

@@ -66,16 +66,16 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
     }
     let Some(fs) = cells::fs_id(&run, subject.fs_info) else { return NOTHING };
     let Some(task) = cells::task_cell(&run) else {
-        pools::unknown(fs);
+        cells::pools::unknown(fs);
         return NOTHING;
     };
     let Some(frames) = frame::of(task) else {
         run.lost(LossClass::CallFrame);
-        pools::unknown(fs);
+        cells::pools::unknown(fs);
         return NOTHING;
     };
     let Some(frame) = frame::begin(&run, task, frames, context.position()) else {
-        pools::unknown(fs);
+        cells::pools::unknown(fs);
         return NOTHING;
     };
     // SAFETY: the frame is this thread's.

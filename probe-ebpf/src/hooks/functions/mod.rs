@@ -10,7 +10,7 @@ mod context;
 pub mod count;
 mod enter;
 mod leave;
-pub mod pools;
+mod pools;
 mod send;
 mod subject;
 

@@ -6,17 +6,15 @@
 //!
 //! The block_rsvs of the filesystem have no lock that a program could take. So a call is compared only if it was alone: no other
 //! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
-//! These counts go up before a change begins, and down after it.
-use core::intrinsics::{AtomicOrdering, atomic_xadd};
-
+//! `cells/pools.rs` counts.
 use probe_common::{claim::RsvType, hook::HookId};
 
 use crate::{
-    cells::{self, frame},
+    cells::{self, frame, pools},
     emit::Run,
     globals::{ABSENT, config, off, signature_byte},
     layout::{
-        frames::{Frame, Frames, POOLS_ALONE, POOLS_COUNTED},
+        frames::{Frame, POOLS_ALONE},
         fs::FsCell,
         task::TaskCell,
     },
@@ -49,20 +47,6 @@ pub const fn changes(hook: HookId) -> bool {
     )
 }
 
-/// Adds `by` to a count that all processors share.
-#[inline(always)]
-unsafe fn add(count: *mut u32, by: u32) {
-    // SAFETY: callers pass a field of a map value that stays.
-    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::SeqCst }>(count, by) };
-}
-
-/// Reads such a count.
-#[inline(always)]
-unsafe fn count(count: *const u32) -> u32 {
-    // SAFETY: callers pass a field of a map value that stays.
-    unsafe { count.read_volatile() }
-}
-
 /// A run that shows the time and nothing else. The verifier rejects a call that passes the run's number to a global function if the
 /// compiler finds that the function does not need it.
 #[inline(always)]
@@ -85,21 +69,14 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
     // SAFETY: the frames are this thread's; a cell of an array stays.
     unsafe {
         let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
-        add(&raw mut (*cell).pool_open, 1);
-        (*frames).pool_open = (*frames).pool_open.wrapping_add(1);
-        add(&raw mut (*cell).pool_points, 1);
-        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
-        (*frame).pools = POOLS_COUNTED;
-        // Whoever begins or ends after the first read is seen in the points, whoever is inside in the second.
-        let points = count(&raw const (*cell).pool_points);
-        let open = count(&raw const (*cell).pool_open);
-        if open != (*frames).pool_open || (*cell).pools_unknown != 0 || !sees_all() {
+        let (points, alone) = pools::open(frames, frame, cell);
+        if !alone || !sees_all() {
             return 0;
         }
         if !settled(&run, cell, (*frame).fs_info) || !reaches(frame) {
             return 0;
         }
-        (*frame).at_points = points.wrapping_sub((*frames).pool_points);
+        (*frame).at_points = points;
         (*frame).at_reserved = (*frames).reserved;
         (*frame).at_freed = (*frames).freed;
         (*frame).at_reserves = (*frames).reserves;
@@ -245,12 +222,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         }
         let Some(cell) = cells::fs_cell((*frame).fs) else { return NOT_COMPARED };
         let moved = held(frame).wrapping_sub((*frame).at_held) as i64;
-        let open = count(&raw const (*cell).pool_open);
-        let points = count(&raw const (*cell).pool_points);
-        if open != (*frames).pool_open
-            || points.wrapping_sub((*frames).pool_points) != (*frame).at_points
-            || (*cell).pools_unknown != 0
-        {
+        if !pools::is_alone(frames, cell) || pools::points_of_others(frames, cell) != (*frame).at_points {
             return NOT_COMPARED;
         }
         let is = |other: HookId| (*frame).hook == other as u32;
@@ -287,61 +259,4 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
 #[inline(always)]
 const fn ret_rsv(ret: i64) -> u64 {
     if ret >= -super::subject::MAX_ERRNO && ret <= 0 { 0 } else { ret as u64 }
-}
-
-/// The innermost call ends, or its return was missed.
-#[inline(never)]
-pub fn close(frames: *mut Frames) {
-    let Some(frame) = frame::top(frames) else { return };
-    // SAFETY: the frames are this thread's; a cell of an array stays.
-    unsafe {
-        if (*frame).pools == 0 {
-            return;
-        }
-        (*frame).pools = 0;
-        (*frames).pool_open = (*frames).pool_open.wrapping_sub(1);
-        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
-        if let Some(cell) = cells::fs_cell((*frame).fs) {
-            add(&raw mut (*cell).pool_points, 1);
-            add(&raw mut (*cell).pool_open, u32::MAX);
-        }
-    }
-}
-
-/// This thread changes `bytes_may_use` of metadata.
-#[inline(always)]
-pub fn may_use(frames: *mut Frames, fs: u32, diff: i64) {
-    // SAFETY: the frames are this thread's; a cell of an array stays.
-    unsafe {
-        if diff < 0 {
-            (*frames).freed = (*frames).freed.wrapping_add(diff.unsigned_abs());
-        } else if diff > 0 {
-            (*frames).reserved = (*frames).reserved.wrapping_add(diff as u64);
-            (*frames).reserves = (*frames).reserves.wrapping_add(1);
-        }
-        (*frames).pool_points = (*frames).pool_points.wrapping_add(1);
-        if let Some(cell) = cells::fs_cell(fs) {
-            add(&raw mut (*cell).pool_points, 1);
-        }
-    }
-}
-
-/// Metadata is unpinned.
-#[inline(always)]
-pub fn unpinned(run: &Run, fs: u32) {
-    if config!(functions) != 0
-        && let Some(cell) = cells::fs_cell(fs)
-    {
-        // SAFETY: a cell of an array stays; written whole.
-        unsafe { (*cell).unpinned = run.time() };
-    }
-}
-
-/// A call of such a function cannot be followed.
-#[inline(always)]
-pub fn unknown(fs: u32) {
-    if let Some(cell) = cells::fs_cell(fs) {
-        // SAFETY: a cell of an array stays; written whole, and only ever to 1.
-        unsafe { (*cell).pools_unknown = 1 };
-    }
 }
