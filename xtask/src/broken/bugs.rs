@@ -12,6 +12,8 @@ pub enum Wrong {
     Owner,
     /// Two steps in the wrong order.
     Order,
+    /// A counter says something else than what it counts.
+    Mismatch,
 }
 
 /// One bug and the load that reaches it.
@@ -88,6 +90,7 @@ pub fn parse(text: &str) -> Result<Vec<Bug>> {
                     "over" => Wrong::Over,
                     "owner" => Wrong::Owner,
                     "order" => Wrong::Order,
+                    "mismatch" => Wrong::Mismatch,
                     _ => bail!("{}: what is {value}?", bug.name),
                 }
             }

@@ -130,6 +130,7 @@ fn one(bug: &Bug, truth: &Truth, finding: &Value) -> Found {
             Wrong::Over => matches!(kind, "over-release" | "error-path-over-release" | "underflow"),
             Wrong::Owner => matches!(kind, "wrong-owner" | "leak" | "over-release"),
             Wrong::Order => kind == "publish-before-reserve",
+            Wrong::Mismatch => kind == "counter-mismatch",
         };
     let judgement = if !fits {
         Judgement::Wrong
