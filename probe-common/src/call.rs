@@ -50,7 +50,8 @@ pub const CALL_SIZE_TOO_SMALL: u32 = 65536;
 /// `Call::flags`: in this call, `bytes_may_use` of metadata and the block_rsvs have changed as they must together.
 pub const CALL_BALANCED: u32 = 131_072;
 /// `Call::flags`: no call. In the call `serial`, which is about to return, `bytes_may_use` of metadata has changed by `ret` bytes more
-/// than the block_rsvs, beyond what the function itself takes from them or adds to them.
+/// than the block_rsvs, beyond what the function itself takes from them or adds to them. Of `btrfs_trans_release_metadata`: `ret` bytes
+/// that the task had taken for tree blocks were neither allocated nor put back.
 pub const CALL_UNBALANCED: u32 = 262_144;
 
 /// `args[3]` of `btrfs_set_delalloc_extent` and `btrfs_clear_delalloc_extent`: the state's bits are known.

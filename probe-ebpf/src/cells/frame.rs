@@ -70,6 +70,7 @@ pub fn take(tid: u64) -> u32 {
                 (*frames).serial = 0;
                 (*frames).pool_open = 0;
                 (*frames).pool_points = 0;
+                (*frames).blocks_known = 0;
                 return slot;
             }
         }

@@ -85,11 +85,18 @@ pub fn close(frames: *mut Frames, frame: *mut Frame) {
     }
 }
 
-/// This thread changes `bytes_may_use` of metadata.
+/// This thread changes `bytes_may_use` of metadata. `block`: bytes of a tree block, if the change can be the allocation of one; else
+/// 0. `unclear`: it cannot be told from a change for something else.
 #[inline(always)]
-pub fn may_use(frames: *mut Frames, fs: u32, diff: i64) {
+pub fn may_use(frames: *mut Frames, fs: u32, diff: i64, block: u64, unclear: bool) {
     // SAFETY: the frames are this thread's; a cell of an array stays.
     unsafe {
+        if unclear {
+            (*frames).blocks_known = 0;
+        } else if diff < 0 && diff.unsigned_abs() == block {
+            // The allocation of a tree block.
+            (*frames).blocks = (*frames).blocks.wrapping_add(diff);
+        }
         if diff < 0 {
             (*frames).freed = (*frames).freed.wrapping_add(diff.unsigned_abs());
         } else if diff > 0 {

@@ -50,7 +50,7 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
     let Some(task) = cells::task_cell(run) else { return };
     let spent = functions::count::may_use(
         task,
-        fs,
+        (fs, fs_info),
         flags & BLOCK_GROUP_DATA != 0,
         flags & BLOCK_GROUP_METADATA != 0,
         diff,

@@ -97,8 +97,10 @@ pub struct Frames {
     pub freed: u64,
     /// How often it has added some.
     pub reserves: u32,
-    /// Zero.
-    pub unused: u32,
+    /// 1 if `blocks` is known.
+    pub blocks_known: u32,
+    /// Bytes that it has taken out of block_rsvs for tree blocks, and neither allocated nor put back.
+    pub blocks: i64,
     pub frames: [Frame; MAX_DEPTH as usize],
     /// Representative stacks, by function and caller.
     pub origins: [Origin; ORIGINS],

@@ -3,8 +3,9 @@ use probe_common::{call::CALL_FOREIGN, hook::HookId};
 
 use crate::{
     cells::{self, frame},
-    globals::config,
+    globals::{config, off},
     layout::{frames::Frames, task::TaskCell},
+    read,
 };
 
 /// The thread's frames, in the functions tier.
@@ -40,13 +41,37 @@ pub fn extents(task: *mut TaskCell, root: u64, ino: u64, modification: i32) {
     }
 }
 
+/// Functions that take bytes out of `bytes_may_use` themselves, other than those of a tree block that is allocated.
+#[inline(always)]
+const fn frees_itself(hook: u32) -> bool {
+    hook == HookId::BlockRsvRelease as u32
+        || hook == HookId::UpdateGlobalBlockRsv as u32
+        || hook == HookId::RefillDelayedRefs as u32
+        || hook == HookId::MigrateToDelayedRefs as u32
+}
+
 /// The thread changed `bytes_may_use`. Returns whether the functions tier needs a record of that: data was spent outside of
 /// all calls, which no call shows.
 #[inline(always)]
-pub fn may_use(task: *mut TaskCell, fs: u32, data: bool, metadata: bool, diff: i64) -> bool {
+pub fn may_use(
+    task: *mut TaskCell,
+    (fs, fs_info): (u32, u64),
+    data: bool,
+    metadata: bool,
+    diff: i64,
+) -> bool {
     let Some(frames) = frames(task) else { return false };
     if metadata {
-        cells::pools::may_use(frames, fs, diff);
+        // SAFETY: the frame is this thread's.
+        let hook = frame::top(frames).map_or(0, |call| unsafe { (*call).hook });
+        let block = if diff >= 0 || frees_itself(hook) {
+            0
+        } else {
+            u64::from(read::at::<u32>(fs_info, off!(fs_nodesize)))
+        };
+        // A refill frees what it does not need, and may flush, which allocates tree blocks.
+        let unclear = data || (diff < 0 && hook == HookId::RefillDelayedRefs as u32);
+        cells::pools::may_use(frames, fs, diff, block, unclear);
     }
     let Some(call) = frame::top(frames) else { return data && diff < 0 };
     // SAFETY: the frame is this thread's.

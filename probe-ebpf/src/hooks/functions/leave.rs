@@ -38,7 +38,18 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         }
         subject::numbers_after(hook, frame);
     }
-    let off = if pools::changes(hook) { pools::off_balance(task, ret) } else { None };
+    let off = if pools::changes(hook) {
+        if hook as u32 == HookId::UseBlockRsv as u32 || hook as u32 == HookId::BlockRsvAddBytes as u32 {
+            // SAFETY: as above.
+            unsafe { pools::block(frames, hook, ret) };
+        }
+        pools::off_balance(task, ret)
+    } else if hook as u32 == HookId::TransReleaseMetadata as u32 {
+        // SAFETY: as above.
+        unsafe { pools::blocks_left(frames) }
+    } else {
+        None
+    };
     // SAFETY: as above.
     unsafe {
         if (-subject::MAX_ERRNO..0).contains(&ret) || off.is_some_and(|off| off != 0) {

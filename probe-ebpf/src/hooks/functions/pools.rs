@@ -14,7 +14,7 @@ use crate::{
     emit::Run,
     globals::{ABSENT, config, off, signature_byte},
     layout::{
-        frames::{Frame, POOLS_ALONE},
+        frames::{Frame, Frames, POOLS_ALONE},
         fs::FsCell,
         task::TaskCell,
     },
@@ -259,4 +259,46 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
 #[inline(always)]
 const fn ret_rsv(ret: i64) -> u64 {
     if ret >= -super::subject::MAX_ERRNO && ret <= 0 { 0 } else { ret as u64 }
+}
+
+/// `btrfs_use_block_rsv()` or `btrfs_block_rsv_add_bytes()` has returned: bytes of a tree block are taken, or put back.
+///
+/// # Safety
+/// The frames are this thread's.
+#[inline(always)]
+pub unsafe fn block(frames: *mut Frames, hook: HookId, ret: i64) {
+    // SAFETY: as promised.
+    unsafe {
+        let Some(frame) = frame::top(frames) else { return };
+        if !is_metadata((*frame).rsv) {
+            return;
+        }
+        if hook as u32 == HookId::UseBlockRsv as u32 {
+            if ret_rsv(ret) != 0 {
+                (*frames).blocks = (*frames).blocks.wrapping_add((*frame).args[1] as i64);
+            }
+        } else if (*frame).around != HookId::RefillDelayedRefs as u32
+            && (*frame).args[0] == u64::from(read::at::<u32>((*frame).fs_info, off!(fs_nodesize)))
+        {
+            // `btrfs_unuse_block_rsv()`; others add bytes for items, which is far more.
+            (*frames).blocks = (*frames).blocks.wrapping_sub((*frame).args[0] as i64);
+        }
+    }
+}
+
+/// A transaction handle ends, so no allocation of a tree block is under way: bytes that were taken for tree blocks and neither
+/// allocated nor put back. `None` if that is not known.
+///
+/// # Safety
+/// The frames are this thread's.
+#[inline(always)]
+pub unsafe fn blocks_left(frames: *mut Frames) -> Option<i64> {
+    // SAFETY: as promised.
+    unsafe {
+        let known = (*frames).blocks_known != 0 && sees_all();
+        let left = (*frames).blocks;
+        (*frames).blocks = 0;
+        (*frames).blocks_known = 1;
+        if known && left != 0 { Some(left) } else { None }
+    }
 }

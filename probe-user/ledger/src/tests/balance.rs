@@ -114,3 +114,18 @@ fn a_handle_that_ends_with_bytes_in_its_own_rsv_for_delayed_refs_is_a_leak() {
     calls.call(HookId::TransReleaseMetadata, 0, [0x5000, 0, 0, 3 * I], |_| {});
     calls.one("leak", "trans.delayed_refs_rsv", 3 * I);
 }
+
+#[test]
+fn tree_blocks_of_a_task_add_up_at_the_end_of_its_handle() {
+    for (off, kind, told) in [
+        (16_384, "leak", "neither allocated nor put them back"),
+        (-16_384, "over-release", "more than it had taken out"),
+    ] {
+        let mut calls = Calls::new();
+        calls.call(HookId::TransReleaseMetadata, 0, [0x5000, 0, 0, 0], |call| {
+            (call.ret, call.flags) = (off, CALL_UNBALANCED);
+        });
+        let finding = calls.one(kind, "space.metadata.bytes_may_use", 16_384);
+        assert!(finding.violation.explanation.contains(told), "{}", finding.violation.explanation);
+    }
+}

@@ -6,6 +6,7 @@
 use probe_common::{
     call::{CALL_FS_ERROR, CALL_TREE_TORN, Call},
     claim::RsvType,
+    hook::HookId,
 };
 
 use super::{context::CallContext, report::Deviation};
@@ -28,7 +29,9 @@ pub(crate) fn lost(context: &mut CallContext<'_>, record: &Call) {
         RsvType::Temp => " on a temporary block_rsv",
         _ => "",
     };
-    let text = if node.ret < 0 {
+    let text = if node.is(HookId::TransReleaseMetadata) {
+        blocks(node.ret)
+    } else if node.ret < 0 {
         format!(
             "{name}{on} changed bytes_may_use and the block_rsvs differently: since then the block_rsvs hold {bytes} bytes that \
              are not in bytes_may_use."
@@ -40,4 +43,20 @@ pub(crate) fn lost(context: &mut CallContext<'_>, record: &Call) {
         )
     };
     context.report(&node, Deviation::of(METADATA_MAY_USE, node.ret, text));
+}
+
+/// A transaction handle has ended, and the tree blocks of its task do not add up.
+fn blocks(off: i64) -> String {
+    let bytes = off.unsigned_abs();
+    if off < 0 {
+        format!(
+            "Up to the end of its transaction handle the task allocated, or put back into block_rsvs, {bytes} bytes of tree blocks \
+             more than it had taken out of block_rsvs for them."
+        )
+    } else {
+        format!(
+            "Up to the end of its transaction handle the task had taken {bytes} bytes out of block_rsvs for tree blocks, and neither \
+             allocated nor put them back."
+        )
+    }
 }
