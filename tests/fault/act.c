@@ -11,6 +11,7 @@
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
+#include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
@@ -136,13 +137,15 @@ ALL(STAND_IN)
 #define ENTRY(n) [n] = stand_in_##n,
 static u64 (*const stand_ins[FAULTS])(u64, u64, u64, u64, u64, u64) = { ALL(ENTRY) };
 
-static bool matches(const struct fault *fault, struct pt_regs *regs, const struct fault_args *args)
+static bool matches(const struct fault *fault, unsigned long from, const struct fault_args *args)
 {
 	if (fault->tgid && current->tgid != fault->tgid)
 		return false;
 	if (fault->comm[0] && strncmp(current->comm, fault->comm, sizeof(fault->comm)))
 		return false;
 	if (fault->action == ACTION_PUBLISH && READ_ONCE(fault_remembered.task) != current)
+		return false;
+	if (fault->clear_arg >= 0 && (args->v[fault->clear_arg] & fault->clear))
 		return false;
 	if (fault->value_arg >= 0 && args->v[fault->value_arg] != fault->value)
 		return false;
@@ -155,13 +158,10 @@ static bool matches(const struct fault *fault, struct pt_regs *regs, const struc
 		if (fault->ino && inode->i_ino != fault->ino)
 			return false;
 	}
-	if (fault->caller_from) {
-		/* At the entry the return address lies on top of the stack. */
-		unsigned long from = *(unsigned long *)regs->sp;
-
-		if (from < fault->caller_from || from >= fault->caller_to)
-			return false;
-	}
+	if (fault->caller_from && (from < fault->caller_from || from >= fault->caller_to))
+		return false;
+	if (fault->within && !within_module(from, fault->within))
+		return false;
 	return true;
 }
 
@@ -169,14 +169,20 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct fault *fault = container_of(probe, struct fault, probe);
 	struct fault_args args = { { regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9 } };
+	/* At the entry the return address lies on top of the stack. */
+	unsigned long from = *(unsigned long *)regs->sp;
+	struct fault_site *site;
 	u64 number, past;
 
 	if (!READ_ONCE(fault->armed) || !in_task())
 		return 0;
 	if (pass_take(fault))
 		return 0;
-	if (!matches(fault, regs, &args))
+	if (!matches(fault, from, &args))
 		return 0;
+	site = fault_site(fault, from);
+	if (site)
+		atomic_inc(&site->matched);
 	number = atomic64_inc_return(&fault->matched);
 	if (number < fault->first)
 		return 0;
@@ -186,6 +192,8 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 	if (fault->times && past / fault->every >= fault->times)
 		return 0;
 	atomic64_inc(&fault->acted);
+	if (site)
+		atomic_inc(&site->acted);
 	if (fault->action == ACTION_COUNT)
 		return 0;
 	if (fault->action == ACTION_REMEMBER) {

@@ -12,7 +12,7 @@
  *   other=FD                                  of swap
  *   by=N                                      of slip and poke (signed)
  *   offset=N                                  of poke: where in the struct of argument `arg`
- *   tgid=N comm=NAME caller=SYMBOL value=ARG:N
+ *   tgid=N comm=NAME caller=SYMBOL site=SYMBOL+OFFSET btrfs value=ARG:N clear=ARG:BITS
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -90,6 +90,8 @@ static int word(struct fault *fault, char *key, char *value)
 		fault->enospc = true;
 	else if (!strcmp(key, "vfs"))
 		fault->vfs = true;
+	else if (!strcmp(key, "btrfs"))
+		return fault_btrfs(fault);
 	else if (!value)
 		return -EINVAL;
 	else if (!strcmp(key, "func"))
@@ -136,6 +138,8 @@ static int word(struct fault *fault, char *key, char *value)
 		return kstrtoint(value, 0, &fault->tgid);
 	else if (!strcmp(key, "caller"))
 		return span(fault, value);
+	else if (!strcmp(key, "site"))
+		return fault_site_parse(fault, value);
 	else if (!strcmp(key, "fd")) {
 		struct inode *inode = inode_of(value, false);
 
@@ -155,6 +159,12 @@ static int word(struct fault *fault, char *key, char *value)
 		if (!value || kstrtoint(arg, 0, &fault->value_arg))
 			return -EINVAL;
 		return kstrtou64(value, 0, &fault->value);
+	} else if (!strcmp(key, "clear")) {
+		char *arg = strsep(&value, ":");
+
+		if (!value || kstrtoint(arg, 0, &fault->clear_arg))
+			return -EINVAL;
+		return kstrtou64(value, 0, &fault->clear);
 	} else
 		return -EINVAL;
 	return 0;
@@ -169,7 +179,7 @@ static int check(struct fault *fault)
 		return -EINVAL;
 	if (inode && fault->inode_arg < 0)
 		fault->inode_arg = 0;
-	if (fault->inode_arg >= ARGS || fault->value_arg >= ARGS)
+	if (fault->inode_arg >= ARGS || fault->value_arg >= ARGS || fault->clear_arg >= ARGS)
 		return -EINVAL;
 	/* 0 is no offset of it in any kernel. */
 	if (fault->inode_arg >= 0 && !fault->vfs && !fault_vfs_inode)
@@ -190,7 +200,7 @@ static int arm(struct fault *fault, char *line)
 
 	memset(fault, 0, sizeof(*fault));
 	fault->first = fault->every = 1;
-	fault->inode_arg = fault->value_arg = -1;
+	fault->inode_arg = fault->value_arg = fault->clear_arg = -1;
 	fault->at = WAIT_ENTRY;
 	while (!error && (text = strsep(&line, " \n")) != NULL) {
 		char *key = strsep(&text, "=");
@@ -273,6 +283,18 @@ int fault_show(char *buffer, size_t size)
 					    atomic64_read(&fault->acted), atomic_read(&fault->holding),
 					    fault->probe.nmissed);
 	}
+	mutex_unlock(&commands);
+	return length;
+}
+
+int fault_show_sites(char *buffer, size_t size)
+{
+	int i, length = 0;
+
+	mutex_lock(&commands);
+	for (i = 0; i < FAULTS; i++)
+		if (faults[i].name[0])
+			length += fault_sites_show(&faults[i], buffer + length, size - length);
 	mutex_unlock(&commands);
 	return length;
 }

@@ -14,6 +14,8 @@
 #define ARGS 6
 /* Calls that were redirected and have not yet reached the real function; a task is here for some instructions. */
 #define PASSES 64
+/* Call sites that a fault tells apart. */
+#define SITES 80
 
 enum fault_action {
 	ACTION_SKIP,	/* return `ret`, do nothing */
@@ -37,6 +39,11 @@ enum fault_undo {
 enum fault_at {
 	WAIT_ENTRY = 1,
 	WAIT_RETURN = 2,
+};
+
+struct fault_site {
+	unsigned long from;	/* return address; 0: the end of the table */
+	atomic_t matched, acted;
 };
 
 struct fault {
@@ -68,12 +75,16 @@ struct fault {
 	unsigned long caller_from, caller_to;
 	int value_arg;	/* only calls whose argument `value_arg` is `value`; -1: all */
 	u64 value;
+	int clear_arg;	/* only calls whose argument `clear_arg` has none of the bits `clear`; -1: all */
+	u64 clear;
 
 	struct inode *other;	/* held */
+	struct module *within;	/* only calls from its code; NULL: all */
 
 	atomic64_t matched, acted, missed;
 	atomic_t inside, holding;
 	struct task_struct *passes[PASSES];
+	struct fault_site sites[SITES];
 };
 
 typedef u64 (*fault_fn)(u64, u64, u64, u64, u64, u64);
@@ -110,6 +121,12 @@ void fault_event(const struct fault *fault, const struct fault_args *args);
 int fault_publish_prepare(void);
 u64 fault_publish(struct fault *fault, const struct fault_args *failing);
 
+/* sites.c */
+int fault_site_parse(struct fault *fault, char *text);
+int fault_btrfs(struct fault *fault);
+struct fault_site *fault_site(struct fault *fault, unsigned long from);
+int fault_sites_show(const struct fault *fault, char *buffer, size_t size);
+
 /* slip.c */
 int fault_slip_prepare(void);
 void fault_slip(const struct fault *fault, u64 arg);
@@ -123,5 +140,6 @@ void fault_trace(const char *tracepoint, u64 a, u64 b, u64 c, u64 d, u64 e);
 int fault_arm(char *line);
 void fault_disarm(void);
 int fault_show(char *buffer, size_t size);
+int fault_show_sites(char *buffer, size_t size);
 
 #endif

@@ -46,6 +46,15 @@ static const struct kernel_param_ops arm_ops = { .set = set_arm, .get = get_arm 
 module_param_cb(arm, &arm_ops, NULL, 0600);
 MODULE_PARM_DESC(arm, "write: one fault more (see README.md); read: the faults and what they did");
 
+static int get_sites(char *buffer, const struct kernel_param *parameter)
+{
+	return fault_show_sites(buffer, PAGE_SIZE);
+}
+
+static const struct kernel_param_ops sites_ops = { .get = get_sites };
+module_param_cb(sites, &sites_ops, NULL, 0400);
+MODULE_PARM_DESC(sites, "read: where each fault was called from, how often, and how often it acted there");
+
 static int set_disarm(const char *value, const struct kernel_param *parameter)
 {
 	fault_disarm();

@@ -112,7 +112,7 @@ mod tests {
         let bugs = parse(include_str!("../../../tests/broken/bugs")).unwrap();
         assert!(bugs.len() >= 40, "{}", bugs.len());
         assert!(bugs.iter().filter(|bug| bug.real.is_some()).count() >= 12);
-        let loads = include_str!("../../../tests/broken/loads.sh");
+        let loads = include_str!("../../../tests/loads/loads.sh");
         let without: Vec<_> =
             bugs.iter().filter(|bug| !loads.contains(&format!("\nload_{}()", bug.load))).collect();
         assert!(without.is_empty(), "{without:?}");

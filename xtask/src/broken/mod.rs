@@ -9,7 +9,6 @@ mod table;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -18,7 +17,6 @@ use anyhow::{Context as _, Result, bail};
 use self::bugs::Bug;
 use crate::{
     build::{self, Profile},
-    proc, setup,
     vm::{self, Guest, Item, Release, Source},
     workspace::Workspace,
 };
@@ -88,7 +86,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 fn record(workspace: &Workspace, bugs: &[Bug], tool: &Path, module: &Path, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let ours = workspace.root.join("tests/broken");
-    let io = helper(&ours, folder)?;
+    let mut common = vm::loads::items(workspace, folder)?;
+    common.push(Item::program(ours.join("guest.sh"), "/guest.sh"));
     let list = folder.join("list");
     for batch in bugs.chunks(BATCH) {
         for bug in batch {
@@ -99,19 +98,18 @@ fn record(workspace: &Workspace, bugs: &[Bug], tool: &Path, module: &Path, folde
         let lines: String = batch.iter().map(Bug::line).collect();
         fs::write(&list, lines).context("cannot write the list for the guest")?;
         let timeout = Duration::from_secs(SECONDS_A_BUG * batch.len() as u64);
+        let mut items = common.clone();
+        items.extend([
+            Item::program(tool.to_owned(), "/bin/btrfs-probe"),
+            Item::program(module.to_owned(), "/btrfs.ko"),
+            Item::program(list.clone(), "/bugs"),
+        ]);
         let guest = Guest {
             kernel: Source::Debian(RELEASE),
             memory: "3G".to_owned(),
             timeout,
             silence: timeout,
-            items: vec![
-                Item::program(tool.to_owned(), "/bin/btrfs-probe"),
-                Item::program(module.to_owned(), "/btrfs.ko"),
-                Item::program(io.clone(), "/bin/io"),
-                Item::program(ours.join("loads.sh"), "/loads.sh"),
-                Item::program(ours.join("guest.sh"), "/guest.sh"),
-                Item::program(list.clone(), "/bugs"),
-            ],
+            items,
             collect: Vec::new(),
             script: "sh /guest.sh".to_owned(),
         };
@@ -124,12 +122,4 @@ fn record(workspace: &Workspace, bugs: &[Bug], tool: &Path, module: &Path, folde
         }
     }
     Ok(())
-}
-
-/// The loads' helper, static.
-fn helper(ours: &Path, folder: &Path) -> Result<PathBuf> {
-    let gcc = setup::program("gcc", "gcc")?;
-    let io = folder.join("io");
-    proc::quietly(Command::new(gcc).args(["-O", "-static", "-o"]).arg(&io).arg(ours.join("io.c")))?;
-    Ok(io)
 }

@@ -17,9 +17,10 @@ mod console;
 mod cpio;
 mod emulator;
 mod guest;
-mod headers;
+pub mod headers;
 mod initramfs;
 mod kernel;
+pub mod loads;
 mod modules;
 mod qemu;
 mod release;
@@ -33,6 +34,8 @@ use anyhow::{Context as _, Result, bail};
 pub use self::{
     guest::{Guest, Source},
     initramfs::Item,
+    kernel::Kernel,
+    modules::btrfs,
     release::Release,
 };
 use crate::{

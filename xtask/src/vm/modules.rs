@@ -44,6 +44,19 @@ pub fn ordered(kernel: &Kernel) -> Result<Vec<Module>> {
     Ok(order)
 }
 
+/// The object of btrfs.
+///
+/// # Errors
+/// It cannot be read, or there is none.
+pub fn btrfs(kernel: &Kernel) -> Result<Vec<u8>> {
+    let mut files = BTreeMap::new();
+    find(&kernel.modules, &mut files)?;
+    let file = files
+        .get("btrfs")
+        .with_context(|| format!("Linux {} has no module btrfs below {}", kernel.uname, kernel.modules.display()))?;
+    read(file)
+}
+
 fn find(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     for entry in entries.flatten() {

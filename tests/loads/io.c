@@ -63,13 +63,15 @@ int main(int argc, char **argv)
 		fd = open(file, O_RDONLY);
 		return ioctl(fd, BTRFS_IOC_QUOTA_CTL, &args) ? fail("squota") : 0;
 	}
-	fd = open(file, O_RDWR | O_CREAT | (strcmp(what, "dwrite") ? 0 : O_DIRECT), 0644);
+	fd = open(file, O_RDWR | O_CREAT | (strcmp(what, "dwrite") && strcmp(what, "dread") ? 0 : O_DIRECT), 0644);
 	if (fd < 0)
 		return fail("open");
 	if (!strcmp(what, "nocow"))
 		return flags(fd, FS_NOCOW_FL);
 	if (!strcmp(what, "compress"))
 		return flags(fd, FS_COMPR_FL);
+	if (!strcmp(what, "fsync"))
+		return fsync(fd) ? fail("fsync") : 0;
 	if (!strcmp(what, "falloc"))
 		return fallocate(fd, 0, at, len) ? fail("fallocate") : 0;
 	if (!strcmp(what, "punch"))
@@ -92,6 +94,8 @@ int main(int argc, char **argv)
 	memset(memory, 'x', len);
 	if (!strcmp(what, "write") || !strcmp(what, "dwrite"))
 		return pwrite(fd, memory, len, at) < 0 ? fail("write") : 0;
+	if (!strcmp(what, "read") || !strcmp(what, "dread"))
+		return pread(fd, memory, len, at) < 0 ? fail("read") : 0;
 	if (!strcmp(what, "mmap")) {
 		struct sigaction action = { .sa_handler = fault };
 		char *map;

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0
+# One boot: each line "ID STEP LOAD QUOTA RACE SIZE FAULT..." of /plan is one injection, on a filesystem whose UUID ends in ID.
+# STEP is `fault`, of which FAULT is the line for the fault module, or one of the steps in /hunt.sh that are no function.
+# Runs below btrfs-probe, so that the tool attaches once: faults are armed after it.
+. /loads.sh; . /hunt.sh
+P=/sys/module/btrfs_probe_fault/parameters
+M=/tmp/m S=/tmp/m/s
+# Seconds for one load, and for one unmount.
+PATIENCE=40
+mkdir -p $M /img /out; cd /tmp
+mount -t tmpfs -o size=1200M img /img
+
+# stuck PID: true if it is still there after $PATIENCE; then its tasks are told.
+stuck() {
+	i=0
+	while [ $i -lt $((PATIENCE * 10)) ]; do
+		kill -0 $1 2>/dev/null || return 1
+		usleep 100000; i=$((i+1))
+	done
+	for task in /proc/[0-9]*/task/*; do
+		[ "$(cut -d' ' -f3 $task/stat 2>/dev/null)" = D ] && { echo "== $(cat $task/comm)"; cat $task/stack; }
+	done 2>/dev/null
+	return 0
+}
+
+# For the function's error the log has more than a page only when something is wrong.
+keep() { dmesg > /out/$id.dmesg; }
+
+while read -r id step load quota race size fault; do
+	[ $(cut -d. -f1 /proc/uptime) -lt $UNTIL ] || { echo "hunt: late"; break; }
+	echo "hunt: begin $id"
+	dmesg -c > /dev/null
+	truncate -s ${size}M /img/fs
+	mkfs.btrfs -q -U 00000000-0000-4000-8000-$(printf %012d $id) /img/fs >/dev/null 2>&1 || { echo "hunt: end $id no mkfs"; continue; }
+	mount -o loop /img/fs $M || { echo "hunt: end $id no mount"; continue; }
+	[ $quota = q ] && btrfs quota enable $M
+	btrfs subvolume create $S >/dev/null
+	sync
+	type setup_$load >/dev/null 2>&1 && setup_$load >/dev/null 2>&1
+	if [ $race = r ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
+	if [ $step = fault ]; then
+		echo "$fault" > $P/arm || { echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
+	else
+		arm_$step >/dev/null 2>&1
+	fi
+	load_$load >/dev/null 2>&1 &
+	if stuck $!; then keep; echo "hunt: end $id stuck in the load"; break; fi
+	cat $P/sites > /out/$id.sites
+	echo 1 > $P/disarm
+	[ $step = fault ] || disarm_$step >/dev/null 2>&1
+	rm -f /tmp/racing
+	(
+		[ $race = r ] && while kill -0 $racing 2>/dev/null; do usleep 100000; done
+		sync; echo 3 > /proc/sys/vm/drop_caches
+		umount $M || { sleep 1; umount $M || { sleep 3; umount $M; }; }
+	) >/dev/null 2>&1 &
+	if stuck $!; then keep; echo "hunt: end $id stuck in the unmount"; break; fi
+	keep
+	grep -q " $M " /proc/mounts && { echo "hunt: end $id still mounted"; break; }
+	usleep 100000
+	rm -f /img/fs
+	echo "hunt: end $id done"
+done < /plan

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# Loads of the hunt, on top of /loads.sh: each does many small things, so that an injection's load reaches many call sites.
+# A step that fails must not end the load: what comes after it meets what the failure left.
+setup_data() { setup_truncate; setup_rewrite; setup_unlink; }
+load_data() {
+	load_write_once; load_small; load_truncate_dirty; load_truncate; load_rewrite; load_unlink_dirty; rm $S/f1 $S/f2 $S/f3; sync
+	echo again > $S/s3; truncate -s 2 $S/s4; truncate -s 9000 $S/s4; sync
+}
+
+setup_place() { setup_nocow; setup_falloc_holes; setup_mmap; io falloc $S/p 0 262144; sync; }
+load_place() {
+	load_nocow; io write $S/p 8192 65536; sync; io write $S/p 131072 4096; load_falloc; load_falloc_holes; load_mmap
+	io punch $S/h 8192 100000; io zero $S/h 131072 131072; io punch $S/p 0 50000; io zero $S/f9 0 20000; sync
+}
+
+setup_direct_io() { setup_direct; io nocow $S/n; fill $S/n 64k 10; sync; }
+load_direct_io() { load_direct; io dwrite $S/n 0 262144; io dwrite $S/n 1048576 65536; io dread $S/d 0 262144; io dwrite $S/d 8192 4096; sync; }
+
+setup_kinds() { setup_clone_inline; setup_defrag; fill $S/c1 64k 8; sync; }
+load_kinds() {
+	load_compress; load_encoded; load_clone_inline; load_defrag
+	io clone $S/c2 0 524288 $S/c1; io write $S/c2 65536 16384; io write $S/c1 8192 4096; io clone $S/c3 0 65536 $S/c1; sync
+	io clone $S/c3 0 131072 $S/c2; rm $S/c1; sync
+}
+
+one_link() { echo x > $S/l$1; ln $S/l$1 $S/ll$1; mv $S/ll$1 $S/lm$1; ln -s target $S/ls$1; mkdir $S/ld$1; mknod $S/lp$1 p; }
+setup_tree() { fill $S/f 64k 4; many 3 one_link; sync; }
+load_tree() {
+	load_names; many 4 one_link; rm -r $S/l?1 $S/l1; chmod 700 $S/l2; touch $S/l2; mv $S/l2 $S/l3; mv -f $S/ls0 $S/ls2; sync
+	load_snapshot; load_subvolume
+}
+
+setup_log() { many 4 one_link; fill $S/g 64k 4; sync; }
+load_log() {
+	echo y > $S/k; io fsync $S/k; mv $S/k $S/k2; io fsync $S/k2; fill $S/g 4k 10; io fsync $S/g; ln $S/g $S/g2; io fsync $S/g
+	rm $S/l1; io fsync $S; fill $S/big 64k 8; io fsync $S/big; truncate -s 5000 $S/g; io fsync $S/g; io punch $S/big 8192 40000; io fsync $S/big; sync
+}
+
+setup_move() { many 4 one_write; many 4 one_small; btrfs subvolume snapshot $S $M/before; fill $S/f0 4k 2; sync; }
+load_move() {
+	btrfs balance start -d $M; btrfs balance start -m $M
+	btrfs subvolume delete $M/before; sync; fill $S/f1 64k 2; sync
+}
+
+# What a racing task does, in files of its own, until /tmp/racing is gone.
+race() {
+	while [ -e /tmp/racing ]; do
+		fill $S/race 16k 4; io dwrite $S/raced 0 16384; sync -f $M; echo x > $S/racing; rm -f $S/racing; truncate -s 4096 $S/race
+		btrfs subvolume snapshot $S $M/racesnap; btrfs subvolume delete $M/racesnap
+	done
+}
+
+# Steps that are no function: arm_NAME and disarm_NAME.
+# The image's tmpfs is full: every write to a block that the image does not have yet fails with an I/O error.
+arm_io() { mount -o remount,size=$(($(stat -f -c '(%b-%f)*%S' /img)))  /img; }
+disarm_io() { mount -o remount,size=1200M /img; }
+arm_limit() { btrfs quota enable $M; btrfs qgroup limit 600k $S; }
+disarm_limit() { btrfs qgroup limit none $S; }
+arm_full() { i=0; while dd if=/dev/zero of=$M/fill$i bs=1M count=16 2>/dev/null; do i=$((i+1)); done; sync; }
+disarm_full() { rm -f $M/fill*; }
+# Whatever the load runs at that time is killed, again and again.
+killer() { while [ -e /tmp/killing ]; do usleep 20000; for task in io dd btrfs truncate; do killall -KILL $task; done; done; }
+arm_kill() { touch /tmp/killing; killer >/dev/null 2>&1 & }
+disarm_kill() { rm -f /tmp/killing; sleep 1; }
