@@ -8,6 +8,7 @@ mod bench;
 mod broken;
 mod build;
 mod demo;
+mod hunt;
 mod proc;
 mod setup;
 mod soak;
@@ -61,6 +62,8 @@ enum Task {
     Soak(soak::Options),
     /// Run btrfs with bugs compiled in, one after the other, and write a table of what the tool says
     Broken(broken::Options),
+    /// Let steps of an unmodified kernel fail, one call at a time, and look whether the books still balance
+    Hunt(hunt::Options),
     /// Check the rules of this repository that no compiler knows
     Tidy,
     /// Measure what watching costs, side by side with the peers
@@ -99,6 +102,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Vm(options) => return vm::run(&workspace, &options).map(ExitCode::from),
         Task::Soak(options) => soak::run(&workspace, &options)?,
         Task::Broken(options) => broken::run(&workspace, &options)?,
+        Task::Hunt(options) => hunt::run(&workspace, &options)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::Bench(options) => bench::run(&workspace, &options)?,
         Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),

@@ -51,9 +51,9 @@ pub fn ordered(kernel: &Kernel) -> Result<Vec<Module>> {
 pub fn btrfs(kernel: &Kernel) -> Result<Vec<u8>> {
     let mut files = BTreeMap::new();
     find(&kernel.modules, &mut files)?;
-    let file = files
-        .get("btrfs")
-        .with_context(|| format!("Linux {} has no module btrfs below {}", kernel.uname, kernel.modules.display()))?;
+    let file = files.get("btrfs").with_context(|| {
+        format!("Linux {} has no module btrfs below {}", kernel.uname, kernel.modules.display())
+    })?;
     read(file)
 }
 

@@ -1,0 +1,172 @@
+//! `cargo xtask hunt`: lets steps of an unmodified kernel fail (`tests/hunt/`), one call of one step in each injection, and
+//! looks whether the books of btrfs-probe still balance.
+//!
+//! A finding is a false alarm of the tool, or a bug on an error path of the kernel; what is known is in `docs/hunt`. Results
+//! and the call sites that were reached are kept in `target/hunt/KERNEL`.
+mod boot;
+mod coverage;
+mod plan;
+mod sites;
+mod steps;
+mod verdict;
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use self::{
+    boot::{Done, Lab},
+    coverage::Coverage,
+    plan::{Dice, Only},
+    sites::Sites,
+    verdict::Verdict,
+};
+use crate::{
+    build::{self, Profile},
+    vm::{self, Release},
+    workspace::Workspace,
+};
+
+/// Injections in one boot: what a death takes with it.
+const BATCH: usize = 40;
+/// Seconds of a boot before the first injection and after the last one.
+const AROUND: u64 = 30;
+
+/// Which hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Tier {
+    Functions,
+    Tracepoints,
+    /// Boots take turns
+    Both,
+}
+
+impl Tier {
+    fn of_boot(self, boot: u64) -> &'static str {
+        match self {
+            Self::Functions => "functions",
+            Self::Both if boot.is_multiple_of(2) => "functions",
+            Self::Tracepoints | Self::Both => "tracepoints",
+        }
+    }
+}
+
+/// What can be chosen.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The guest's kernel
+    #[arg(long, value_enum, default_value = "6.12")]
+    kernel: Release,
+    /// Hooks of the tool
+    #[arg(long, value_enum, default_value = "functions")]
+    tier: Tier,
+    /// How long in all; a boot that has begun is brought to its end
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Seed of the choice; with one, results of earlier runs are neither used nor kept
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only these steps: FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS]]]]]; one with a SITE (or "-") is done once in each boot
+    #[arg(long, value_delimiter = ';', value_name = "STEP[;STEP...]")]
+    only: Vec<String>,
+    /// How many boots at most
+    #[arg(long, value_name = "N")]
+    boots: Option<u64>,
+    /// Use this btrfs-probe instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+}
+
+/// Boots guests until the time is over or nothing is left to try.
+///
+/// # Errors
+/// Something does not build, no guest boots, or there is a finding that the catalogue of known kernel bugs does not have.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let release = options.kernel;
+    let text = fs::read_to_string(workspace.root.join("tests/hunt/steps"))
+        .context("cannot read tests/hunt/steps")?;
+    let kernel = vm::Kernel::ensure(workspace, release)?;
+    let sites = Sites::read(&vm::btrfs(&kernel)?)?;
+    let mut steps = steps::parse(&text)?;
+    // A function that btrfs neither has nor calls can still be called below it.
+    steps.retain(|step| {
+        step.fits(release) && (!step.is_function() || sites.symbol(&step.name).is_some() || below(&step.name))
+    });
+    let only: Vec<Only> = options.only.iter().map(|text| Only::parse(text)).collect();
+    let folder = workspace.target.join("hunt").join(release.name());
+    let folder = if options.seed.is_some() { folder.join("seeded") } else { folder };
+    if options.seed.is_some() {
+        let _ = fs::remove_dir_all(&folder);
+    }
+    let mut coverage = Coverage::open(folder.clone(), false)?;
+    let tool = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build::run(workspace, Profile::Release)?,
+    };
+    let ways: usize = steps.iter().map(|step| step.fails.len()).sum();
+    let seed = options.seed.unwrap_or_else(|| coverage.classes().values().sum());
+    println!("hunt: Linux {}, {ways} steps, seed {seed}", kernel.uname);
+    let lab = Lab { workspace, release, tool, steps: &steps, sites: &sites, folder: folder.clone() };
+    let mut dice = Dice(seed);
+    let end = Instant::now() + Duration::from_secs(options.minutes * 60);
+    let mut findings = Vec::new();
+    let mut first = 1;
+    for boot in 0..options.boots.unwrap_or(u64::MAX) {
+        let left = end.saturating_duration_since(Instant::now()).as_secs();
+        if left <= AROUND {
+            break;
+        }
+        let tier = options.tier.of_boot(boot);
+        let batch = plan::next(&steps, &only, &coverage, &mut dice, (first, BATCH), tier);
+        if batch.is_empty() {
+            break;
+        }
+        first += u32::try_from(BATCH).unwrap_or(u32::MAX);
+        let all = lab.boot(&batch, left - AROUND)?;
+        for Done { injection, reached, verdict, warned } in all {
+            println!("{injection} {tier}: {verdict}");
+            for place in &warned {
+                println!("    the kernel warned at {place}");
+            }
+            coverage.add(&injection, &reached, &verdict, &warned.join(" "))?;
+            if matches!(verdict, Verdict::Finding(_)) {
+                keep(&folder, injection.id, findings.len());
+                findings.push(format!(
+                    "cargo xtask hunt --kernel {} --tier {tier} --boots 1 --only '{injection}'\n    {verdict}",
+                    release.name()
+                ));
+            }
+        }
+    }
+    let (sums, table) = coverage.table(&steps, &sites);
+    fs::write(folder.join("coverage.md"), table).context("cannot write the coverage")?;
+    let classes: Vec<String> =
+        coverage.classes().iter().map(|(class, count)| format!("{count} {class}")).collect();
+    println!("hunt: {}\nhunt: {sums}: {}", classes.join(", "), folder.join("coverage.md").display());
+    if !findings.is_empty() {
+        bail!(
+            "{} findings that are no known kernel bugs (seed {seed}):\n{}",
+            findings.len(),
+            findings.join("\n")
+        );
+    }
+    Ok(())
+}
+
+/// Functions of the kernel itself that btrfs reaches through other functions of it.
+fn below(name: &str) -> bool {
+    name == "bio_iov_iter_get_pages"
+}
+
+/// The reports of a boot with a finding.
+fn keep(folder: &std::path::Path, id: u32, number: usize) {
+    for name in ["report.txt", "report.json"] {
+        let to = folder.join(format!("finding-{number}-{name}"));
+        let _ = fs::copy(folder.join("out").join(name), to);
+    }
+    let _ = fs::copy(folder.join(format!("out/{id}.dmesg")), folder.join(format!("finding-{number}.dmesg")));
+}

@@ -1,0 +1,258 @@
+//! Which injections come next: first what no run has tried, then call sites that were seen and have not failed yet, then the
+//! same again at other calls, with a racing task and without, with quotas and without.
+use std::fmt;
+
+use super::{coverage::Coverage, steps::Step};
+
+/// One injection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injection {
+    /// Also the end of its filesystem's UUID.
+    pub id: u32,
+    /// Name of the step.
+    pub step: String,
+    /// What it returns.
+    pub fails: i64,
+    /// Load.
+    pub load: String,
+    /// The only call site.
+    pub site: Option<String>,
+    /// Which call, from 1.
+    pub nth: u64,
+    /// Quotas are on.
+    pub quota: bool,
+    /// A second task does other things.
+    pub race: bool,
+    /// Of the tool.
+    pub tier: &'static str,
+}
+
+impl Injection {
+    /// Quotas and race, for the lists.
+    pub fn ways(&self) -> &'static str {
+        match (self.quota, self.race) {
+            (true, true) => "quota,race",
+            (true, false) => "quota",
+            (false, true) => "race",
+            (false, false) => "plain",
+        }
+    }
+}
+
+impl fmt::Display for Injection {
+    /// As `--only` takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = self.site.as_deref().unwrap_or("-");
+        write!(f, "{}:{}:{}:{site}:{}:{}", self.step, self.fails, self.load, self.nth, self.ways())
+    }
+}
+
+/// A part of an injection that `--only` names: `FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS]]]]]`.
+#[derive(Clone, Debug)]
+pub struct Only {
+    words: Vec<String>,
+}
+
+impl Only {
+    /// Never fails: what it does not fit is left out.
+    pub fn parse(text: &str) -> Self {
+        Self { words: text.split(':').map(str::to_owned).collect() }
+    }
+
+    fn word(&self, at: usize) -> Option<&str> {
+        self.words.get(at).map(String::as_str).filter(|word| !word.is_empty() && *word != "-")
+    }
+
+    fn fits(&self, step: &str, fails: i64, load: &str) -> bool {
+        let fails = fails.to_string();
+        let is = |at, value: &str| self.word(at).is_none_or(|word| word == value);
+        is(0, step) && is(1, &fails) && is(2, load)
+    }
+
+    /// Whether it names one injection and not a set of them.
+    fn exact(&self) -> bool {
+        self.words.len() > 3
+    }
+}
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// Below `end`, which is not 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (value ^ (value >> 31)) % end.max(1)
+    }
+
+    fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            let other = usize::try_from(self.below(last as u64 + 1)).unwrap_or(0);
+            all.swap(last, other);
+        }
+    }
+}
+
+/// The next `count` injections of a tier, numbered from `first`; fewer if nothing is left to try.
+pub fn next(
+    steps: &[Step],
+    only: &[Only],
+    coverage: &Coverage,
+    dice: &mut Dice,
+    (first, count): (u32, usize),
+    tier: &'static str,
+) -> Vec<Injection> {
+    let mut untried = Vec::new();
+    let mut unfailed = Vec::new();
+    let mut again = Vec::new();
+    let fits = |step: &Step, fails, load: &str| {
+        only.is_empty() || only.iter().any(|only| !only.exact() && only.fits(&step.name, fails, load))
+    };
+    for step in steps {
+        for &fails in &step.fails {
+            let none = std::collections::BTreeSet::new();
+            let failed = coverage.failed.get(&(step.name.clone(), fails)).unwrap_or(&none);
+            for load in step.loads.iter().filter(|load| fits(step, fails, load)) {
+                let one = |site: Option<&String>, nth| Injection {
+                    id: 0,
+                    step: step.name.clone(),
+                    fails,
+                    load: load.clone(),
+                    site: site.cloned(),
+                    nth,
+                    quota: false,
+                    race: false,
+                    tier,
+                };
+                if !coverage.tried.contains(&(step.name.clone(), fails, load.clone())) {
+                    untried.push(one(None, 1));
+                }
+                let reached = coverage.reached.get(&(step.name.clone(), load.clone()));
+                for (site, calls) in reached.into_iter().flatten() {
+                    if coverage.deadly.contains(&(step.name.clone(), site.clone())) {
+                        continue;
+                    }
+                    if failed.contains(site) {
+                        again.push(one(Some(site), 1 + dice.below(*calls)));
+                    } else {
+                        unfailed.push(one(Some(site), 1));
+                    }
+                }
+                if !step.is_function() {
+                    again.push(one(None, 1));
+                }
+            }
+        }
+    }
+    dice.shuffle(&mut untried);
+    dice.shuffle(&mut unfailed);
+    dice.shuffle(&mut again);
+    // One load is enough to see a site fail.
+    let mut once = std::collections::BTreeSet::new();
+    unfailed
+        .retain(|injection| once.insert((injection.step.clone(), injection.fails, injection.site.clone())));
+    // Both kinds of news in each batch: what was not tried shows sites, and these are tried.
+    let half = unfailed.len().min(count / 2).max(count.saturating_sub(untried.len()).min(unfailed.len()));
+    let mut chosen: Vec<Injection> = exact(only, steps, tier);
+    chosen.extend(unfailed.into_iter().take(half));
+    chosen.extend(untried);
+    chosen.extend(again);
+    chosen.truncate(count);
+    let named = exact(only, steps, tier).len();
+    for (number, (injection, id)) in chosen.iter_mut().zip(first..).enumerate() {
+        injection.id = id;
+        if number >= named {
+            injection.quota = dice.below(2) == 1;
+            injection.race = dice.below(4) == 0;
+        }
+    }
+    chosen
+}
+
+/// The injections that `only` names fully.
+fn exact(only: &[Only], steps: &[Step], tier: &'static str) -> Vec<Injection> {
+    let mut all = Vec::new();
+    for only in only.iter().filter(|only| only.exact()) {
+        let number = |at| only.word(at).and_then(|word| word.parse().ok());
+        let Some(step) = steps.iter().find(|step| Some(step.name.as_str()) == only.word(0)) else { continue };
+        let ways = only.word(5).unwrap_or("quota");
+        all.push(Injection {
+            id: 0,
+            step: step.name.clone(),
+            fails: number(1).or_else(|| step.fails.first().copied()).unwrap_or(-5),
+            load: only.word(2).unwrap_or("data").to_owned(),
+            site: only.word(3).map(str::to_owned),
+            nth: number(4).and_then(|nth| u64::try_from(nth).ok()).unwrap_or(1),
+            quota: ways.contains("quota"),
+            race: ways.contains("race"),
+            tier,
+        });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hunt::steps;
+
+    fn steps() -> Vec<Step> {
+        steps::parse(
+            "[f]\nfails: -5 -12\nreal: io\nloads: a b\nwhy: x\n\n[g]\nfails: 0\nreal: io\nloads: a\nwhy: x\n",
+        )
+        .unwrap()
+    }
+
+    fn coverage() -> (tempfile::TempDir, Coverage) {
+        let folder = tempfile::tempdir().unwrap();
+        let coverage = Coverage::open(folder.path().to_owned(), true).unwrap();
+        (folder, coverage)
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_plan_and_another_one_another() {
+        let (_folder, coverage) = coverage();
+        let plan = |seed| next(&steps(), &[], &coverage, &mut Dice(seed), (1, 9), "functions");
+        assert_eq!(plan(1), plan(1));
+        assert!((2..9).any(|seed| plan(seed) != plan(1)));
+        assert_eq!(plan(1).len(), 5);
+        assert_eq!(plan(1).iter().map(|one| one.id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_site_that_was_seen_fails_once_with_each_error_before_anything_is_repeated() {
+        let (_folder, mut coverage) = coverage();
+        for (step, fails, load) in
+            [("f", -5, "a"), ("f", -5, "b"), ("f", -12, "a"), ("f", -12, "b"), ("g", 0, "a")]
+        {
+            coverage.tried.insert((step.to_owned(), fails, load.to_owned()));
+        }
+        for load in ["a", "b"] {
+            let sites = coverage.reached.entry(("f".to_owned(), load.to_owned())).or_default();
+            sites.insert("h+0x1".to_owned(), 3);
+        }
+        let plan = next(&steps(), &[], &coverage, &mut Dice(1), (1, 2), "functions");
+        let mut errors: Vec<i64> = plan.iter().map(|one| one.fails).collect();
+        errors.sort_unstable();
+        assert_eq!(errors, [-12, -5]);
+        assert!(plan.iter().all(|one| one.site.as_deref() == Some("h+0x1")));
+        coverage.deadly.insert(("f".to_owned(), "h+0x1".to_owned()));
+        assert!(next(&steps(), &[], &coverage, &mut Dice(1), (1, 2), "functions").is_empty());
+    }
+
+    #[test]
+    fn what_a_line_of_the_results_names_is_repeated_alone() {
+        let (_folder, coverage) = coverage();
+        let only = [Only::parse("f:-12:b:h+0x1:3:quota,race")];
+        let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
+        assert_eq!(plan.len(), 1);
+        assert_eq!(plan[0].to_string(), "f:-12:b:h+0x1:3:quota,race");
+        let only = [Only::parse("f:-12")];
+        let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
+        assert_eq!(plan.len(), 2);
+        assert!(plan.iter().all(|one| one.fails == -12));
+    }
+}
