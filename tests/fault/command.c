@@ -287,14 +287,13 @@ int fault_show(char *buffer, size_t size)
 	return length;
 }
 
-int fault_show_sites(char *buffer, size_t size)
+void fault_show_sites(struct seq_file *file)
 {
-	int i, length = 0;
+	int i;
 
 	mutex_lock(&commands);
 	for (i = 0; i < FAULTS; i++)
 		if (faults[i].name[0])
-			length += fault_sites_show(&faults[i], buffer + length, size - length);
+			fault_sites_show(&faults[i], file);
 	mutex_unlock(&commands);
-	return length;
 }

@@ -8,6 +8,7 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/kprobes.h>
+#include <linux/seq_file.h>
 #include <linux/types.h>
 
 #define FAULTS 40
@@ -15,7 +16,7 @@
 /* Calls that were redirected and have not yet reached the real function; a task is here for some instructions. */
 #define PASSES 64
 /* Call sites that a fault tells apart. */
-#define SITES 80
+#define SITES 120
 
 enum fault_action {
 	ACTION_SKIP,	/* return `ret`, do nothing */
@@ -125,7 +126,7 @@ u64 fault_publish(struct fault *fault, const struct fault_args *failing);
 int fault_site_parse(struct fault *fault, char *text);
 int fault_btrfs(struct fault *fault);
 struct fault_site *fault_site(struct fault *fault, unsigned long from);
-int fault_sites_show(const struct fault *fault, char *buffer, size_t size);
+void fault_sites_show(const struct fault *fault, struct seq_file *file);
 
 /* slip.c */
 int fault_slip_prepare(void);
@@ -140,6 +141,6 @@ void fault_trace(const char *tracepoint, u64 a, u64 b, u64 c, u64 d, u64 e);
 int fault_arm(char *line);
 void fault_disarm(void);
 int fault_show(char *buffer, size_t size);
-int fault_show_sites(char *buffer, size_t size);
+void fault_show_sites(struct seq_file *file);
 
 #endif

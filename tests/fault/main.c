@@ -4,9 +4,11 @@
  *
  * For throw-away kernels in virtual machines only. It leaks, frees and corrupts accounting, as asked.
  */
+#include <linux/debugfs.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "fault.h"
@@ -46,14 +48,15 @@ static const struct kernel_param_ops arm_ops = { .set = set_arm, .get = get_arm 
 module_param_cb(arm, &arm_ops, NULL, 0600);
 MODULE_PARM_DESC(arm, "write: one fault more (see README.md); read: the faults and what they did");
 
-static int get_sites(char *buffer, const struct kernel_param *parameter)
-{
-	return fault_show_sites(buffer, PAGE_SIZE);
-}
+/* Not a parameter, which is a page at most. */
+static struct dentry *sites;
 
-static const struct kernel_param_ops sites_ops = { .get = get_sites };
-module_param_cb(sites, &sites_ops, NULL, 0400);
-MODULE_PARM_DESC(sites, "read: where each fault was called from, how often, and how often it acted there");
+static int sites_show(struct seq_file *file, void *unused)
+{
+	fault_show_sites(file);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(sites);
 
 static int set_disarm(const char *value, const struct kernel_param *parameter)
 {
@@ -80,11 +83,13 @@ MODULE_PARM_DESC(go, "1 lets go what faults with `hold` hold; 0 makes them hold 
 
 static int __init fault_init(void)
 {
+	sites = debugfs_create_file("btrfs_probe_fault_sites", 0400, NULL, NULL, &sites_fops);
 	return 0;
 }
 
 static void __exit fault_exit(void)
 {
+	debugfs_remove(sites);
 	fault_disarm();
 	/* The last instructions of a stand-in run after it has counted itself out. */
 	synchronize_rcu_tasks();

@@ -57,10 +57,10 @@ struct fault_site *fault_site(struct fault *fault, unsigned long from)
 }
 NOKPROBE_SYMBOL(fault_site);
 
-int fault_sites_show(const struct fault *fault, char *buffer, size_t size)
+void fault_sites_show(const struct fault *fault, struct seq_file *file)
 {
 	char text[KSYM_SYMBOL_LEN], *rest;
-	int i, length = 0;
+	int i;
 
 	for (i = 0; i < SITES; i++) {
 		const struct fault_site *site = &fault->sites[i];
@@ -70,8 +70,7 @@ int fault_sites_show(const struct fault *fault, char *buffer, size_t size)
 		/* NAME+0xOFFSET/0xSIZE [MODULE] */
 		sprint_symbol(text, site->from);
 		rest = text;
-		length += scnprintf(buffer + length, size - length, "%s %s %d %d\n", fault->name, strsep(&rest, "/"),
-				    atomic_read(&site->matched), atomic_read(&site->acted));
+		seq_printf(file, "%s %s %d %d\n", fault->name, strsep(&rest, "/"), atomic_read(&site->matched),
+			   atomic_read(&site->acted));
 	}
-	return length;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # One boot: each line "ID STEP LOAD QUOTA RACE SIZE FAULT..." of /plan is one injection, on a filesystem whose UUID ends in ID.
-# STEP is `fault`, of which FAULT is the line for the fault module, or one of the steps in /hunt.sh that are no function.
+# STEP is `fault`, of which FAULT is the line for the fault module; or `census`, which fails nothing and counts the calls of the
+# functions FAULT; or one of the steps in /hunt.sh that are no function.
 # Runs below btrfs-probe, so that the tool attaches once: faults are armed after it.
 . /loads.sh; . /hunt.sh
 P=/sys/module/btrfs_probe_fault/parameters
@@ -37,17 +38,22 @@ while read -r id step load quota race size fault; do
 	btrfs subvolume create $S >/dev/null
 	sync
 	type setup_$load >/dev/null 2>&1 && setup_$load >/dev/null 2>&1
+	# Again, and cold: tree blocks have to be read then.
+	umount $M; mount -o loop /img/fs $M || { echo "hunt: end $id no mount"; continue; }
 	if [ $race = r ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
 	if [ $step = fault ]; then
 		echo "$fault" > $P/arm || { echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
+	elif [ $step = census ]; then
+		# Which functions the load calls from where; a function that this kernel does not have is left out.
+		for function in $fault; do echo "func=$function action=count btrfs" > $P/arm; done 2>/dev/null
 	else
 		arm_$step >/dev/null 2>&1
 	fi
 	load_$load >/dev/null 2>&1 &
 	if stuck $!; then keep; echo "hunt: end $id stuck in the load"; break; fi
-	cat $P/sites > /out/$id.sites
+	cat /sys/kernel/debug/btrfs_probe_fault_sites > /out/$id.sites
 	echo 1 > $P/disarm
-	[ $step = fault ] || disarm_$step >/dev/null 2>&1
+	[ $step = fault ] || [ $step = census ] || disarm_$step >/dev/null 2>&1
 	rm -f /tmp/racing
 	(
 		[ $race = r ] && while kill -0 $racing 2>/dev/null; do usleep 100000; done

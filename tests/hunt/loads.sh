@@ -13,8 +13,9 @@ load_place() {
 	io punch $S/h 8192 100000; io zero $S/h 131072 131072; io punch $S/p 0 50000; io zero $S/f9 0 20000; sync
 }
 
+# The option of setup_direct() is gone when the filesystem was mounted again.
 setup_direct_io() { setup_direct; io nocow $S/n; fill $S/n 64k 10; sync; }
-load_direct_io() { load_direct; io dwrite $S/n 0 262144; io dwrite $S/n 1048576 65536; io dread $S/d 0 262144; io dwrite $S/d 8192 4096; sync; }
+load_direct_io() { mount -o remount,nodatasum $M; load_direct; io dwrite $S/n 0 262144; io dwrite $S/n 1048576 65536; io dread $S/d 0 262144; io dwrite $S/d 8192 4096; sync; }
 
 setup_kinds() { setup_clone_inline; setup_defrag; fill $S/c1 64k 8; sync; }
 load_kinds() {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
-    plan::Injection,
+    plan::{CENSUS, COUNTED, Injection},
     sites::Sites,
     steps::Step,
     verdict::{self, Reached, Verdict},
@@ -132,13 +132,10 @@ impl Lab<'_> {
     fn lines(&self, batch: &[Injection]) -> String {
         let mut text = String::new();
         for injection in batch {
-            let Some(step) = self.steps.iter().find(|step| step.name == injection.step) else { continue };
-            let symbol = self.sites.symbol(&step.name).unwrap_or(&step.name);
-            let (kind, fault) = match step.name.strip_prefix('@') {
+            let (kind, fault) = match injection.step.strip_prefix('@') {
+                _ if injection.step == CENSUS => ("census", self.counted(injection.fails)),
                 Some(name) => (name, String::new()),
-                None => {
-                    ("fault", step.fault(symbol, injection.fails, injection.site.as_deref(), injection.nth))
-                }
+                None => ("fault", self.fault(injection)),
             };
             let quota = if injection.quota { "q" } else { "-" };
             let race = if injection.race { "r" } else { "-" };
@@ -146,6 +143,26 @@ impl Lab<'_> {
             let _ = writeln!(text, "{id} {kind} {load} {quota} {race} {SIZE} {fault}");
         }
         text
+    }
+
+    fn symbol<'a>(&'a self, name: &'a str) -> &'a str {
+        self.sites.symbol(name).unwrap_or(name)
+    }
+
+    fn fault(&self, injection: &Injection) -> String {
+        let Injection { step, fails, site, nth, .. } = injection;
+        let step = self.steps.iter().find(|known| known.name == *step);
+        step.map_or_else(String::new, |step| {
+            step.fault(self.symbol(&step.name), *fails, site.as_deref(), *nth)
+        })
+    }
+
+    /// The functions of a part of the census.
+    fn counted(&self, part: i64) -> String {
+        let functions: Vec<&str> =
+            self.steps.iter().filter(|step| step.is_function()).map(|step| self.symbol(&step.name)).collect();
+        let part = usize::try_from(part).ok().and_then(|part| functions.chunks(COUNTED).nth(part));
+        part.map_or_else(String::new, |part| part.join(" "))
     }
 }
 

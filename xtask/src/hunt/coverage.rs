@@ -28,6 +28,8 @@ pub struct Coverage {
     pub tried: BTreeSet<(String, i64, String)>,
     /// Of a function and a site: a failure there ends the guest.
     pub deadly: BTreeSet<(String, String)>,
+    /// Each load is run once without a failure, to see what it calls.
+    pub census: bool,
 }
 
 impl Coverage {
@@ -43,6 +45,7 @@ impl Coverage {
             failed: BTreeMap::new(),
             tried: BTreeSet::new(),
             deadly: BTreeSet::new(),
+            census: !fresh,
         };
         if fresh {
             return Ok(coverage);
@@ -98,9 +101,11 @@ impl Coverage {
     ) -> Result<()> {
         let function = &injection.step;
         let mut new = String::new();
-        for Reached { site, matched, .. } in reached {
-            if self.saw(function, &injection.load, site, *matched) {
-                let _ = writeln!(new, "{function}\t{}\t{site}\t{matched}", injection.load);
+        for Reached { function: symbol, site, matched, .. } in reached {
+            // Copies of a function count as it.
+            let called = symbol.split('.').next().unwrap_or(symbol);
+            if self.saw(called, &injection.load, site, *matched) {
+                let _ = writeln!(new, "{called}\t{}\t{site}\t{matched}", injection.load);
             }
         }
         let acted = reached.iter().find(|reached| reached.acted > 0).map(|reached| reached.site.as_str());
@@ -205,8 +210,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut first = Coverage::open(folder.path().to_owned(), true).unwrap();
         let reached = [
-            Reached { site: "g+0x1".to_owned(), matched: 7, acted: 1 },
-            Reached { site: "h+0x2".to_owned(), matched: 1, acted: 0 },
+            Reached { function: "f".to_owned(), site: "g+0x1".to_owned(), matched: 7, acted: 1 },
+            Reached { function: "f.isra.0".to_owned(), site: "h+0x2".to_owned(), matched: 1, acted: 0 },
         ];
         first.add(&injection(), &reached, &Verdict::Died("x".to_owned()), "").unwrap();
         let second = Coverage::open(folder.path().to_owned(), false).unwrap();

@@ -13,7 +13,7 @@ mod verdict;
 use std::{
     fs,
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -35,6 +35,8 @@ use crate::{
 const BATCH: usize = 40;
 /// Seconds of a boot before the first injection and after the last one.
 const AROUND: u64 = 30;
+/// Minutes of a test run's slice.
+const SLICE: u64 = 2;
 
 /// Which hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -94,7 +96,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut steps = steps::parse(&text)?;
     // A function that btrfs neither has nor calls can still be called below it.
     steps.retain(|step| {
-        step.fits(release) && (!step.is_function() || sites.symbol(&step.name).is_some() || below(&step.name))
+        step.fits(release) && (!step.is_function() || sites.symbol(&step.name).is_some() || step.is_below())
     });
     let only: Vec<Only> = options.only.iter().map(|text| Only::parse(text)).collect();
     let folder = workspace.target.join("hunt").join(release.name());
@@ -102,7 +104,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.seed.is_some() {
         let _ = fs::remove_dir_all(&folder);
     }
-    let mut coverage = Coverage::open(folder.clone(), false)?;
+    let mut coverage = Coverage::open(folder.clone(), options.seed.is_some())?;
     let tool = match &options.binary {
         Some(binary) => binary.clone(),
         None => build::run(workspace, Profile::Release)?,
@@ -157,9 +159,27 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Functions of the kernel itself that btrfs reaches through other functions of it.
-fn below(name: &str) -> bool {
-    name == "bio_iov_iter_get_pages"
+/// A few injections for a test run, other ones each time. The guest's kernel is the newest that the steps are for.
+///
+/// # Errors
+/// As [`run`].
+pub fn slice(workspace: &Workspace) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let options = Options {
+        kernel: Release::V6_12,
+        tier: if now.as_secs().is_multiple_of(2) { Tier::Functions } else { Tier::Tracepoints },
+        minutes: SLICE,
+        seed: Some(now.as_secs()),
+        only: Vec::new(),
+        boots: Some(1),
+        binary: None,
+    };
+    println!(
+        "hunt: repeat it with --tier {} --boots 1 --minutes {SLICE} --seed {}",
+        options.tier.of_boot(0),
+        now.as_secs()
+    );
+    run(workspace, &options)
 }
 
 /// The reports of a boot with a finding.

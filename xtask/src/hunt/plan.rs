@@ -147,6 +147,13 @@ pub fn next(
             }
         }
     }
+    if coverage.census {
+        // The census has told what can be reached: no need to try in the dark.
+        untried.retain(|injection: &Injection| {
+            injection.step.starts_with('@')
+                || steps.iter().any(|step| step.name == injection.step && step.is_below())
+        });
+    }
     dice.shuffle(&mut untried);
     dice.shuffle(&mut unfailed);
     dice.shuffle(&mut again);
@@ -154,14 +161,27 @@ pub fn next(
     let mut once = std::collections::BTreeSet::new();
     unfailed
         .retain(|injection| once.insert((injection.step.clone(), injection.fails, injection.site.clone())));
+    // And one error first.
+    let mut once = std::collections::BTreeSet::new();
+    let failed_so_or_so = |injection: &Injection| {
+        coverage.failed.iter().any(|((step, _), sites)| {
+            *step == injection.step && injection.site.as_ref().is_some_and(|site| sites.contains(site))
+        })
+    };
+    unfailed.sort_by_cached_key(|injection| {
+        failed_so_or_so(injection) || !once.insert((injection.step.clone(), injection.site.clone()))
+    });
     // Both kinds of news in each batch: what was not tried shows sites, and these are tried.
     let half = unfailed.len().min(count / 2).max(count.saturating_sub(untried.len()).min(unfailed.len()));
     let mut chosen: Vec<Injection> = exact(only, steps, tier);
+    if coverage.census && only.is_empty() {
+        chosen.extend(census(steps, coverage, tier));
+    }
+    let named = chosen.len();
     chosen.extend(unfailed.into_iter().take(half));
     chosen.extend(untried);
     chosen.extend(again);
     chosen.truncate(count);
-    let named = exact(only, steps, tier).len();
     for (number, (injection, id)) in chosen.iter_mut().zip(first..).enumerate() {
         injection.id = id;
         if number >= named {
@@ -170,6 +190,39 @@ pub fn next(
         }
     }
     chosen
+}
+
+/// Functions that the module counts at a time.
+pub const COUNTED: usize = 38;
+/// Name of the step that fails nothing.
+pub const CENSUS: &str = "@census";
+
+/// For each load, who calls what: it is a load without a failure too, so its books have to balance.
+fn census(steps: &[Step], coverage: &Coverage, tier: &'static str) -> Vec<Injection> {
+    let mut loads: Vec<&String> = steps.iter().flat_map(|step| &step.loads).collect();
+    loads.sort();
+    loads.dedup();
+    let parts = steps.iter().filter(|step| step.is_function()).count().div_ceil(COUNTED);
+    let mut all = Vec::new();
+    for load in loads {
+        for fails in (0..).take(parts) {
+            if !coverage.tried.contains(&(CENSUS.to_owned(), fails, load.clone())) {
+                let (step, load) = (CENSUS.to_owned(), load.clone());
+                all.push(Injection {
+                    id: 0,
+                    step,
+                    fails,
+                    load,
+                    site: None,
+                    nth: 1,
+                    quota: true,
+                    race: false,
+                    tier,
+                });
+            }
+        }
+    }
+    all
 }
 
 /// The injections that `only` names fully.

@@ -33,6 +33,11 @@ impl Step {
         !self.name.starts_with('@')
     }
 
+    /// Whether btrfs does not call it itself, so that no census sees it.
+    pub fn is_below(&self) -> bool {
+        self.name == "bio_iov_iter_get_pages"
+    }
+
     /// Whether it fails so on this kernel.
     pub fn fits(&self, release: Release) -> bool {
         self.kernel.as_ref().is_none_or(|kernel| kernel == release.name())

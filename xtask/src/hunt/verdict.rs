@@ -58,6 +58,8 @@ impl fmt::Display for Verdict {
 /// A call site as the fault module tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reached {
+    /// What is called, as the compiler named it.
+    pub function: String,
     /// `SYMBOL+0xOFFSET`
     pub site: String,
     /// Calls.
@@ -69,9 +71,15 @@ pub struct Reached {
 /// Reads the module's `sites`: `FUNCTION SITE MATCHED ACTED` in each line.
 pub fn reached(text: &str) -> Vec<Reached> {
     let one = |line: &str| {
-        let mut words = line.split_whitespace().skip(1);
+        let mut words = line.split_whitespace();
+        let function = words.next()?.to_owned();
         let site = words.next()?.to_owned();
-        Some(Reached { site, matched: words.next()?.parse().ok()?, acted: words.next()?.parse().ok()? })
+        Some(Reached {
+            function,
+            site,
+            matched: words.next()?.parse().ok()?,
+            acted: words.next()?.parse().ok()?,
+        })
     };
     text.lines().filter_map(one).collect()
 }
@@ -184,7 +192,10 @@ mod tests {
     fn sites_are_read_and_lines_that_are_none_left_out() {
         let found = reached("f g+0x1c 12 1\nf h+0x2 3 0\nrubbish\n");
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], Reached { site: "g+0x1c".to_owned(), matched: 12, acted: 1 });
+        assert_eq!(
+            found[0],
+            Reached { function: "f".to_owned(), site: "g+0x1c".to_owned(), matched: 12, acted: 1 }
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::{cargo_test, deny, msrv, tally::Tally};
 use crate::{
     build::{self, Profile},
-    proc, setup, tidy,
+    hunt, proc, setup, tidy,
     vm::Release,
     workspace::Workspace,
 };
@@ -38,6 +38,8 @@ pub enum Step {
     Deny,
     /// The static tool and the tests that live tests and guests run
     Programs,
+    /// Some steps of btrfs fail in a guest, other ones each time (only in CI unless asked for)
+    Hunt,
     /// Tests on the running kernel, as root
     Live,
     /// The same tests and more in a guest with Debian's Linux 6.1 (only in CI unless asked for)
@@ -66,6 +68,7 @@ impl Step {
             Self::Msrv => "msrv",
             Self::Deny => "deny",
             Self::Programs => "programs",
+            Self::Hunt => "hunt",
             Self::Live => "live",
             Self::Vm61 => "vm-6.1",
             Self::Vm612 => "vm-6.12",
@@ -102,12 +105,17 @@ impl Step {
         }
     }
 
+    /// Whether it boots a guest.
+    pub const fn needs_guest(self) -> bool {
+        matches!(self, Self::Hunt) || self.release().is_some()
+    }
+
     /// Whether it is pointless after `other` failed.
     pub const fn needs(self, other: Self) -> bool {
         match self {
             Self::Kernel => matches!(other, Self::Setup),
             Self::Programs => matches!(other, Self::Setup | Self::Kernel),
-            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
+            Self::Hunt | Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
                 matches!(other, Self::Setup | Self::Kernel | Self::Programs)
             }
             _ => false,
@@ -132,6 +140,7 @@ impl Step {
             Self::Fast => cargo_test::fast(workspace, tally),
             Self::Fuzz => fuzz(workspace),
             Self::Programs => build::for_tests(workspace).map(drop),
+            Self::Hunt => hunt::slice(workspace),
             Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a job is run with the others"),
         }
         .map(|()| None)
@@ -143,7 +152,7 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
     let all = Step::value_variants();
     let wanted = |step: &Step| {
         if only.is_empty() {
-            step.release().is_none() || ci
+            !step.needs_guest() || ci
         } else {
             only.contains(step) || only.iter().any(|asked| asked.needs(*step))
         }
@@ -245,6 +254,7 @@ mod tests {
     #[test]
     fn a_whole_run_leaves_out_guests_only_outside_ci() {
         assert!(!plan(&[], false).contains(&Step::Vm7));
+        assert!(!plan(&[], false).contains(&Step::Hunt));
         assert_eq!(plan(&[], true), Step::value_variants());
     }
 }
