@@ -1,5 +1,5 @@
 //! The known kernel bugs. `docs/known/README.md` says how to add one.
-use probe_ledger::{Account, FindingKind};
+use probe_ledger::{Account, FindingKind, SpaceCounter};
 
 use super::{
     KernelBug,
@@ -7,7 +7,7 @@ use super::{
 };
 
 /// All of them. Each has a page in `docs/known/`.
-pub const CATALOGUE: &[KernelBug] = &[SNAPSHOT_PREALLOC];
+pub const CATALOGUE: &[KernelBug] = &[SNAPSHOT_PREALLOC, DIRECT_COW_ERROR];
 
 /// `create_snapshot()` is inlined into `btrfs_mksubvol()` on the kernels that we know. It must be the direct caller: what
 /// it calls, such as the commit of a transaction, gives back META_PREALLOC of others.
@@ -44,4 +44,25 @@ const SNAPSHOT_PREALLOC: KernelBug = KernelBug {
     evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, at `btrfs subvolume snapshot` with quotas on",
     upstream_fix: None,
     heals: "by chance, or not before unmount",
+};
+
+/// The counter of a `space_info` is everybody's, so nobody knows who reserved. The same call of the same function also gives
+/// back what a write did not need, which takes down no more than was reserved: only the error path can find too little.
+const DIRECT_COW_ERROR: KernelBug = KernelBug {
+    id: "direct-cow-error-frees-data-twice",
+    title: "btrfs_dio_iomap_begin() frees the data space of a direct write that copies and fails after its extent was \
+            reserved, which has taken that space already",
+    kind: FindingKind::Underflow,
+    account: Account::SpaceData(SpaceCounter::BytesMayUse),
+    freed: &[&[
+        Inlined("btrfs_free_reserved_data_space_noquota"),
+        In("btrfs_free_reserved_data_space"),
+        In("btrfs_dio_iomap_begin"),
+        In("iomap_iter"),
+    ]],
+    reserved: &[],
+    versions: "6.1.192 and 6.12.117 of Debian (others were not read)",
+    evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in both tiers, where no memory was left for the extent map of a direct write",
+    upstream_fix: None,
+    heals: "no: bytes_may_use of data is too low until the unmount, or stops at 0",
 };

@@ -26,7 +26,7 @@ pub struct KernelBug {
     pub account: Account,
     /// The paths on which it frees, or on which it shows. One of them must fit.
     pub freed: &'static [&'static [Step]],
-    /// The paths on which it reserves. Each stack that reserved must fit one of them.
+    /// The paths on which it reserves. Each stack that reserved must fit one of them; empty for an account that nobody owns.
     pub reserved: &'static [&'static [Step]],
     /// Kernels that have it.
     pub versions: &'static str,
@@ -61,7 +61,7 @@ impl KernelBug {
             paths.iter().any(|path| begins(&functions, path))
         };
         // A stack that nobody took may be any stack.
-        !violation.origins.is_empty()
+        violation.origins.is_empty() == self.reserved.is_empty()
             && fits(self.freed, violation.stack.id)
             && violation.origins.iter().all(|origin| fits(self.reserved, origin.stack.id))
     }

@@ -2,7 +2,9 @@
 //! `BLESS=1 cargo test -p probe-user known` writes the examples of the pages anew.
 use std::collections::{BTreeMap, BTreeSet};
 
-use probe_ledger::{Account, Finding, FindingKind, Origin, StackRef, Summary, TaskRef, Verdict, Violation};
+use probe_ledger::{
+    Account, Finding, FindingKind, Origin, SpaceCounter, StackRef, Summary, TaskRef, Verdict, Violation,
+};
 use serde_json::json;
 
 use super::data::{START, facts, leak, line, summary, test};
@@ -26,11 +28,16 @@ const CONVERT_TRACED: u64 = 6;
 const RESERVE_TRACED: u64 = 7;
 /// A part of the kernel that hides its names.
 const NAMELESS: u64 = 8;
+/// A direct write fails after its extent was reserved.
+const DIRECT: u64 = 9;
+/// A buffered write gives back what it did not need.
+const BUFFERED: u64 = 10;
 
 struct Stacks;
 
 impl StackResolver for Stacks {
     fn frames(&self, id: u64) -> Vec<Frame> {
+        let free = ("btrfs_free_reserved_data_space", 0x175);
         let inner: &[(&str, u64)] = match id {
             CONVERT => &[("btrfs_qgroup_convert_reserved_meta", 0x5), ("btrfs_mksubvol", 0x36a)],
             RESERVE => &[
@@ -68,6 +75,8 @@ impl StackResolver for Stacks {
                 ("btrfs_mksubvol.constprop.0", 0x2c1),
             ],
             NAMELESS => &[("", 0), ("", 0)],
+            DIRECT => &[free, ("btrfs_dio_iomap_begin", 0x584)],
+            BUFFERED => &[free, ("btrfs_buffered_write", 0x3d1)],
             _ => return Vec::new(),
         };
         let outer = [
@@ -76,13 +85,15 @@ impl StackResolver for Stacks {
             ("btrfs_ioctl_snap_create_v2", 0xff),
             ("btrfs_ioctl", 0x165b),
         ];
+        let direct = [("iomap_iter", 0x17d), ("__iomap_dio_rw", 0x210), ("btrfs_direct_write", 0x214)];
+        let outer: &[(&str, u64)] = if matches!(id, DIRECT | BUFFERED) { &direct } else { &outer };
         let frame = |(at, (name, offset)): (usize, &(&str, u64))| Frame {
             address: format!("{:#x}", 0xffff_ffff_c050_0000_u64 + 0x1000 * at as u64 + offset),
             symbol: (!name.is_empty()).then(|| (*name).to_owned()),
             offset: (!name.is_empty()).then_some(*offset),
             module: Some("btrfs".to_owned()),
         };
-        inner.iter().chain(&outer).enumerate().map(frame).collect()
+        inner.iter().chain(outer).enumerate().map(frame).collect()
     }
 }
 
@@ -112,6 +123,21 @@ fn snapshot(id: u32, root: u64, freed: u64, reserved: &[u64]) -> Finding {
 
 fn bug() -> Finding {
     snapshot(0, 256, CONVERT, &[RESERVE])
+}
+
+/// What the ledger finds at a direct write that copies and fails late.
+fn direct(freed: u64, reserved: &[u64]) -> Finding {
+    let mut finding = snapshot(0, 256, freed, reserved);
+    let violation = &mut finding.violation;
+    violation.kind = FindingKind::Underflow;
+    violation.account = Account::SpaceData(SpaceCounter::BytesMayUse);
+    (violation.root, violation.amount, violation.balance_before) = (None, 262_144, Some(0));
+    violation.explanation =
+        "262144 bytes were taken from a counter that held 0: 262144 bytes were freed that were never \
+                             reserved."
+            .to_owned();
+    finding.task = Some(TaskRef { tid: 444, pid: 444, comm: "io".to_owned() });
+    finding
 }
 
 fn of_kind(kind: FindingKind, account: Account) -> Finding {
@@ -154,6 +180,15 @@ fn a_snapshot_that_is_put_into_another_subvolume_is_known() {
     assert_eq!(known(&[bug()]), id);
     assert_eq!(known(&[snapshot(0, 256, FREE, &[RESERVE])]), id, "it failed");
     assert_eq!(known(&[snapshot(0, 256, CONVERT_TRACED, &[RESERVE_TRACED])]), id);
+}
+
+#[test]
+fn a_direct_write_that_fails_late_is_known_and_a_buffered_one_is_not() {
+    let id = "direct-cow-error-frees-data-twice".to_owned();
+    assert_eq!(known(&[direct(DIRECT, &[])]), [Some(id)]);
+    assert_eq!(known(&[direct(BUFFERED, &[])]), [None]);
+    assert_eq!(known(&[direct(0, &[])]), [None], "no stack");
+    assert_eq!(known(&[direct(DIRECT, &[RESERVE])]), [None], "somebody owns it");
 }
 
 #[test]
@@ -280,7 +315,10 @@ fn every_format_says_that_it_is_known() {
 
 /// A finding of each entry, as the ledger makes it.
 fn examples() -> BTreeMap<&'static str, Finding> {
-    BTreeMap::from([("snapshot-prealloc-wrong-subvolume", bug())])
+    BTreeMap::from([
+        ("snapshot-prealloc-wrong-subvolume", bug()),
+        ("direct-cow-error-frees-data-twice", direct(DIRECT, &[])),
+    ])
 }
 
 #[test]
