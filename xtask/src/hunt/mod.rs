@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Injections in one boot: what a death takes with it.
-const BATCH: usize = 40;
+const BATCH: usize = 24;
 /// Seconds of a boot before the first injection and after the last one.
 const AROUND: u64 = 30;
 /// Minutes of a test run's slice.

@@ -139,6 +139,7 @@ impl Node {
             HookId::FreeReservedDataSpaceNoquota,
             HookId::BlockRsvAddBytes,
             HookId::TransReleaseMetadata,
+            HookId::EndTransaction,
             HookId::QgroupReserveMeta,
             HookId::QgroupFreeMeta,
             HookId::QgroupConvertMeta,

@@ -57,6 +57,34 @@ fn a_start_that_fails_gives_back_what_it_added_for_its_handle() {
     assert!(finding.violation.explanation.contains("error -12"), "{}", finding.violation.explanation);
 }
 
+/// `btrfs_record_root_in_trans` fails when the handle is complete, so the handle is ended and not only freed.
+#[test]
+fn a_start_that_fails_after_its_handle_was_made_ends_the_handle() {
+    let started = |nested: bool, added: u64, held: u64| {
+        let mut calls = Calls::new();
+        let release = |calls: &mut Calls, serial| calls.pool(HookId::BlockRsvRelease, held, held, serial);
+        let end = |calls: &mut Calls, parent| {
+            if !nested {
+                let args = [0x5000, held, 0, 0];
+                calls.around(HookId::TransReleaseMetadata, 0, args, release, |call| call.parent = parent);
+            }
+        };
+        let inside = |calls: &mut Calls, parent| {
+            if added > 0 {
+                calls.pool(HookId::BlockRsvAddBytes, added, 0, parent);
+            }
+            calls
+                .around(HookId::EndTransaction, 0, [0x5000, held, held, 0], end, |call| call.parent = parent);
+        };
+        calls.around(HookId::StartTransaction, 0, [1, 0, 0, 0], inside, |call| call.ret = -12);
+        calls
+    };
+    started(false, 4 * I, 4 * I).silent();
+    // The outer use of the handle still has its bytes, and this one added none.
+    started(true, 0, 4 * I).silent();
+    started(false, 4 * I, 3 * I).one("error-path-leak", "trans.rsv", I);
+}
+
 #[test]
 fn a_temporary_rsv_at_the_place_of_one_that_kept_its_bytes_is_a_leak_whatever_its_size() {
     let mut calls = Calls::new();

@@ -151,6 +151,14 @@ fn lost(context: &mut CallContext<'_>, tid: u32) {
     context.fs.reported.metadata = context.fs.reported.metadata.saturating_add(local);
 }
 
+/// What the end of a handle had to release; nothing if it was a nested use. For the call around it.
+pub(crate) fn released_by_end(end: &Node, children: &[Node]) -> u64 {
+    let own = children.iter().filter(|child| child.parent == end.serial);
+    own.filter(|child| child.is(HookId::TransReleaseMetadata))
+        .map(|child| child.args[1])
+        .fold(0, u64::wrapping_add)
+}
+
 /// `start_transaction` has failed: what it had added to `trans_block_rsv` for the handle must be released.
 pub(crate) fn not_started(context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
     if node.ret >= 0 || !context.complete(node) || !node.has(CALL_RETURNED) || context.fs.aborted {
@@ -165,6 +173,11 @@ pub(crate) fn not_started(context: &mut CallContext<'_>, node: &Node, children: 
     let added = added.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
     let released = own().filter(|child| child.is(HookId::BlockRsvRelease));
     let released = released.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
+    // Where the root cannot be recorded in the transaction, the handle is complete and is ended like any other: whether that
+    // released all, [`ended`] has judged.
+    let ends =
+        children.iter().filter(|child| child.parent == node.serial && child.is(HookId::EndTransaction));
+    let released = ends.map(|end| end.args[3] as i64).fold(released, i64::wrapping_add);
     let off = added.wrapping_sub(released);
     if off == 0 {
         return;

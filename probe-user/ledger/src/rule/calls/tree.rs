@@ -66,6 +66,9 @@ impl Thread {
             // Free in these calls; for the call around it.
             node.args[3] = data::marked(&node, children);
         }
+        if node.is(HookId::EndTransaction) {
+            node.args[3] = handles::released_by_end(&node, children);
+        }
         if node.is(HookId::InodeRsvRelease) {
             // `btrfs_inode_rsv_release` returns nothing. Its `ret` here is what it released, for the call around it.
             let released = children.iter().filter(|child| child.is(HookId::BlockRsvRelease));
