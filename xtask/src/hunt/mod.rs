@@ -5,6 +5,7 @@
 //! and the call sites that were reached are kept in `target/hunt/KERNEL`.
 mod boot;
 mod coverage;
+mod known;
 mod plan;
 mod sites;
 mod steps;
@@ -98,6 +99,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     steps.retain(|step| {
         step.fits(release) && (!step.is_function() || sites.symbol(&step.name).is_some() || step.is_below())
     });
+    let text = fs::read_to_string(workspace.root.join("tests/hunt/known"))
+        .context("cannot read tests/hunt/known")?;
+    let bugs = known::parse(&text)?;
     let only: Vec<Only> = options.only.iter().map(|text| Only::parse(text)).collect();
     let folder = workspace.target.join("hunt").join(release.name());
     let folder = if options.seed.is_some() { folder.join("seeded") } else { folder };
@@ -130,6 +134,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         first += u32::try_from(BATCH).unwrap_or(u32::MAX);
         let all = lab.boot(&batch, left - AROUND)?;
         for Done { injection, reached, verdict, warned } in all {
+            let site = reached.iter().find(|reached| reached.acted > 0).map_or("", |reached| &reached.site);
+            let verdict = match verdict {
+                Verdict::Finding(lines) => match known::of(&bugs, site, &lines) {
+                    Some(bug) => Verdict::Known(lines.iter().map(|line| format!("{line} [{bug}]")).collect()),
+                    None => Verdict::Finding(lines),
+                },
+                other => other,
+            };
             println!("{injection} {tier}: {verdict}");
             for place in &warned {
                 println!("    the kernel warned at {place}");
