@@ -138,8 +138,16 @@ pub fn judge(id: u32, end: &str, acted: bool, report: &Value) -> Verdict {
     if !known.is_empty() {
         return Verdict::Known(known.into_iter().map(line).collect());
     }
-    let fs = report["filesystems"].as_array().into_iter().flatten().find(|fs| fs["uuid"] == uuid.as_str());
-    let Some(fs) = fs else { return Verdict::Inconclusive("the report has no such filesystem".to_owned()) };
+    // Each mount of it is one in the report.
+    let mounts: Vec<&Value> = report["filesystems"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|fs| fs["uuid"] == uuid.as_str())
+        .collect();
+    if mounts.is_empty() {
+        return Verdict::Inconclusive("the report has no such filesystem".to_owned());
+    }
     // A finding of another injection hides that the session was incomplete.
     let lost: u64 = report["loss"]["by_class"]
         .as_object()
@@ -150,10 +158,10 @@ pub fn judge(id: u32, end: &str, acted: bool, report: &Value) -> Verdict {
     if report["verdict"] == "inconclusive" || lost > 0 {
         return Verdict::Inconclusive(format!("{lost} lost: {}", report["verdict_reasons"]));
     }
-    if fs["ended"] != true {
+    if mounts.iter().any(|fs| fs["ended"] != true) {
         return Verdict::Inconclusive("its unmount was not seen".to_owned());
     }
-    if fs["aborted"] == true { Verdict::Aborted } else { Verdict::Clean }
+    if mounts.iter().any(|fs| fs["aborted"] == true) { Verdict::Aborted } else { Verdict::Clean }
 }
 
 /// A finding in a line.
@@ -208,7 +216,8 @@ mod tests {
                 {"filesystem": uuid(4), "known": {"id": "k"}, "kind": "leak", "account": "a", "amount": 4},
             ],
             "filesystems": [
-                {"uuid": uuid(1), "ended": true, "aborted": false}, {"uuid": uuid(2), "ended": true, "aborted": true},
+                {"uuid": uuid(1), "ended": true, "aborted": false}, {"uuid": uuid(2), "ended": true, "aborted": false},
+                {"uuid": uuid(2), "ended": true, "aborted": true},
                 {"uuid": uuid(3), "ended": true, "aborted": false}, {"uuid": uuid(4), "ended": true, "aborted": false},
                 {"uuid": uuid(5), "ended": false, "aborted": false},
             ],
