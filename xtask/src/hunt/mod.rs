@@ -36,6 +36,8 @@ use crate::{
 const BATCH: usize = 24;
 /// Seconds of a boot before the first injection and after the last one.
 const AROUND: u64 = 30;
+/// Of a dead guest's console.
+const LINES: usize = 3;
 /// Minutes of a test run's slice.
 const SLICE: u64 = 2;
 
@@ -142,7 +144,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
                 },
                 other => other,
             };
-            println!("{injection} {tier}: {verdict}");
+            // A console is long, and kept in the results.
+            let text = verdict.to_string();
+            println!("{injection} {tier}: {}", text.lines().take(LINES).collect::<Vec<_>>().join(" / "));
             for place in &warned {
                 println!("    the kernel warned at {place}");
             }

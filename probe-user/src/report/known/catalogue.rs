@@ -61,7 +61,7 @@ const DIRECT_COW_ERROR: KernelBug = KernelBug {
         In("iomap_iter"),
     ]],
     reserved: &[],
-    versions: "6.1.192 and 6.12.117 of Debian (others were not read)",
+    versions: "6.1.192, 6.12.117 and 7.3.4 of Debian (others were not read)",
     evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in both tiers, where no memory was left for the extent map of a direct write",
     upstream_fix: None,
     heals: "no: bytes_may_use of data is too low until the unmount, or stops at 0",
