@@ -15,7 +15,8 @@ load_place() {
 
 # The option of setup_direct() is gone when the filesystem was mounted again.
 setup_direct_io() { setup_direct; io nocow $S/n; fill $S/n 64k 10; sync; }
-load_direct_io() { mount -o remount,nodatasum $M; load_direct; io dwrite $S/n 0 262144; io dwrite $S/n 1048576 65536; io dread $S/d 0 262144; io dwrite $S/d 8192 4096; sync; }
+# More than one bio: the ordered extent is split.
+load_direct_io() { mount -o remount,nodatasum $M; load_direct; io dwrite $S/e2 0 4194304; io dwrite $S/n 0 262144; io dwrite $S/n 1048576 65536; io dread $S/d 0 262144; io dwrite $S/d 8192 4096; sync; }
 
 setup_kinds() { setup_clone_inline; setup_defrag; fill $S/c1 64k 8; sync; }
 load_kinds() {
@@ -41,6 +42,20 @@ setup_move() { many 4 one_write; many 4 one_small; btrfs subvolume snapshot $S $
 load_move() {
 	btrfs balance start -d $M; btrfs balance start -m $M
 	btrfs subvolume delete $M/before; sync; fill $S/f1 64k 2; sync
+}
+
+setup_more() {
+	many 6 one_link; many 4 one_write; btrfs subvolume snapshot $S $M/gone; many 3 one_link; btrfs subvolume create $M/gone2
+	fill $S/q 4k 3; btrfs property set $S compression zlib; fill $S/zlib 4k 1; touch $S/lzo; sync
+}
+load_more() {
+	io falloc $S/q 100 70000; truncate -s 300001 $S/q; io zero $S/q 5000 3000; io zero $S/q 70001 100000; io falloc $S/q 290001 100000
+	truncate -s 600001 $S/q; io punch $S/q 5000 20000; truncate -s 4100 $S/q; sync
+	fill $S/zlib 128k 2; btrfs property set $S/lzo compression lzo; fill $S/lzo 128k 2; sync; cat $S/zlib $S/lzo > /dev/null
+	btrfs subvolume delete $M/gone $M/gone2; btrfs subvolume sync $M; sync
+	btrfs qgroup create 1/0 $M; btrfs qgroup assign 0/5 1/0 $M; btrfs quota rescan -w $M; btrfs qgroup remove 0/5 1/0 $M; sync
+	btrfs filesystem resize -40m $M; btrfs filesystem resize max $M; btrfs scrub start -B $M; sync
+	io fsync $S/f1; echo z > $S/k; io fsync $S/k; rm $S/k; io fsync $S/q
 }
 
 # What a racing task does, in files of its own, until /tmp/racing is gone.
