@@ -188,7 +188,8 @@ pub fn slice(workspace: &Workspace) -> Result<()> {
         seed: Some(now.as_secs()),
         only: Vec::new(),
         boots: Some(1),
-        binary: None,
+        // The step before has built it.
+        binary: Some(build::for_tests(workspace)?.tool),
     };
     println!(
         "hunt: repeat it with --tier {} --boots 1 --minutes {SLICE} --seed {}",
