@@ -147,6 +147,8 @@ static bool matches(const struct fault *fault, unsigned long from, const struct 
 		return false;
 	if (fault->clear_arg >= 0 && (args->v[fault->clear_arg] & fault->clear))
 		return false;
+	if (fault->set_arg >= 0 && (args->v[fault->set_arg] & fault->set) != fault->set)
+		return false;
 	if (fault->value_arg >= 0 && args->v[fault->value_arg] != fault->value)
 		return false;
 	if (fault->inode_arg >= 0) {

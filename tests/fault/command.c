@@ -12,7 +12,7 @@
  *   other=FD                                  of swap
  *   by=N                                      of slip and poke (signed)
  *   offset=N                                  of poke: where in the struct of argument `arg`
- *   tgid=N comm=NAME caller=SYMBOL site=SYMBOL+OFFSET btrfs value=ARG:N clear=ARG:BITS
+ *   tgid=N comm=NAME caller=SYMBOL site=SYMBOL+OFFSET btrfs value=ARG:N clear=ARG:BITS set=ARG:BITS
  */
 #include <linux/delay.h>
 #include <linux/file.h>
@@ -165,6 +165,12 @@ static int word(struct fault *fault, char *key, char *value)
 		if (!value || kstrtoint(arg, 0, &fault->clear_arg))
 			return -EINVAL;
 		return kstrtou64(value, 0, &fault->clear);
+	} else if (!strcmp(key, "set")) {
+		char *arg = strsep(&value, ":");
+
+		if (!value || kstrtoint(arg, 0, &fault->set_arg))
+			return -EINVAL;
+		return kstrtou64(value, 0, &fault->set);
 	} else
 		return -EINVAL;
 	return 0;
@@ -179,7 +185,7 @@ static int check(struct fault *fault)
 		return -EINVAL;
 	if (inode && fault->inode_arg < 0)
 		fault->inode_arg = 0;
-	if (fault->inode_arg >= ARGS || fault->value_arg >= ARGS || fault->clear_arg >= ARGS)
+	if (fault->inode_arg >= ARGS || fault->value_arg >= ARGS || fault->clear_arg >= ARGS || fault->set_arg >= ARGS)
 		return -EINVAL;
 	/* 0 is no offset of it in any kernel. */
 	if (fault->inode_arg >= 0 && !fault->vfs && !fault_vfs_inode)
@@ -200,7 +206,7 @@ static int arm(struct fault *fault, char *line)
 
 	memset(fault, 0, sizeof(*fault));
 	fault->first = fault->every = 1;
-	fault->inode_arg = fault->value_arg = fault->clear_arg = -1;
+	fault->inode_arg = fault->value_arg = fault->clear_arg = fault->set_arg = -1;
 	fault->at = WAIT_ENTRY;
 	while (!error && (text = strsep(&line, " \n")) != NULL) {
 		char *key = strsep(&text, "=");

@@ -78,6 +78,8 @@ struct fault {
 	u64 value;
 	int clear_arg;	/* only calls whose argument `clear_arg` has none of the bits `clear`; -1: all */
 	u64 clear;
+	int set_arg;	/* only calls whose argument `set_arg` has all of the bits `set`; -1: all */
+	u64 set;
 
 	struct inode *other;	/* held */
 	struct module *within;	/* only calls from its code; NULL: all */
