@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # One boot: each line "ID STEP LOAD QUOTA RACE SIZE FAULT..." of /plan is one injection, on a filesystem whose UUID ends in ID.
 # STEP is `fault`, of which FAULT is the line for the fault module; or `census`, which fails nothing and counts the calls of the
-# functions FAULT; or one of the steps in /hunt.sh that are no function.
+# functions FAULT, each with more words for the module behind a comma; or one of the steps in /hunt.sh that are no function.
 # Runs below btrfs-probe, so that the tool attaches once: faults are armed after it.
 . /loads.sh; . /hunt.sh
 P=/sys/module/btrfs_probe_fault/parameters
@@ -45,7 +45,7 @@ while read -r id step load quota race size fault; do
 		echo "$fault" > $P/arm || { echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
 	elif [ $step = census ]; then
 		# Which functions the load calls from where; a function that this kernel does not have is left out.
-		for function in $fault; do echo "func=$function action=count btrfs" > $P/arm; done 2>/dev/null
+		for function in $fault; do echo "func=$function action=count btrfs" | tr , " " > $P/arm; done 2>/dev/null
 	else
 		arm_$step >/dev/null 2>&1
 	fi

@@ -159,8 +159,12 @@ impl Lab<'_> {
 
     /// The functions of a part of the census.
     fn counted(&self, part: i64) -> String {
-        let functions: Vec<&str> =
-            self.steps.iter().filter(|step| step.is_function()).map(|step| self.symbol(&step.name)).collect();
+        let functions: Vec<String> = self
+            .steps
+            .iter()
+            .filter(|step| step.is_function())
+            .map(|step| step.counted(self.symbol(&step.name)))
+            .collect();
         let part = usize::try_from(part).ok().and_then(|part| functions.chunks(COUNTED).nth(part));
         part.map_or_else(String::new, |part| part.join(" "))
     }

@@ -43,6 +43,12 @@ impl Step {
         self.kernel.as_ref().is_none_or(|kernel| kernel == release.name())
     }
 
+    /// Which calls the census counts: the function, and behind a comma each other condition.
+    pub fn counted(&self, symbol: &str) -> String {
+        let conditions = self.with.split_whitespace().filter(|word| word.contains(':'));
+        [symbol].into_iter().chain(conditions).collect::<Vec<_>>().join(",")
+    }
+
     /// The line for the fault module: `symbol` is what the compiler called the function, `site` the only call site.
     pub fn fault(&self, symbol: &str, fails: i64, site: Option<&str>, nth: u64) -> String {
         let action = if self.with.contains("action=") { "" } else { " action=skip" };
@@ -128,6 +134,9 @@ mod tests {
         );
         assert!(step.is_function() && step.fits(Release::V6_12) && !step.fits(Release::V6_1));
         let after = parse(&text.replace("btrfs", "action=fail")).unwrap();
+        assert_eq!(step.counted("f.isra.0"), "f.isra.0");
+        let only = parse(&text.replace("btrfs", "btrfs set=2:4")).unwrap();
+        assert_eq!(only[0].counted("f"), "f,set=2:4");
         assert_eq!(after[0].fault("f", -5, None, 1), "func=f ret=-5 nth=1 action=fail");
     }
 
