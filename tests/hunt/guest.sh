@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # One boot: each line "ID STEP LOAD QUOTA RACE SIZE FAULT..." of /plan is one injection, on a filesystem whose UUID ends in ID.
-# STEP is `fault`, of which FAULT is the line for the fault module; or `census`, which fails nothing and counts the calls of the
+# STEP is `fault`, of which FAULT has the lines for the fault module, separated by `;`; or `census`, which fails nothing and counts the calls of the
 # functions FAULT, each with more words for the module behind a comma; or one of the steps in /hunt.sh that are no function.
 # Runs below btrfs-probe, so that the tool attaches once: faults are armed after it.
 . /loads.sh; . /hunt.sh
@@ -42,7 +42,9 @@ while read -r id step load quota race size fault; do
 	umount $M; mount -o loop /img/fs $M || { echo "hunt: end $id no mount"; continue; }
 	if [ $race = r ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
 	if [ $step = fault ]; then
-		echo "$fault" > $P/arm || { echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
+		IFS=';'; set -- $fault; unset IFS
+		armed=y; for line; do echo "$line" > $P/arm || armed=n; done
+		[ $armed = y ] || { echo 1 > $P/disarm; echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
 	elif [ $step = census ]; then
 		# Which functions the load calls from where; a function that this kernel does not have is left out.
 		for function in $fault; do echo "func=$function action=count btrfs" | tr , " " > $P/arm; done 2>/dev/null

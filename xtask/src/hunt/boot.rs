@@ -149,12 +149,16 @@ impl Lab<'_> {
         self.sites.symbol(name).unwrap_or(name)
     }
 
+    /// The lines for the fault module, separated by `;`.
     fn fault(&self, injection: &Injection) -> String {
-        let Injection { step, fails, site, nth, .. } = injection;
-        let step = self.steps.iter().find(|known| known.name == *step);
-        step.map_or_else(String::new, |step| {
-            step.fault(self.symbol(&step.name), *fails, site.as_deref(), *nth)
-        })
+        let Injection { step, fails, site, nth, also, .. } = injection;
+        let line = |name: &str, fails, site, nth| {
+            let step = self.steps.iter().find(|known| known.name == name)?;
+            Some(step.fault(self.symbol(name), fails, site, nth))
+        };
+        let first = line(step, *fails, site.as_deref(), *nth);
+        let more = also.iter().filter_map(|also| line(&also.step, also.fails, Some(&also.site), 1));
+        first.into_iter().chain(more).collect::<Vec<_>>().join(";")
     }
 
     /// The functions of a part of the census.

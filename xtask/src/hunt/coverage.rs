@@ -28,6 +28,8 @@ pub struct Coverage {
     pub tried: BTreeSet<(String, i64, String)>,
     /// Of a function and a site: a failure there ends the guest.
     pub deadly: BTreeSet<(String, String)>,
+    /// Steps and sites that failed together when a guest died.
+    suspects: BTreeSet<(String, String)>,
     /// Each load is run once without a failure, to see what it calls.
     pub census: bool,
 }
@@ -45,6 +47,7 @@ impl Coverage {
             failed: BTreeMap::new(),
             tried: BTreeSet::new(),
             deadly: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             census: !fresh,
         };
         if fresh {
@@ -108,7 +111,12 @@ impl Coverage {
                 let _ = writeln!(new, "{called}\t{}\t{site}\t{matched}", injection.load);
             }
         }
-        let acted = reached.iter().find(|reached| reached.acted > 0).map(|reached| reached.site.as_str());
+        if matches!(verdict, Verdict::Died(_)) && !injection.also.is_empty() {
+            return self.suspected(injection, verdict);
+        }
+        let also = |site: &str| injection.also.iter().any(|also| also.site == site);
+        let acted = reached.iter().find(|reached| reached.acted > 0 && !also(&reached.site));
+        let acted = acted.map(|reached| reached.site.as_str());
         let site = acted.or(injection.site.as_deref()).unwrap_or("-");
         self.count(verdict.name(), function, injection.fails, &injection.load, site);
         append(&self.folder.join("sites"), &new)?;
@@ -122,7 +130,47 @@ impl Coverage {
             injection.tier,
             verdict.text().replace(['\t', '\n'], " "),
         );
+        append(&self.folder.join("results"), &line)?;
+        // What failed with it has the same verdict.
+        for also in &injection.also {
+            let acted = |reached: &&Reached| reached.acted > 0 && reached.site == also.site;
+            if reached.iter().any(|reached| acted(&reached)) {
+                self.count(verdict.name(), &also.step, also.fails, &injection.load, &also.site);
+                let line = format!(
+                    "{}\t{}\t{}\t{}\t1\t{}\t{}\t{}\t{}\twith {function} at {site}\n",
+                    verdict.name(),
+                    also.step,
+                    also.fails,
+                    injection.load,
+                    injection.ways(),
+                    also.site,
+                    injection.tier,
+                    verdict.text().replace(['\t', '\n'], " "),
+                );
+                append(&self.folder.join("results"), &line)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A guest died of one of several: each is tried alone.
+    fn suspected(&mut self, injection: &Injection, verdict: &Verdict) -> Result<()> {
+        let first = injection.site.iter().map(|site| (injection.step.clone(), site.clone()));
+        let also = injection.also.iter().map(|also| (also.step.clone(), also.site.clone()));
+        self.suspects.extend(first.chain(also));
+        let Injection { step, fails, load, nth, tier, .. } = injection;
+        let text = verdict.text().replace(['\t', '\n'], " ");
+        let line = format!(
+            "{}\t{step}\t{fails}\t{load}\t{nth}\t{}\t-\t{tier}\t{text}\tone of {injection}\n",
+            verdict.name(),
+            injection.ways()
+        );
         append(&self.folder.join("results"), &line)
+    }
+
+    /// Whether a guest may have died of it.
+    pub fn suspect(&self, step: &str, site: &str) -> bool {
+        self.suspects.contains(&(step.to_owned(), site.to_owned()))
     }
 
     /// The table, as Markdown: a row for each function, and below it the sites that were never reached.
@@ -202,6 +250,7 @@ mod tests {
             quota: true,
             race: false,
             tier: "functions",
+            also: Vec::new(),
         }
     }
 

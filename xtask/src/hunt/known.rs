@@ -37,11 +37,11 @@ pub fn parse(text: &str) -> Result<Vec<Bug>> {
     }
 }
 
-/// The bug that explains all findings (as `verdict.rs` writes them) of an injection that failed at `site`.
-pub fn of<'a>(bugs: &'a [Bug], site: &str, findings: &[String]) -> Option<&'a str> {
-    let caller = site.split(['+', '.']).next().unwrap_or_default();
+/// The bug that explains all findings (as `verdict.rs` writes them) of an injection that failed at `sites`.
+pub fn of<'a>(bugs: &'a [Bug], sites: &[&str], findings: &[String]) -> Option<&'a str> {
+    let callers: Vec<&str> = sites.iter().filter_map(|site| site.split(['+', '.']).next()).collect();
     let explains = |bug: &&Bug| {
-        bug.callers.iter().any(|known| known == caller)
+        bug.callers.iter().any(|known| callers.contains(&known.as_str()))
             && findings.iter().all(|finding| {
                 let words: Vec<&str> = finding.split(' ').skip(1).take(2).collect();
                 bug.finds.contains(&words.join(" "))
@@ -67,7 +67,7 @@ mod tests {
         let bugs = parse("[b]\ncallers: f g\nfinds: leak a.b, underflow c.d\n").unwrap();
         let of = |site: &str, findings: &[&str]| {
             let findings: Vec<String> = findings.iter().map(|text| (*text).to_owned()).collect();
-            of(&bugs, site, &findings).map(str::to_owned)
+            of(&bugs, &[site, "other+0x1"], &findings).map(str::to_owned)
         };
         let leak = "0123 leak a.b 4096 < x";
         assert_eq!(of("f.isra.0+0x1", &[leak, "4567 underflow c.d 1 < y"]), Some("b".to_owned()));

@@ -136,9 +136,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         first += u32::try_from(BATCH).unwrap_or(u32::MAX);
         let all = lab.boot(&batch, left - AROUND)?;
         for Done { injection, reached, verdict, warned } in all {
-            let site = reached.iter().find(|reached| reached.acted > 0).map_or("", |reached| &reached.site);
+            let acted =
+                reached.iter().filter(|reached| reached.acted > 0).map(|reached| reached.site.as_str());
+            let acted: Vec<&str> = acted.collect();
             let verdict = match verdict {
-                Verdict::Finding(lines) => match known::of(&bugs, site, &lines) {
+                Verdict::Finding(lines) => match known::of(&bugs, &acted, &lines) {
                     Some(bug) => Verdict::Known(lines.iter().map(|line| format!("{line} [{bug}]")).collect()),
                     None => Verdict::Finding(lines),
                 },

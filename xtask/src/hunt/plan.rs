@@ -25,6 +25,19 @@ pub struct Injection {
     pub race: bool,
     /// Of the tool.
     pub tier: &'static str,
+    /// More that fails in the same load, each the first time that it is called from its site.
+    pub also: Vec<Also>,
+}
+
+/// A further step of an injection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Also {
+    /// Name of the step.
+    pub step: String,
+    /// What it returns.
+    pub fails: i64,
+    /// Its call site.
+    pub site: String,
 }
 
 impl Injection {
@@ -43,20 +56,28 @@ impl fmt::Display for Injection {
     /// As `--only` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("-");
-        write!(f, "{}:{}:{}:{site}:{}:{}", self.step, self.fails, self.load, self.nth, self.ways())
+        write!(f, "{}:{}:{}:{site}:{}:{}", self.step, self.fails, self.load, self.nth, self.ways())?;
+        self.also.iter().try_for_each(|Also { step, fails, site }| write!(f, "/{step}:{fails}:{site}"))
     }
 }
 
-/// A part of an injection that `--only` names: `FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS]]]]]`.
+/// A part of an injection that `--only` names: `FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS[/FUNCTION:ERROR:SITE...]]]]]]`.
 #[derive(Clone, Debug)]
 pub struct Only {
     words: Vec<String>,
+    also: Vec<Also>,
 }
 
 impl Only {
     /// Never fails: what it does not fit is left out.
     pub fn parse(text: &str) -> Self {
-        Self { words: text.split(':').map(str::to_owned).collect() }
+        let mut parts = text.split('/').map(|part| part.split(':').map(str::to_owned).collect::<Vec<_>>());
+        let words = parts.next().unwrap_or_default();
+        let also = |words: Vec<String>| {
+            let [step, fails, site] = <[String; 3]>::try_from(words).ok()?;
+            Some(Also { step, fails: fails.parse().ok()?, site })
+        };
+        Self { words, also: parts.filter_map(also).collect() }
     }
 
     fn word(&self, at: usize) -> Option<&str> {
@@ -126,6 +147,7 @@ pub fn next(
                     quota: false,
                     race: false,
                     tier,
+                    also: Vec::new(),
                 };
                 if !coverage.tried.contains(&(step.name.clone(), fails, load.clone())) {
                     untried.push(one(None, 1));
@@ -172,6 +194,7 @@ pub fn next(
         failed_so_or_so(injection) || !once.insert((injection.step.clone(), injection.site.clone()))
     });
     // Both kinds of news in each batch: what was not tried shows sites, and these are tried.
+    let unfailed = together(unfailed, coverage);
     let half = unfailed.len().min(count / 2).max(count.saturating_sub(untried.len()).min(unfailed.len()));
     let mut chosen: Vec<Injection> = exact(only, steps, tier);
     if coverage.census && only.is_empty() {
@@ -190,6 +213,29 @@ pub fn next(
         }
     }
     chosen
+}
+
+/// How many steps fail in one load: most failures leave the load enough to do for the next one.
+const TOGETHER: usize = 3;
+
+/// Puts injections of one load together. A site that may have killed a guest fails alone.
+fn together(all: Vec<Injection>, coverage: &Coverage) -> Vec<Injection> {
+    let mut grouped: Vec<Injection> = Vec::new();
+    for one in all {
+        let Some(site) = one.site.clone().filter(|site| !coverage.suspect(&one.step, site)) else {
+            grouped.push(one);
+            continue;
+        };
+        let open = grouped.iter_mut().find(|group| {
+            let alone = group.site.as_ref().is_none_or(|site| coverage.suspect(&group.step, site));
+            group.load == one.load && !alone && group.also.len() + 1 < TOGETHER
+        });
+        match open {
+            Some(group) => group.also.push(Also { step: one.step, fails: one.fails, site }),
+            None => grouped.push(one),
+        }
+    }
+    grouped
 }
 
 /// Functions that the module counts at a time.
@@ -218,6 +264,7 @@ fn census(steps: &[Step], coverage: &Coverage, tier: &'static str) -> Vec<Inject
                     quota: true,
                     race: false,
                     tier,
+                    also: Vec::new(),
                 });
             }
         }
@@ -242,6 +289,7 @@ fn exact(only: &[Only], steps: &[Step], tier: &'static str) -> Vec<Injection> {
             quota: ways.contains("quota"),
             race: ways.contains("race"),
             tier,
+            also: only.also.clone(),
         });
     }
     all
@@ -288,7 +336,10 @@ mod tests {
             sites.insert("h+0x1".to_owned(), 3);
         }
         let plan = next(&steps(), &[], &coverage, &mut Dice(1), (1, 2), "functions");
-        let mut errors: Vec<i64> = plan.iter().map(|one| one.fails).collect();
+        let mut errors: Vec<i64> = plan
+            .iter()
+            .flat_map(|one| [one.fails].into_iter().chain(one.also.iter().map(|also| also.fails)))
+            .collect();
         errors.sort_unstable();
         assert_eq!(errors, [-12, -5]);
         assert!(plan.iter().all(|one| one.site.as_deref() == Some("h+0x1")));
@@ -303,6 +354,9 @@ mod tests {
         let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
         assert_eq!(plan.len(), 1);
         assert_eq!(plan[0].to_string(), "f:-12:b:h+0x1:3:quota,race");
+        let text = "f:-12:b:h+0x1:3:quota,race/g:0:i+0x2";
+        let plan = next(&steps(), &[Only::parse(text)], &coverage, &mut Dice(1), (7, 9), "functions");
+        assert_eq!((plan.len(), plan[0].to_string().as_str(), plan[0].also.len()), (1, text, 1));
         let only = [Only::parse("f:-12")];
         let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
         assert_eq!(plan.len(), 2);
