@@ -11,17 +11,23 @@ PATIENCE=40
 mkdir -p $M /img /out; cd /tmp
 mount -t tmpfs -o size=1200M img /img
 
-# stuck PID: true if it is still there after $PATIENCE; then its tasks are told.
+# stuck PID: true if it is still there after $PATIENCE and a task of the kernel's does not wake up; that is told. What only waits for
+# something that will not come is ended.
 stuck() {
 	i=0
 	while [ $i -lt $((PATIENCE * 10)) ]; do
 		kill -0 $1 2>/dev/null || return 1
 		usleep 100000; i=$((i+1))
 	done
+	asleep=n
 	for task in /proc/[0-9]*/task/*; do
-		[ "$(cut -d' ' -f3 $task/stat 2>/dev/null)" = D ] && { echo "== $(cat $task/comm)"; cat $task/stack; }
+		[ "$(cut -d' ' -f3 $task/stat)" = D ] && { asleep=y; echo "== $(cat $task/comm)"; cat $task/stack; }
 	done 2>/dev/null
-	return 0
+	[ $asleep = y ] && return 0
+	kill -KILL $1
+	for program in timeout btrfs io dd; do killall -KILL $program 2>/dev/null; done
+	sleep 1
+	return 1
 }
 
 # For the function's error the log has more than a page only when something is wrong.

@@ -53,8 +53,8 @@ load_more() {
 	io falloc $S/q 100 70000; truncate -s 300001 $S/q; io zero $S/q 5000 3000; io zero $S/q 70001 100000; io falloc $S/q 290001 100000
 	truncate -s 600001 $S/q; io punch $S/q 5000 20000; truncate -s 4100 $S/q; sync
 	fill $S/zlib 128k 2; btrfs property set $S/lzo compression lzo; fill $S/lzo 128k 2; sync; cat $S/zlib $S/lzo > /dev/null
-	btrfs subvolume delete $M/gone $M/gone2; timeout 10 btrfs subvolume sync $M; sync
-	btrfs qgroup create 1/0 $M; btrfs qgroup assign 0/5 1/0 $M; timeout 10 btrfs quota rescan -w $M; btrfs qgroup remove 0/5 1/0 $M; sync
+	btrfs subvolume delete $M/gone $M/gone2; timeout 3 btrfs subvolume sync $M; sync
+	btrfs qgroup create 1/0 $M; btrfs qgroup assign 0/5 1/0 $M; timeout 3 btrfs quota rescan -w $M; btrfs qgroup remove 0/5 1/0 $M; sync
 	btrfs filesystem resize -40m $M; btrfs filesystem resize max $M; btrfs scrub start -B $M; sync
 	io fsync $S/f1; echo z > $S/k; io fsync $S/k; rm $S/k; io fsync $S/q
 }
