@@ -233,6 +233,14 @@ pub struct Handle {
 /// calls of a program share.
 const HANDLE_WORDS: usize = 12;
 
+/// `current->journal_info`: the task's transaction handle, if it has one and the filesystem is btrfs.
+#[inline(always)]
+pub fn journal_info() -> u64 {
+    // SAFETY: plain helper.
+    let task = unsafe { bpf_get_current_task() };
+    at(task, off!(task_journal_info))
+}
+
 /// The transaction handle of the current task, if it belongs to this filesystem.
 ///
 /// Other filesystems use `journal_info` too, so it counts only if the handle points back to `fs_info`.

@@ -106,8 +106,8 @@ pub fn origin(run: &Run, task: *mut TaskCell, frames: *mut Frames, caller: u64) 
     }
 }
 
-/// The exact stack of a call that returns. `function` replaces the innermost frame if it is not 0: the function has already
-/// left the stack, and the trampoline of its return probe is there instead.
+/// The exact stack of a call that returns. `function` becomes the innermost frame if it is not 0: the function has already left
+/// the stack.
 #[inline(never)]
 pub fn returned(run: &Run, function: u64) -> u64 {
     if config!(stacks) == STACKS_OFF {
@@ -116,7 +116,7 @@ pub fn returned(run: &Run, function: u64) -> u64 {
     walk(run, function)
 }
 
-/// `innermost` replaces the innermost frame if it is not 0.
+/// `innermost` becomes the innermost frame if it is not 0.
 #[inline(never)]
 fn walk(run: &Run, innermost: u64) -> u64 {
     let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
@@ -138,13 +138,21 @@ fn walk(run: &Run, innermost: u64) -> u64 {
 extern "C" fn stack_walked(run: u32, bytes: u64, innermost: u64) -> u64 {
     let Some(run) = Run::numbered(run) else { return 0 };
     let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
-    let frames = (bytes / 8).min(MAX_FRAMES as u64);
+    // A return probe shows where the function returns to, which is its caller, or the trampoline that it returned to.
     // SAFETY: this program's scratch on this CPU.
+    let above = innermost != 0 && unsafe { (*scratch).addresses[0] } != config!(return_trampoline);
+    let frames = (bytes / 8 + u64::from(above)).min(MAX_FRAMES as u64);
+    // SAFETY: as above.
     unsafe {
-        (*scratch).frames = frames;
+        if above {
+            for frame in (1..MAX_FRAMES).rev() {
+                (*scratch).addresses[frame] = (*scratch).addresses[frame - 1];
+            }
+        }
         if innermost != 0 {
             (*scratch).addresses[0] = innermost;
         }
+        (*scratch).frames = frames;
     }
     // Over all entries, also those that the helper filled with zeroes. Without a branch the verifier walks this once, and
     // not once for each possible depth.

@@ -39,11 +39,14 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         subject::numbers_after(hook, frame);
     }
     let off = if pools::changes(hook) {
-        if hook as u32 == HookId::UseBlockRsv as u32 || hook as u32 == HookId::BlockRsvAddBytes as u32 {
-            // SAFETY: as above.
-            unsafe { pools::block(frames, hook, ret) };
+        let blocks =
+            hook as u32 == HookId::UseBlockRsv as u32 || hook as u32 == HookId::BlockRsvAddBytes as u32;
+        // SAFETY: as above.
+        let twice = if blocks { unsafe { pools::block(frames, hook, ret) } } else { None };
+        match pools::off_balance(task, ret) {
+            Some(off) if off != 0 => Some(off),
+            seen => twice.or(seen),
         }
-        pools::off_balance(task, ret)
     } else if hook as u32 == HookId::TransReleaseMetadata as u32 {
         // SAFETY: as above.
         unsafe { pools::blocks_left(frames) }

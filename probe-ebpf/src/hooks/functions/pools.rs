@@ -69,6 +69,11 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
     // SAFETY: the frames are this thread's; a cell of an array stays.
     unsafe {
         let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
+        if (*frames).blocks_known == 0 && read::journal_info() == 0 {
+            // Without a transaction handle no allocation of a tree block is under way.
+            (*frames).blocks = 0;
+            (*frames).blocks_known = 1;
+        }
         let (points, alone) = pools::open(frames, frame, cell);
         if !alone || !sees_all() {
             return 0;
@@ -261,28 +266,38 @@ const fn ret_rsv(ret: i64) -> u64 {
     if ret >= -super::subject::MAX_ERRNO && ret <= 0 { 0 } else { ret as u64 }
 }
 
-/// `btrfs_use_block_rsv()` or `btrfs_block_rsv_add_bytes()` has returned: bytes of a tree block are taken, or put back.
+/// `btrfs_use_block_rsv()` or `btrfs_block_rsv_add_bytes()` returns: bytes of a tree block are taken, or put back. Bytes that were
+/// put back although an extent has taken them out of `bytes_may_use` already, as a negative number; `None` if there are none.
 ///
 /// # Safety
 /// The frames are this thread's.
 #[inline(always)]
-pub unsafe fn block(frames: *mut Frames, hook: HookId, ret: i64) {
+pub unsafe fn block(frames: *mut Frames, hook: HookId, ret: i64) -> Option<i64> {
     // SAFETY: as promised.
     unsafe {
-        let Some(frame) = frame::top(frames) else { return };
+        let frame = frame::top(frames)?;
         if !is_metadata((*frame).rsv) {
-            return;
+            return None;
         }
+        let bytes = (*frame).args[if hook as u32 == HookId::UseBlockRsv as u32 { 1 } else { 0 }] as i64;
         if hook as u32 == HookId::UseBlockRsv as u32 {
             if ret_rsv(ret) != 0 {
-                (*frames).blocks = (*frames).blocks.wrapping_add((*frame).args[1] as i64);
+                (*frames).blocks = (*frames).blocks.wrapping_add(bytes);
             }
-        } else if (*frame).around != HookId::RefillDelayedRefs as u32
-            && (*frame).args[0] == u64::from(read::at::<u32>((*frame).fs_info, off!(fs_nodesize)))
-        {
-            // `btrfs_unuse_block_rsv()`; others add bytes for items, which is far more.
-            (*frames).blocks = (*frames).blocks.wrapping_sub((*frame).args[0] as i64);
+            return None;
         }
+        // `btrfs_unuse_block_rsv()`; others add bytes for items, which is far more.
+        let block = (*frame).around != HookId::RefillDelayedRefs as u32
+            && bytes as u64 == u64::from(read::at::<u32>((*frame).fs_info, off!(fs_nodesize)));
+        if !block {
+            return None;
+        }
+        (*frames).blocks = (*frames).blocks.wrapping_sub(bytes);
+        if (*frames).blocks_known == 0 || (*frames).blocks >= 0 || !sees_all() {
+            return None;
+        }
+        (*frames).blocks = (*frames).blocks.wrapping_add(bytes);
+        Some(-bytes)
     }
 }
 

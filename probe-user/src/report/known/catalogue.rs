@@ -7,7 +7,7 @@ use super::{
 };
 
 /// All of them. Each has a page in `docs/known/`.
-pub const CATALOGUE: &[KernelBug] = &[SNAPSHOT_PREALLOC, DIRECT_COW_ERROR];
+pub const CATALOGUE: &[KernelBug] = &[SNAPSHOT_PREALLOC, DIRECT_COW_ERROR, TREE_BLOCK_ERROR];
 
 /// `create_snapshot()` is inlined into `btrfs_mksubvol()` on the kernels that we know. It must be the direct caller: what
 /// it calls, such as the commit of a transaction, gives back META_PREALLOC of others.
@@ -65,4 +65,23 @@ const DIRECT_COW_ERROR: KernelBug = KernelBug {
     evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in both tiers, where no memory was left for the extent map of a direct write",
     upstream_fix: None,
     heals: "no: bytes_may_use of data is too low until the unmount, or stops at 0",
+};
+
+/// `btrfs_unuse_block_rsv()` is inlined. It is right where no extent was reserved, and is not reported there.
+const TREE_BLOCK_ERROR: KernelBug = KernelBug {
+    id: "tree-block-error-frees-metadata-twice",
+    title: "btrfs_alloc_tree_block() gives the bytes of a tree block back to the block_rsv after its extent has taken them out of \
+            bytes_may_use",
+    kind: FindingKind::OverRelease,
+    account: Account::SpaceMetadata(SpaceCounter::BytesMayUse),
+    freed: &[&[
+        In("btrfs_block_rsv_add_bytes"),
+        Inlined("btrfs_unuse_block_rsv"),
+        In("btrfs_alloc_tree_block"),
+    ]],
+    reserved: &[],
+    versions: "6.1.192, 6.12.117 and 7.3.4 of Debian (others were not read)",
+    evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, where no memory was left for a tree block of a balance",
+    upstream_fix: None,
+    heals: "no: bytes_may_use of metadata is too low by the block until the unmount, or stops at 0",
 };

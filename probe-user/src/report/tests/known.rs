@@ -32,6 +32,8 @@ const NAMELESS: u64 = 8;
 const DIRECT: u64 = 9;
 /// A buffered write gives back what it did not need.
 const BUFFERED: u64 = 10;
+/// A tree block that cannot be made is put back.
+const PUT_BACK: u64 = 11;
 
 struct Stacks;
 
@@ -76,6 +78,7 @@ impl StackResolver for Stacks {
             ],
             NAMELESS => &[("", 0), ("", 0)],
             DIRECT => &[free, ("btrfs_dio_iomap_begin", 0x584)],
+            PUT_BACK => &[("btrfs_block_rsv_add_bytes", 0x5), ("btrfs_alloc_tree_block", 0x3c5)],
             BUFFERED => &[free, ("btrfs_buffered_write", 0x3d1)],
             _ => return Vec::new(),
         };
@@ -86,7 +89,12 @@ impl StackResolver for Stacks {
             ("btrfs_ioctl", 0x165b),
         ];
         let direct = [("iomap_iter", 0x17d), ("__iomap_dio_rw", 0x210), ("btrfs_direct_write", 0x214)];
-        let outer: &[(&str, u64)] = if matches!(id, DIRECT | BUFFERED) { &direct } else { &outer };
+        let balance = [("btrfs_force_cow_block", 0x138), ("btrfs_cow_block", 0xd5), ("do_relocation", 0x24a)];
+        let outer: &[(&str, u64)] = match id {
+            DIRECT | BUFFERED => &direct,
+            PUT_BACK => &balance,
+            _ => &outer,
+        };
         let frame = |(at, (name, offset)): (usize, &(&str, u64))| Frame {
             address: format!("{:#x}", 0xffff_ffff_c050_0000_u64 + 0x1000 * at as u64 + offset),
             symbol: (!name.is_empty()).then(|| (*name).to_owned()),
@@ -189,6 +197,26 @@ fn a_direct_write_that_fails_late_is_known_and_a_buffered_one_is_not() {
     assert_eq!(known(&[direct(BUFFERED, &[])]), [None]);
     assert_eq!(known(&[direct(0, &[])]), [None], "no stack");
     assert_eq!(known(&[direct(DIRECT, &[RESERVE])]), [None], "somebody owns it");
+}
+
+/// As the ledger reports a tree block that is put back after its extent was reserved.
+fn put_back(freed: u64) -> Finding {
+    let mut finding = direct(freed, &[]);
+    finding.violation.kind = FindingKind::OverRelease;
+    finding.violation.account = Account::SpaceMetadata(SpaceCounter::BytesMayUse);
+    finding.violation.amount = 16_384;
+    finding.violation.balance_before = None;
+    finding.violation.explanation = "btrfs_block_rsv_add_bytes on a temporary block_rsv changed bytes_may_use and the block_rsvs \
+                                     differently: since then the block_rsvs hold 16384 bytes that are not in bytes_may_use."
+        .to_owned();
+    finding
+}
+
+#[test]
+fn a_tree_block_that_is_put_back_after_its_extent_was_reserved_is_known() {
+    let id = "tree-block-error-frees-metadata-twice".to_owned();
+    assert_eq!(known(&[put_back(PUT_BACK)]), [Some(id)]);
+    assert_eq!(known(&[put_back(BUFFERED)]), [None]);
 }
 
 #[test]
@@ -318,6 +346,7 @@ fn examples() -> BTreeMap<&'static str, Finding> {
     BTreeMap::from([
         ("snapshot-prealloc-wrong-subvolume", bug()),
         ("direct-cow-error-frees-data-twice", direct(DIRECT, &[])),
+        ("tree-block-error-frees-metadata-twice", put_back(PUT_BACK)),
     ])
 }
 

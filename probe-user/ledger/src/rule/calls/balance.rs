@@ -42,7 +42,10 @@ pub(crate) fn lost(context: &mut CallContext<'_>, record: &Call) {
              no block_rsv holds."
         )
     };
-    context.report(&node, Deviation::of(METADATA_MAY_USE, node.ret, text));
+    let mut deviation = Deviation::of(METADATA_MAY_USE, node.ret, text);
+    // The counter is everybody's: the inode only paid, and what it had reserved is not what is wrong.
+    (deviation.root, deviation.ino) = node.inode().map(|key| (key.root, key.ino)).unzip();
+    context.report_on(&node, None, deviation);
 }
 
 /// A transaction handle has ended, and the tree blocks of its task do not add up.
