@@ -4,6 +4,7 @@
 pub mod attribution;
 pub mod capture;
 pub mod cli;
+pub mod explain;
 pub mod format;
 pub mod hooks;
 pub mod kernel;

@@ -78,6 +78,8 @@ and
 pass on the status of COMMAND when there is no finding and COMMAND failed.
 .B top
 gives no verdict: it ends with 3 if it showed findings, else with 0.
+.B explain
+ends with 0 if the text shows why there is no space, else with 4.
 .SH ENVIRONMENT
 .TP
 NO_COLOR

@@ -10,6 +10,7 @@ mod common;
 mod completions;
 mod demo;
 mod doctor;
+mod explain;
 mod man;
 pub mod parse;
 mod record;
@@ -29,7 +30,8 @@ use crate::session::exit::{ExitStatus, UsageError};
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
 `run` and `record` pass on the status of COMMAND if it failed and there is no finding.
-`top` gives no verdict: it ends with 3 if it showed findings, else with 0.";
+`top` gives no verdict: it ends with 3 if it showed findings, else with 0.
+`explain` ends with 0 if the text shows why there is no space, else with 4.";
 
 /// Follows every btrfs space reservation from reserve to free on a live kernel
 ///
@@ -52,6 +54,7 @@ enum Command {
     Top(top::Args),
     Record(record::Args),
     Report(report::Args),
+    Explain(explain::Args),
     Demo(demo::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -98,6 +101,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
         Command::Record(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Report(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Demo(args) => crate::session::execute(&args.plan(terminal)?),
+        Command::Explain(args) => args.run(terminal),
         Command::Schema(args) => args.print(),
         Command::Completions(args) => args.print(),
         Command::Man(args) => args.print(),

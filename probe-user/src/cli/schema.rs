@@ -1,10 +1,11 @@
 //! `btrfs-probe schema`
 use crate::{
+    explain,
     report::{output, schema},
     session::exit::ExitStatus,
 };
 
-/// Print the JSON Schema of the report or of the NDJSON stream
+/// Print the JSON Schema of the report, of the NDJSON stream or of an explanation
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schema
@@ -18,6 +19,8 @@ enum What {
     Report,
     /// A line of --format ndjson
     Stream,
+    /// What explain --format json prints
+    Explain,
 }
 
 impl Args {
@@ -25,6 +28,7 @@ impl Args {
         let schema = match self.what {
             What::Report => schema::report(),
             What::Stream => schema::stream(),
+            What::Explain => explain::schema::explain(),
         };
         output::print(schema::print(&schema)?.as_bytes())?;
         Ok(ExitStatus::Clean)

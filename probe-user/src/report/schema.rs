@@ -17,7 +17,8 @@ pub fn stream() -> Schema {
     titled::<StreamLine>("stream", "One line of an NDJSON stream of btrfs-probe, schema version 1.")
 }
 
-fn titled<T: JsonSchema>(name: &str, title: &str) -> Schema {
+/// A schema with its id and title.
+pub(crate) fn titled<T: JsonSchema>(name: &str, title: &str) -> Schema {
     let mut schema =
         SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
     schema.insert("$id".to_owned(), format!("urn:btrfs-probe:schema:{name}:1").into());

@@ -14,9 +14,11 @@ mod tests_run;
 mod verdict;
 
 pub use paper::Look;
+pub use paper::Tone;
 pub use terminal::{ColorChoice, look_for};
 
-use paper::Paper;
+pub(crate) use paper::Paper;
+pub(crate) use table::{left, render as render_table, right};
 
 use super::model::Report;
 

@@ -46,41 +46,41 @@ impl Tone {
 }
 
 /// Text under construction.
-pub(super) struct Paper {
+pub(crate) struct Paper {
     look: Look,
     text: String,
 }
 
 impl Paper {
-    pub(super) fn new(look: Look) -> Self {
+    pub(crate) fn new(look: Look) -> Self {
         Self { look: Look { width: look.width.max(60), ..look }, text: String::new() }
     }
 
-    pub(super) const fn width(&self) -> usize {
+    pub(crate) const fn width(&self) -> usize {
         self.look.width
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 
     /// The text in a tone. Only for text that is already laid out: the codes have no width.
-    pub(super) fn tone(&self, tone: Tone, text: &str) -> String {
+    pub(crate) fn tone(&self, tone: Tone, text: &str) -> String {
         if self.look.color { format!("\x1b[{}m{text}\x1b[0m", tone.sgr()) } else { text.to_owned() }
     }
 
     /// A line; blanks at its end are cut.
-    pub(super) fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// A heading with a rule to the right edge, a blank line before it.
-    pub(super) fn heading(&mut self, title: &str) {
+    pub(crate) fn heading(&mut self, title: &str) {
         let dash = if self.look.unicode { "─" } else { "-" };
         let rest = self.look.width.saturating_sub(width(title) + 4).max(2);
         let left = self.tone(Tone::Faint, &dash.repeat(2));
@@ -91,7 +91,7 @@ impl Paper {
     }
 
     /// A paragraph: the first line begins with `first`, the others with as many blanks.
-    pub(super) fn paragraph(&mut self, first: &str, text: &str) {
+    pub(crate) fn paragraph(&mut self, first: &str, text: &str) {
         let indent = width(first);
         let room = self.look.width.saturating_sub(indent).max(20);
         let mut lead = first.to_owned();
@@ -102,18 +102,18 @@ impl Paper {
     }
 
     /// A list item.
-    pub(super) fn item(&mut self, text: &str) {
+    pub(crate) fn item(&mut self, text: &str) {
         let bullet = if self.look.unicode { "  • " } else { "  * " };
         self.paragraph(bullet, text);
     }
 
     /// A label and its text.
-    pub(super) fn field(&mut self, label: &str, text: &str) {
+    pub(crate) fn field(&mut self, label: &str, text: &str) {
         self.paragraph(&format!("   {label:<13}"), text);
     }
 
     /// A bar of `columns` columns that shows `part` of `whole`. Anything above zero shows at least a trace.
-    pub(super) fn bar(&self, part: i64, whole: i64, columns: usize) -> String {
+    pub(crate) fn bar(&self, part: i64, whole: i64, columns: usize) -> String {
         let (part, whole) = (part.max(0).unsigned_abs(), whole.max(0).unsigned_abs());
         let steps = if self.look.unicode { columns * 8 } else { columns };
         let filled = if whole == 0 {

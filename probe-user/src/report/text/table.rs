@@ -4,18 +4,18 @@ use crate::format::escape::{keep_end, width};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
+pub(crate) struct Column {
     pub(super) title: &'static str,
     pub(super) right: bool,
 }
 
 /// A column of text.
-pub(super) const fn left(title: &'static str) -> Column {
+pub(crate) const fn left(title: &'static str) -> Column {
     Column { title, right: false }
 }
 
 /// A column of numbers.
-pub(super) const fn right(title: &'static str) -> Column {
+pub(crate) const fn right(title: &'static str) -> Column {
     Column { title, right: true }
 }
 
@@ -38,7 +38,7 @@ fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
 }
 
 /// Writes the table, two blanks in front of it and between columns. A last column of text is cut at its front.
-pub(super) fn render(paper: &mut Paper, columns: &[Column], rows: &[Vec<String>]) {
+pub(crate) fn render(paper: &mut Paper, columns: &[Column], rows: &[Vec<String>]) {
     let widths = widths(columns, rows);
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
     let head = row_text(paper.width(), columns, &widths, &titles);
