@@ -19,6 +19,7 @@ pub fn filesystem(case: &Case) -> model::Filesystem {
         help: help(&derived),
         not_proven: limits::find(case, &derived),
         impossible: impossible::find(case),
+        forced_readonly: case.log.as_ref().is_some_and(|log| log.forced_readonly),
         dumps: case.log.as_ref().map_or(0, |log| log.dumps),
         trigger: moment.map(|moment| trigger(moment.trigger)),
         request: moment.and_then(|moment| moment.request),

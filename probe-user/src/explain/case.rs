@@ -56,7 +56,8 @@ pub fn pair(logs: BTreeMap<String, Filesystem>, usages: Vec<Usage>) -> Vec<Case>
 }
 
 /// Whether the sizes of all block groups that both have can be the same.
-fn agree(case: &Case, usage: &Usage) -> bool {
+#[must_use]
+pub fn agree(case: &Case, usage: &Usage) -> bool {
     let Some(moment) = case.moment() else { return true };
     let total = |kind: SpaceKind| -> i64 {
         let of_kind = |space: &&SpaceInfo| space.kind == kind;

@@ -1,6 +1,6 @@
 //! What the figures do not prove, and what would show it.
 use super::{
-    case::Case,
+    case::{Case, agree},
     cause::Cause,
     derive::{Derived, Room, stuck},
     space::Trigger,
@@ -66,6 +66,11 @@ pub fn find(case: &Case, derived: &Derived) -> Vec<String> {
                 add(
                     "`btrfs filesystem usage` does not show what is pinned or held by reservations: mount with `-o enospc_debug`, and \
                      take the dump of the next failure from dmesg.",
+                );
+            } else if !agree(case, usage) {
+                add(
+                    "The block groups have other sizes in the dump than in `btrfs filesystem usage`: the two are not of one moment, or not of one \
+                     filesystem.",
                 );
             } else if derived.room == Room::Refused
                 && derived.causes.contains(&Cause::NoRoomForAChunk)

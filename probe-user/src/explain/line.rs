@@ -18,7 +18,10 @@ pub struct KernelLine<'a> {
 pub fn kernel_line(line: &str) -> Option<KernelLine<'_>> {
     const BARE: [&str; 4] = ["space_info ", "block group ", "failing ticket with ", "cannot satisfy tickets"];
     let line = line.trim();
-    if let Some((_, rest)) = line.split_once("BTRFS") {
+    // A host can have any name, so the word counts only as the kernel prints it.
+    let at = line.match_indices("BTRFS").map(|(at, word)| at + word.len());
+    let mut behind = at.filter_map(|at| line.get(at..)).filter(|rest| rest.starts_with([' ', ':']));
+    if let Some(rest) = behind.next() {
         // `BTRFS info (device sda1 state EA): message`, `BTRFS: error (device sda1) in function:12: errno=-28`,
         // `BTRFS: message`.
         let (before, after) = rest.split_once("(device ").unwrap_or((rest, ""));
@@ -50,6 +53,7 @@ mod tests {
             "Apr 03 12:00:00 host kernel: BTRFS info (device sda1 state EA): space_info 4 has 0 free, is full\r",
             "2024-04-03T12:00:00+0200 host kernel: [12.3] BTRFS info (device sda1): space_info 4 has 0 free, is full",
             "<6>[12.3] BTRFS critical (device sda1): space_info 4 has 0 free, is full",
+            "Apr 03 12:00:00 BTRFSbox kernel: BTRFS info (device sda1): space_info 4 has 0 free, is full",
             "> [12.3] BTRFS info (device sda1): space_info 4 has 0 free, is full",
         ] {
             let found = kernel_line(line).unwrap();

@@ -35,6 +35,8 @@ pub struct Filesystem {
     pub forced_readonly: bool,
     /// No chunk could be allocated: devices that had room, and devices that the profile needs.
     pub few_devices: Option<(i64, i64)>,
+    /// Its UUID, if its mount is in the text.
+    uuid: Option<String>,
     now: Moment,
     head: Option<(SpaceKind, i64, i64, bool)>,
     /// The next dump is one of an unmount.
@@ -80,6 +82,10 @@ impl Log {
             self.left_out = self.left_out.saturating_add(1);
             return true;
         }
+        if let Said::Mount(uuid) = said {
+            self.mount(device, uuid);
+            return false;
+        }
         let filesystem = self.filesystems.entry(device.clone()).or_default();
         self.last = Some(device);
         if let Some(error) = self.error.take() {
@@ -90,6 +96,22 @@ impl Log {
         }
         filesystem.take(said);
         true
+    }
+
+    /// A device can hold one filesystem after the other. The one before keeps its dumps, under a name with its UUID.
+    fn mount(&mut self, device: String, uuid: String) {
+        let filesystem = self.filesystems.entry(device.clone()).or_default();
+        match filesystem.uuid.replace(uuid.clone()) {
+            Some(before) if before != uuid => {
+                let mut before_it = std::mem::take(filesystem);
+                filesystem.uuid = Some(uuid);
+                before_it.close(Moment::default());
+                if before_it.best.is_some() && self.filesystems.len() < MOST_FILESYSTEMS {
+                    self.filesystems.insert(format!("{device} ({before})"), before_it);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// All filesystems, by device; the name is empty if the text names none.
@@ -171,6 +193,7 @@ impl Filesystem {
             Said::Error(ENOSPC) => self.enospc = true,
             Said::Error(EDQUOT) => self.edquot = true,
             Said::Error(_) => {}
+            Said::Mount(_) => {}
             Said::ForcedReadonly => self.forced_readonly = true,
             Said::FewDevices { have, need } => self.few_devices = Some((have, need)),
         }
@@ -281,6 +304,16 @@ mod tests {
         let found = log("space_info total=8, used=0, pinned=0, reserved=0, may_use=4, readonly=0\n");
         let space = &found[""].best.as_ref().unwrap().spaces[0];
         assert_eq!((space.kind, space.full, space.free()), (SpaceKind::Unknown, None, 4));
+    }
+
+    #[test]
+    fn a_device_that_holds_another_filesystem_later_is_another_one() {
+        let dump = "BTRFS info (device vdb): space_info DATA has 4 free, is full\n\
+                    BTRFS info (device vdb): space_info total=8, used=4, pinned=0, reserved=0, may_use=0, readonly=0\n";
+        let mount = |uuid: &str| format!("BTRFS info (device vdb): first mount of filesystem {uuid}\n");
+        let text = format!("{}{dump}{}{dump}{}{dump}{dump}", mount("a"), mount("a"), mount("b"));
+        let dumps: Vec<(String, u64)> = log(&text).into_iter().map(|(name, of)| (name, of.dumps)).collect();
+        assert_eq!(dumps, [("vdb".to_owned(), 2), ("vdb (a)".to_owned(), 2)]);
     }
 
     #[test]

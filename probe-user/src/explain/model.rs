@@ -41,6 +41,8 @@ pub struct Filesystem {
     pub not_proven: Vec<String>,
     /// Figures that a correct kernel cannot print: they hint at a bug of the accounting.
     pub impossible: Vec<String>,
+    /// Whether an aborted transaction made it read-only.
+    pub forced_readonly: bool,
     /// Dumps of this filesystem in the text; one of them is explained.
     pub dumps: u64,
     /// What made the kernel print the dump; null without a dump.

@@ -94,7 +94,10 @@ pub fn chunk_room(usage: &Usage, profile: Profile) -> Option<ChunkRoom> {
     let smallest = DEVICE_RESERVED + STRIPE * profile.stripes();
     // In doubt a rounded number has room: "no room" must be proven.
     let has_room = |bytes: &super::figure::Amount| bytes.bytes.saturating_add(bytes.off_by) >= smallest;
-    let devices = usage.devices.iter().filter(|(_, bytes)| has_room(bytes)).count() as u64;
+    // Nothing is allocated on a device that is missing.
+    let present = |path: &str| path != "missing" && !path.starts_with("<missing");
+    let devices =
+        usage.devices.iter().filter(|(path, bytes)| present(path) && has_room(bytes)).count() as u64;
     Some(ChunkRoom { devices, needed: profile.devices() })
 }
 
@@ -125,5 +128,8 @@ mod tests {
         assert_eq!(enough(&[1 << 30, 1 << 20], Profile::Raid1), Some(false));
         assert_eq!(enough(&[1 << 30, 1 << 30], Profile::Raid1), Some(true));
         assert_eq!(enough(&[], Profile::Single), None);
+        let mut degraded = usage(&[1 << 30, 1 << 30]);
+        degraded.devices[1].0 = "missing".to_owned();
+        assert!(!chunk_room(&degraded, Profile::Raid1).unwrap().enough());
     }
 }

@@ -46,6 +46,8 @@ pub enum Said {
     Ticket(i64),
     /// An error number: of a transaction that was aborted, or of a function that failed.
     Error(i64),
+    /// `first mount of filesystem UUID`, in 6.1 and later.
+    Mount(String),
     /// `forced readonly`
     ForcedReadonly,
     /// No chunk: too few devices have room.
@@ -106,6 +108,9 @@ pub fn read(message: &str) -> Option<Said> {
     }
     if message.starts_with("dumping space info") {
         return Some(Said::Begin(Trigger::Abort));
+    }
+    if let Some(rest) = message.strip_prefix("first mount of filesystem ") {
+        return Some(Said::Mount(rest.trim().to_owned()));
     }
     if message == "forced readonly" {
         return Some(Said::ForcedReadonly);
@@ -285,6 +290,7 @@ mod tests {
             ("Transaction aborted (error -28)", Some(Said::Error(-28))),
             ("in btrfs_run_delayed_refs:2150: errno=-122 Quota", Some(Said::Error(-122))),
             ("forced readonly", Some(Said::ForcedReadonly)),
+            ("first mount of filesystem 2a6f7e80", Some(Said::Mount("2a6f7e80".to_owned()))),
             (
                 "btrfs_create_chunk: not enough devices with free space: have=1 minimum required=2",
                 Some(Said::FewDevices { have: 1, need: 2 }),

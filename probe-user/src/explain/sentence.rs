@@ -6,7 +6,7 @@ use super::{
     space::{Moment, ReserveName, SpaceInfo, SpaceKind, Trigger},
     usage::Usage,
 };
-use crate::format::{bytes, counted};
+use crate::format::bytes;
 
 fn size(number: i64) -> String {
     bytes(number, "iB")
@@ -41,6 +41,12 @@ fn unknown(case: &Case) -> String {
                 return "The dump shows no space_info that is short.".to_owned();
             };
             match moment.request.filter(|request| *request <= space.free()) {
+                Some(request) if moment.trigger == Trigger::Allocation => format!(
+                    "The figures show no reason: the allocator found no extent of {} although {} has {} free, which may be in smaller pieces.",
+                    size(request),
+                    space.kind.name(),
+                    size(space.free())
+                ),
                 Some(request) => format!(
                     "The figures show no reason: the reservation of {} fits into the {} that {} has free, so the dump shows a later state.",
                     size(request),
@@ -150,8 +156,13 @@ fn reason(case: &Case, moment: &Moment, space: &SpaceInfo, cause: Cause, derived
             size(space.zone_unusable)
         ),
         Cause::ReadonlyBlockGroups => {
+            let groups = moment.groups;
+            let counted = match groups.readonly {
+                0 => String::new(),
+                readonly => format!(" ({readonly} of the {} in the dump)", groups.listed),
+            };
             format!(
-                "and the {} in read-only block groups cannot be used while they are read-only",
+                "and the {} in read-only block groups{counted} cannot be used while they are read-only",
                 size(space.readonly)
             )
         }
@@ -171,9 +182,13 @@ fn chunk(case: &Case, cause: Cause, derived: &Derived) -> String {
             let profile = usage
                 .and_then(|usage| usage.profile(derived.kind))
                 .map_or("its profile", |found| found.name());
-            let devices = counted(room.devices, "device");
+            let (number, verb) = match room.devices {
+                0 => ("none".to_owned(), "has"),
+                1 => ("only 1".to_owned(), "has"),
+                more => (format!("only {more}"), "have"),
+            };
             format!(
-                "{devices} of the {} that a chunk of {profile} needs have unallocated space for it",
+                "of the {} devices that a chunk of {profile} needs, {number} {verb} unallocated space for it",
                 room.needed
             )
         }

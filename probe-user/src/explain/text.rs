@@ -16,7 +16,7 @@ pub fn render(explanation: &Explanation, look: Look, brief: bool) -> String {
         if at > 0 {
             paper.blank();
         }
-        let name = filesystem.device.as_deref().map_or("of no device".to_owned(), escape);
+        let name = filesystem.device.as_deref().map_or("(the text names no device)".to_owned(), escape);
         let heading = paper.tone(Tone::Strong, &format!("Filesystem {name}"));
         paper.line(&heading);
         one(&mut paper, filesystem, brief);
@@ -37,6 +37,9 @@ fn one(paper: &mut Paper, filesystem: &Filesystem, brief: bool) {
         paper.blank();
         paper.field("cause", &filesystem.causes.join(", "));
         paper.field("read", &format!("btrfs-probe explain {}", filesystem.causes[0]));
+    }
+    if filesystem.forced_readonly {
+        paper.field("state", "read-only since a transaction was aborted");
     }
     if brief {
         return;

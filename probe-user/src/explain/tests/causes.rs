@@ -134,7 +134,13 @@ fn texts() -> Vec<(&'static str, Cause, String)> {
             Cause::ZoneUnusable,
             Dump { kind: "DATA", total: 800, used: 300, may_use: 0, zone_unusable: 500, ..METADATA }.text(),
         ),
-        ("readonly", Cause::ReadonlyBlockGroups, Dump { used: 10, readonly: 32, ..METADATA }.text()),
+        (
+            "readonly",
+            Cause::ReadonlyBlockGroups,
+            Dump { used: 10, readonly: 32, ..METADATA }.text()
+                + "BTRFS info (device vda): block group 1 has 33554432 bytes, 0 used 0 pinned 0 reserved 0 zone_unusable [readonly]\n\
+                   BTRFS info (device vda): block group 2 has 33554432 bytes, 9 used 0 pinned 0 reserved 0 zone_unusable \n",
+        ),
     ]
 }
 
@@ -164,7 +170,13 @@ fn what_would_fit_and_figures_without_shortage_have_no_cause() {
     let fits = Dump { request: 1, full: false, ..METADATA }.text();
     let roomy =
         usage(&[("Data", "single", 800 * MIB, MIB), ("Metadata", "DUP", 64 * MIB, MIB)], &[500 * MIB]);
-    for text in [fits, roomy] {
+    let pieces = "BTRFS error (device vda): allocation failed flags 12, wanted 4096 tree-log 0, relocation: 0\n\
+                  BTRFS info (device vda): space_info DATA+METADATA has 8323072 free, is full\n\
+                  BTRFS info (device vda): space_info total=11534336, used=1114112, pinned=0, reserved=0, may_use=2097152, readonly=0 zone_unusable=0\n\
+                  BTRFS info (device vda): global_block_rsv: size 1441792 reserved 1441792\n"
+        .to_owned();
+    assert!(explain(&pieces).filesystems[0].sentence.contains("found no extent of 4 KiB"));
+    for text in [fits, roomy, pieces] {
         let explanation = explain(&text);
         assert_eq!(explanation.filesystems[0].causes, Vec::<String>::new(), "{text}");
         assert!(!explanation.is_explained());
