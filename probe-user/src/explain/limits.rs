@@ -16,7 +16,7 @@ pub fn find(case: &Case, derived: &Derived) -> Vec<String> {
     if let Some(moment) = case.moment() {
         if moment.trigger == Trigger::Reservation && !log.is_some_and(|log| log.enospc) {
             add(
-                "The kernel prints this dump also for a try that has another way afterwards (the global reserve), so it does not prove \
+                "The kernel prints this dump also for a try that may not wait and has another way afterwards, so it does not prove \
                  that anybody saw ENOSPC. A line \"cannot satisfy tickets\" or \"failing ticket\" would.",
             );
         }

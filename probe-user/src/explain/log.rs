@@ -49,7 +49,7 @@ pub struct Log {
     filesystems: BTreeMap<String, Filesystem>,
     /// The device of the last message that named one.
     last: Option<String>,
-    /// Filesystems beyond the first [`MOST_FILESYSTEMS`].
+    /// Lines of filesystems beyond the first 64.
     pub left_out: u64,
     /// Errors of messages that name no device; they count for the filesystem that is named next.
     error: Option<i64>,

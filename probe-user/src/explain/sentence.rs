@@ -109,7 +109,7 @@ fn terms(moment: &Moment, space: &SpaceInfo) -> String {
     };
     add(space.pinned, "pinned");
     add(space.reserved, "being written");
-    add(space.readonly, "in read-only block groups");
+    add(space.readonly, "read-only");
     add(space.zone_unusable, "unusable in zones");
     if space.may_use != 0 {
         let largest = moment.reserves_of(space).max_by_key(|reserve| reserve.reserved);
