@@ -33,7 +33,7 @@ Exit status: 0 explained, 1 a FILE cannot be read, 2 usage, 4 the text does not 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
-    /// A kind of finding, a cause, or texts to explain together; - is standard input
+    /// Kinds of findings and causes, or texts to explain together; - is standard input
     #[arg(value_name = "KIND|FILE|-", required_unless_present = "list")]
     what: Vec<OsString>,
     /// List the kinds of findings and the causes that have a page
@@ -61,10 +61,17 @@ impl Args {
             output::print(text::render_list(look).as_bytes())?;
             return Ok(ExitStatus::Clean);
         }
-        if let [name] = self.what.as_slice()
-            && let Some(page) = name.to_str().and_then(pages::find)
-        {
-            output::print(text::render_page(page, look).as_bytes())?;
+        let pages: Vec<&str> = self.what.iter().filter_map(|name| pages::find(name.to_str()?)).collect();
+        if !pages.is_empty() {
+            if pages.len() < self.what.len() {
+                return Err(UsageError(
+                    "name kinds and causes to read their pages, or texts to explain, not both; a file of such a name is ./NAME"
+                        .to_owned(),
+                )
+                .into());
+            }
+            let text: Vec<String> = pages.into_iter().map(|page| text::render_page(page, look)).collect();
+            output::print(text.join("\n").as_bytes())?;
             return Ok(ExitStatus::Clean);
         }
         let explanation = self.read()?;

@@ -41,11 +41,14 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
         man.render_synopsis_section(&mut section)?;
         man.render_description_section(&mut section)?;
         man.render_options_section(&mut section)?;
+        if command.get_after_help().is_some() {
+            man.render_extra_section(&mut section)?;
+        }
         writeln!(page, ".SS {}", command.get_name())?;
         // A section would end the subsection, so its title becomes a bold line.
         for line in String::from_utf8_lossy(&section).lines() {
             match line.strip_prefix(".SH ") {
-                Some("SYNOPSIS" | "DESCRIPTION") => writeln!(page, ".PP")?,
+                Some("SYNOPSIS" | "DESCRIPTION" | "EXTRA") => writeln!(page, ".PP")?,
                 Some(title) => writeln!(page, ".PP\n.B {title}")?,
                 None => writeln!(page, "{line}")?,
             }

@@ -190,7 +190,6 @@ fn of_usage(usage: &Usage) -> Derived {
     let room = |kind: SpaceKind| match usage.profile(kind).and_then(|profile| chunk_room(usage, profile)) {
         Some(room) if !room.enough() => Room::None(room),
         Some(_) => Room::Some,
-        None if usage.unallocated.is_some_and(|bytes| bytes.bytes == 0 && bytes.off_by == 0) => Room::Refused,
         None => Room::Unknown,
     };
     let global = usage.global_reserve.map_or(0, |(size, _)| size.bytes);

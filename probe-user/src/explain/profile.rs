@@ -85,15 +85,17 @@ impl ChunkRoom {
     }
 }
 
-/// Counts the devices with room for a stripe. `None` if the text has no unallocated bytes by device.
+/// Counts the devices with room for a stripe. `None` if the text does not say: it has no unallocated bytes by device, and
+/// those of all devices together would be enough for one.
 #[must_use]
 pub fn chunk_room(usage: &Usage, profile: Profile) -> Option<ChunkRoom> {
-    if usage.devices.is_empty() {
-        return None;
-    }
     let smallest = DEVICE_RESERVED + STRIPE * profile.stripes();
     // In doubt a rounded number has room: "no room" must be proven.
     let has_room = |bytes: &super::figure::Amount| bytes.bytes.saturating_add(bytes.off_by) >= smallest;
+    if usage.devices.is_empty() {
+        let none = !has_room(usage.unallocated.as_ref()?);
+        return none.then_some(ChunkRoom { devices: 0, needed: profile.devices() });
+    }
     // Nothing is allocated on a device that is missing.
     let present = |path: &str| path != "missing" && !path.starts_with("<missing");
     let devices =
@@ -128,6 +130,9 @@ mod tests {
         assert_eq!(enough(&[1 << 30, 1 << 20], Profile::Raid1), Some(false));
         assert_eq!(enough(&[1 << 30, 1 << 30], Profile::Raid1), Some(true));
         assert_eq!(enough(&[], Profile::Single), None);
+        let together = |bytes| Usage { unallocated: Some(Amount::exact(bytes)), ..Usage::default() };
+        assert!(!chunk_room(&together(1 << 20), Profile::Single).unwrap().enough());
+        assert_eq!(chunk_room(&together(1 << 30), Profile::Single), None);
         let mut degraded = usage(&[1 << 30, 1 << 30]);
         degraded.devices[1].0 = "missing".to_owned();
         assert!(!chunk_room(&degraded, Profile::Raid1).unwrap().enough());
