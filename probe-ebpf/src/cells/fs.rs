@@ -6,7 +6,10 @@ use probe_common::{
     table::{FILESYSTEMS as SHAPE, NEAR_PROBES, counters_are_gone, filesystem_is_gone},
 };
 
-use super::slot::{BEING_TAKEN, claim};
+use super::{
+    pools,
+    slot::{BEING_TAKEN, claim},
+};
 use crate::{
     diagnose,
     emit::Run,
@@ -40,7 +43,8 @@ impl FsCell {
             (*cell).pool_open = 0;
             (*cell).pool_points = 0;
             (*cell).unpinned = 0;
-            (*cell).pools_settled = u64::from(born != 0);
+            // Nobody can have waited on a filesystem that is being mounted.
+            (*cell).pools_settled = if born != 0 { 0 } else { pools::look(run, fs_info, 0) };
             (*cell).pools_unknown = 0;
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);

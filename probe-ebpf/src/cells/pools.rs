@@ -7,12 +7,20 @@ use core::intrinsics::{AtomicOrdering, atomic_xadd};
 use super::fs::fs_cell;
 use crate::{
     emit::Run,
-    globals::config,
+    globals::{ABSENT, config, off},
     layout::{
         frames::{Frame, Frames, POOLS_COUNTED},
         fs::FsCell,
     },
+    read,
 };
+
+/// A task whose ticket was granted before the first look has gone on after this many ns.
+const GONE_ON: u64 = 10_000_000;
+/// A task that waited at the first look has gone on this many ns after nobody waited any more.
+const WOKEN: u64 = 2_000_000_000;
+/// In place of a time: somebody waited at the first look.
+const WAITED: u64 = u64::MAX;
 
 /// Adds `by` to a count that all processors share.
 #[inline(always)]
@@ -26,6 +34,33 @@ unsafe fn add(count: *mut u32, by: u32) {
 unsafe fn count(count: *const u32) -> u32 {
     // SAFETY: callers pass a field of a map value that stays.
     unsafe { count.read_volatile() }
+}
+
+/// From when on nobody can be inside such a function unseen: a task that waited for space when the hooks were attached is, until its
+/// ticket is granted and it has gone on. `from`: what the last look gave; 0 if there was none.
+#[inline(always)]
+pub fn look(run: &Run, fs_info: u64, from: u64) -> u64 {
+    let space: u64 = read::at(fs_info + off!(fs_delayed_refs_rsv) as u64, off!(rsv_space_info));
+    if off!(sinfo_reclaim_size) == ABSENT || read::at::<u64>(space, off!(sinfo_reclaim_size)) != 0 {
+        return WAITED;
+    }
+    run.time() + if from == WAITED { WOKEN } else { GONE_ON }
+}
+
+/// Whether nobody can be inside such a function unseen.
+///
+/// # Safety
+/// `cell` is an entry of the map.
+#[inline(always)]
+pub unsafe fn settled(run: &Run, cell: *mut FsCell, fs_info: u64) -> bool {
+    // SAFETY: as promised; written whole.
+    unsafe {
+        if (*cell).pools_settled == WAITED {
+            (*cell).pools_settled = look(run, fs_info, WAITED);
+            return false;
+        }
+        run.time() >= (*cell).pools_settled
+    }
 }
 
 /// A call of such a function begins: counts it. Returns the points of other threads, and whether none of them is inside.

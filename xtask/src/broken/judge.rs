@@ -134,7 +134,7 @@ fn one(bug: &Bug, truth: &Truth, finding: &Value) -> Found {
         };
     let judgement = if !fits {
         Judgement::Wrong
-    } else if !owner(account, truth, root, inode) && !(kind != "underflow" && called(account, truth, when)) {
+    } else if !owner(account, truth, root, inode) && (kind == "underflow" || !called(account, truth, when)) {
         Judgement::Level
     } else if when == "at the call" {
         Judgement::Right

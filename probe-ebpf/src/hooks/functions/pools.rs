@@ -15,7 +15,6 @@ use crate::{
     globals::{ABSENT, config, off, signature_byte},
     layout::{
         frames::{Frame, Frames, POOLS_ALONE},
-        fs::FsCell,
         task::TaskCell,
     },
     maps::FRAMES,
@@ -24,8 +23,6 @@ use crate::{
 
 /// The kernel unpins extents and fills up the global reserve under one lock, which takes far less than this many ns.
 const UNPINNING: u64 = 100_000_000;
-/// A task whose ticket is granted wakes up and adds the bytes to a block_rsv within this many ns.
-const WAKING: u64 = 2_000_000_000;
 
 /// Functions that change `reserved` of a block_rsv. `btrfs_block_rsv_add()` and `_refill()` have `btrfs_block_rsv_add_bytes()`
 /// inlined.
@@ -78,7 +75,7 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
         if !alone || !sees_all() {
             return 0;
         }
-        if !settled(&run, cell, (*frame).fs_info) || !reaches(frame) {
+        if !pools::settled(&run, cell, (*frame).fs_info) || !reaches(frame) {
             return 0;
         }
         (*frame).at_points = points;
@@ -89,29 +86,6 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
         (*frame).pools = POOLS_ALONE;
     }
     0
-}
-
-/// Whether nobody can be inside such a function unseen. A task that waited for space when the hooks were attached is, until its
-/// ticket is granted and it has gone on.
-///
-/// # Safety
-/// `cell` is an entry of the map.
-#[inline(always)]
-unsafe fn settled(run: &Run, cell: *mut FsCell, fs_info: u64) -> bool {
-    // SAFETY: as promised; written whole.
-    unsafe {
-        let since = (*cell).pools_settled;
-        if since == 0 {
-            let rsv = fs_info + off!(fs_delayed_refs_rsv) as u64;
-            let space: u64 = read::at(rsv, off!(rsv_space_info));
-            let known = off!(sinfo_reclaim_size) != ABSENT;
-            if known && read::at::<u64>(space, off!(sinfo_reclaim_size)) == 0 {
-                (*cell).pools_settled = run.time();
-            }
-            return false;
-        }
-        run.time().wrapping_sub(since) > WAKING
-    }
 }
 
 /// Notes the block_rsvs that the call can change besides those of the filesystem. False if there may be one that is not

@@ -36,7 +36,7 @@ impl ResolvedOffsets {
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
-        ["trans_join_mask", "extent_delalloc"].contains(&name)
+        ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
             || EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
     }
 

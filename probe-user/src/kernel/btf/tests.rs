@@ -118,7 +118,7 @@ fn captured_kernels_resolve_to_what_was_measured() {
         }
         let missing = resolved.missing.iter().map(|field| field.name).collect::<Vec<_>>();
         let expected: &[&str] = if column == 0 {
-            &["trans_join_mask", "fs_fs_error", "extent_delalloc"]
+            &["trans_join_mask", "fs_fs_error", "extent_delalloc", "trans_delayed_rsv"]
         } else {
             &["fs_state_error_bit"]
         };
