@@ -32,7 +32,7 @@ impl ResolvedOffsets {
 
     /// Whether a missing field does no harm on this version. Either another, resolved field stands in for it: an error is
     /// `BTRFS_FS_STATE_ERROR` in `fs_state` on 6.1, and `fs_error` later. Or the kernel side knows its value for the
-    /// versions where it is a macro.
+    /// versions where it is a macro, or what takes its place there.
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
