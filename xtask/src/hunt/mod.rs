@@ -75,7 +75,7 @@ pub struct Options {
     /// Seed of the choice; with one, results of earlier runs are neither used nor kept
     #[arg(long)]
     seed: Option<u64>,
-    /// Only these steps: FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS]]]]]; one with a SITE (or "-") is done once in each boot
+    /// Only these steps: FUNCTION:ERROR:LOAD:SITE:NTH:WAYS, from the left as far as wanted; one with a SITE (or "-") is done once in each boot
     #[arg(long, value_delimiter = ';', value_name = "STEP[;STEP...]")]
     only: Vec<String>,
     /// How many boots at most
