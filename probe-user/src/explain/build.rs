@@ -73,9 +73,6 @@ fn space_info(space: &SpaceInfo, moment: &Moment) -> model::SpaceInfo {
 }
 
 fn block_rsvs(moment: &Moment) -> Vec<model::BlockRsv> {
-    let owner = |name: super::space::ReserveName| {
-        moment.spaces.iter().find(|space| name.belongs_to(space.kind, space.subgroup))
-    };
     moment
         .reserves
         .iter()
@@ -83,7 +80,7 @@ fn block_rsvs(moment: &Moment) -> Vec<model::BlockRsv> {
             name: reserve.name.kernel_name().to_owned(),
             size: reserve.size,
             reserved: reserve.reserved,
-            space_info: owner(reserve.name).map(|space| space.kind.name().to_owned()),
+            space_info: moment.owner_of(reserve.name).map(|space| space.kind.name().to_owned()),
         })
         .collect()
 }

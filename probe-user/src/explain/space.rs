@@ -282,6 +282,13 @@ impl Moment {
 
     /// The block_rsvs whose bytes are part of `may_use` of this space_info.
     pub fn reserves_of<'a>(&'a self, space: &'a SpaceInfo) -> impl Iterator<Item = &'a Reserve> {
-        self.reserves.iter().filter(|reserve| reserve.name.belongs_to(space.kind, space.subgroup))
+        let here = |of: &SpaceInfo| (of.kind, of.subgroup) == (space.kind, space.subgroup);
+        self.reserves.iter().filter(move |reserve| self.owner_of(reserve.name).is_some_and(here))
+    }
+
+    /// The space_info that a block_rsv is of. A damaged log can show several that it could be of; it is of one.
+    #[must_use]
+    pub fn owner_of(&self, name: ReserveName) -> Option<&SpaceInfo> {
+        self.spaces.iter().find(|space| name.belongs_to(space.kind, space.subgroup))
     }
 }

@@ -123,3 +123,19 @@ fn names_with_escapes_are_shown_not_obeyed() {
     assert!(shown.contains("s\\x1b[31md") && shown.contains("/dev/a\\x1b[2J"), "{shown}");
     assert!(!shown.contains('\x1b'));
 }
+
+#[test]
+fn a_block_rsv_is_of_one_space_info_even_where_a_damaged_log_has_two_that_fit() {
+    let space = |kind: &str| {
+        format!(
+            "BTRFS info (device sda): space_info {kind} has 0 free, is full\n\
+             BTRFS info (device sda): space_info total=8388608, used=4096, pinned=0, reserved=0, may_use=65536, readonly=0 \
+             zone_unusable=0\n"
+        )
+    };
+    let reserve = "BTRFS info (device sda): global_block_rsv: size 65536 reserved 65536\n";
+    let explanation = explain(&(space("METADATA") + &space("DATA+METADATA") + reserve));
+    let spaces = &explanation.filesystems[0].space_infos;
+    assert_eq!(spaces.iter().filter(|space| space.may_use_other.is_some()).count(), 1, "{spaces:?}");
+    adds_up(&explanation);
+}
