@@ -185,7 +185,8 @@ pub fn slice(workspace: &Workspace) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let options = Options {
         kernel: Release::V6_12,
-        tier: if now.as_secs().is_multiple_of(2) { Tier::Functions } else { Tier::Tracepoints },
+        // On the tracepoints tier a known bug of the kernel can show far from where it is, where nothing tells it from a new one.
+        tier: Tier::Functions,
         minutes: SLICE,
         seed: Some(now.as_secs()),
         only: Vec::new(),
