@@ -1,11 +1,10 @@
 //! Block_rsvs that do not hold what `bytes_may_use` contains, and what ends with a transaction handle.
 use probe_common::{
     call::{CALL_BALANCED, CALL_FS_ERROR, CALL_RSV, CALL_TREE_TORN, CALL_UNBALANCED},
-    chain::{CHAIN_UNDERFLOW, Chain, ChainCounter},
     claim::RsvType,
     hook::HookId,
 };
-use probe_simulated::{I, METADATA};
+use probe_simulated::I;
 
 use super::call_stream::Calls;
 
@@ -73,16 +72,7 @@ fn an_underflow_is_told_without_what_calls_have_freed_too_much() {
     for (over, rest) in [(I, 0), (I / 2, I / 2)] {
         let mut calls = Calls::new();
         calls.unbalanced(-(over as i64), 0);
-        calls.stream.chain(Chain {
-            object_flags: METADATA,
-            counter: ChainCounter::BytesMayUse as u32,
-            event: CHAIN_UNDERFLOW,
-            expected: 4 * I,
-            old: 4 * I,
-            diff: -(5 * I as i64),
-            ..Chain::default()
-        });
-        calls.stream.unmount_with(|levels| levels.space[1].may_use = (I as i64).wrapping_neg() as u64);
+        calls.stream.underflow_at_unmount(I);
         let mut told: Vec<_> =
             calls.findings().iter().map(|finding| (finding.violation.kind.name(), finding.amount)).collect();
         told.sort_unstable();

@@ -101,18 +101,7 @@ fn a_temporary_rsv_at_the_place_of_one_that_kept_its_bytes_is_a_leak_whatever_it
 
 #[test]
 fn an_underflow_in_the_last_release_is_told_once() {
-    use probe_common::chain::{CHAIN_UNDERFLOW, Chain, ChainCounter};
-    use probe_simulated::METADATA;
     let mut stream = super::stream::Stream::born();
-    stream.chain(Chain {
-        object_flags: METADATA,
-        counter: ChainCounter::BytesMayUse as u32,
-        event: CHAIN_UNDERFLOW,
-        expected: 4 * I,
-        old: 4 * I,
-        diff: -(5 * I as i64),
-        ..Chain::default()
-    });
-    stream.unmount_with(|levels| levels.space[1].may_use = (I as i64).wrapping_neg() as u64);
+    stream.underflow_at_unmount(I);
     stream.assert_one("underflow", "space.metadata.bytes_may_use", I);
 }

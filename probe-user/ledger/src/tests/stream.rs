@@ -1,6 +1,6 @@
 //! Builder for hand-made streams.
 use probe_common::{
-    chain::{Bmu, Chain},
+    chain::{Bmu, CHAIN_UNDERFLOW, Chain, ChainCounter},
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::{ENOSPC_WINDOW_KNOWN, Enospc, LINE_TEXT, LogLine, Ticket},
     fs::{
@@ -175,6 +175,20 @@ impl Stream {
     pub fn chain(&mut self, chain: Chain) -> &mut Self {
         let header = self.header(FS);
         self.push(Chain { header, object: 0xffff_8880_1000_0000, ..chain })
+    }
+
+    /// The last release of metadata takes out `bytes` more than there are, and the kernel leaves the counter below zero.
+    pub fn underflow_at_unmount(&mut self, bytes: u64) -> &mut Self {
+        self.chain(Chain {
+            object_flags: METADATA,
+            counter: ChainCounter::BytesMayUse as u32,
+            event: CHAIN_UNDERFLOW,
+            expected: 4 * bytes,
+            old: 4 * bytes,
+            diff: -(5 * bytes as i64),
+            ..Chain::default()
+        });
+        self.unmount_with(|levels| levels.space[1].may_use = (bytes as i64).wrapping_neg() as u64)
     }
 
     pub fn enospc(&mut self, bytes: u64, data_held: u64) -> &mut Self {
