@@ -37,10 +37,12 @@ pub enum LossClass {
     MissedReturn = 14,
     /// No frame for a call: calls nested too deep, or too many tasks at once.
     CallFrame = 15,
+    /// A record from before a recording that begins in the middle of its session (flight recorder, rotated recording).
+    NotKept = 16,
 }
 
 /// Number of classes.
-pub const LOSS_CLASSES: usize = 16;
+pub const LOSS_CLASSES: usize = 17;
 
 /// Room for classes: in the per-CPU counters and in [`LossSample`]. ABI version 3 and earlier had samples of 16.
 pub const LOSS_SLOTS: usize = 32;
@@ -66,6 +68,7 @@ impl LossClass {
         Self::UnknownType,
         Self::MissedReturn,
         Self::CallFrame,
+        Self::NotKept,
     ];
 
     /// Name in JSON (`loss.by_class`) and on screen.
@@ -88,6 +91,7 @@ impl LossClass {
             Self::UnknownType => "unknown_type",
             Self::MissedReturn => "missed_return",
             Self::CallFrame => "call_frame",
+            Self::NotKept => "not_kept",
         }
     }
 

@@ -4,6 +4,7 @@ mod support;
 
 use std::{path::Path, time::Duration};
 
+use nix::sys::signal::Signal;
 use probe_common::{ABI_VERSION, config::Config};
 use probe_ledger::{Ledger, Setup, Verdict};
 use probe_record::{
@@ -136,6 +137,67 @@ fn a_recording_without_its_end_is_inconclusive() {
     let done = probe::run(&["report", file.to_str().unwrap()]);
     assert_silent(done.report());
     assert_eq!((done.code, done.report()["verdict"].as_str()), (4, Some("inconclusive")), "{done:?}");
+}
+
+/// The last seconds of a long session, written when somebody asks.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn a_flight_recorder_writes_the_last_seconds_when_it_is_asked() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().to_str().unwrap();
+    let done = load::beside(&[fs.path()], || {
+        let session =
+            probe::attached(&["watch", "--fs", &uuid, "--ring-size", RING, "--keep", "1s", "--dump-to", to]);
+        std::thread::sleep(Duration::from_secs(4));
+        session.signal(Signal::SIGUSR1);
+        std::thread::sleep(Duration::from_secs(2));
+        session.signal(Signal::SIGINT);
+        session.finish()
+    });
+    assert_clean(&done);
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}: {}", done.stderr) };
+    let file = file.to_str().unwrap();
+    assert!(file.ends_with("-request.rsv") && done.stderr.contains(file), "{}", done.stderr);
+    let dump = probe::run(&["report", file]);
+    assert_silent(dump.report());
+    assert_eq!((dump.code, dump.report()["verdict"].as_str()), (4, Some("inconclusive")), "{dump:?}");
+    let missing = number(&dump.report()["loss"]["by_class"]["not_kept"]);
+    let records = number(&dump.report()["statistics"]["records"]);
+    let all = number(&done.report()["statistics"]["records"]);
+    assert!(missing > 0 && records > 100 && missing < all, "{missing} + {records} of {all}");
+    assert_eq!(lives(dump.report(), &uuid).len(), 1);
+}
+
+/// A recorder that runs for days keeps the newest files, each of which can be read.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn a_recording_that_takes_turns_keeps_the_newest_files() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(320);
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("turns.rsv");
+    let arguments = ["record", "-o", name.to_str().unwrap(), "--max-size", "64K", "--rotate", "2"];
+    let rest = ["--fs", &uuid, "--ring-size", RING, "--duration", "6s"];
+    let done = load::beside(&[fs.path()], || probe::run(&[&arguments[..], &rest].concat()));
+    assert_eq!(done.code, 0, "{done:?}");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2, "{files:?}: {}", done.stderr);
+    assert!(done.stderr.contains("older ones were removed"), "{}", done.stderr);
+    for file in &files {
+        let report = probe::run(&["report", file.to_str().unwrap()]);
+        assert_silent(report.report());
+        assert_eq!(report.code, 4, "{report:?}");
+        assert_eq!(lives(report.report(), &uuid).len(), 1);
+    }
+    let again = probe::run(&arguments);
+    assert_eq!(again.code, 1);
+    assert!(again.one_sentence().contains("is there already"), "{again:?}");
 }
 
 /// What waits to be settled waits for time of the stream: it passes on a machine where nothing happens, too.

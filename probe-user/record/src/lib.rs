@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 pub mod batch;
 pub mod file;
+pub mod kept;
+pub mod preface;
 pub mod record;
 pub mod session;
 pub mod stream;

@@ -5,7 +5,10 @@ use super::{
     common::{CaptureOpts, FilterOpts, TerminalOpts},
     parse,
 };
-use crate::session::plan::{Goal, SessionPlan, StreamFrom, Until};
+use crate::session::{
+    exit::UsageError,
+    plan::{Goal, RecordPlan, SessionPlan, StreamFrom, Until},
+};
 
 /// Capture to a file without analysis, until COMMAND ends or Ctrl-C
 ///
@@ -19,6 +22,12 @@ pub(super) struct Args {
     /// Stop after this time, for example 90s, 10m or 1h30m
     #[arg(long, value_name = "D", value_parser = parse::duration, conflicts_with = "command")]
     duration: Option<Duration>,
+    /// End the recording when FILE has this size; with --rotate, begin another file then
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    max_size: Option<u64>,
+    /// Write FILE.0001, FILE.0002 and so on, and keep the newest N
+    #[arg(long, value_name = "N", requires = "max_size", value_parser = clap::value_parser!(u32).range(2..))]
+    rotate: Option<u32>,
     #[command(flatten)]
     capture: CaptureOpts,
     #[command(flatten)]
@@ -35,10 +44,16 @@ impl Args {
             (true, Some(duration)) => Until::Elapsed(duration),
             (true, None) => Until::Signal,
         };
+        if self.max_size.is_some() && self.rotate.is_none() && !self.command.is_empty() {
+            // The command would go on unseen.
+            let text = "with a COMMAND, --max-size needs --rotate: --rotate 2 keeps the last two files";
+            return Err(UsageError(text.to_owned()).into());
+        }
+        let record = RecordPlan { file: self.output.clone(), max_bytes: self.max_size, rotate: self.rotate };
         Ok(SessionPlan {
             source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
-            goal: Goal::Record { file: self.output.clone() },
+            goal: Goal::Record(record),
             verbosity: terminal.verbose,
         })
     }

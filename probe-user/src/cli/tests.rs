@@ -12,7 +12,7 @@ use crate::{
         text::{ColorChoice, Detail},
     },
     session::plan::{
-        CapturePlan, FsSelector, Goal, SessionPlan, StacksChoice, StreamFrom, TierChoice, Until,
+        CapturePlan, FsSelector, Goal, RecordPlan, SessionPlan, StacksChoice, StreamFrom, TierChoice, Until,
     },
 };
 
@@ -78,7 +78,7 @@ fn filters_and_policy_arrive_as_typed() {
     assert_eq!(plan.filter.filesystems.len(), 2);
     assert_eq!(plan.filter.filesystems[0], FsSelector::Path(PathBuf::from("/mnt")));
     assert_eq!((plan.filter.inode, plan.filter.subvol), (Some(257), Some(5)));
-    let Goal::Watch(report) = plan.goal else { panic!("watch watches") };
+    let Goal::Watch { report, .. } = plan.goal else { panic!("watch watches") };
     assert_eq!(report.policy.fail_on, BTreeSet::from([FindingKind::Leak, FindingKind::Underflow]));
     assert!(report.policy.strict);
     assert_eq!((report.style.color, report.style.detail), (ColorChoice::Never, Detail::Brief));
@@ -106,7 +106,8 @@ fn a_recording_needs_no_capture_and_has_a_default_name() {
         StreamFrom::Recording("f".into())
     );
     let goal = plan("btrfs-probe record").unwrap().goal;
-    assert_eq!(goal, Goal::Record { file: "btrfs-probe.rsv".into() });
+    let plan = RecordPlan { file: "btrfs-probe.rsv".into(), max_bytes: None, rotate: None };
+    assert_eq!(goal, Goal::Record(plan));
 }
 
 #[test]

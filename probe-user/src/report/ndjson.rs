@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Finding, Loss, Report, Test};
+use crate::format::escape::escape;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +26,8 @@ pub enum StreamLine {
     TestStart(TestStart),
     /// A test ended, and nothing that fell into it is still to be settled: ten seconds of the stream later, or at its end.
     TestEnd(Box<Test>),
+    /// The flight recorder (`watch --keep`) wrote what it held.
+    Recording(RecordingLine),
     /// The session ended.
     Report(Box<Report>),
 }
@@ -36,6 +39,37 @@ pub struct LossLine {
     pub time_ns: u64,
     /// The counters since the start of the session.
     pub loss: Loss,
+}
+
+/// The flight recorder wrote what it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordingLine {
+    /// The recording.
+    pub file: String,
+    /// What made it write: `finding`, `abort`, `enospc`, `warn`, or `request` for SIGUSR1.
+    pub trigger: String,
+    /// Records in it.
+    pub records: u64,
+    /// Records of the session before its first one, which it does not have.
+    pub not_kept: u64,
+    /// Why the rest could not be written; absent if it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
+}
+
+impl RecordingLine {
+    /// One sentence for a terminal.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { file, trigger, records, .. } = self;
+        let file = escape(file);
+        match &self.incomplete {
+            None => format!("{records} records around a trigger ({trigger}) are in {file}"),
+            Some(why) => {
+                format!("{file} holds the first {records} records around a trigger ({trigger}): {why}")
+            }
+        }
+    }
 }
 
 /// A test began.

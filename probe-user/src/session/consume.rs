@@ -7,7 +7,7 @@ use std::{
 
 use probe_record::{
     batch::RecordBatch,
-    file::RecordingWriter,
+    record::Record,
     stream::{Source, SourceState},
 };
 
@@ -48,49 +48,50 @@ impl Books {
     }
 }
 
-/// Feeds a whole stream to the books. `now_and_then` is called every `ANNOUNCE_EVERY` or later.
-pub fn into_books<S: Source>(source: &mut S, mut now_and_then: impl FnMut(&Books, &S)) -> Books {
+/// Looks at a stream while the books take it.
+pub trait Onlooker<S> {
+    /// A record was booked.
+    fn record(&mut self, _record: &Record) {}
+
+    /// The batch was booked; empty if no record came in time. The onlooker may take the records out of it.
+    fn batch(&mut self, _batch: &mut RecordBatch, _books: &Books) {}
+
+    /// Called every `ANNOUNCE_EVERY` or later, and at the end of the stream.
+    fn now_and_then(&mut self, _books: &Books, _source: &S) {}
+
+    /// The stream is over; nothing comes after this.
+    fn over(&mut self, _books: &Books) {}
+}
+
+/// Looks at nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+impl<S> Onlooker<S> for Nobody {}
+
+/// Feeds a whole stream to the books.
+pub fn into_books<S: Source>(source: &mut S, mut onlooker: impl Onlooker<S>) -> Books {
     let mut books = Books::new(source.header());
     let mut batch = RecordBatch::new();
     let mut told = Instant::now();
     loop {
         match source.next(&mut batch, WAIT) {
-            SourceState::Batch => books.take(source, &batch, |_, _| {}),
+            SourceState::Batch => books.take(source, &batch, |record, _| onlooker.record(record)),
             SourceState::Idle => {}
             SourceState::End => break,
         }
+        onlooker.batch(&mut batch, &books);
         if told.elapsed() >= ANNOUNCE_EVERY {
-            now_and_then(&books, source);
+            onlooker.now_and_then(&books, source);
             // Measured from the end of the call, so that slow calls leave time for the stream.
             told = Instant::now();
         }
     }
     books.names.add(source.take_symbols());
     books.finish();
-    now_and_then(&books, source);
+    onlooker.now_and_then(&books, source);
+    onlooker.over(&books);
     books
-}
-
-/// Writes a whole stream to a file.
-pub fn into_file(source: &mut impl Source, writer: &mut RecordingWriter) {
-    let mut batch = RecordBatch::new();
-    let mut flushed = Instant::now();
-    loop {
-        match source.next(&mut batch, WAIT) {
-            SourceState::Batch => {
-                writer.push_batch(&mut batch);
-                writer.push_symbols(&source.take_symbols());
-            }
-            SourceState::Idle => {}
-            SourceState::End => break,
-        }
-        // If the recorder is killed, at most the last second is missing.
-        if flushed.elapsed() >= Duration::from_secs(1) {
-            flushed = Instant::now();
-            writer.flush();
-        }
-    }
-    writer.push_symbols(&source.take_symbols());
 }
 
 /// Shows findings and losses as soon as they are known.
@@ -204,7 +205,8 @@ impl Announcer {
         }
     }
 
-    fn show(&self, line: StreamLine) {
+    /// Shows a line that somebody else made.
+    pub fn show(&self, line: StreamLine) {
         if self.words {
             let text = match &line {
                 StreamLine::Finding(finding) => {
@@ -216,6 +218,7 @@ impl Announcer {
                         by_class.map(|(class, count)| format!("{class} {count}")).collect();
                     format!("lost so far: {}\n", list.join(", "))
                 }
+                StreamLine::Recording(line) => format!("btrfs-probe: {}\n", line.sentence()),
                 _ => String::new(),
             };
             // A terminal that went away does not end the capture.

@@ -53,7 +53,7 @@ pub fn demo(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
 }
 
 fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
-    let (Goal::Report(report) | Goal::Watch(report)) = &plan.goal else {
+    let (Goal::Report(report) | Goal::Watch { report, .. }) = &plan.goal else {
         anyhow::bail!("the demo reports; record it with `btrfs-probe record`");
     };
     // A demo that was killed with SIGKILL could not clean up.
@@ -89,7 +89,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         capture.join();
         result
     })?;
-    let books = consume::into_books(&mut receiver, |_, _| {});
+    let books = consume::into_books(&mut receiver, consume::Nobody);
     let interrupted = waiter.join().map_err(|_| anyhow::anyhow!("the demo ended by a defect"))??;
     if interrupted {
         say("interrupted: everything the demo made is removed again; the report covers what ran");

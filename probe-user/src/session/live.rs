@@ -9,7 +9,6 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use probe_common::{suite::TestSign, task::MarkerKind};
 use probe_record::{
-    file::{RecordingWriter, WriterOptions},
     session::{HookState, SessionEnd},
     stream::{BatchReceiver, Source as _},
 };
@@ -20,9 +19,13 @@ use super::{
     bring_up::{self, Attached, bring_up, places},
     consume::{self, Announcer},
     exit::{self, ExitStatus},
-    facts, names,
+    facts,
+    flight::FlightRecorder,
+    names,
+    pieces::{self, Pieces, Written},
     plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
     waiter::{Ended, SessionWaiter},
+    watching::Watching,
 };
 use crate::{
     attribution::Observer,
@@ -61,12 +64,11 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
     let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs)?;
     let observer = inbox.map(|inbox| observe(&capture, inbox)).transpose()?;
-    // If the file cannot be made, say so before the command runs.
-    let writer = match &plan.goal {
-        Goal::Record { file } => {
-            Some(RecordingWriter::create(file, receiver.header(), &WriterOptions::default())?)
-        }
-        _ => None,
+    // If a file cannot be made, say so before the command runs.
+    let (writer, flight) = match &plan.goal {
+        Goal::Record(plan) => (Some(Pieces::new(plan, receiver.header())?), None),
+        Goal::Watch { keep: Some(keep), .. } => (None, Some(FlightRecorder::new(keep, receiver.header())?)),
+        _ => (None, None),
     };
     say(&announcement);
     let until = until.clone();
@@ -82,8 +84,8 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         ended
     })?;
     match writer {
-        Some(writer) => record(writer, receiver, waiter),
-        None => consume(plan, receiver, waiter, &enough),
+        Some(writer) => record(writer, receiver, waiter, &enough),
+        None => consume(plan, receiver, waiter, &enough, flight),
     }
 }
 
@@ -130,10 +132,15 @@ pub(super) fn spawn<T: Send + 'static>(
 
 /// Checks before the capture, not after it, that the reports can be written.
 pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
-    if let Goal::Report(report) | Goal::Watch(report) = &plan.goal {
+    if let Goal::Report(report) | Goal::Watch { report, .. } = &plan.goal {
         for output in &report.outputs {
             output.check()?;
         }
+    }
+    if let Goal::Record(record) = &plan.goal
+        && let Some(there) = pieces::taken(record)
+    {
+        anyhow::bail!("{} is there already: move it away, or choose another name with -o", there.display());
     }
     Ok(())
 }
@@ -172,26 +179,29 @@ fn conduct(capture: &LiveCapture, waiter: SessionWaiter, until: &Until) -> anyho
     }
 }
 
-/// Writes the stream to a file to its end.
+/// Writes the stream to its file or files.
 fn record(
-    mut writer: RecordingWriter,
+    pieces: Pieces,
     mut receiver: BatchReceiver,
     waiter: JoinHandle<anyhow::Result<Ended>>,
+    enough: &Notify,
 ) -> anyhow::Result<ExitStatus> {
-    consume::into_file(&mut receiver, &mut writer);
-    let end = receiver.end().cloned().unwrap_or_default();
-    let finished = writer.finish(end)?;
+    let Written { last, files, removed } = pieces.write(&mut receiver, enough)?;
     let ended = joined(waiter)?;
-    let status = &finished.status;
-    let text = match &status.stopped {
-        None => format!("{} records in {}", status.records, finished.path.display()),
+    let status = &last.status;
+    let name = last.path.display();
+    let mut text = match &status.stopped {
+        None => format!("{} records in {name}", status.records),
         Some(why) => format!(
-            "{} holds the first {} records; {} could not be written: {why}",
-            finished.path.display(),
-            status.records,
-            status.lost
+            "{name} holds the first {} records; {} could not be written: {why}",
+            status.records, status.lost
         ),
     };
+    if let [first, _, ..] = files.as_slice() {
+        let removed =
+            if removed > 0 { format!(", {removed} older ones were removed") } else { String::new() };
+        text = format!("{text}; {} files from {} on{removed}", files.len(), first.display());
+    }
     let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
     let full = status.stopped.is_some();
     let status = ended.command.map_or(0, exit::command_status);
@@ -208,37 +218,26 @@ fn consume(
     mut receiver: BatchReceiver,
     waiter: JoinHandle<anyhow::Result<Ended>>,
     enough: &Notify,
+    flight: Option<FlightRecorder>,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
         // It has a writer, and goes to `record`.
-        Goal::Record { .. } => anyhow::bail!("there is no recording to write to"),
+        Goal::Record(_) => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
             // Prints nothing, but keeps the files beside the results of tests.
-            let mut announcer = Announcer::new(false, false);
-            let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.announce(books, source, &report.policy);
-                end_if(announcer.counted(), report.until_findings, enough);
-            });
+            let watching = Watching::new(Announcer::new(false, false), report, enough, None);
+            let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, false)
         }
-        Goal::Watch(report) => {
+        Goal::Watch { report, .. } => {
             let lines = has(report, Format::Ndjson, &Target::Stdout);
             let words = !lines && report.style.detail != Detail::Brief;
-            let mut announcer = Announcer::new(lines, words);
-            let books = consume::into_books(&mut receiver, |books, source| {
-                announcer.announce(books, source, &report.policy);
-                end_if(announcer.counted(), report.until_findings, enough);
-            });
+            let watching = Watching::new(Announcer::new(lines, words), report, enough, flight);
+            let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, lines)
         }
-    }
-}
-
-fn end_if(counted: usize, until: Option<usize>, enough: &Notify) {
-    if until.is_some_and(|until| counted >= until) {
-        enough.notify_one();
     }
 }
 

@@ -68,6 +68,14 @@ impl StreamNames {
         self.rows.extend(rows.into_iter().map(|row| (row.address, row)));
     }
 
+    /// All rows, by address.
+    #[must_use]
+    pub fn rows(&self) -> Vec<SymbolRow> {
+        let mut rows: Vec<SymbolRow> = self.rows.values().cloned().collect();
+        rows.sort_unstable_by_key(|row| row.address);
+        rows
+    }
+
     fn frame(&self, address: u64) -> Frame {
         let row = self.rows.get(&address).filter(|row| !row.symbol.is_empty());
         Frame {

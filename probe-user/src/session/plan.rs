@@ -1,5 +1,9 @@
 //! What a subcommand wants of a session, free of any syntax. Carried out by [`crate::session`].
-use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+
+use probe_record::kept::Bound;
+
+pub use super::flight::Trigger;
 
 use crate::{
     format,
@@ -56,12 +60,38 @@ pub enum Goal {
     /// A report at the end.
     Report(ReportPlan),
     /// Findings the moment they are made, and a report at the end.
-    Watch(ReportPlan),
-    /// A recording; no analysis.
-    Record {
-        /// Whereto.
-        file: PathBuf,
+    Watch {
+        /// The report.
+        report: ReportPlan,
+        /// The flight recorder, if there is to be one.
+        keep: Option<KeepPlan>,
     },
+    /// A recording; no analysis.
+    Record(RecordPlan),
+}
+
+/// What to record to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordPlan {
+    /// Whereto; the beginning of the files' names if there are several.
+    pub file: PathBuf,
+    /// `--max-size`: bytes of a file.
+    pub max_bytes: Option<u64>,
+    /// `--rotate`: begin another file at that size, and keep so many.
+    pub rotate: Option<u32>,
+}
+
+/// The flight recorder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepPlan {
+    /// `--keep` as typed.
+    pub typed: String,
+    /// How much it holds.
+    pub bound: Bound,
+    /// `--dump-on`
+    pub on: BTreeSet<Trigger>,
+    /// `--dump-to`
+    pub folder: PathBuf,
 }
 
 /// How to capture.

@@ -28,8 +28,8 @@ pub fn replay_source<R: std::io::Read>(
     plan: &SessionPlan,
     mut reader: Selected<R>,
 ) -> anyhow::Result<ExitStatus> {
-    let books = consume::into_books(&mut reader, |_, _| {});
-    let (Goal::Report(report_plan) | Goal::Watch(report_plan)) = &plan.goal else {
+    let books = consume::into_books(&mut reader, consume::Nobody);
+    let (Goal::Report(report_plan) | Goal::Watch { report: report_plan, .. }) = &plan.goal else {
         anyhow::bail!("a recording cannot be recorded again: copy the file");
     };
     let report = facts::report(

@@ -161,6 +161,10 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
                 "{n} calls of hooked functions found no room to be followed: run again with --tier tracepoints."
             )
         }
+        LossClass::NotKept => format!(
+            "This recording begins in the middle of its session: {n} records before its first one were not kept, and what \
+             was held then is not known."
+        ),
         LossClass::Stack | LossClass::Descriptive => format!("{n} stacks or names were lost."),
     }
 }

@@ -110,7 +110,7 @@ fn recording(folder: &TempDir, options: &[(&str, &str)], records: &[Record]) -> 
 
 fn report(file: &Path, filter: &FilterPlan) -> Report {
     let mut source = Recording::new(file, filter).unwrap().open().unwrap();
-    let books = consume::into_books(&mut source, |_, _| {});
+    let books = consume::into_books(&mut source, consume::Nobody);
     let doubts = books.all_doubts(&source);
     facts::report(
         source.header(),

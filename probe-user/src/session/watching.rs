@@ -1,0 +1,80 @@
+//! What `watch` does beside the books: shows news, ends the session when there is enough of them, and keeps the last records.
+use probe_record::{batch::RecordBatch, record::Record, stream::Source};
+use tokio::sync::Notify;
+
+use super::{
+    books::Books,
+    consume::{Announcer, Onlooker},
+    flight::{FlightRecorder, Trigger},
+    plan::ReportPlan,
+};
+use crate::report::ndjson::StreamLine;
+
+/// Shows news of a live session.
+#[derive(Debug)]
+pub struct Watching<'a> {
+    announcer: Announcer,
+    report: &'a ReportPlan,
+    enough: &'a Notify,
+    flight: Option<FlightRecorder>,
+}
+
+impl<'a> Watching<'a> {
+    /// `enough` ends the session.
+    pub const fn new(
+        announcer: Announcer,
+        report: &'a ReportPlan,
+        enough: &'a Notify,
+        flight: Option<FlightRecorder>,
+    ) -> Self {
+        Self { announcer, report, enough, flight }
+    }
+
+    fn show_recordings(&mut self) {
+        if let Some(flight) = &mut self.flight {
+            for line in flight.take_news() {
+                self.announcer.show(StreamLine::Recording(line));
+            }
+        }
+    }
+}
+
+impl<S: Source> Onlooker<S> for Watching<'_> {
+    #[inline]
+    fn record(&mut self, record: &Record) {
+        if let Some(flight) = &mut self.flight {
+            flight.see(record);
+        }
+    }
+
+    fn batch(&mut self, batch: &mut RecordBatch, books: &Books) {
+        if let Some(flight) = &mut self.flight {
+            flight.take(batch, books);
+        }
+        self.show_recordings();
+    }
+
+    fn now_and_then(&mut self, books: &Books, source: &S) {
+        let before = self.announcer.counted();
+        self.announcer.announce(books, source, &self.report.policy);
+        let counted = self.announcer.counted();
+        if counted > before
+            && let Some(flight) = &mut self.flight
+        {
+            flight.trigger(Trigger::Finding);
+        }
+        if self.report.until_findings.is_some_and(|until| counted >= until) {
+            self.enough.notify_one();
+        }
+    }
+
+    fn over(&mut self, books: &Books) {
+        if let Some(flight) = &mut self.flight {
+            flight.over(books);
+            if flight.unwritten() > 0 {
+                log::warn!("{} more times the kept records were not written", flight.unwritten());
+            }
+        }
+        self.show_recordings();
+    }
+}
