@@ -46,6 +46,8 @@ pub enum RecordKind {
     TestSign = 19,
     /// [`crate::failure::LogLine`]: a line of btrfs in the kernel's log.
     LogLine = 20,
+    /// [`crate::task::Returned`]: a system call has ended.
+    Returned = 28,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -63,7 +65,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -84,6 +86,7 @@ impl RecordKind {
         Self::Call,
         Self::TestSign,
         Self::LogLine,
+        Self::Returned,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

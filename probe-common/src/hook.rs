@@ -139,17 +139,19 @@ pub enum HookId {
     UpdateDelayedRefs = 68,
     /// `btrfs_migrate_to_delayed_refs_rsv`, 6.1 only (functions tier)
     MigrateToDelayedRefs = 69,
+    /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
+    SysExit = 80,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
-pub const HOOK_SLOTS: u32 = 96;
+pub const HOOK_SLOTS: u32 = 128;
 
 /// Distance from the slot of a hook's first program to the slot of its fallback program (counters, scratch memory).
-pub const FALLBACK_SLOT: u32 = 80;
+pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -217,6 +219,7 @@ impl HookId {
         Self::RefillDelayedRefs,
         Self::UpdateDelayedRefs,
         Self::MigrateToDelayedRefs,
+        Self::SysExit,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -290,13 +293,14 @@ impl HookId {
             Self::RefillDelayedRefs => "btrfs_delayed_refs_rsv_refill",
             Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
+            Self::SysExit => "sys_exit",
         }
     }
 
     /// True for the hooks of the functions tier, fentry or kprobes, whose records are [`crate::call::Call`].
     #[must_use]
     pub const fn is_function(self) -> bool {
-        self as u8 >= Self::ReserveMetadata as u8
+        self as u8 >= Self::ReserveMetadata as u8 && !matches!(self, Self::SysExit)
     }
 
     /// The hook with this number, if there is one.

@@ -22,6 +22,21 @@ pub struct TaskSeen {
     pub comm: [u8; 16],
 }
 
+/// `trace_sys_exit`: a system call in which the thread has called hooked functions has ended. What the thread had in hand it
+/// must have given back or handed on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable, zerocopy::KnownLayout)
+)]
+pub struct Returned {
+    /// Header; `fs` is that of the thread's last hooked call.
+    pub header: Header,
+    /// What the system call returned.
+    pub ret: i64,
+}
+
 /// The frames of a stack id. Sent once per distinct stack, before or after the first record that refers to it.
 ///
 /// A record in the ring contains only the first `frames` addresses; its length says so.

@@ -17,6 +17,7 @@ pub use inode::{
     find_or_create as inode_cell, remove as remove_inode,
 };
 pub use task::{
-    FOLLOW_EVENTS, announce as announce_task, free as free_task, get as task_cell, paid_elsewhere,
+    FOLLOW_EVENTS, announce as announce_task, free as free_task, get as task_cell, known as known_task,
+    paid_elsewhere,
 };
 pub use types::{TypeClass, classify};

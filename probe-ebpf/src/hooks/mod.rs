@@ -15,6 +15,7 @@ mod levels;
 mod life;
 mod name;
 mod reservation;
+mod returned;
 mod space;
 mod suite;
 mod ticket;

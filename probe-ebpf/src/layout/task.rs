@@ -63,7 +63,8 @@ pub struct TaskCell {
     pub handled: u32,
     /// Slot of its frames in [`crate::maps::FRAMES`]; see [`crate::cells::frame::NONE`].
     pub frames: u32,
-    pub reserved: u32,
+    /// Filesystem of the last hooked call since the thread last returned from a system call; 0 if there was none.
+    pub in_hand: u32,
     /// Representative stacks, by [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
 }

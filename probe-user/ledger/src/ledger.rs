@@ -134,6 +134,7 @@ impl Ledger {
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
             Record::Call(body) => calls.call(context, fs, body),
+            Record::Returned(body) => calls.returned(context, fs, body),
             Record::LossSample(_)
             | Record::Marker(_)
             | Record::Stack(_)

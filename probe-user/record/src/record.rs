@@ -9,7 +9,7 @@ use probe_common::{
     inode::{Block, Delalloc, InodeState, Mod, Name},
     loss::LossSample,
     suite::{TestNote, TestSign},
-    task::{MAX_FRAMES, Marker, STACK_FIXED_LEN, Stack, TaskSeen},
+    task::{MAX_FRAMES, Marker, Returned, STACK_FIXED_LEN, Stack, TaskSeen},
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -41,6 +41,7 @@ pub enum Record {
     Call(Call),
     TestSign(TestSign),
     LogLine(LogLine),
+    Returned(Returned),
     LossSample(LossSample),
     SysfsLevels(SysfsLevels),
     AuditMark(AuditMark),
@@ -155,6 +156,7 @@ records!(
     Call,
     TestSign,
     LogLine,
+    Returned,
     SysfsLevels,
     AuditMark,
     Marker,

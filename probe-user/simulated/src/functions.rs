@@ -16,13 +16,13 @@ use probe_common::{
     inode::{
         COUNTERS_VALID, Counters, InodeState, MOD_OUTSTANDING_KNOWN, MOD_UNDERFLOW, MOMENT_DESTROY, Mod,
     },
-    task::{Marker, MarkerKind},
+    task::{self, Marker, MarkerKind},
 };
 use probe_record::record::Record;
 
 pub use self::steps::Key;
 use self::steps::{
-    Step::{self, Add, Clean, Csums, Data, Dirty, Enter, Exit, Extents, Shed, Trans},
+    Step::{self, Add, Clean, Csums, Data, Dirty, Enter, Exit, Extents, Returned, Shed, Trans},
     end_of, failing, finish, release_extents, release_metadata, release_space, reserve,
 };
 use crate::{DATA, I, M, METADATA, N};
@@ -154,6 +154,10 @@ impl Kernel {
                 steps = kernel.spoil(steps, key);
             }
             kernel.tasks[task].steps.extend(steps);
+            // The others are done by a kernel thread, or are the first part of a system call.
+            if kernel.next(2) == 0 {
+                kernel.tasks[task].steps.push_back(Returned);
+            }
             for _ in 0..kernel.next(12) {
                 kernel.tick();
             }
@@ -455,6 +459,10 @@ impl Kernel {
                         self.tasks[task].steps.push_front(step);
                     }
                 }
+            }
+            Returned => {
+                let header = self.header(FS, task);
+                self.records.push(task::Returned { header, ret: 0 }.into());
             }
             Clean(key, bits) => {
                 let Some(slot) = self.inode(key).dirty.iter().position(|of| *of != 0) else { return };

@@ -182,8 +182,14 @@ impl Probe {
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };
-        let skipped: Vec<_> =
-            self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
+        // An end of a system call that is not seen hides nothing: what the task has in hand shows later.
+        let counts = |hook: &HookId| *hook != HookId::SysExit;
+        let skipped: Vec<_> = self
+            .programs
+            .iter()
+            .filter(|(hook, _)| counts(hook))
+            .map(|(hook, name)| (*hook, misses(name).unwrap_or(0)))
+            .collect();
         if self.with_fallback.is_empty() {
             return skipped;
         }

@@ -16,6 +16,8 @@ pub struct Entry {
     pub needs: &'static [&'static str],
     /// Only wanted beside a test suite.
     pub suite: bool,
+    /// Only of use beside the functions tier.
+    pub functions: bool,
     /// A second program for kernels on which the first can be preempted and is then skipped for other tasks.
     pub fallback: Option<&'static str>,
 }
@@ -29,6 +31,7 @@ const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devi
 /// that was under way would look as if it published before it reserved.
 pub const CATALOGUE: &[Entry] = &[
     entry(HookId::Console, "console", &["console"], false, &[]),
+    Entry { functions: true, ..entry(HookId::SysExit, "sys_exit", &["sys_exit"], false, &[]) },
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
     suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),
@@ -136,7 +139,7 @@ const fn entry(
         HookId::FindFreeExtent => Some("find_free_extent_fallback"),
         _ => None,
     };
-    Entry { hook, program, tracepoints, required, needs, suite: false, fallback }
+    Entry { hook, program, tracepoints, required, needs, suite: false, functions: false, fallback }
 }
 
 /// A hook that shows which test of a test suite runs.
@@ -146,7 +149,7 @@ const fn suite(
     tracepoints: &'static [&'static str],
     needs: &'static [&'static str],
 ) -> Entry {
-    Entry { hook, program, tracepoints, required: false, needs, suite: true, fallback: None }
+    Entry { suite: true, ..entry(hook, program, tracepoints, false, needs) }
 }
 
 /// Hooks without which no verdict can be `clean`.

@@ -241,7 +241,8 @@ fn tiers(
         Some(probe) => probe,
         None => Probe::load_without_functions(OBJECT, &options)?,
     };
-    let hooks = probe.attach(&resolved.plan)?;
+    let plan: Vec<_> = resolved.plan.iter().filter(|hook| !hook.entry.functions).cloned().collect();
+    let hooks = probe.attach(&plan)?;
     Ok((probe, hooks, reason))
 }
 

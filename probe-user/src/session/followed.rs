@@ -240,7 +240,8 @@ const fn happens(record: &Record) -> bool {
         | Record::AuditMark(_)
         | Record::Marker(_)
         | Record::TestNote(_)
-        | Record::QgroupLevel(_) => false,
+        | Record::QgroupLevel(_)
+        | Record::Returned(_) => false,
     }
 }
 

@@ -72,6 +72,8 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
             send::call_send(run.number(), frame::slot(task), CALL_UNBALANCED, off);
         }
     }
+    // SAFETY: as above; the cell is this thread's.
+    unsafe { (*task).in_hand = (*frame).fs };
     // SAFETY: as above.
     if !unsafe { subject::is_empty(hook, frame) } {
         send::call_send(run.number(), frame::slot(task), more, ret);

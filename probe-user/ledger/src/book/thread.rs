@@ -40,6 +40,8 @@ pub(crate) struct Thread {
     /// It had such an event since `epoch`.
     pub has_events: bool,
     pub waiting: Vec<Node>,
+    /// The return of a call was missed since its last system call ended.
+    pub missed: bool,
     /// Some calls were dropped because `waiting` was full.
     pub crowded: bool,
     /// The thread is in `Calls::holders`.
@@ -68,6 +70,7 @@ impl Thread {
         self.events.clear();
         self.has_events = false;
         self.waiting.clear();
+        self.missed = false;
         self.crowded = false;
     }
 
@@ -115,6 +118,10 @@ pub(crate) struct Operation {
     pub bytes: u64,
     /// Metadata bytes that were reserved.
     pub reserved: u64,
+    /// Return address of the last call of the task on the inode.
+    pub exit: u64,
+    /// A call was missed that may have released it.
+    pub doubtful: bool,
     pub stack: StackRef,
 }
 

@@ -192,6 +192,12 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
             "{} operations released all extents that they had reserved.",
             grouped(checked.operations)
         ));
+        if checked.returned > 0 {
+            reasons.push(format!(
+                "{} system calls ended, and their tasks had given back or handed on all that they had taken.",
+                grouped(checked.returned)
+            ));
+        }
         if checked.balanced > 0 {
             reasons.push(format!(
                 "Calls in which bytes_may_use and the block_rsvs were compared, and had changed together: {}.",

@@ -3,6 +3,7 @@ use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_RSV, Call, STATE_KNOWN},
     claim::RsvType,
     hook::HookId,
+    task::Returned,
 };
 use probe_simulated::{DATA, I, M};
 
@@ -136,6 +137,12 @@ impl Calls {
     /// The task allocates an extent.
     pub fn spend(&mut self, len: u64) {
         self.stream.bmu(DATA, -(len as i64));
+    }
+
+    /// The system call of the task ends.
+    pub fn system_call_ends(&mut self) {
+        let header = self.stream.header(FS);
+        self.stream.push(Returned { header, ret: 0 });
     }
 
     pub fn temp(&mut self, hook: HookId, address: u64, args: [u64; 4], before: u64, after: u64) {

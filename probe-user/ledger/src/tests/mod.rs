@@ -24,6 +24,7 @@ mod qgroups;
 mod recorded;
 mod script_2012;
 mod stream;
+mod system_calls;
 mod task_data;
 mod traps;
 mod writeback;

@@ -12,7 +12,7 @@ pub const BLOCK_MAGIC: [u8; 8] = *b"\x89RSVBLK\n";
 /// Raised when an older reader would misread the file; an older reader refuses such a file.
 pub const FORMAT_MAJOR: u16 = 1;
 /// Raised when something is added that an older reader can skip.
-pub const FORMAT_MINOR: u16 = 2;
+pub const FORMAT_MINOR: u16 = 3;
 
 /// Longest payload of a block, before compression.
 pub const MAX_RAW_LEN: usize = 4 << 20;

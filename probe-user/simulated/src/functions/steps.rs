@@ -19,6 +19,8 @@ pub enum Step {
     Dirty(Key, u64),
     Clean(Key, u64),
     Trans(i64),
+    /// The system call of the task ends.
+    Returned,
 }
 use Step::{Add, Csums, Data, Enter, Exit, Extents, Shed};
 

@@ -137,6 +137,7 @@ pub fn describe(record: &Record) -> Option<String> {
             format!("audit {} {}", body.round, if body.phase == 0 { "begins" } else { "ends" })
         }
         Record::Marker(_) => "marker".to_owned(),
+        Record::Returned(body) => format!("system call ended: {}", body.ret),
         Record::QgroupLevel(body) => format!("counter {} of {}: {}", body.counter, body.qgroupid, body.value),
         Record::TaskSeen(_) | Record::Stack(_) | Record::Name(_) | Record::SysfsLevels(_) => return None,
     })

@@ -7,6 +7,7 @@ use probe_common::{
     fs::Levels,
     hook::HookId,
     inode::{Delalloc, InodeState},
+    task::Returned,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -275,6 +276,21 @@ impl Calls {
                 thread.restart(epoch, &mut self.failed);
             }
             thread.data_spent(record.header.fs, record.diff.unsigned_abs());
+        }
+    }
+
+    /// A system call of a task has ended.
+    pub(crate) fn returned(&mut self, shared: &mut Context, fs: &mut Fs, record: &Returned) {
+        if !self.active || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        let follows = self.follows;
+        let Self { checked, failed, threads, rsvs, since, epoch, publishing, .. } = self;
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
+        let tid = record.header.tid;
+        if let Some(thread) = threads.get_mut(&tid).filter(|thread| thread.epoch == *epoch) {
+            thread.returned(&mut context, rsvs, record);
+            publishing.retain(|of| *of != tid);
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Checked {
     pub unframed: u64,
     /// Calls whose reservations in qgroups were compared.
     pub qgroups: u64,
+    /// System calls that ended, and whose task was looked at.
+    pub returned: u64,
     /// Calls in which block_rsvs and `bytes_may_use` were compared.
     pub balanced: u64,
 }

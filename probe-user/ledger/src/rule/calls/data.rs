@@ -25,7 +25,7 @@ use crate::{
     book::{
         node::Node,
         reserving_stacks::Pool,
-        thread::{DataReservation, Thread},
+        thread::{DataReservation, Operation, Thread},
     },
     vocabulary::{
         account::{Account, DATA_MAY_USE, is_data},
@@ -120,11 +120,12 @@ impl Thread {
     /// A call of the task on the inode has returned: the last one shows on which path the task left the function that had
     /// reserved.
     pub(crate) fn data_passed(&mut self, node: &Node) {
-        if node.caller != 0
-            && node.has(CALL_INODE)
-            && let Some(data) = self.data_of(node.fs, node.key)
-        {
-            data.exit = node.caller;
+        if node.caller != 0 && node.has(CALL_INODE) {
+            if let Some(data) = self.data_of(node.fs, node.key) {
+                data.exit = node.caller;
+            }
+            let on = |of: &&mut Operation| of.is_open_on(node.fs, node.key);
+            self.operations.iter_mut().filter(on).for_each(|operation| operation.exit = node.caller);
         }
     }
 

@@ -83,6 +83,13 @@ impl Thread {
         }
     }
 
+    /// The system call has ended, in which a reservation may have failed.
+    pub(super) fn returned_after_failure(&mut self, context: &mut CallContext<'_>, time: u64) {
+        if let Some(failure) = self.failure.take() {
+            self.settle(context, failure, "its system call ended", time);
+        }
+    }
+
     fn settle(&mut self, context: &mut CallContext<'_>, failure: FailedReservation, next: &str, time: u64) {
         if failure.done {
             return;

@@ -6,6 +6,8 @@
 //! function, so in one task (6.1 to 7.3: buffered write, direct IO, `btrfs_page_mkwrite`, `btrfs_truncate_block`, defrag,
 //! inline reflink, encoded write, the fixup worker, and relocation). A temporary *block_rsv* is followed by its address.
 //!
+//! When the system call of a task ends, the task has nothing in hand any more: see `returned`.
+//!
 //! Policy: what began before all hooks were attached, or before a loss, is not judged. Nor is a call with a missing call
 //! inside it, nor a call on a free-space-cache inode or the data relocation inode, which have rules of their own. All
 //! violations become pending findings, because a missed return shows only at the next reading of the loss counters.
@@ -29,6 +31,7 @@ mod prealloc;
 mod published;
 mod qgroup;
 mod report;
+mod returned;
 mod rsvs;
 mod size;
 mod tree;

@@ -66,6 +66,8 @@ pub(crate) fn reserve(
         extents: if already_reported { lengths::extents(node.args[0]) } else { i64::from(node.extents) },
         bytes: lengths::align(node.args[1], context.fs.sector()),
         reserved: children.iter().filter(own).map(|child| child.args[0]).fold(0, u64::wrapping_add),
+        exit: node.caller,
+        doubtful: false,
         stack: node.stack,
     });
 }
@@ -188,6 +190,35 @@ impl Thread {
     fn origins(&self, node: &Node) -> Vec<Origin> {
         let own = self.operations.iter().filter(|of| of.fs == node.fs && of.key == node.key);
         own.map(Operation::origin).collect()
+    }
+}
+
+/// The system call of the task has ended, and with it all its operations.
+pub(super) fn returned(context: &mut CallContext<'_>, thread: &mut Thread, (tid, time): (u32, u64)) {
+    let fs = context.fs.id;
+    let (left, others): (Vec<_>, Vec<_>) =
+        thread.operations.drain(..).partition(|of| of.fs == fs && !of.doubtful);
+    thread.operations = others;
+    if !context.judges || context.fs.aborted {
+        return;
+    }
+    for operation in left.into_iter().filter(|operation| !operation.is_closed()) {
+        let held = operation.extents;
+        let text = format!(
+            "The task reserved metadata for {} of the inode, and had not released them when its system call ended.",
+            words::extents(held)
+        );
+        let node = Node {
+            flags: CALL_INODE,
+            key: operation.key,
+            stack: operation.stack,
+            exit: operation.exit,
+            ..Node::at(fs, tid, time)
+        };
+        let mut deviation = Deviation::of(Account::InodeOutstandingExtents, held, text);
+        deviation.before = Some(held);
+        deviation.origins = vec![operation.origin()];
+        context.report(&node, deviation);
     }
 }
 

@@ -196,8 +196,13 @@ fn held(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
 }
 
 impl Thread {
-    /// The filesystem is unmounted, so no operation on its subvolumes can still hold prealloc.
-    pub(crate) fn unmounted_prealloc(&mut self, context: &mut CallContext<'_>, tid: u32, time: u64) {
+    /// The operation on subvolumes is over for which the task can have held prealloc. `when`: how that is known.
+    pub(super) fn prealloc_gone(
+        &mut self,
+        context: &mut CallContext<'_>,
+        (tid, time): (u32, u64),
+        when: &str,
+    ) {
         let fs = context.fs.id;
         let left: Vec<HeldPrealloc> = self.prealloc.iter().filter(|held| held.fs == fs).copied().collect();
         self.prealloc.retain(|held| held.fs != fs);
@@ -206,8 +211,7 @@ impl Thread {
         }
         for HeldPrealloc { root, origin, .. } in left {
             let text = format!(
-                "A task took {} bytes of META_PREALLOC for an operation on subvolumes, and at unmount had not given them \
-                 back.",
+                "A task took {} bytes of META_PREALLOC for an operation on subvolumes, and had not given them back {when}.",
                 origin.bytes
             );
             let mut deviation = Deviation::of(Account::RootQgroupMetaPrealloc, origin.bytes as i64, text);

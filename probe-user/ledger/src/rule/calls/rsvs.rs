@@ -29,13 +29,21 @@ pub(crate) struct Rsvs {
 #[derive(Clone, Copy, Debug)]
 struct Held {
     bytes: u64,
+    /// The call that was first seen on it.
     node: Node,
+    /// That call set it up, so it belongs to the call's task. The block_rsv of a relocation is used by other tasks too.
+    set_up: bool,
 }
 
 impl Rsvs {
     /// Something may have been missed: forgets all.
     pub(crate) fn forget(&mut self) {
         self.open.clear();
+    }
+
+    /// A call of this thread was missed.
+    pub(super) fn doubt(&mut self, tid: u32) {
+        self.open.values_mut().filter(|held| held.node.tid == tid).for_each(|held| held.set_up = false);
     }
 
     /// A call on a block_rsv has returned.
@@ -49,7 +57,8 @@ impl Rsvs {
         let judged = context.judges && node.entered > context.since && !node.has(CALL_TREE_TORN);
         // `btrfs_use_block_rsv` shows its block_rsv only at its return, so its record has no values from before.
         let adds = node.is(HookId::BlockRsvAdd) || node.is(HookId::BlockRsvRefill);
-        if judged && adds && before.reserved == 0 {
+        let set_up = judged && adds && before.reserved == 0;
+        if set_up {
             self.set_up_anew(context, node);
         }
         let all = node.is(HookId::BlockRsvRelease) && node.args[0] == u64::MAX;
@@ -66,8 +75,9 @@ impl Rsvs {
         if !judged || after.reserved == 0 {
             self.open.remove(&at);
         } else if self.open.len() < MAX_RSVS {
-            let origin = self.open.get(&at).map_or(*node, |held| held.node);
-            self.open.insert(at, Held { bytes: after.reserved, node: origin });
+            let first = Held { bytes: 0, node: *node, set_up };
+            let held = self.open.get(&at).copied().unwrap_or(first);
+            self.open.insert(at, Held { bytes: after.reserved, ..held });
         } else {
             self.open.clear();
         }
@@ -96,6 +106,30 @@ impl Rsvs {
         let mut deviation = Deviation::of(Account::TempRsv, held.bytes as i64, text);
         deviation.origins = vec![held.origin()];
         context.report_on(node, None, deviation);
+    }
+
+    /// The system call of a task has ended, so the temporary block_rsvs that it had set up are gone.
+    pub(super) fn returned(&mut self, context: &mut CallContext<'_>, tid: u32, time: u64) {
+        let fs = context.fs.id;
+        let own = |held: &Held| held.set_up && held.node.tid == tid;
+        if !self.open.iter().any(|((of, _), held)| *of == fs && own(held)) {
+            return;
+        }
+        let mut left: Vec<_> = self.open.extract_if(|(of, _), held| *of == fs && own(held)).collect();
+        left.sort_unstable_by_key(|(at, _)| *at);
+        if !context.judges || context.fs.aborted {
+            return;
+        }
+        for (_, held) in left {
+            let text = format!(
+                "The task set up a temporary block_rsv, which still held {} bytes when the system call of the task ended.",
+                held.bytes
+            );
+            let mut deviation = Deviation::of(Account::TempRsv, held.bytes as i64, text);
+            deviation.root = (held.node.key.root != 0).then_some(held.node.key.root);
+            deviation.origins = vec![held.origin()];
+            context.report_on(&Node { time, ..held.node }, None, deviation);
+        }
     }
 
     /// The filesystem is unmounted, so no task can hold a temporary block_rsv any more.

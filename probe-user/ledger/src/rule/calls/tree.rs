@@ -48,6 +48,7 @@ impl Thread {
             node.torn |= orphans > 0;
             context.checked.orphans += orphans as u64;
             if orphans > 0 {
+                self.missed = true;
                 // The missing call may have used the data.
                 self.data.clear();
                 self.data_known = false;
@@ -95,10 +96,7 @@ impl Thread {
         self.waiting = inside;
         self.waiting.truncate(first);
         if node.parent == 0 {
-            let seen_in_full = |child: &&Node| child.entered > context.since;
-            context.checked.orphans += self.waiting.iter().filter(seen_in_full).count() as u64;
-            self.waiting.clear();
-            self.crowded = false;
+            self.orphans(context);
         } else if node.is_kept() {
             self.drop_flushed(&node);
             if self.waiting.len() < MAX_WAITING {
@@ -107,6 +105,15 @@ impl Thread {
                 self.crowded = true;
             }
         }
+    }
+
+    /// The calls around those that wait never returned in sight.
+    pub(super) fn orphans(&mut self, context: &mut CallContext<'_>) {
+        let seen_in_full = |child: &&Node| child.entered > context.since;
+        context.checked.orphans += self.waiting.iter().filter(seen_in_full).count() as u64;
+        self.missed |= !self.waiting.is_empty();
+        self.waiting.clear();
+        self.crowded = false;
     }
 
     /// A flush inside a reservation releases `delayed_block_rsv` thousands of times. The call around such a release needs two
@@ -200,9 +207,9 @@ impl Thread {
     /// The filesystem is unmounted, so no task is inside it.
     pub(crate) fn unmounted(&mut self, context: &mut CallContext<'_>, tid: u32, record: &Levels) {
         self.unmounted_failure(context, record);
-        self.unmounted_prealloc(context, tid, record.header.time);
         self.operations.retain(|operation| operation.fs != context.fs.id);
         let moment = (tid, record.header.time);
+        self.prealloc_gone(context, moment, "when the filesystem was unmounted");
         self.data_gone(context, moment, "until the filesystem was unmounted", |_| true);
         self.data.retain(|data| data.fs != context.fs.id);
         handles::gone(context, self, tid, record.header.time);

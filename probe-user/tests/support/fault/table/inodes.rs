@@ -79,7 +79,7 @@ pub const ALL: &[Scenario] = &[
             account: "inode.outstanding_extents",
             inode: Some(257),
             amount: Amount::Is(1),
-            stack: "btrfs_destroy_inode",
+            stack: "btrfs_delalloc_reserve_metadata",
             origins: true,
             also: LEFT,
         }),
