@@ -15,6 +15,7 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/version.h>
 
 #include "fault.h"
 
@@ -23,7 +24,7 @@ atomic_t fault_go = ATOMIC_INIT(0);
 struct fault_remembered fault_remembered;
 
 /* The next entry of this task into the function is our own call of it. */
-static bool pass_open(struct fault *fault)
+bool fault_pass(struct fault *fault)
 {
 	int i;
 
@@ -50,7 +51,7 @@ u64 fault_call(struct fault *fault, const struct fault_args *args)
 {
 	fault_fn fn = (fault_fn)fault->probe.addr;
 
-	while (!pass_open(fault))
+	while (!fault_pass(fault))
 		cpu_relax();
 	return fn(args->v[0], args->v[1], args->v[2], args->v[3], args->v[4], args->v[5]);
 }
@@ -71,11 +72,24 @@ void fault_wait(struct fault *fault)
 	atomic_dec(&fault->holding);
 }
 
-/* btrfs_reserve_metadata_bytes(fs_info, _, bytes, _) of both kernels found no space; 4: BTRFS_BLOCK_GROUP_METADATA. */
+/*
+ * btrfs_reserve_metadata_bytes(fs_info, _, bytes, _), or (space_info, bytes, _) of new kernels, found no space;
+ * 4: BTRFS_BLOCK_GROUP_METADATA.
+ */
 void fault_event(const struct fault *fault, const struct fault_args *args)
 {
-	if (fault->enospc)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	bool old = false;
+#else
+	bool old = true;
+#endif
+	if (!fault->enospc)
+		return;
+	if (old)
 		fault_trace("btrfs_space_reservation", args->v[0], (u64)"space_info:enospc", 4, args->v[2], 1);
+	else
+		/* A space_info begins with its fs_info. */
+		fault_trace("btrfs_space_reservation", *(u64 *)args->v[0], (u64)"space_info:enospc", 4, args->v[1], 1);
 }
 
 static u64 act(struct fault *fault, struct fault_args *args)
@@ -117,6 +131,7 @@ static u64 act(struct fault *fault, struct fault_args *args)
 		break;
 	case ACTION_REMEMBER:
 	case ACTION_COUNT:
+	case ACTION_STALL:
 		break;
 	}
 	atomic_dec(&fault->inside);
@@ -130,12 +145,9 @@ static u64 act(struct fault *fault, struct fault_args *args)
 		struct fault_args args = { { a, b, c, d, e, f } };                                                     \
 		return act(&faults[n], &args);                                                                         \
 	}
-#define EIGHT(X, t) X(t##0) X(t##1) X(t##2) X(t##3) X(t##4) X(t##5) X(t##6) X(t##7)
-#define ALL(X) EIGHT(X, 0) EIGHT(X, 01) EIGHT(X, 02) EIGHT(X, 03) EIGHT(X, 04)
-/* Slots are numbered in octal: eight to a row. */
-ALL(STAND_IN)
+FAULT_ALL(STAND_IN)
 #define ENTRY(n) [n] = stand_in_##n,
-static u64 (*const stand_ins[FAULTS])(u64, u64, u64, u64, u64, u64) = { ALL(ENTRY) };
+static u64 (*const stand_ins[FAULTS])(u64, u64, u64, u64, u64, u64) = { FAULT_ALL(ENTRY) };
 
 static bool matches(const struct fault *fault, unsigned long from, const struct fault_args *args)
 {
@@ -193,6 +205,12 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	if (fault->times && past / fault->every >= fault->times)
 		return 0;
+	if (fault->action == ACTION_STALL) {
+		/* Only there it can be told whether it may sleep: probes themselves switch preemption off. */
+		atomic_inc(&fault->inside);
+		regs->ip = (unsigned long)fault_stalls[fault - faults];
+		return 1;
+	}
 	atomic64_inc(&fault->acted);
 	if (site)
 		atomic_inc(&site->acted);

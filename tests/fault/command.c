@@ -2,10 +2,10 @@
 /*
  * The commands: one line of words `key=value` arms one fault.
  *
- *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|poke|count
+ *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|poke|count|stall
  *   ret=N              what skip, fail and publish return (signed)
  *   enospc             skip and publish of btrfs_reserve_metadata_bytes fire the event of a reservation that failed
- *   at=entry|return|both us=N sleep hold      of delay and publish
+ *   at=entry|return|both us=N sleep hold      of delay and publish; us=N of stall
  *   undo=counters|release|none                of publish (of btrfs_reserve_metadata_bytes, after a remember)
  *   nth=N | first=N every=N times=N           which matches; nth=N is first=N times=1; without any of them: all
  *   arg=N vfs fd=N ino=N                      which argument is the inode, and of which inode only
@@ -27,7 +27,7 @@
 static DEFINE_MUTEX(commands);
 
 static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "slip",
-					"poke", "count" };
+					"poke", "count", "stall" };
 static const char *const undos[] = { "counters", "release", "none" };
 static const char *const ats[] = { "", "entry", "return", "both" };
 

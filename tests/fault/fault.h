@@ -29,6 +29,7 @@ enum fault_action {
 	ACTION_SLIP,	/* see slip.c, then do it */
 	ACTION_POKE,	/* change a number behind its argument, see slip.c, then do it */
 	ACTION_COUNT,	/* only count */
+	ACTION_STALL,	/* see stall.c */
 };
 
 enum fault_undo {
@@ -114,7 +115,12 @@ static inline struct inode *fault_inode(const struct fault *fault, u64 arg)
 	return (struct inode *)(fault->vfs ? arg : arg + fault_vfs_inode);
 }
 
+/* One of each for every slot. Slots are numbered in octal: eight to a row. */
+#define FAULT_EIGHT(X, t) X(t##0) X(t##1) X(t##2) X(t##3) X(t##4) X(t##5) X(t##6) X(t##7)
+#define FAULT_ALL(X) FAULT_EIGHT(X, 0) FAULT_EIGHT(X, 01) FAULT_EIGHT(X, 02) FAULT_EIGHT(X, 03) FAULT_EIGHT(X, 04)
+
 /* act.c */
+bool fault_pass(struct fault *fault);
 int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs);
 u64 fault_call(struct fault *fault, const struct fault_args *args);
 void fault_wait(struct fault *fault);
@@ -134,6 +140,9 @@ void fault_sites_show(const struct fault *fault, struct seq_file *file);
 int fault_slip_prepare(void);
 void fault_slip(const struct fault *fault, u64 arg);
 void fault_poke(const struct fault *fault, u64 arg);
+
+/* stall.c */
+extern void (*const fault_stalls[FAULTS])(void);
 
 /* tracepoint.c */
 unsigned long fault_symbol(const char *name);

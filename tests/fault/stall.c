@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A call that comes later: the task sleeps at the function's entry, and then runs it as if nothing had been. The way to
+ * the function is a jump with the caller's registers and stack, so arguments beyond the sixth are passed on too, and no
+ * function of ours is in stacks.
+ *
+ * Only where the caller may sleep: not below a spinlock, with interrupts or preemption off, in an RCU section, or between
+ * the two halves of a wait. There the function runs at once.
+ */
+#include <linux/delay.h>
+#include <linux/linkage.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <asm/ibt.h>
+
+#include "fault.h"
+
+#if !defined(CONFIG_PREEMPT_COUNT) || !defined(CONFIG_X86_64)
+#error "who holds a spinlock is not known here"
+#endif
+
+static bool may_sleep(void)
+{
+	return preemptible() && !rcu_preempt_depth() && READ_ONCE(current->__state) == TASK_RUNNING;
+}
+
+/* Where the call goes on. `from` is its return address. */
+unsigned long fault_stall(unsigned long slot, unsigned long from);
+unsigned long fault_stall(unsigned long slot, unsigned long from)
+{
+	struct fault *fault = &faults[slot];
+	unsigned long to = (unsigned long)fault->probe.addr;
+
+	if (may_sleep()) {
+		struct fault_site *site = fault_site(fault, from);
+
+		atomic64_inc(&fault->acted);
+		if (site)
+			atomic_inc(&site->acted);
+		usleep_range(fault->us, fault->us + fault->us / 4 + 1);
+	}
+	while (!fault_pass(fault))
+		cpu_relax();
+	atomic_dec(&fault->inside);
+	return to;
+}
+
+/* One entry for each slot: its address is all that the handler can pass on. */
+#define ENTRY_OF(n)                                                                                                    \
+	extern void fault_stall_##n(void);                                                                             \
+	asm(".pushsection .text, \"ax\"\n"                                                                             \
+	    ".type fault_stall_" #n ", @function\n"                                                                    \
+	    "fault_stall_" #n ":\n\t" ASM_ENDBR                                                                        \
+	    "push %rbp\n\tmov %rsp, %rbp\n\t"                                                                          \
+	    "push %rdi\n\tpush %rsi\n\tpush %rdx\n\tpush %rcx\n\tpush %r8\n\tpush %r9\n\t"                             \
+	    "mov $" #n ", %edi\n\tmov 8(%rbp), %rsi\n\tcall fault_stall\n\tmov %rax, %r11\n\t"                         \
+	    "pop %r9\n\tpop %r8\n\tpop %rcx\n\tpop %rdx\n\tpop %rsi\n\tpop %rdi\n\tpop %rbp\n\t"                       \
+	    "jmp __x86_indirect_thunk_r11\n"                                                                           \
+	    ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                       \
+	    ".popsection\n");
+FAULT_ALL(ENTRY_OF)
+#define ADDRESS_OF(n) [n] = fault_stall_##n,
+void (*const fault_stalls[FAULTS])(void) = { FAULT_ALL(ADDRESS_OF) };
