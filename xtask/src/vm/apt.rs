@@ -18,6 +18,9 @@ const SOURCES: &[(&str, &str)] = &[
     ("http://deb.debian.org/debian", "trixie-backports"),
 ];
 
+/// Debian 13 as it was released: what the tools of its newer kernels are linked with.
+const TRIXIE: &[(&str, &str)] = &[("http://deb.debian.org/debian", "trixie")];
+
 /// Package lists below `target/vm/apt`.
 pub struct Apt {
     folder: PathBuf,
@@ -29,18 +32,30 @@ impl Apt {
     /// # Errors
     /// There is no apt, or the archive cannot be reached.
     pub fn open(vm: &Path) -> Result<Self> {
+        Self::lists(vm.join("apt"), SOURCES)
+    }
+
+    /// As [`Self::open`], with the lists of Debian 13 alone: its 6.12 must not become the newest one.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn trixie(vm: &Path) -> Result<Self> {
+        Self::lists(vm.join("apt-trixie"), TRIXIE)
+    }
+
+    fn lists(folder: PathBuf, sources: &[(&str, &str)]) -> Result<Self> {
         if proc::which("apt-get").is_none() || proc::which("dpkg-deb").is_none() {
             bail!("kernels for the guests come as Debian packages: install apt and dpkg, or run on Debian");
         }
         if !Path::new(KEYRING).is_file() {
             bail!("{KEYRING} is missing: install the package debian-archive-keyring");
         }
-        let apt = Self { folder: vm.join("apt") };
+        let apt = Self { folder };
         for sub in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(apt.folder.join(sub))
                 .with_context(|| format!("cannot make {}", apt.folder.display()))?;
         }
-        let lines: String = SOURCES
+        let lines: String = sources
             .iter()
             .map(|(url, suite)| format!("deb [signed-by={KEYRING}] {url} {suite} main\n"))
             .collect();

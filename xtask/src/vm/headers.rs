@@ -1,18 +1,25 @@
 //! The fault module, built against a kernel's headers, which are unpacked beside the kernel and not installed.
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{apt::Apt, kernel::Kernel};
+use super::{Release, apt::Apt, kernel::Kernel};
 use crate::{proc, setup, workspace::Workspace};
 
 /// Name of the module.
 pub const MODULE: &str = "btrfs_probe_fault";
+
+/// The compiler of Debian's 6.1 and 6.12.
+const OLD_COMPILER: &str = "gcc-12";
+/// The compiler of Debian's 7.x.
+const NEW_COMPILER: &str = "x86_64-linux-gnu-gcc-14";
+/// What the older compiler lacks of the newer one.
+const OLDER: [&str; 2] = ["CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "CONFIG_GCC_VERSION=120200"];
 
 /// Builds `tests/fault/` for a kernel and returns the module's path.
 ///
@@ -35,16 +42,15 @@ pub fn fault_module(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
         }
     }
     let make = setup::program("make", "make")?;
-    proc::quietly(
-        Command::new(make)
-            .arg("-C")
-            .arg(&headers)
-            .arg(format!("M={}", build.display()))
-            // Types of the module itself would need pahole, and nobody reads them.
-            .arg("CONFIG_DEBUG_INFO_BTF_MODULES=")
-            .arg("modules"),
-    )
-    .with_context(|| format!("the fault module does not build for Linux {}", kernel.uname))?;
+    let mut command = Command::new(make);
+    command.arg("-C").arg(&headers).arg(format!("M={}", build.display()));
+    if kernel.release == Release::V7 && proc::which(NEW_COMPILER).is_none() {
+        command.arg(format!("CC={OLD_COMPILER}")).args(OLDER);
+    }
+    // Types of the module itself would need pahole, and nobody reads them.
+    command.args(["CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]);
+    proc::quietly(&mut command)
+        .with_context(|| format!("the fault module does not build for Linux {}", kernel.uname))?;
     let module = build.join(format!("{MODULE}.ko"));
     if !module.is_file() {
         bail!("{} built no {MODULE}.ko", source.display());
@@ -67,11 +73,52 @@ pub(super) fn ensure(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> 
     let mut packages = apt.needs(&package)?;
     packages.push(package);
     apt.unpack(&packages, &folder.join("packages"), &root)?;
-    setup::program("gcc-12", "gcc-12")?;
+    setup::program(OLD_COMPILER, OLD_COMPILER)?;
     relocate(&root.join("usr/src"), &root)?;
     relocate(&root.join("usr/lib"), &root)?;
+    if kernel.release == Release::V7 {
+        let libc = folder.join("libc");
+        let mut old = Vec::new();
+        needing_newer(&root.join("usr/lib"), &mut old)?;
+        if !old.is_empty() {
+            Apt::trixie(&vm)?.unpack(&["libc6".to_owned()], &folder.join("packages"), &libc)?;
+        }
+        old.iter().try_for_each(|program| with_libc(program, &libc.join("usr")))?;
+    }
     fs::write(&stamp, "").with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(top)
+}
+
+/// Programs that this machine's C library is too old for.
+fn needing_newer(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() {
+            needing_newer(&path, found)?;
+        } else if kind.is_file() && fs::read(&path)?.starts_with(b"\x7fELF") {
+            // A library or an object does not start at all, which is no matter.
+            let said = Command::new(&path).stdin(Stdio::null()).output();
+            if said.is_ok_and(|said| String::from_utf8_lossy(&said.stderr).contains("version `GLIBC_")) {
+                found.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes a program start with the C library below `libc`.
+fn with_libc(program: &Path, libc: &Path) -> Result<()> {
+    let real = PathBuf::from(format!("{}.linked", program.display()));
+    let libc = libc.display();
+    fs::rename(program, &real).with_context(|| format!("cannot rename {}", program.display()))?;
+    let text = format!(
+        "#!/bin/sh\nexec {libc}/lib64/ld-linux-x86-64.so.2 \
+         --library-path {libc}/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu {} \"$@\"\n",
+        real.display()
+    );
+    fs::write(program, text).with_context(|| format!("cannot write {}", program.display()))?;
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).context("cannot make it a program")
 }
 
 /// The packages expect to lie at `/`: absolute links and includes between them are turned to where they lie.
