@@ -36,6 +36,7 @@ keep() { dmesg > /out/$id.dmesg; }
 while read -r id step load quota race size fault; do
 	[ $(cut -d. -f1 /proc/uptime) -lt $UNTIL ] || { echo "hunt: late"; break; }
 	echo "hunt: begin $id"
+	racing=
 	dmesg -c > /dev/null
 	truncate -s ${size}M /img/fs
 	mkfs.btrfs -q -U 00000000-0000-4000-8000-$(printf %012d $id) /img/fs >/dev/null 2>&1 || { echo "hunt: end $id no mkfs"; continue; }
@@ -46,7 +47,8 @@ while read -r id step load quota race size fault; do
 	type setup_$load >/dev/null 2>&1 && setup_$load >/dev/null 2>&1
 	# Again, and cold: tree blocks have to be read then.
 	umount $M; mount -o loop /img/fs $M || { echo "hunt: end $id no mount"; continue; }
-	if [ $race = r ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
+	# Some loads have a third task of their own.
+	if [ $race = r ] && [ "${load#same_}" = $load ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
 	if [ $step = fault ]; then
 		IFS=';'; set -- $fault; unset IFS
 		armed=y; for line; do echo "$line" > $P/arm || armed=n; done
@@ -64,7 +66,7 @@ while read -r id step load quota race size fault; do
 	[ $step = fault ] || [ $step = census ] || disarm_$step >/dev/null 2>&1
 	rm -f /tmp/racing
 	(
-		[ $race = r ] && while kill -0 $racing 2>/dev/null; do usleep 100000; done
+		[ -n "$racing" ] && while kill -0 $racing 2>/dev/null; do usleep 100000; done
 		sync; echo 3 > /proc/sys/vm/drop_caches
 		umount $M || { sleep 1; umount $M || { sleep 3; umount $M; }; }
 	) >/dev/null 2>&1 &

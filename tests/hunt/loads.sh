@@ -59,6 +59,56 @@ load_more() {
 	io fsync $S/f1; echo z > $S/k; io fsync $S/k; rm $S/k; io fsync $S/q
 }
 
+# Two tasks on one file, one subvolume, one pool of space; a third one where $race is r. Each does what the others undo.
+together() {
+	"$1_a" & "$1_b" &
+	if [ "$race" = r ]; then "$1_c" & fi
+	wait
+	sync
+}
+setup_same_inode() { fill $S/i 64k 8; io nocow $S/in; fill $S/in 64k 8; sync; }
+same_inode_a() {
+	for n in 0 1 2 3; do
+		io write $S/i $((n*40000)) 70000; io fsync $S/i; io write $S/in $((n*65536)) 50000; io write $S/i 4096 8192; io mmap $S/i 0 65536
+	done
+}
+same_inode_b() {
+	for n in 0 1 2 3; do
+		io punch $S/i 8192 50000; io dwrite $S/i 65536 65536; truncate -s $((300000-n*50001)) $S/i; io falloc $S/i 100000 200000
+		io dwrite $S/in 0 131072; io punch $S/in 65536 65536; io falloc $S/in 65536 131072
+	done
+}
+same_inode_c() {
+	for n in 0 1 2; do
+		io zero $S/i 30000 60000; io clone $S/i2 0 131072 $S/i; sync -f $S; io clone $S/i 262144 65536 $S/i2; rm -f $S/i2
+		btrfs filesystem defragment $S/i; io mmap $S/in 0 131072
+	done
+}
+load_same_inode() { mount -o remount,nodatasum $M; together same_inode; }
+
+setup_same_subvolume() { many 4 one_link; fill $S/v 64k 4; sync; }
+same_subvolume_a() {
+	for n in 0 1 2 3; do
+		fill $S/v$n 64k 4; mkdir $S/vd$n; mv $S/v$n $S/vd$n/v; ln $S/vd$n/v $S/vl$n; echo x > $S/vs$n; io fsync $S/vs$n; rm -f $S/vl$n
+	done
+}
+same_subvolume_b() {
+	for n in 0 1 2; do
+		btrfs subvolume snapshot $S $M/same$n; fill $S/v 64k 4; sync -f $S; btrfs subvolume delete $M/same$n; truncate -s 9000 $S/v
+	done
+}
+same_subvolume_c() {
+	for n in 0 1 2; do btrfs quota enable $M; fill $S/w$n 64k 4; btrfs qgroup limit 400k $S; fill $S/x$n 64k 8; btrfs quota disable $M; rm -f $S/w$n; done
+}
+load_same_subvolume() { [ "$quota" = q ] && btrfs qgroup limit 600k $S; together same_subvolume; btrfs qgroup limit none $S; }
+
+# Nearly full: reservations wait for each other and are flushed.
+setup_same_pool() { io falloc $M/fat 0 $((200<<20)); n=0; while io falloc $M/fat$n 0 $((8<<20)); do n=$((n+1)); done; rm -f $M/fat0; sync; }
+same_pool_a() { for n in 0 1 2 3; do fill $S/p$n 256k 6; fill $S/p$n 64k 2; rm -f $S/p$((n-1)); done; }
+same_pool_b() { for n in 0 1 2; do io falloc $S/pf 0 $((3<<20)); fill $S/pf 256k 5; io dwrite $S/pd 0 1048576; rm -f $S/pf; sync -f $S; done; }
+same_pool_c() { for n in 0 1; do many 20 one_small; btrfs balance start -dlimit=1 -mlimit=1 $M; rm -f $M/fat$((n+1)) $S/s1*; sync -f $S; done; }
+load_same_pool() { together same_pool; }
+
 # What a racing task does, in files of its own, until /tmp/racing is gone.
 race() {
 	while [ -e /tmp/racing ]; do

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::{
+    act::Act,
     plan::{CENSUS, COUNTED, Injection},
     sites::Sites,
     steps::Step,
@@ -133,7 +134,7 @@ impl Lab<'_> {
         let mut text = String::new();
         for injection in batch {
             let (kind, fault) = match injection.step.strip_prefix('@') {
-                _ if injection.step == CENSUS => ("census", self.counted(injection.fails)),
+                _ if injection.step == CENSUS => ("census", self.counted(injection.act)),
                 Some(name) => (name, String::new()),
                 None => ("fault", self.fault(injection)),
             };
@@ -151,18 +152,19 @@ impl Lab<'_> {
 
     /// The lines for the fault module, separated by `;`.
     fn fault(&self, injection: &Injection) -> String {
-        let Injection { step, fails, site, nth, also, .. } = injection;
-        let line = |name: &str, fails, site, nth| {
+        let Injection { step, act, site, nth, also, .. } = injection;
+        let line = |name: &str, act, site, nth| {
             let step = self.steps.iter().find(|known| known.name == name)?;
-            Some(step.fault(self.symbol(name), fails, site, nth))
+            Some(step.fault(self.symbol(name), act, site, nth))
         };
-        let first = line(step, *fails, site.as_deref(), *nth);
-        let more = also.iter().filter_map(|also| line(&also.step, also.fails, Some(&also.site), 1));
+        let first = line(step, *act, site.as_deref(), *nth);
+        let more = also.iter().filter_map(|also| line(&also.step, also.act, Some(&also.site), also.nth));
         first.into_iter().chain(more).collect::<Vec<_>>().join(";")
     }
 
     /// The functions of a part of the census.
-    fn counted(&self, part: i64) -> String {
+    fn counted(&self, part: Act) -> String {
+        let Act::Fails(part) = part else { return String::new() };
         let functions: Vec<String> = self
             .steps
             .iter()

@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
+    act::Act,
     plan::Injection,
     sites::Sites,
     steps::Step,
@@ -23,13 +24,15 @@ pub struct Coverage {
     /// Of a function and a load: its call sites, and the most calls of one injection.
     pub reached: BTreeMap<(String, String), BTreeMap<String, u64>>,
     /// Of a function and an error: where it failed.
-    pub failed: BTreeMap<(String, i64), BTreeSet<String>>,
+    pub failed: BTreeMap<(String, Act), BTreeSet<String>>,
     /// Of a function, an error and a load: what came of an injection without a site.
-    pub tried: BTreeSet<(String, i64, String)>,
+    pub tried: BTreeSet<(String, Act, String)>,
     /// Of a function and a site: a failure there ends the guest.
     pub deadly: BTreeSet<(String, String)>,
     /// Steps and sites that failed together when a guest died.
     suspects: BTreeSet<(String, String)>,
+    /// Of a function and a site: how often it was not reached although a load had reached it before.
+    pub missed: BTreeMap<(String, String), u64>,
     /// Each load is run once without a failure, to see what it calls.
     pub census: bool,
 }
@@ -48,6 +51,7 @@ impl Coverage {
             tried: BTreeSet::new(),
             deadly: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            missed: BTreeMap::new(),
             census: !fresh,
         };
         if fresh {
@@ -61,8 +65,8 @@ impl Coverage {
         }
         for line in coverage.lines("results") {
             if let [verdict, function, error, load, .., site] = &words(&line)[..7.min(words(&line).len())] {
-                let error = error.parse().unwrap_or_default();
-                coverage.count(verdict, function, error, load, site);
+                let Ok(act) = error.parse() else { continue };
+                coverage.count(verdict, function, act, load, site);
             }
         }
         Ok(coverage)
@@ -81,13 +85,15 @@ impl Coverage {
         new
     }
 
-    fn count(&mut self, verdict: &str, function: &str, error: i64, load: &str, site: &str) {
-        self.tried.insert((function.to_owned(), error, load.to_owned()));
+    fn count(&mut self, verdict: &str, function: &str, act: Act, load: &str, site: &str) {
+        self.tried.insert((function.to_owned(), act, load.to_owned()));
         if site != "-" && verdict == "kernel died" {
             self.deadly.insert((function.to_owned(), site.to_owned()));
         }
-        if site != "-" && verdict != "not reached" {
-            self.failed.entry((function.to_owned(), error)).or_default().insert(site.to_owned());
+        if site != "-" && verdict == "not reached" {
+            *self.missed.entry((function.to_owned(), site.to_owned())).or_default() += 1;
+        } else if site != "-" {
+            self.failed.entry((function.to_owned(), act)).or_default().insert(site.to_owned());
         }
     }
 
@@ -114,43 +120,48 @@ impl Coverage {
         if matches!(verdict, Verdict::Died(_)) && !injection.also.is_empty() {
             return self.suspected(injection, verdict);
         }
-        let also = |site: &str| injection.also.iter().any(|also| also.site == site);
-        let acted = reached.iter().find(|reached| reached.acted > 0 && !also(&reached.site));
-        let acted = acted.map(|reached| reached.site.as_str());
-        let site = acted.or(injection.site.as_deref()).unwrap_or("-");
-        self.count(verdict.name(), function, injection.fails, &injection.load, site);
         append(&self.folder.join("sites"), &new)?;
-        let line = format!(
-            "{}\t{function}\t{}\t{}\t{}\t{}\t{site}\t{}\t{}\t{note}\n",
-            verdict.name(),
-            injection.fails,
-            injection.load,
-            injection.nth,
-            injection.ways(),
-            injection.tier,
-            verdict.text().replace(['\t', '\n'], " "),
-        );
-        append(&self.folder.join("results"), &line)?;
-        // What failed with it has the same verdict.
-        for also in &injection.also {
-            let acted = |reached: &&Reached| reached.acted > 0 && reached.site == also.site;
-            if reached.iter().any(|reached| acted(&reached)) {
-                self.count(verdict.name(), &also.step, also.fails, &injection.load, &also.site);
-                let line = format!(
-                    "{}\t{}\t{}\t{}\t1\t{}\t{}\t{}\t{}\twith {function} at {site}\n",
-                    verdict.name(),
-                    also.step,
-                    also.fails,
-                    injection.load,
-                    injection.ways(),
-                    also.site,
-                    injection.tier,
-                    verdict.text().replace(['\t', '\n'], " "),
-                );
-                append(&self.folder.join("results"), &line)?;
-            }
+        let acted = |site: &str| reached.iter().any(|reached| reached.acted > 0 && reached.site == site);
+        let mut sites: Vec<String> = match &injection.site {
+            Some(site) => vec![site.clone()],
+            // Wherever it was called from, but for what failed with it.
+            None => reached
+                .iter()
+                .filter(|reached| {
+                    reached.acted > 0 && !injection.also.iter().any(|also| also.site == reached.site)
+                })
+                .map(|reached| reached.site.clone())
+                .collect(),
+        };
+        if sites.is_empty() {
+            sites.push("-".to_owned());
         }
-        Ok(())
+        let mut lines = String::new();
+        let first = sites.first().cloned().unwrap_or_default();
+        let all =
+            sites.into_iter().map(|site| (function, injection.act, injection.nth, site, note.to_owned()));
+        // What failed with it has the same verdict.
+        let with = format!("with {function} at {first}");
+        let also = injection.also.iter();
+        let also = also.map(|also| (&also.step, also.act, also.nth, also.site.clone(), with.clone()));
+        for (step, act, nth, site, note) in all.chain(also) {
+            // A guest that died was not asked what it has reached.
+            let missed = !injection.also.is_empty() && site != "-" && !acted(&site);
+            let (name, text) = if missed && !matches!(verdict, Verdict::Died(_)) {
+                (Verdict::NotReached.name(), String::new())
+            } else {
+                (verdict.name(), verdict.text().replace(['\t', '\n'], " "))
+            };
+            self.count(name, step, act, &injection.load, &site);
+            let _ = writeln!(
+                lines,
+                "{name}\t{step}\t{act}\t{}\t{nth}\t{}\t{site}\t{}\t{text}\t{note}",
+                injection.load,
+                injection.ways(),
+                injection.tier,
+            );
+        }
+        append(&self.folder.join("results"), &lines)
     }
 
     /// A guest died of one of several: each is tried alone.
@@ -158,19 +169,20 @@ impl Coverage {
         let first = injection.site.iter().map(|site| (injection.step.clone(), site.clone()));
         let also = injection.also.iter().map(|also| (also.step.clone(), also.site.clone()));
         self.suspects.extend(first.chain(also));
-        let Injection { step, fails, load, nth, tier, .. } = injection;
+        let Injection { step, act, load, nth, tier, .. } = injection;
         let text = verdict.text().replace(['\t', '\n'], " ");
         let line = format!(
-            "{}\t{step}\t{fails}\t{load}\t{nth}\t{}\t-\t{tier}\t{text}\tone of {injection}\n",
+            "{}\t{step}\t{act}\t{load}\t{nth}\t{}\t-\t{tier}\t{text}\tone of {injection}\n",
             verdict.name(),
             injection.ways()
         );
         append(&self.folder.join("results"), &line)
     }
 
-    /// Whether a guest may have died of it.
-    pub fn suspect(&self, step: &str, site: &str) -> bool {
-        self.suspects.contains(&(step.to_owned(), site.to_owned()))
+    /// Whether a guest may have died of it, or what fails with it may keep the load from it.
+    pub fn alone(&self, step: &str, site: &str) -> bool {
+        let key = (step.to_owned(), site.to_owned());
+        self.suspects.contains(&key) || self.missed.get(&key).is_some_and(|missed| *missed > 1)
     }
 
     /// The table, as Markdown: a row for each function, and below it the sites that were never reached.
@@ -238,12 +250,13 @@ fn append(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hunt::plan::Also;
 
     fn injection() -> Injection {
         Injection {
             id: 1,
             step: "f".to_owned(),
-            fails: -5,
+            act: Act::Fails(-5),
             load: "data".to_owned(),
             site: None,
             nth: 1,
@@ -267,7 +280,34 @@ mod tests {
         assert_eq!(second.reached, first.reached);
         assert_eq!(second.failed, first.failed);
         assert_eq!(second.deadly.iter().next(), Some(&("f".to_owned(), "g+0x1".to_owned())));
-        assert!(second.tried.contains(&("f".to_owned(), -5, "data".to_owned())));
+        assert!(second.tried.contains(&("f".to_owned(), Act::Fails(-5), "data".to_owned())));
         assert_eq!(second.classes().get("kernel died"), Some(&1));
+    }
+
+    #[test]
+    fn of_failures_that_were_to_come_together_only_those_that_came_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut coverage = Coverage::open(folder.path().to_owned(), true).unwrap();
+        let also =
+            |site: &str| Also { step: "g".to_owned(), act: Act::Fails(-5), site: site.to_owned(), nth: 1 };
+        let injection = Injection {
+            site: Some("h+0x1".to_owned()),
+            also: vec![also("h+0x2"), also("h+0x3")],
+            ..injection()
+        };
+        let reached = |site: &str, acted| Reached {
+            function: "g".to_owned(),
+            site: site.to_owned(),
+            matched: 1,
+            acted,
+        };
+        coverage.add(&injection, &[reached("h+0x2", 1), reached("h+0x3", 0)], &Verdict::Clean, "").unwrap();
+        let failed: Vec<_> = coverage.failed.iter().collect();
+        let one = BTreeSet::from(["h+0x2".to_owned()]);
+        assert_eq!(failed, [(&("g".to_owned(), Act::Fails(-5)), &one)]);
+        assert_eq!(coverage.missed.len(), 2);
+        assert!(!coverage.alone("g", "h+0x3"));
+        coverage.add(&injection, &[], &Verdict::NotReached, "").unwrap();
+        assert!(coverage.alone("g", "h+0x3") && !coverage.alone("g", "h+0x2"));
     }
 }

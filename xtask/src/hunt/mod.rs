@@ -3,8 +3,10 @@
 //!
 //! A finding is a false alarm of the tool, or a bug on an error path of the kernel; what is known is in `docs/hunt`. Results
 //! and the call sites that were reached are kept in `target/hunt/KERNEL`.
+mod act;
 mod boot;
 mod coverage;
+mod delays;
 mod known;
 mod plan;
 mod sites;
@@ -69,6 +71,9 @@ pub struct Options {
     /// Hooks of the tool
     #[arg(long, value_enum, default_value = "functions")]
     tier: Tier,
+    /// Delay steps (tests/hunt/delays) instead of failing them: two and three tasks on one file, one subvolume and one pool of space
+    #[arg(long)]
+    delay: bool,
     /// How long in all; a boot that has begun is brought to its end
     #[arg(long, default_value_t = 10)]
     minutes: u64,
@@ -92,11 +97,12 @@ pub struct Options {
 /// Something does not build, no guest boots, or there is a finding that the catalogue of known kernel bugs does not have.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let release = options.kernel;
-    let text = fs::read_to_string(workspace.root.join("tests/hunt/steps"))
-        .context("cannot read tests/hunt/steps")?;
+    let list = if options.delay { "tests/hunt/delays" } else { "tests/hunt/steps" };
+    let text =
+        fs::read_to_string(workspace.root.join(list)).with_context(|| format!("cannot read {list}"))?;
     let kernel = vm::Kernel::ensure(workspace, release)?;
     let sites = Sites::read(&vm::btrfs(&kernel)?)?;
-    let mut steps = steps::parse(&text)?;
+    let mut steps = if options.delay { delays::parse(&text)? } else { steps::parse(&text)? };
     // A function that btrfs neither has nor calls can still be called below it.
     steps.retain(|step| {
         step.fits(release) && (!step.is_function() || sites.symbol(&step.name).is_some() || step.is_below())
@@ -106,6 +112,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let bugs = known::parse(&text)?;
     let only: Vec<Only> = options.only.iter().map(|text| Only::parse(text)).collect();
     let folder = workspace.target.join("hunt").join(release.name());
+    let folder = if options.delay { folder.join("delays") } else { folder };
     let folder = if options.seed.is_some() { folder.join("seeded") } else { folder };
     if options.seed.is_some() {
         let _ = fs::remove_dir_all(&folder);
@@ -115,7 +122,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         Some(binary) => binary.clone(),
         None => build::run(workspace, Profile::Release)?,
     };
-    let ways: usize = steps.iter().map(|step| step.fails.len()).sum();
+    let ways: usize = steps.iter().map(|step| step.acts.len()).sum();
     let seed = options.seed.unwrap_or_else(|| coverage.classes().values().sum());
     println!("hunt: Linux {}, {ways} steps, seed {seed}", kernel.uname);
     let lab = Lab { workspace, release, tool, steps: &steps, sites: &sites, folder: folder.clone() };
@@ -156,8 +163,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             if matches!(verdict, Verdict::Finding(_)) {
                 keep(&folder, injection.id, findings.len());
                 findings.push(format!(
-                    "cargo xtask hunt --kernel {} --tier {tier} --boots 1 --only '{injection}'\n    {verdict}",
-                    release.name()
+                    "cargo xtask hunt --kernel {} --tier {tier}{} --boots 1 --only '{injection}'\n    {verdict}",
+                    release.name(),
+                    if options.delay { " --delay" } else { "" }
                 ));
             }
         }
@@ -187,6 +195,7 @@ pub fn slice(workspace: &Workspace) -> Result<()> {
         kernel: Release::V6_12,
         // On the tracepoints tier a known bug of the kernel can show far from where it is, where nothing tells it from a new one.
         tier: Tier::Functions,
+        delay: false,
         minutes: SLICE,
         seed: Some(now.as_secs()),
         only: Vec::new(),

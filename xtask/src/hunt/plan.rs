@@ -2,7 +2,7 @@
 //! same again at other calls, with a racing task and without, with quotas and without.
 use std::fmt;
 
-use super::{coverage::Coverage, steps::Step};
+use super::{act::Act, coverage::Coverage, steps::Step};
 
 /// One injection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct Injection {
     pub id: u32,
     /// Name of the step.
     pub step: String,
-    /// What it returns.
-    pub fails: i64,
+    /// What is done to it.
+    pub act: Act,
     /// Load.
     pub load: String,
     /// The only call site.
@@ -25,7 +25,7 @@ pub struct Injection {
     pub race: bool,
     /// Of the tool.
     pub tier: &'static str,
-    /// More that fails in the same load, each the first time that it is called from its site.
+    /// More that fails in the same load.
     pub also: Vec<Also>,
 }
 
@@ -34,10 +34,12 @@ pub struct Injection {
 pub struct Also {
     /// Name of the step.
     pub step: String,
-    /// What it returns.
-    pub fails: i64,
+    /// What is done to it.
+    pub act: Act,
     /// Its call site.
     pub site: String,
+    /// Which call from there, from 1.
+    pub nth: u64,
 }
 
 impl Injection {
@@ -56,12 +58,12 @@ impl fmt::Display for Injection {
     /// As `--only` takes it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let site = self.site.as_deref().unwrap_or("-");
-        write!(f, "{}:{}:{}:{site}:{}:{}", self.step, self.fails, self.load, self.nth, self.ways())?;
-        self.also.iter().try_for_each(|Also { step, fails, site }| write!(f, "/{step}:{fails}:{site}"))
+        write!(f, "{}:{}:{}:{site}:{}:{}", self.step, self.act, self.load, self.nth, self.ways())?;
+        self.also.iter().try_for_each(|Also { step, act, site, nth }| write!(f, "/{step}:{act}:{site}:{nth}"))
     }
 }
 
-/// A part of an injection that `--only` names: `FUNCTION[:ERROR[:LOAD[:SITE[:NTH[:WAYS[/FUNCTION:ERROR:SITE...]]]]]]`.
+/// A part of an injection that `--only` names: `FUNCTION[:ACT[:LOAD[:SITE[:NTH[:WAYS[/FUNCTION:ACT:SITE:NTH...]]]]]]`.
 #[derive(Clone, Debug)]
 pub struct Only {
     words: Vec<String>,
@@ -74,8 +76,8 @@ impl Only {
         let mut parts = text.split('/').map(|part| part.split(':').map(str::to_owned).collect::<Vec<_>>());
         let words = parts.next().unwrap_or_default();
         let also = |words: Vec<String>| {
-            let [step, fails, site] = <[String; 3]>::try_from(words).ok()?;
-            Some(Also { step, fails: fails.parse().ok()?, site })
+            let [step, act, site, nth] = <[String; 4]>::try_from(words).ok()?;
+            Some(Also { step, act: act.parse().ok()?, site, nth: nth.parse().ok()? })
         };
         Self { words, also: parts.filter_map(also).collect() }
     }
@@ -84,10 +86,10 @@ impl Only {
         self.words.get(at).map(String::as_str).filter(|word| !word.is_empty() && *word != "-")
     }
 
-    fn fits(&self, step: &str, fails: i64, load: &str) -> bool {
-        let fails = fails.to_string();
+    fn fits(&self, step: &str, act: Act, load: &str) -> bool {
+        let act = act.to_string();
         let is = |at, value: &str| self.word(at).is_none_or(|word| word == value);
-        is(0, step) && is(1, &fails) && is(2, load)
+        is(0, step) && is(1, &act) && is(2, load)
     }
 
     /// Whether it names one injection and not a set of them.
@@ -129,18 +131,18 @@ pub fn next(
     let mut untried = Vec::new();
     let mut unfailed = Vec::new();
     let mut again = Vec::new();
-    let fits = |step: &Step, fails, load: &str| {
-        only.is_empty() || only.iter().any(|only| !only.exact() && only.fits(&step.name, fails, load))
+    let fits = |step: &Step, act, load: &str| {
+        only.is_empty() || only.iter().any(|only| !only.exact() && only.fits(&step.name, act, load))
     };
     for step in steps {
-        for &fails in &step.fails {
+        for &act in &step.acts {
             let none = std::collections::BTreeSet::new();
-            let failed = coverage.failed.get(&(step.name.clone(), fails)).unwrap_or(&none);
-            for load in step.loads.iter().filter(|load| fits(step, fails, load)) {
+            let failed = coverage.failed.get(&(step.name.clone(), act)).unwrap_or(&none);
+            for load in step.loads.iter().filter(|load| fits(step, act, load)) {
                 let one = |site: Option<&String>, nth| Injection {
                     id: 0,
                     step: step.name.clone(),
-                    fails,
+                    act,
                     load: load.clone(),
                     site: site.cloned(),
                     nth,
@@ -149,7 +151,7 @@ pub fn next(
                     tier,
                     also: Vec::new(),
                 };
-                if !coverage.tried.contains(&(step.name.clone(), fails, load.clone())) {
+                if !coverage.tried.contains(&(step.name.clone(), act, load.clone())) {
                     untried.push(one(None, 1));
                 }
                 let reached = coverage.reached.get(&(step.name.clone(), load.clone()));
@@ -157,10 +159,13 @@ pub fn next(
                     if coverage.deadly.contains(&(step.name.clone(), site.clone())) {
                         continue;
                     }
-                    if failed.contains(site) {
-                        again.push(one(Some(site), 1 + dice.below(*calls)));
-                    } else {
-                        unfailed.push(one(Some(site), 1));
+                    match act {
+                        Act::Late(_) if !failed.contains(site) => {
+                            unfailed.push(one(Some(site), 1 + dice.below((*calls).min(8))));
+                        }
+                        Act::Fails(_) if !failed.contains(site) => unfailed.push(one(Some(site), 1)),
+                        // The first call has failed; a later one meets other states.
+                        _ => again.push(one(Some(site), 1 + dice.below(*calls))),
                     }
                 }
                 if !step.is_function() {
@@ -181,8 +186,7 @@ pub fn next(
     dice.shuffle(&mut again);
     // One load is enough to see a site fail.
     let mut once = std::collections::BTreeSet::new();
-    unfailed
-        .retain(|injection| once.insert((injection.step.clone(), injection.fails, injection.site.clone())));
+    unfailed.retain(|injection| once.insert((injection.step.clone(), injection.act, injection.site.clone())));
     // And one error first.
     let mut once = std::collections::BTreeSet::new();
     let failed_so_or_so = |injection: &Injection| {
@@ -191,7 +195,10 @@ pub fn next(
         })
     };
     unfailed.sort_by_cached_key(|injection| {
-        failed_so_or_so(injection) || !once.insert((injection.step.clone(), injection.site.clone()))
+        let site = (injection.step.clone(), injection.site.clone().unwrap_or_default());
+        // What was missed again and again waits for the rest.
+        let missed = coverage.missed.get(&site).map_or(0, |missed| missed / 2);
+        (missed, failed_so_or_so(injection) || !once.insert((injection.step.clone(), injection.site.clone())))
     });
     // Both kinds of news in each batch: what was not tried shows sites, and these are tried.
     let unfailed = together(unfailed, coverage);
@@ -203,7 +210,9 @@ pub fn next(
     let named = chosen.len();
     chosen.extend(unfailed.into_iter().take(half));
     chosen.extend(untried);
-    chosen.extend(again);
+    // They do not bring news of sites; enough to fill the batch.
+    again.truncate(count * TOGETHER);
+    chosen.extend(together(again, coverage));
     chosen.truncate(count);
     for (number, (injection, id)) in chosen.iter_mut().zip(first..).enumerate() {
         injection.id = id;
@@ -216,22 +225,22 @@ pub fn next(
 }
 
 /// How many steps fail in one load: most failures leave the load enough to do for the next one.
-const TOGETHER: usize = 3;
+const TOGETHER: usize = 8;
 
-/// Puts injections of one load together. A site that may have killed a guest fails alone.
+/// Puts injections of one load together, but for sites that have to fail alone.
 fn together(all: Vec<Injection>, coverage: &Coverage) -> Vec<Injection> {
     let mut grouped: Vec<Injection> = Vec::new();
     for one in all {
-        let Some(site) = one.site.clone().filter(|site| !coverage.suspect(&one.step, site)) else {
+        let Some(site) = one.site.clone().filter(|site| !coverage.alone(&one.step, site)) else {
             grouped.push(one);
             continue;
         };
         let open = grouped.iter_mut().find(|group| {
-            let alone = group.site.as_ref().is_none_or(|site| coverage.suspect(&group.step, site));
+            let alone = group.site.as_ref().is_none_or(|site| coverage.alone(&group.step, site));
             group.load == one.load && !alone && group.also.len() + 1 < TOGETHER
         });
         match open {
-            Some(group) => group.also.push(Also { step: one.step, fails: one.fails, site }),
+            Some(group) => group.also.push(Also { step: one.step, act: one.act, site, nth: one.nth }),
             None => grouped.push(one),
         }
     }
@@ -245,19 +254,20 @@ pub const CENSUS: &str = "@census";
 
 /// For each load, who calls what: it is a load without a failure too, so its books have to balance.
 fn census(steps: &[Step], coverage: &Coverage, tier: &'static str) -> Vec<Injection> {
-    let mut loads: Vec<&String> = steps.iter().flat_map(|step| &step.loads).collect();
+    let mut loads: Vec<&String> =
+        steps.iter().filter(|step| step.is_function()).flat_map(|step| &step.loads).collect();
     loads.sort();
     loads.dedup();
     let parts = steps.iter().filter(|step| step.is_function()).count().div_ceil(COUNTED);
     let mut all = Vec::new();
     for load in loads {
-        for fails in (0..).take(parts) {
-            if !coverage.tried.contains(&(CENSUS.to_owned(), fails, load.clone())) {
+        for act in (0..).take(parts).map(Act::Fails) {
+            if !coverage.tried.contains(&(CENSUS.to_owned(), act, load.clone())) {
                 let (step, load) = (CENSUS.to_owned(), load.clone());
                 all.push(Injection {
                     id: 0,
                     step,
-                    fails,
+                    act,
                     load,
                     site: None,
                     nth: 1,
@@ -276,16 +286,19 @@ fn census(steps: &[Step], coverage: &Coverage, tier: &'static str) -> Vec<Inject
 fn exact(only: &[Only], steps: &[Step], tier: &'static str) -> Vec<Injection> {
     let mut all = Vec::new();
     for only in only.iter().filter(|only| only.exact()) {
-        let number = |at| only.word(at).and_then(|word| word.parse().ok());
         let Some(step) = steps.iter().find(|step| Some(step.name.as_str()) == only.word(0)) else { continue };
         let ways = only.word(5).unwrap_or("quota");
         all.push(Injection {
             id: 0,
             step: step.name.clone(),
-            fails: number(1).or_else(|| step.fails.first().copied()).unwrap_or(-5),
+            act: only
+                .word(1)
+                .and_then(|word| word.parse().ok())
+                .or_else(|| step.acts.first().copied())
+                .unwrap_or(Act::Fails(-5)),
             load: only.word(2).unwrap_or("data").to_owned(),
             site: only.word(3).map(str::to_owned),
-            nth: number(4).and_then(|nth| u64::try_from(nth).ok()).unwrap_or(1),
+            nth: only.word(4).and_then(|word| word.parse().ok()).unwrap_or(1),
             quota: ways.contains("quota"),
             race: ways.contains("race"),
             tier,
@@ -329,19 +342,19 @@ mod tests {
         for (step, fails, load) in
             [("f", -5, "a"), ("f", -5, "b"), ("f", -12, "a"), ("f", -12, "b"), ("g", 0, "a")]
         {
-            coverage.tried.insert((step.to_owned(), fails, load.to_owned()));
+            coverage.tried.insert((step.to_owned(), Act::Fails(fails), load.to_owned()));
         }
         for load in ["a", "b"] {
             let sites = coverage.reached.entry(("f".to_owned(), load.to_owned())).or_default();
             sites.insert("h+0x1".to_owned(), 3);
         }
         let plan = next(&steps(), &[], &coverage, &mut Dice(1), (1, 2), "functions");
-        let mut errors: Vec<i64> = plan
+        let mut errors: Vec<Act> = plan
             .iter()
-            .flat_map(|one| [one.fails].into_iter().chain(one.also.iter().map(|also| also.fails)))
+            .flat_map(|one| [one.act].into_iter().chain(one.also.iter().map(|also| also.act)))
             .collect();
         errors.sort_unstable();
-        assert_eq!(errors, [-12, -5]);
+        assert_eq!(errors, [Act::Fails(-12), Act::Fails(-5)]);
         assert!(plan.iter().all(|one| one.site.as_deref() == Some("h+0x1")));
         coverage.deadly.insert(("f".to_owned(), "h+0x1".to_owned()));
         assert!(next(&steps(), &[], &coverage, &mut Dice(1), (1, 2), "functions").is_empty());
@@ -354,12 +367,12 @@ mod tests {
         let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
         assert_eq!(plan.len(), 1);
         assert_eq!(plan[0].to_string(), "f:-12:b:h+0x1:3:quota,race");
-        let text = "f:-12:b:h+0x1:3:quota,race/g:0:i+0x2";
+        let text = "f:-12:b:h+0x1:3:quota,race/g:0:i+0x2:4";
         let plan = next(&steps(), &[Only::parse(text)], &coverage, &mut Dice(1), (7, 9), "functions");
         assert_eq!((plan.len(), plan[0].to_string().as_str(), plan[0].also.len()), (1, text, 1));
         let only = [Only::parse("f:-12")];
         let plan = next(&steps(), &only, &coverage, &mut Dice(1), (7, 9), "functions");
         assert_eq!(plan.len(), 2);
-        assert!(plan.iter().all(|one| one.fails == -12));
+        assert!(plan.iter().all(|one| one.act == Act::Fails(-12)));
     }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::act::Act;
 use crate::vm::Release;
 
 /// What causes a failure in a kernel that nobody tampers with.
@@ -13,8 +14,8 @@ const CAUSES: [&str; 5] = ["memory", "space", "io", "signal", "quota"];
 pub struct Step {
     /// The function; `@NAME` is no function.
     pub name: String,
-    /// What it returns.
-    pub fails: Vec<i64>,
+    /// What is done to it.
+    pub acts: Vec<Act>,
     /// One of [`CAUSES`].
     pub real: String,
     /// Loads that reach it.
@@ -28,6 +29,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// One that is delayed.
+    pub fn late(name: &str, acts: &[Act], loads: &[String]) -> Self {
+        Self { name: name.to_owned(), acts: acts.to_vec(), loads: loads.to_vec(), ..Self::default() }
+    }
+
     /// Whether it is a call that the fault module fails.
     pub fn is_function(&self) -> bool {
         !self.name.starts_with('@')
@@ -50,11 +56,15 @@ impl Step {
     }
 
     /// The line for the fault module: `symbol` is what the compiler called the function, `site` the only call site.
-    pub fn fault(&self, symbol: &str, fails: i64, site: Option<&str>, nth: u64) -> String {
-        let action = if self.with.contains("action=") { "" } else { " action=skip" };
+    pub fn fault(&self, symbol: &str, act: Act, site: Option<&str>, nth: u64) -> String {
+        let action = match act {
+            Act::Late(_) => " action=stall",
+            Act::Fails(_) if self.with.contains("action=") => "",
+            Act::Fails(_) => " action=skip",
+        };
         let site = site.map_or_else(String::new, |site| format!(" site={site}"));
         let with = if self.with.is_empty() { String::new() } else { format!(" {}", self.with) };
-        format!("func={symbol}{action} ret={fails} nth={nth}{site}{with}")
+        format!("func={symbol}{action} {}{site}{with}", act.words(nth))
     }
 }
 
@@ -80,7 +90,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>> {
         match key {
             "fails" => {
                 let numbers: Result<_, _> = value.split(' ').map(str::parse).collect();
-                step.fails = numbers.with_context(|| format!("{}: no numbers: {value}", step.name))?;
+                step.acts = numbers.with_context(|| format!("{}: no numbers: {value}", step.name))?;
             }
             "real" if CAUSES.contains(&value) => value.clone_into(&mut step.real),
             "loads" => step.loads = value.split(' ').map(str::to_owned).collect(),
@@ -91,7 +101,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>> {
         }
     }
     let lacks = |step: &&Step| {
-        step.fails.is_empty() || step.real.is_empty() || step.loads.is_empty() || step.why.is_empty()
+        step.acts.is_empty() || step.real.is_empty() || step.loads.is_empty() || step.why.is_empty()
     };
     match steps.iter().find(lacks) {
         Some(step) => bail!("{} lacks a line", step.name),
@@ -106,7 +116,7 @@ mod tests {
     #[test]
     fn every_step_of_the_repository_is_read_and_has_its_loads() {
         let steps = parse(include_str!("../../../tests/hunt/steps")).unwrap();
-        let ways: usize = steps.iter().map(|step| step.fails.len()).sum();
+        let ways: usize = steps.iter().map(|step| step.acts.len()).sum();
         assert!(ways >= 60, "{ways}");
         let loads = include_str!("../../../tests/hunt/loads.sh");
         for step in &steps {
@@ -129,7 +139,7 @@ mod tests {
         let text = "[f]\nfails: -5 -12\nreal: io\nloads: a b\nwhy: x\nwith: btrfs\nkernel: 6.12\n";
         let step = &parse(text).unwrap()[0];
         assert_eq!(
-            step.fault("f.isra.0", -5, Some("g+0x1c"), 2),
+            step.fault("f.isra.0", Act::Fails(-5), Some("g+0x1c"), 2),
             "func=f.isra.0 action=skip ret=-5 nth=2 site=g+0x1c btrfs"
         );
         assert!(step.is_function() && step.fits(Release::V6_12) && !step.fits(Release::V6_1));
@@ -137,7 +147,11 @@ mod tests {
         assert_eq!(step.counted("f.isra.0"), "f.isra.0");
         let only = parse(&text.replace("btrfs", "btrfs set=2:4")).unwrap();
         assert_eq!(only[0].counted("f"), "f,set=2:4");
-        assert_eq!(after[0].fault("f", -5, None, 1), "func=f ret=-5 nth=1 action=fail");
+        assert_eq!(after[0].fault("f", Act::Fails(-5), None, 1), "func=f ret=-5 nth=1 action=fail");
+        assert_eq!(
+            only[0].fault("f", Act::Late(20), Some("g+0x1"), 2),
+            "func=f action=stall us=20000 first=2 every=3 times=8 site=g+0x1 btrfs set=2:4"
+        );
     }
 
     #[test]
