@@ -31,6 +31,7 @@ pub mod space;
 pub mod suite;
 pub mod table;
 pub mod task;
+pub mod unpinning;
 
 /// Version of the layouts of records, [`config::Config`] and [`offsets::Offsets`].
 pub const ABI_VERSION: u32 = 4;

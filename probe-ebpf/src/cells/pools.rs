@@ -156,6 +156,17 @@ pub fn unpinned(run: &Run, fs: u32) {
     }
 }
 
+/// A transaction is committed: what it unpins is unpinned.
+#[inline(always)]
+pub fn committed(run: &Run, fs: u32) {
+    if config!(functions) != 0
+        && let Some(cell) = fs_cell(fs)
+    {
+        // SAFETY: a cell of an array stays; written whole.
+        unsafe { (*cell).committed = run.time() };
+    }
+}
+
 /// A call of such a function cannot be followed.
 #[inline(always)]
 pub fn unknown(fs: u32) {

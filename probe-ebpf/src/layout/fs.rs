@@ -23,6 +23,8 @@ pub struct FsCell {
     pub pool_points: u32,
     /// When metadata was last unpinned, which can fill up the global reserve; ns.
     pub unpinned: u64,
+    /// When a transaction was last committed, after which its task unpins nothing more; ns.
+    pub committed: u64,
     /// From when on nobody can be waiting for space of metadata since before the session, ns.
     pub pools_settled: u64,
     /// 1 if a call of such a function could not be followed, so that nobody knows who is inside one.

@@ -7,7 +7,7 @@
 //! The block_rsvs of the filesystem have no lock that a program could take. So a call is compared only if it was alone: no other
 //! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
 //! `cells/pools.rs` counts.
-use probe_common::{claim::RsvType, hook::HookId};
+use probe_common::{claim::RsvType, hook::HookId, unpinning::unpinning};
 
 use crate::{
     cells::{self, frame, pools},
@@ -20,9 +20,6 @@ use crate::{
     maps::FRAMES,
     read,
 };
-
-/// The kernel unpins extents and fills up the global reserve under one lock, which takes far less than this many ns.
-const UNPINNING: u64 = 100_000_000;
 
 /// Functions that change `reserved` of a block_rsv. `btrfs_block_rsv_add()` and `_refill()` have `btrfs_block_rsv_add_bytes()`
 /// inlined.
@@ -226,7 +223,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         };
         let off = may_use.wrapping_sub(moved).wrapping_sub(due);
         // What fills up the global reserve counts as moved by this call.
-        if off < 0 && run.time().wrapping_sub((*cell).unpinned) < UNPINNING {
+        if off < 0 && unpinning(run.time(), (*cell).unpinned, (*cell).committed) {
             NOT_COMPARED
         } else {
             off as u64

@@ -1,0 +1,28 @@
+//! When extents of metadata may be on their way out of `bytes_pinned`.
+
+/// The kernel unpins extents and fills up the global reserve under one lock, which takes far less than this many ns.
+const UNPINNING: u64 = 100_000_000;
+/// The same while the commit that unpins has not ended: a virtual processor can rest in between for as long as its host pleases.
+const IN_COMMIT: u64 = 20 * UNPINNING;
+
+/// Whether at `now` what was unpinned at `unpinned` may not have reached the global reserve yet. The last commit has ended at
+/// `committed`. All in ns.
+#[must_use]
+pub const fn unpinning(now: u64, unpinned: u64, committed: u64) -> bool {
+    let long = if committed < unpinned { IN_COMMIT } else { UNPINNING };
+    now.wrapping_sub(unpinned) < long
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Else what the commit adds to the global reserve is an over-release of whoever takes a block out of it meanwhile.
+    #[test]
+    fn a_commit_whose_processor_rests_is_still_unpinning() {
+        assert!(unpinning(1_500_000_000, 1_000_000_000, 900_000_000));
+        assert!(!unpinning(1_500_000_000, 1_000_000_000, 1_001_000_000));
+        assert!(unpinning(1_050_000_000, 1_000_000_000, 1_001_000_000));
+        assert!(!unpinning(9_000_000_000, 1_000_000_000, 0));
+    }
+}
