@@ -184,7 +184,7 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 	struct fault *fault = container_of(probe, struct fault, probe);
 	struct fault_args args = { { regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9 } };
 	/* At the entry the return address lies on top of the stack. */
-	unsigned long from = *(unsigned long *)regs->sp;
+	unsigned long from = fault_return((unsigned long *)regs->sp);
 	struct fault_site *site;
 	u64 number, past;
 

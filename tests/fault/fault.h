@@ -134,6 +134,8 @@ u64 fault_publish(struct fault *fault, const struct fault_args *failing);
 int fault_site_parse(struct fault *fault, char *text);
 int fault_btrfs(struct fault *fault);
 struct fault_site *fault_site(struct fault *fault, unsigned long from);
+void fault_returns_prepare(void);
+unsigned long fault_return(unsigned long *stack);
 void fault_sites_show(const struct fault *fault, struct seq_file *file);
 
 /* slip.c */

@@ -83,6 +83,7 @@ MODULE_PARM_DESC(go, "1 lets go what faults with `hold` hold; 0 makes them hold 
 
 static int __init fault_init(void)
 {
+	fault_returns_prepare();
 	sites = debugfs_create_file("btrfs_probe_fault_sites", 0400, NULL, NULL, &sites_fops);
 	return 0;
 }

@@ -5,7 +5,9 @@
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/llist.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 
 #include "fault.h"
@@ -24,6 +26,37 @@ int fault_site_parse(struct fault *fault, char *text)
 	fault->caller_to = base + offset + 1;
 	return 0;
 }
+
+/*
+ * A probe on the return of the function may have put an address of the kernel's own in the place of the caller's. Those of
+ * kretprobes are kept by rethook, those of fprobes too or, in new kernels, by the function graph.
+ */
+static unsigned long rethook, graph;
+static unsigned long (*rethook_find)(struct task_struct *task, unsigned long frame, struct llist_node **at);
+static unsigned long (*graph_find)(struct task_struct *task, int *index, unsigned long from, unsigned long *stack);
+
+void fault_returns_prepare(void)
+{
+	rethook = fault_symbol("arch_rethook_trampoline");
+	rethook_find = (void *)fault_symbol("rethook_find_ret_addr");
+	graph = fault_symbol("return_to_handler");
+	graph_find = (void *)fault_symbol("ftrace_graph_ret_addr");
+}
+
+/* The return address of a call, at whose entry the stack is `stack`. */
+unsigned long fault_return(unsigned long *stack)
+{
+	unsigned long from = *stack, found = 0;
+	struct llist_node *at = NULL;
+	int index = 0;
+
+	if (from == graph && graph_find)
+		found = graph_find(current, &index, from, stack);
+	else if (from == rethook && rethook_find)
+		found = rethook_find(current, (unsigned long)stack, &at);
+	return found ? found : from;
+}
+NOKPROBE_SYMBOL(fault_return);
 
 /* The module btrfs, whose calls alone count. */
 int fault_btrfs(struct fault *fault)

@@ -25,15 +25,15 @@ static bool may_sleep(void)
 	return preemptible() && !rcu_preempt_depth() && READ_ONCE(current->__state) == TASK_RUNNING;
 }
 
-/* Where the call goes on. `from` is its return address. */
-unsigned long fault_stall(unsigned long slot, unsigned long from);
-unsigned long fault_stall(unsigned long slot, unsigned long from)
+/* Where the call goes on. Its return address is on top of `stack`. */
+unsigned long fault_stall(unsigned long slot, unsigned long *stack);
+unsigned long fault_stall(unsigned long slot, unsigned long *stack)
 {
 	struct fault *fault = &faults[slot];
 	unsigned long to = (unsigned long)fault->probe.addr;
 
 	if (may_sleep()) {
-		struct fault_site *site = fault_site(fault, from);
+		struct fault_site *site = fault_site(fault, fault_return(stack));
 
 		atomic64_inc(&fault->acted);
 		if (site)
@@ -54,7 +54,7 @@ unsigned long fault_stall(unsigned long slot, unsigned long from)
 	    "fault_stall_" #n ":\n\t" ASM_ENDBR                                                                        \
 	    "push %rbp\n\tmov %rsp, %rbp\n\t"                                                                          \
 	    "push %rdi\n\tpush %rsi\n\tpush %rdx\n\tpush %rcx\n\tpush %r8\n\tpush %r9\n\t"                             \
-	    "mov $" #n ", %edi\n\tmov 8(%rbp), %rsi\n\tcall fault_stall\n\tmov %rax, %r11\n\t"                         \
+	    "mov $" #n ", %edi\n\tlea 8(%rbp), %rsi\n\tcall fault_stall\n\tmov %rax, %r11\n\t"                         \
 	    "pop %r9\n\tpop %r8\n\tpop %rcx\n\tpop %rdx\n\tpop %rsi\n\tpop %rdi\n\tpop %rbp\n\t"                       \
 	    "jmp __x86_indirect_thunk_r11\n"                                                                           \
 	    ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                       \
