@@ -48,11 +48,11 @@ while read -r id step load quota race size fault; do
 	# Again, and cold: tree blocks have to be read then.
 	umount $M; mount -o loop /img/fs $M || { echo "hunt: end $id no mount"; continue; }
 	# Some loads have a third task of their own.
-	if [ $race = r ] && [ "${load#same_}" = $load ]; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
+	if [ $race = r ] && ! type ${load}_c >/dev/null 2>&1; then touch /tmp/racing; race >/dev/null 2>&1 & racing=$!; fi
 	if [ $step = fault ]; then
 		IFS=';'; set -- $fault; unset IFS
 		armed=y; for line; do echo "$line" > $P/arm || armed=n; done
-		[ $armed = y ] || { echo 1 > $P/disarm; echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/fs; continue; }
+		[ $armed = y ] || { echo 1 > $P/disarm; echo "hunt: end $id no function"; rm -f /tmp/racing; wait; umount $M; rm /img/*; continue; }
 	elif [ $step = census ]; then
 		# Which functions the load calls from where; a function that this kernel does not have is left out.
 		for function in $fault; do echo "func=$function action=count btrfs" | tr , " " > $P/arm; done 2>/dev/null
@@ -73,7 +73,11 @@ while read -r id step load quota race size fault; do
 	if stuck $!; then keep; echo "hunt: end $id stuck in the unmount"; break; fi
 	keep
 	grep -q " $M " /proc/mounts && { echo "hunt: end $id still mounted"; break; }
-	usleep 100000
-	rm -f /img/fs
+	# What stands on the device must be right whatever failed, if the device has kept it.
+	case $step in
+	io|cut|lost) ;;
+	*) timeout 20 btrfs check /img/fs > /out/$id.check 2>&1 && rm /out/$id.check ;;
+	esac
+	rm -f /img/*
 	echo "hunt: end $id done"
 done < /plan

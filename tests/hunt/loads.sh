@@ -59,6 +59,31 @@ load_more() {
 	io fsync $S/f1; echo z > $S/k; io fsync $S/k; rm $S/k; io fsync $S/q
 }
 
+# Commands that programs use now and then.
+setup_rare() { many 3 one_link; many 3 one_write; fill $S/q 4k 8; btrfs subvolume create $M/r1; fill $M/r1/f 64k 2; truncate -s 40m /img/more; sync; }
+load_rare() {
+	io exchange $S/f0 $S/l1; io exchange $S/l2 $S/ld1; io tmpfile $S $S/named; io xattr $S/f1; io xattr $S; sync
+	btrfs filesystem defragment -r -czlib $S; btrfs property set $S ro true; btrfs property set $S ro false; btrfs subvolume set-default $S
+	mkdir $S/deep; btrfs subvolume create $S/deep/in; mv $S/deep/in $S/in; rm -r $S/deep; rmdir $S/in; mv $M/r1 $S/r2; sync
+	btrfs quota enable $M; fill $S/f2 64k 3; btrfs qgroup create 1/1 $M; btrfs subvolume snapshot -i 1/1 $S $M/rs; btrfs qgroup limit 9m 1/1 $M
+	timeout 3 btrfs quota rescan -w $M; btrfs subvolume snapshot -r $S $M/ro; sync; btrfs subvolume delete $M/rs; btrfs qgroup destroy 1/1 $M
+	btrfs send $M/ro > /dev/null; btrfs subvolume delete -c $M/ro; btrfs quota disable $M; btrfs quota enable $M; fill $S/f2 64k 2; sync
+	loop=$(losetup -f); losetup $loop /img/more && btrfs device add -f $loop $M && fill $S/f3 64k 8 && sync && btrfs device remove $loop $M
+	losetup -d $loop; btrfs filesystem label $M hunt; sync
+}
+
+# The filesystem is mounted with a log to replay, with a balance to go on with, and with the free space cache of old.
+again() { umount $M || { sleep 1; umount $M; }; mount -o loop$1 /img/fs $M; }
+setup_mounts() { many 4 one_link; many 3 one_write; fill $S/g 64k 4; sync; }
+load_mounts() {
+	echo y > $S/k; io fsync $S/k; mv $S/k $S/k2; io fsync $S/k2; fill $S/g 4k 10; ln $S/g $S/g2; io fsync $S/g; rm $S/l1; io xattr $S/l2; io fsync $S
+	mkdir $S/dir; echo z > $S/dir/z; io fsync $S/dir/z; io exchange $S/f0 $S/f1; io fsync $S/f0; io punch $S/g 8192 16384; io fsync $S/g
+	cp /img/fs /img/copy; umount $M; mv /img/copy /img/fs; mount -o loop /img/fs $M; sync
+	again ,clear_cache,space_cache=v1; fill $S/v 64k 6; sync; rm $S/f2; sync; fill $S/v 64k 2; sync
+	again ,space_cache=v1; fill $S/w 64k 4; sync; again ,clear_cache,space_cache=v2; fill $S/w 64k 2; sync
+	again ,skip_balance; btrfs balance start --full-balance --bg $M; btrfs balance cancel $M; again; fill $S/x 64k 2; sync
+}
+
 # Two tasks on one file, one subvolume, one pool of space; a third one where $race is r. Each does what the others undo.
 together() {
 	"$1_a" & "$1_b" &
@@ -102,6 +127,13 @@ same_subvolume_c() {
 }
 load_same_subvolume() { [ "$quota" = q ] && btrfs qgroup limit 600k $S; together same_subvolume; btrfs qgroup limit none $S; }
 
+# Quotas go and come while data is written and thrown away.
+setup_quotas() { fill $S/q 64k 2; sync; }
+quotas_a() { for n in 0 1 2; do btrfs quota disable $M; btrfs quota enable $M; usleep 200000; done; }
+quotas_b() { for n in 0 1 2 3; do fill $S/q 64k 4; truncate -s 0 $S/q; fill $S/q$n 4k 3; usleep 100000; rm -f $S/q$n; done; }
+quotas_c() { for n in 0 1 2; do io dwrite $S/qd 0 262144; io falloc $S/qf 0 131072; rm -f $S/qf; mkdir $S/qm$n; sync -f $S; done; }
+load_quotas() { together quotas; }
+
 # Nearly full: reservations wait for each other and are flushed.
 setup_same_pool() { io falloc $M/fat 0 $((200<<20)); n=0; while io falloc $M/fat$n 0 $((8<<20)); do n=$((n+1)); done; rm -f $M/fat0; sync; }
 same_pool_a() { for n in 0 1 2 3; do fill $S/p$n 256k 6; fill $S/p$n 64k 2; rm -f $S/p$((n-1)); done; }
@@ -121,6 +153,11 @@ race() {
 # The image's tmpfs is full: every write to a block that the image does not have yet fails with an I/O error.
 arm_io() { mount -o remount,size=$(($(stat -f -c '(%b-%f)*%S' /img)))  /img; }
 disarm_io() { mount -o remount,size=1200M /img; }
+# The image is cut: what lies behind cannot be read any more. Data lies there, or metadata too.
+arm_cut() { echo 3 > /proc/sys/vm/drop_caches; truncate -s 60m /img/fs; }
+disarm_cut() { :; }
+arm_lost() { echo 3 > /proc/sys/vm/drop_caches; truncate -s 20m /img/fs; }
+disarm_lost() { :; }
 arm_limit() { btrfs quota enable $M; btrfs qgroup limit 600k $S; }
 disarm_limit() { btrfs qgroup limit none $S; }
 arm_full() { i=0; while dd if=/dev/zero of=$M/fill$i bs=1M count=16 2>/dev/null; do i=$((i+1)); done; sync; }

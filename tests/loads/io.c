@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 struct encoded {
@@ -63,6 +64,19 @@ int main(int argc, char **argv)
 		fd = open(file, O_RDONLY);
 		return ioctl(fd, BTRFS_IOC_QUOTA_CTL, &args) ? fail("squota") : 0;
 	}
+	/* io exchange A B */
+	if (!strcmp(what, "exchange"))
+		return renameat2(AT_FDCWD, file, AT_FDCWD, argv[3], RENAME_EXCHANGE) ? fail("exchange") : 0;
+	/* A file without a name in a folder, which gets one. */
+	if (!strcmp(what, "tmpfile")) {
+		char path[64];
+
+		fd = open(file, O_RDWR | O_TMPFILE, 0644);
+		if (fd < 0 || write(fd, "x", 1) != 1)
+			return fail("tmpfile");
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		return linkat(AT_FDCWD, path, AT_FDCWD, argv[3], AT_SYMLINK_FOLLOW) ? fail("linkat") : 0;
+	}
 	fd = open(file, O_RDWR | O_CREAT | (strcmp(what, "dwrite") && strcmp(what, "dread") ? 0 : O_DIRECT), 0644);
 	if (fd < 0)
 		return fail("open");
@@ -70,6 +84,9 @@ int main(int argc, char **argv)
 		return flags(fd, FS_NOCOW_FL);
 	if (!strcmp(what, "compress"))
 		return flags(fd, FS_COMPR_FL);
+	if (!strcmp(what, "xattr"))
+		return fsetxattr(fd, "user.x", file, strlen(file), 0) || fsetxattr(fd, "user.y", "", 0, 0) ||
+		       fremovexattr(fd, "user.x") ? fail("xattr") : 0;
 	if (!strcmp(what, "fsync"))
 		return fsync(fd) ? fail("fsync") : 0;
 	if (!strcmp(what, "falloc"))

@@ -45,6 +45,8 @@ pub struct Done {
     pub verdict: Verdict,
     /// Where the kernel warned.
     pub warned: Vec<String>,
+    /// What `btrfs check` finds wrong afterwards.
+    pub check: Vec<String>,
 }
 
 impl Lab<'_> {
@@ -124,6 +126,7 @@ impl Lab<'_> {
                 reached,
                 verdict,
                 warned: verdict::warned(&read("dmesg")),
+                check: verdict::check(&read("check")),
             });
         }
         done

@@ -15,6 +15,7 @@ use super::{
     plan::Injection,
     sites::Sites,
     steps::Step,
+    unreached::{self, Reasons},
     verdict::{Reached, Verdict},
 };
 
@@ -185,42 +186,57 @@ impl Coverage {
         self.suspects.contains(&key) || self.missed.get(&key).is_some_and(|missed| *missed > 1)
     }
 
-    /// The table, as Markdown: a row for each function, and below it the sites that were never reached.
-    pub fn table(&self, steps: &[Step], sites: &Sites) -> (String, String) {
+    /// The table, as Markdown: a row for each function, and below it the sites that did not fail or were not reached, and why.
+    pub fn table(&self, steps: &[Step], sites: &Sites, reasons: &Reasons) -> (String, String) {
         let mut rows = String::new();
-        let mut never = String::new();
+        let (mut never, mut spared, mut deadly) = (Vec::new(), Vec::new(), Vec::new());
         let (mut all, mut seen, mut made) = (0, 0, 0);
+        let reached: BTreeSet<(&str, &str)> = self
+            .reached
+            .iter()
+            .flat_map(|((function, _), sites)| {
+                sites.keys().map(move |site| (function.as_str(), site.as_str()))
+            })
+            .collect();
+        let failed: BTreeSet<(&str, &str)> = self
+            .failed
+            .iter()
+            .flat_map(|((function, _), sites)| {
+                sites.iter().map(move |site| (function.as_str(), site.as_str()))
+            })
+            .collect();
         for step in steps.iter().filter(|step| step.is_function()) {
             let Some(exist) = sites.symbol(&step.name).and_then(|symbol| sites.of(symbol)) else { continue };
-            let reached: BTreeSet<&String> = self
-                .reached
-                .iter()
-                .filter(|((function, _), _)| *function == step.name)
-                .flat_map(|(_, sites)| sites.keys())
-                .collect();
-            let failed: BTreeSet<&String> = self
-                .failed
-                .iter()
-                .filter(|((function, _), _)| *function == step.name)
-                .flat_map(|(_, sites)| sites)
-                .collect();
-            let reached: Vec<&String> = exist.iter().filter(|site| reached.contains(site)).collect();
-            let failed = exist.iter().filter(|site| failed.contains(site)).count();
+            let here: Vec<(&str, &str)> =
+                exist.iter().map(|site| (step.name.as_str(), site.as_str())).collect();
+            let (met, missed): (Vec<_>, Vec<_>) = here.iter().partition(|site| reached.contains(*site));
+            let (fails, fails_not): (Vec<_>, Vec<_>) = met.iter().partition(|site| failed.contains(*site));
             all += exist.len();
-            seen += reached.len();
-            made += failed;
-            let _ = writeln!(rows, "| {} | {} | {} | {failed} |", step.name, exist.len(), reached.len());
-            let left: Vec<&str> =
-                exist.iter().filter(|site| !reached.contains(site)).map(String::as_str).collect();
-            if !left.is_empty() {
-                let _ = writeln!(never, "- {}: {}", step.name, left.join(" "));
-            }
+            seen += met.len();
+            made += fails.len();
+            let _ = writeln!(rows, "| {} | {} | {} | {} |", step.name, exist.len(), met.len(), fails.len());
+            never.extend(missed);
+            spared.extend(fails_not);
+            deadly.extend(fails.into_iter().filter(|(function, site)| {
+                self.deadly.contains(&((*function).to_owned(), (*site).to_owned()))
+            }));
         }
         let sums = format!("{all} call sites, {seen} reached, {made} made to fail");
-        let text = format!(
-            "# Call sites\n\n{sums}\n\n| function | call sites | reached | made to fail |\n|---|---|---|---|\n{rows}\n\
-             ## Never reached\n\n{never}"
+        let mut text = format!(
+            "# Call sites\n\n{sums}\n\n| function | call sites | reached | made to fail |\n|---|---|---|---|\n{rows}"
         );
+        let running: BTreeSet<&str> = reached.iter().map(|(_, site)| unreached::caller(site)).collect();
+        let mut part = |title: &str, sites: &BTreeMap<&str, Vec<&str>>| {
+            let _ = writeln!(text, "\n## {title}\n");
+            for (function, sites) in sites {
+                let _ = writeln!(text, "- {function}: {}", sites.join(" "));
+            }
+        };
+        for (why, (count, functions)) in reasons.list(&never, &running) {
+            part(&format!("Never reached: {why} ({count})"), &functions);
+        }
+        part(&format!("Reached, and not made to fail yet ({})", spared.len()), &grouped(&spared));
+        part(&format!("A failure there ends the guest ({})", deadly.len()), &grouped(&deadly));
         (sums, text)
     }
 
@@ -234,6 +250,15 @@ impl Coverage {
         }
         classes
     }
+}
+
+/// Sites by function.
+fn grouped<'a>(sites: &[(&'a str, &'a str)]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (function, site) in sites {
+        all.entry(function).or_default().push(site);
+    }
+    all
 }
 
 fn words(line: &str) -> Vec<String> {

@@ -11,6 +11,7 @@ mod known;
 mod plan;
 mod sites;
 mod steps;
+mod unreached;
 mod verdict;
 
 use std::{
@@ -26,6 +27,7 @@ use self::{
     coverage::Coverage,
     plan::{Dice, Only},
     sites::Sites,
+    unreached::Reasons,
     verdict::Verdict,
 };
 use crate::{
@@ -110,6 +112,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let text = fs::read_to_string(workspace.root.join("tests/hunt/known"))
         .context("cannot read tests/hunt/known")?;
     let bugs = known::parse(&text)?;
+    let text = fs::read_to_string(workspace.root.join("tests/hunt/unreached"))
+        .context("cannot read tests/hunt/unreached")?;
+    let reasons = Reasons::parse(&text)?;
     let only: Vec<Only> = options.only.iter().map(|text| Only::parse(text)).collect();
     let folder = workspace.target.join("hunt").join(release.name());
     let folder = if options.delay { folder.join("delays") } else { folder };
@@ -142,7 +147,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         first += u32::try_from(BATCH).unwrap_or(u32::MAX);
         let all = lab.boot(&batch, left - AROUND)?;
-        for Done { injection, reached, verdict, warned } in all {
+        for Done { injection, reached, verdict, warned, check } in all {
             let acted =
                 reached.iter().filter(|reached| reached.acted > 0).map(|reached| reached.site.as_str());
             let acted: Vec<&str> = acted.collect();
@@ -159,7 +164,11 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             for place in &warned {
                 println!("    the kernel warned at {place}");
             }
-            coverage.add(&injection, &reached, &verdict, &warned.join(" "))?;
+            for line in &check {
+                println!("    btrfs check: {line}");
+            }
+            let notes: Vec<String> = warned.into_iter().chain(check).collect();
+            coverage.add(&injection, &reached, &verdict, &notes.join(" | "))?;
             if matches!(verdict, Verdict::Finding(_)) {
                 keep(&folder, injection.id, findings.len());
                 findings.push(format!(
@@ -170,7 +179,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             }
         }
     }
-    let (sums, table) = coverage.table(&steps, &sites);
+    let (sums, table) = coverage.table(&steps, &sites, &reasons);
     fs::write(folder.join("coverage.md"), table).context("cannot write the coverage")?;
     let classes: Vec<String> =
         coverage.classes().iter().map(|(class, count)| format!("{count} {class}")).collect();
