@@ -1,15 +1,17 @@
-//! Bugs of the kernel whose findings show far from them, so that the catalogue of the tool cannot know them by their stacks: the
-//! hunt knows where it made something fail. `tests/hunt/known` has them.
+//! Bugs of the kernel as the hunt knows them: by what it made fail. `tests/hunt/known` has them.
+//!
+//! The findings of some show far from the bug, so that the catalogue of the tool cannot know them by their stacks. Of others the
+//! stack is that of a right call too: the catalogue's word counts only where something failed that makes it that bug.
 use anyhow::{Context as _, Result, bail};
 
 /// One bug.
 #[derive(Clone, Debug, Default)]
 pub struct Bug {
-    /// Name of its page in `docs/hunt`.
+    /// Name of its page in `docs/hunt` or `docs/known`.
     name: String,
-    /// Functions that must not fail where they call something.
-    callers: Vec<String>,
-    /// Kind and account of each finding that follows.
+    /// Calls that must fail for it: `FUNCTION@CALLER`, or all calls of a `CALLER`.
+    fails: Vec<String>,
+    /// Kind and account of each finding that follows and that the catalogue does not know; none if it knows all.
     finds: Vec<String>,
 }
 
@@ -26,28 +28,55 @@ pub fn parse(text: &str) -> Result<Vec<Bug>> {
         }
         let bug = bugs.last_mut().with_context(|| format!("before the first bug: {line}"))?;
         match line.split_once(": ") {
-            Some(("callers", value)) => bug.callers = value.split(' ').map(str::to_owned).collect(),
+            Some(("fails", value)) => bug.fails.extend(value.split(' ').map(str::to_owned)),
             Some(("finds", value)) => bug.finds = value.split(", ").map(str::to_owned).collect(),
             _ => bail!("{}: what is {line}?", bug.name),
         }
     }
-    match bugs.iter().find(|bug| bug.callers.is_empty() || bug.finds.is_empty()) {
+    match bugs.iter().find(|bug| bug.fails.is_empty()) {
         Some(bug) => bail!("{} lacks a line", bug.name),
         None => Ok(bugs),
     }
 }
 
-/// The bug that explains all findings (as `verdict.rs` writes them) of an injection that failed at `sites`.
-pub fn of<'a>(bugs: &'a [Bug], sites: &[&str], findings: &[String]) -> Option<&'a str> {
-    let callers: Vec<&str> = sites.iter().filter_map(|site| site.split(['+', '.']).next()).collect();
+/// The name in the source.
+fn plain(symbol: &str) -> &str {
+    symbol.split(['+', '.']).next().unwrap_or(symbol)
+}
+
+impl Bug {
+    /// Whether one of the failed calls, a function and its call site each, makes this bug.
+    fn made(&self, failed: &[(&str, &str)]) -> bool {
+        failed.iter().any(|(function, site)| {
+            let (function, caller) = (plain(function), plain(site));
+            self.fails.iter().any(|known| match known.split_once('@') {
+                Some(pair) => pair == (function, caller),
+                None => known == caller,
+            })
+        })
+    }
+}
+
+/// The bug that explains all findings (as `verdict.rs` writes them) of an injection that failed so.
+pub fn of<'a>(bugs: &'a [Bug], failed: &[(&str, &str)], findings: &[String]) -> Option<&'a str> {
     let explains = |bug: &&Bug| {
-        bug.callers.iter().any(|known| callers.contains(&known.as_str()))
+        bug.made(failed)
             && findings.iter().all(|finding| {
                 let words: Vec<&str> = finding.split(' ').skip(1).take(2).collect();
                 bug.finds.contains(&words.join(" "))
             })
     };
     bugs.iter().find(explains).map(|bug| bug.name.as_str())
+}
+
+/// The finding, of those that the catalogue knows, whose bug was not made: something else failed. Where nothing was made to fail at a
+/// call, the catalogue is believed.
+pub fn misnamed<'a>(bugs: &[Bug], failed: &[(&str, &str)], findings: &'a [String]) -> Option<&'a String> {
+    let wrong = |finding: &&String| {
+        let name = finding.rsplit_once('[').and_then(|(_, name)| name.strip_suffix(']'));
+        bugs.iter().any(|bug| Some(bug.name.as_str()) == name && !bug.made(failed))
+    };
+    findings.iter().find(wrong).filter(|_| !failed.is_empty())
 }
 
 #[cfg(test)]
@@ -66,15 +95,27 @@ mod tests {
 
     #[test]
     fn a_finding_is_explained_by_where_it_was_made_and_by_what_it_is() {
-        let bugs = parse("[b]\ncallers: f g\nfinds: leak a.b, underflow c.d\n").unwrap();
-        let of = |site: &str, findings: &[&str]| {
+        let bugs = parse("[b]\nfails: f c@g\nfinds: leak a.b, underflow c.d\n").unwrap();
+        let of = |call, findings: &[&str]| {
             let findings: Vec<String> = findings.iter().map(|text| (*text).to_owned()).collect();
-            of(&bugs, &[site, "other+0x1"], &findings).map(str::to_owned)
+            of(&bugs, &[call, ("x", "other+0x1")], &findings).map(str::to_owned)
         };
         let leak = "0123 leak a.b 4096 < x";
-        assert_eq!(of("f.isra.0+0x1", &[leak, "4567 underflow c.d 1 < y"]), Some("b".to_owned()));
-        assert_eq!(of("h+0x1", &[leak]), None);
-        assert_eq!(of("g+0x1", &[leak, "4567 over-release a.b 1 < y"]), None);
-        assert!(parse("[b]\ncallers: f\n").is_err() && parse("[b]\nx: y\n").is_err());
+        assert_eq!(of(("x", "f.isra.0+0x1"), &[leak, "4567 underflow c.d 1 < y"]), Some("b".to_owned()));
+        assert_eq!(of(("x", "h+0x1"), &[leak]), None);
+        assert_eq!(of(("c.isra.0", "g+0x1"), &[leak]), Some("b".to_owned()));
+        assert_eq!(of(("d", "g+0x1"), &[leak]), None);
+        assert_eq!(of(("c", "g+0x1"), &[leak, "4567 over-release a.b 1 < y"]), None);
+        assert!(parse("[b]\nfinds: leak a\n").is_err() && parse("[b]\nx: y\n").is_err());
+    }
+
+    #[test]
+    fn a_stack_of_the_catalogue_is_not_enough_if_another_call_failed() {
+        let bugs = parse("[b]\nfails: c@g\n").unwrap();
+        let findings = ["1 leak a 1 < x [other]".to_owned(), "2 underflow a 1 < x [b]".to_owned()];
+        assert_eq!(misnamed(&bugs, &[("c", "g+0x1")], &findings), None);
+        assert_eq!(misnamed(&bugs, &[("d", "g+0x1")], &findings), Some(&findings[1]));
+        assert_eq!(misnamed(&bugs, &[], &findings), None);
+        assert_eq!(misnamed(&bugs, &[("d", "g+0x1")], &findings[..1]), None);
     }
 }

@@ -23,6 +23,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use self::{
+    act::Act,
     boot::{Done, Lab},
     coverage::Coverage,
     plan::{Dice, Only},
@@ -148,14 +149,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         first += u32::try_from(BATCH).unwrap_or(u32::MAX);
         let all = lab.boot(&batch, left - AROUND)?;
         for Done { injection, reached, verdict, warned, check } in all {
-            let acted =
-                reached.iter().filter(|reached| reached.acted > 0).map(|reached| reached.site.as_str());
-            let acted: Vec<&str> = acted.collect();
+            let failed: Vec<(&str, &str)> = reached
+                .iter()
+                .filter(|reached| reached.acted > 0 && matches!(injection.act, Act::Fails(_)))
+                .map(|reached| (reached.function.as_str(), reached.site.as_str()))
+                .collect();
             let verdict = match verdict {
-                Verdict::Finding(lines) => match known::of(&bugs, &acted, &lines) {
+                Verdict::Finding(lines) => match known::of(&bugs, &failed, &lines) {
                     Some(bug) => Verdict::Known(lines.iter().map(|line| format!("{line} [{bug}]")).collect()),
                     None => Verdict::Finding(lines),
                 },
+                Verdict::Known(lines) if known::misnamed(&bugs, &failed, &lines).is_some() => {
+                    Verdict::Finding(lines)
+                }
                 other => other,
             };
             // A console is long, and kept in the results.

@@ -225,7 +225,7 @@ pub fn next(
 }
 
 /// How many steps fail in one load: most failures leave the load enough to do for the next one.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 4;
 
 /// Puts injections of one load together, but for sites that have to fail alone.
 fn together(all: Vec<Injection>, coverage: &Coverage) -> Vec<Injection> {
