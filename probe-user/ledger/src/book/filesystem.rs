@@ -68,6 +68,8 @@ pub(crate) struct Fs {
     pub unmount_stack: StackRef,
     /// qgroups whose counters were read when the filesystem was unmounted.
     pub qgroups_ended: u64,
+    /// When the qgroup of a subvolume ended last, at unmount or before; ns.
+    pub qgroup_ended: u64,
 }
 
 /// Counts of what was seen and could not be judged, by reason.

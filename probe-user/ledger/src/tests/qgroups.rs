@@ -259,6 +259,25 @@ fn a_free_of_marks_that_returns_before_their_reservation_is_no_leak() {
     calls.silent();
 }
 
+/// The call met the limit and flushed, meanwhile quotas were switched off and on, and another task has reserved in the new qgroup.
+#[test]
+fn a_reservation_that_outlives_its_qgroup_is_not_judged() {
+    let mut calls = Calls::new();
+    data(&mut calls, QgroupReserveData, 258, LEN, BYTES, 0);
+    let inside = |calls: &mut Calls, serial| {
+        calls.call(HookId::QgroupEnd, 0, [ROOT, LEN, 0, 0], |_| {});
+        data(calls, QgroupReserveData, 259, LEN, BYTES, 0);
+        calls.call(SetRecordBits, 257, [0, LEN - 1, 0x1000, LEN], |call| call.parent = serial);
+    };
+    calls.around(QgroupReserveData, 257, [0, LEN, 0, 0], inside, |call| {
+        quotas(call);
+        // Before the end of the qgroup.
+        call.entered -= 4_500;
+    });
+    calls.stream.destroy(257);
+    calls.silent();
+}
+
 /// The subvolume has no qgroup (it was deleted, or quotas are being set up), so marks count nowhere.
 #[test]
 fn marks_without_a_qgroup_are_not_judged() {

@@ -1,6 +1,9 @@
 //! The books of the functions tier: what each thread, temporary block_rsv and qgroup holds by its calls.
 use probe_common::{
-    call::{CALL_BALANCED, CALL_FS_ERROR, CALL_SIZE_TOO_SMALL, CALL_UNBALANCED, CALL_UNFRAMED, Call},
+    call::{
+        CALL_BALANCED, CALL_FS_ERROR, CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_SIZE_TOO_SMALL, CALL_UNBALANCED,
+        CALL_UNFRAMED, Call,
+    },
     chain::Bmu,
     claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::Ticket,
@@ -197,6 +200,12 @@ impl Calls {
             return;
         }
         let mut node = Node::of(record);
+        // Quotas that were switched off and on meanwhile look at its end as if they had been on all the time.
+        if node.is(HookId::QgroupEnd) && node.args[0] >> 48 == 0 {
+            context.fs.qgroup_ended = node.time;
+        } else if node.entered <= context.fs.qgroup_ended {
+            node.flags &= !(CALL_QUOTAS | CALL_QUOTAS_ENABLED);
+        }
         if node.is(HookId::SetDelallocExtent) {
             seen_clean.dirtied(&node, record.before.delalloc_bytes);
         } else if node.is(HookId::ClearDelallocExtent) {
