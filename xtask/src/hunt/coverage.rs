@@ -125,6 +125,7 @@ impl Coverage {
         let acted = |site: &str| reached.iter().any(|reached| reached.acted > 0 && reached.site == site);
         let mut sites: Vec<String> = match &injection.site {
             Some(site) => vec![site.clone()],
+            None if function.starts_with('@') => Vec::new(),
             // Wherever it was called from, but for what failed with it.
             None => reached
                 .iter()
