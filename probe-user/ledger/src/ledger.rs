@@ -107,7 +107,10 @@ impl Ledger {
                 }
                 closing::inode_state(context, fs, body);
             }
-            Record::Chain(body) => chains::chain(context, fs, body),
+            Record::Chain(body) => {
+                let twice = calls.frees_twice(body);
+                chains::chain(context, fs, body, twice);
+            }
             Record::Bmu(body) => {
                 calls.spent(context, body);
                 failures.bmu(context, body);

@@ -116,6 +116,7 @@ impl PendingFindings {
             waiting.by_call |= by_call;
             waiting.violation.amount = waiting.violation.amount.saturating_add(violation.amount);
             waiting.violation.confidence = waiting.violation.confidence.min(violation.confidence);
+            waiting.violation.twice &= violation.twice;
             return;
         }
         if self.waiting.len() >= MAX_DEFERRED {
@@ -208,6 +209,7 @@ impl PendingFindings {
             finding.last_seen = finding.last_seen.max(last_seen);
             finding.seen.join(&seen);
             finding.confidence = finding.confidence.min(violation.confidence);
+            finding.violation.twice &= violation.twice;
             return;
         }
         if self.findings.len() >= MAX_FINDINGS {

@@ -22,8 +22,8 @@ use crate::{
 /// `BTRFS_QGROUP_LEVEL_SHIFT`: the level of a qgroup is above its subvolume's id.
 const LEVEL_SHIFT: u32 = 48;
 
-/// A link with more to say than "the link fits".
-pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
+/// A link with more to say than "the link fits". `twice`: see [`Violation::twice`].
+pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain, twice: bool) {
     context.recent.chain(record);
     let Some(counter) = ChainCounter::from_u32(record.counter) else { return };
     if record.event == CHAIN_REST {
@@ -71,7 +71,7 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain) {
     if underflow
         && (record.event == CHAIN_UNDERFLOW || record.event == CHAIN_BREAK || record.event == CHAIN_OPEN)
     {
-        underflown(context, fs, record, counter, replaced);
+        underflown(context, fs, record, counter, (replaced, twice));
     }
 }
 
@@ -93,7 +93,13 @@ fn broken(context: &mut Context, fs: &mut Fs, record: &Chain, counter: ChainCoun
     });
 }
 
-fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: ChainCounter, replaced: bool) {
+fn underflown(
+    context: &mut Context,
+    fs: &mut Fs,
+    record: &Chain,
+    counter: ChainCounter,
+    (replaced, twice): (bool, bool),
+) {
     let Some(account) = account::of_chain(counter, record.object_flags) else { return };
     let confidence = match counter {
         ChainCounter::BytesMayUse | ChainCounter::BytesPinned => Confidence::Exact,
@@ -130,6 +136,7 @@ fn underflown(context: &mut Context, fs: &mut Fs, record: &Chain, counter: Chain
     }
     let violation = Violation {
         confidence,
+        twice,
         explanation: format!(
             "{} bytes were taken from a counter that held {}: {amount} bytes were freed that were never reserved.",
             record.diff.unsigned_abs(),

@@ -1,8 +1,10 @@
 //! Data that a task reserves: handed on, freed, or kept.
 use probe_common::{
     call::{CALL_INODE, CALL_QUOTAS, CALL_RETURNED, Call},
+    chain::{CHAIN_OPEN, CHAIN_UNDERFLOW, Chain, ChainCounter},
     header::Header,
     hook::HookId,
+    space::BLOCK_GROUP_DATA,
 };
 
 use super::{
@@ -174,4 +176,29 @@ fn a_failed_rewrite_that_frees_the_marks_of_the_write_before_is_an_over_release(
     with_marks(&mut calls, CheckDataFreeSpace, QgroupReserveData, SetRecordBits, 0);
     with_marks(&mut calls, FreeReservedDataSpace, QgroupFreeData, ClearRecordBits, LEN);
     assert_is_of(&calls.one("over-release", "inode.qgroup_data", LEN), 257);
+}
+
+/// The counter holds too little for one of two reasons: the task frees what its extent has taken, or somebody else freed too much
+/// before, and the task only gives back what it did not need.
+#[test]
+fn an_underflow_says_whether_the_task_frees_what_its_extent_has_taken() {
+    for (spent, freed, twice) in
+        [(LEN, LEN, true), (4096, LEN - 4096, false), (0, LEN, false), (4096, LEN, true)]
+    {
+        let mut calls = Calls::new();
+        calls.check(257, LEN, 0);
+        calls.reserve(257, LEN, 0);
+        if spent > 0 {
+            calls.spend(spent);
+        }
+        let counter = Chain {
+            object_flags: BLOCK_GROUP_DATA,
+            counter: ChainCounter::BytesMayUse as u32,
+            ..Chain::default()
+        };
+        calls.stream.chain(Chain { event: CHAIN_OPEN, ..counter });
+        calls.stream.chain(Chain { event: CHAIN_UNDERFLOW, diff: -(freed as i64), ..counter });
+        let finding = calls.one("underflow", "space.data.bytes_may_use", freed);
+        assert_eq!(finding.violation.twice, twice, "{spent} {freed}");
+    }
 }

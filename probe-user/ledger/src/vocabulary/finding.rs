@@ -177,6 +177,8 @@ pub struct Violation {
     /// Address in the function that failed to act, to which the last hooked call inside it returned: it shows the path that
     /// was taken. 0 if not known.
     pub exit: u64,
+    /// An underflow of data: the task frees what an extent of its own has taken already, of the data that it had reserved.
+    pub twice: bool,
     /// The stacks that reserved.
     pub origins: Vec<Origin>,
     /// How sure it is.
@@ -209,6 +211,7 @@ impl Violation {
             tid: at.1,
             stack: StackRef { id: 0, representative: false },
             exit: 0,
+            twice: false,
             origins: Vec::new(),
             confidence: Confidence::Exact,
             explanation: String::new(),

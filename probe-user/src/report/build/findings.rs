@@ -77,6 +77,7 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         tid: _,
         stack,
         exit,
+        twice: _,
         // See below.
         origins: _,
         explanation,

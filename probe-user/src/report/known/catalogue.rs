@@ -40,6 +40,7 @@ const SNAPSHOT_PREALLOC: KernelBug = KernelBug {
         Inlined("btrfs_mksubvol"),
         In("btrfs_mksnapshot"),
     ]],
+    twice: false,
     versions: "6.1.192 and 6.12.117 of Debian (others were not read)",
     evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, at `btrfs subvolume snapshot` with quotas on",
     upstream_fix: None,
@@ -47,20 +48,32 @@ const SNAPSHOT_PREALLOC: KernelBug = KernelBug {
 };
 
 /// The counter of a `space_info` is everybody's, so nobody knows who reserved. The same call of the same function also gives
-/// back what a write did not need, which takes down no more than was reserved: only the error path can find too little.
+/// back what a write did not need, and finds too little there if somebody else has freed too much before: so it must be more than
+/// the write's extent has left of what the write had reserved. That is known on the functions tier only.
 const DIRECT_COW_ERROR: KernelBug = KernelBug {
     id: "direct-cow-error-frees-data-twice",
     title: "btrfs_dio_iomap_begin() frees the data space of a direct write that copies and fails after its extent was \
             reserved, which has taken that space already",
     kind: FindingKind::Underflow,
     account: Account::SpaceData(SpaceCounter::BytesMayUse),
-    freed: &[&[
-        Inlined("btrfs_free_reserved_data_space_noquota"),
-        In("btrfs_free_reserved_data_space"),
-        In("btrfs_dio_iomap_begin"),
-        In("iomap_iter"),
-    ]],
+    freed: &[
+        &[
+            Inlined("btrfs_free_reserved_data_space_noquota"),
+            In("btrfs_free_reserved_data_space"),
+            In("btrfs_dio_iomap_begin"),
+            In("iomap_iter"),
+        ],
+        // 7.x
+        &[
+            Inlined("btrfs_free_reserved_data_space_noquota"),
+            In("btrfs_free_reserved_data_space"),
+            Inlined("btrfs_dio_iomap_begin"),
+            In("btrfs_dio_iomap_next"),
+            In("iomap_iter"),
+        ],
+    ],
     reserved: &[],
+    twice: true,
     versions: "6.1.192, 6.12.117 and 7.3.4 of Debian (others were not read)",
     evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in both tiers, where no memory was left for the extent map of a direct write",
     upstream_fix: None,
@@ -80,8 +93,10 @@ const TREE_BLOCK_ERROR: KernelBug = KernelBug {
         In("btrfs_alloc_tree_block"),
     ]],
     reserved: &[],
+    twice: false,
     versions: "6.1.192, 6.12.117 and 7.3.4 of Debian (others were not read)",
-    evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, where no memory was left for a tree block of a balance",
+    evidence: "seen on Debian's 6.1.0-56 and 6.12.117 in the functions tier, where no memory was left for a tree block of a balance; on \
+               7.3.4 in the tracepoints tier and by the kernel's own warning",
     upstream_fix: None,
     heals: "no: bytes_may_use of metadata is too low by the block until the unmount, or stops at 0",
 };

@@ -28,6 +28,8 @@ pub struct KernelBug {
     pub freed: &'static [&'static [Step]],
     /// The paths on which it reserves. Each stack that reserved must fit one of them; empty for an account that nobody owns.
     pub reserved: &'static [&'static [Step]],
+    /// The task must free what an extent of its own has taken already ([`Violation::twice`]).
+    pub twice: bool,
     /// Kernels that have it.
     pub versions: &'static str,
     /// How we know.
@@ -62,6 +64,7 @@ impl KernelBug {
         };
         // A stack that nobody took may be any stack.
         violation.origins.is_empty() == self.reserved.is_empty()
+            && (violation.twice || !self.twice)
             && fits(self.freed, violation.stack.id)
             && violation.origins.iter().all(|origin| fits(self.reserved, origin.stack.id))
     }

@@ -30,6 +30,8 @@ const RESERVE_TRACED: u64 = 7;
 const NAMELESS: u64 = 8;
 /// A direct write fails after its extent was reserved.
 const DIRECT: u64 = 9;
+/// The same in 7.x.
+const DIRECT_NEXT: u64 = 12;
 /// A buffered write gives back what it did not need.
 const BUFFERED: u64 = 10;
 /// A tree block that cannot be made is put back.
@@ -78,6 +80,7 @@ impl StackResolver for Stacks {
             ],
             NAMELESS => &[("", 0), ("", 0)],
             DIRECT => &[free, ("btrfs_dio_iomap_begin", 0x584)],
+            DIRECT_NEXT => &[free, ("btrfs_dio_iomap_next", 0xa12)],
             PUT_BACK => &[("btrfs_block_rsv_add_bytes", 0x5), ("btrfs_alloc_tree_block", 0x3c5)],
             BUFFERED => &[free, ("btrfs_buffered_write", 0x3d1)],
             _ => return Vec::new(),
@@ -91,7 +94,7 @@ impl StackResolver for Stacks {
         let direct = [("iomap_iter", 0x17d), ("__iomap_dio_rw", 0x210), ("btrfs_direct_write", 0x214)];
         let balance = [("btrfs_force_cow_block", 0x138), ("btrfs_cow_block", 0xd5), ("do_relocation", 0x24a)];
         let outer: &[(&str, u64)] = match id {
-            DIRECT | BUFFERED => &direct,
+            DIRECT | DIRECT_NEXT | BUFFERED => &direct,
             PUT_BACK => &balance,
             _ => &outer,
         };
@@ -144,6 +147,7 @@ fn direct(freed: u64, reserved: &[u64]) -> Finding {
         "262144 bytes were taken from a counter that held 0: 262144 bytes were freed that were never \
                              reserved."
             .to_owned();
+    violation.twice = true;
     finding.task = Some(TaskRef { tid: 444, pid: 444, comm: "io".to_owned() });
     finding
 }
@@ -194,9 +198,13 @@ fn a_snapshot_that_is_put_into_another_subvolume_is_known() {
 fn a_direct_write_that_fails_late_is_known_and_a_buffered_one_is_not() {
     let id = "direct-cow-error-frees-data-twice".to_owned();
     assert_eq!(known(&[direct(DIRECT, &[])]), [Some(id)]);
+    assert_eq!(known(&[direct(DIRECT_NEXT, &[])]), known(&[direct(DIRECT, &[])]));
     assert_eq!(known(&[direct(BUFFERED, &[])]), [None]);
     assert_eq!(known(&[direct(0, &[])]), [None], "no stack");
     assert_eq!(known(&[direct(DIRECT, &[RESERVE])]), [None], "somebody owns it");
+    let mut rest = direct(DIRECT, &[]);
+    rest.violation.twice = false;
+    assert_eq!(known(&[rest]), [None], "what the write did not need");
 }
 
 /// As the ledger reports a tree block that is put back after its extent was reserved.

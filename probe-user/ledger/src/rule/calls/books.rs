@@ -4,7 +4,7 @@ use probe_common::{
         CALL_BALANCED, CALL_FS_ERROR, CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_SIZE_TOO_SMALL, CALL_UNBALANCED,
         CALL_UNFRAMED, Call,
     },
-    chain::Bmu,
+    chain::{Bmu, Chain, ChainCounter},
     claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
     failure::Ticket,
     fs::Levels,
@@ -301,6 +301,14 @@ impl Calls {
             thread.returned(&mut context, rsvs, record);
             publishing.retain(|of| *of != tid);
         }
+    }
+
+    /// Whether the task takes data out of `bytes_may_use` that an extent of its own has taken already.
+    pub(crate) fn frees_twice(&self, record: &Chain) -> bool {
+        let data = record.counter == ChainCounter::BytesMayUse as u32 && is_data(record.object_flags);
+        let thread = self.threads.get(&record.header.tid).filter(|thread| thread.epoch == self.epoch);
+        data && record.diff < 0
+            && thread.is_some_and(|thread| thread.frees_twice(record.header.fs, record.diff.unsigned_abs()))
     }
 
     /// A ticket of a task was granted or failed.

@@ -129,6 +129,13 @@ impl Thread {
         }
     }
 
+    /// Whether a free of `bytes` is of data that the task had reserved, and of which an extent has taken so much that not all of
+    /// it can be left.
+    pub(crate) fn frees_twice(&self, fs: u32, bytes: u64) -> bool {
+        let last = self.data.iter().rev().find(|data| data.fs == fs);
+        last.is_some_and(|data| data.spent > 0 && data.spent.saturating_add(bytes) > data.bytes)
+    }
+
     /// The task took data out of `bytes_may_use` for an extent. A preallocation and an encoded write do that with their own
     /// data. A direct write may write back first what is dirty in its range, so its sum is only an upper bound.
     pub(crate) fn data_spent(&mut self, fs: u32, bytes: u64) {
