@@ -46,4 +46,8 @@ pub struct Config {
     pub suite: u32,
     /// Where a function returns to while a return probe waits for it: `arch_rethook_trampoline`.
     pub return_trampoline: u64,
+    /// Where `btrfs_try_granting_tickets` begins; 0: tickets are not followed.
+    pub granting: u64,
+    /// Its length, bytes.
+    pub granting_len: u64,
 }

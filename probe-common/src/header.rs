@@ -48,6 +48,8 @@ pub enum RecordKind {
     LogLine = 20,
     /// [`crate::task::Returned`]: a system call has ended.
     Returned = 28,
+    /// [`crate::ticket::TicketStep`]: a ticket was granted, or its owner went on.
+    TicketStep = 21,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -65,7 +67,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -87,6 +89,7 @@ impl RecordKind {
         Self::TestSign,
         Self::LogLine,
         Self::Returned,
+        Self::TicketStep,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

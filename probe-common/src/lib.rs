@@ -32,6 +32,7 @@ pub mod suite;
 pub mod table;
 pub mod task;
 pub mod unpinning;
+pub mod ticket;
 
 /// Version of the layouts of records, [`config::Config`] and [`offsets::Offsets`].
 pub const ABI_VERSION: u32 = 4;

@@ -274,6 +274,19 @@ pub struct Offsets {
     pub ffe_has_ctl: u32,
     /// 1 if `btrfs_transaction_commit` passes the handle (7.3), 0 if it passes the fs_info
     pub commit_has_handle: u32,
+
+    /// `struct btrfs_space_info` . `priority_tickets` (list_head)
+    pub sinfo_priority_tickets: u32,
+    /// . `tickets` (list_head)
+    pub sinfo_tickets: u32,
+    /// `struct reserve_ticket` . `error` (int)
+    pub ticket_error: u32,
+    /// . `steal` (bool)
+    pub ticket_steal: u32,
+    /// . `list` (list_head)
+    pub ticket_list: u32,
+    /// . `wait` . `head` (list_head)
+    pub ticket_wait_head: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

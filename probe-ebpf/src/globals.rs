@@ -29,6 +29,8 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     fallbacks: 0,
     suite: 0,
     return_trampoline: 0,
+    granting: 0,
+    granting_len: 0,
 });
 
 /// Arguments of the hooked functions.

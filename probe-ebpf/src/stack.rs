@@ -119,6 +119,40 @@ pub fn returned(run: &Run, function: u64) -> u64 {
 /// `innermost` becomes the innermost frame if it is not 0.
 #[inline(never)]
 fn walk(run: &Run, innermost: u64) -> u64 {
+    match take(run) {
+        0 => 0,
+        bytes => stack_walked(run.number(), bytes, innermost),
+    }
+}
+
+/// Frames of a stack among which [`passes`] looks.
+const NEAR: usize = 12;
+
+/// Whether one of the innermost frames of the stack that [`take`] has walked lies in the function at `begin`: 1 or 0.
+///
+/// A global function: see [`Run::number`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn passes(slot: u32, begin: u64, length: u64) -> u64 {
+    let Some(scratch) = STACK_SCRATCH.get_ptr_mut(slot) else { return 0 };
+    for frame in 0..NEAR {
+        // SAFETY: this program's scratch on this CPU; below the array's length. A return address is not the first.
+        if unsafe { (*scratch).addresses[frame] }.wrapping_sub(begin).wrapping_sub(1) < length {
+            return 1;
+        }
+    }
+    0
+}
+
+/// The id of the stack that [`take`] has walked; 0 if stacks are off or there is none.
+#[inline(always)]
+pub fn known(run: &Run, bytes: u64) -> u64 {
+    if bytes == 0 || config!(stacks) == STACKS_OFF { 0 } else { stack_walked(run.number(), bytes, 0) }
+}
+
+/// Walks the stack into this program's scratch. Returns the length of the addresses in bytes; 0 if it could not be walked.
+#[inline(never)]
+pub fn take(run: &Run) -> u64 {
     let Some(scratch) = STACK_SCRATCH.get_ptr_mut(run.slot) else { return 0 };
     // SAFETY: this program's scratch on this CPU; the helper writes at most the array's size.
     let bytes =
@@ -127,7 +161,7 @@ fn walk(run: &Run, innermost: u64) -> u64 {
         run.lost(LossClass::Stack);
         return 0;
     }
-    stack_walked(run.number(), bytes as u64, innermost)
+    bytes as u64
 }
 
 /// Makes the id of the stack in this program's scratch, and sends its frames if they were not sent before.

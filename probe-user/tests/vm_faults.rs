@@ -67,6 +67,12 @@ scenarios! {
     release_takes_too_much_out_of_a_pool
     release_leaves_bytes_in_a_pool
     new_chunk_keeps_its_bytes
+    ticket_granted_twice
+    ticket_granted_more_than_it_asks_for
+    ticket_granted_less_than_it_asks_for
+    ticket_granted_and_then_failed
+    ticket_failed_and_then_granted
+    ticket_taken_off_its_list
     delays_everywhere
     forced_enospc
     forced_edquot

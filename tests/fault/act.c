@@ -129,6 +129,9 @@ static u64 act(struct fault *fault, struct fault_args *args)
 		fault_poke(fault, args->v[fault->inode_arg]);
 		result = fault_call(fault, args);
 		break;
+	case ACTION_TICKET:
+		result = fault_ticket(fault, args);
+		break;
 	case ACTION_REMEMBER:
 	case ACTION_COUNT:
 	case ACTION_STALL:
@@ -156,6 +159,8 @@ static bool matches(const struct fault *fault, unsigned long from, const struct 
 	if (fault->comm[0] && strncmp(current->comm, fault->comm, sizeof(fault->comm)))
 		return false;
 	if (fault->action == ACTION_PUBLISH && READ_ONCE(fault_remembered.task) != current)
+		return false;
+	if (fault->action == ACTION_TICKET && (atomic_read(&fault->done) || !fault_ticket_waits(args->v[1])))
 		return false;
 	if (fault->clear_arg >= 0 && (args->v[fault->clear_arg] & fault->clear))
 		return false;

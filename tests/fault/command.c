@@ -2,7 +2,7 @@
 /*
  * The commands: one line of words `key=value` arms one fault.
  *
- *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|poke|count|stall
+ *   func=NAME action=skip|fail|double|delay|swap|remember|publish|slip|poke|count|stall|ticket
  *   ret=N              what skip, fail and publish return (signed)
  *   enospc             skip and publish of btrfs_reserve_metadata_bytes fire the event of a reservation that failed
  *   at=entry|return|both us=N sleep hold      of delay and publish; us=N of stall
@@ -12,6 +12,7 @@
  *   other=FD                                  of swap
  *   by=N                                      of slip and poke (signed)
  *   offset=N                                  of poke: where in the struct of argument `arg`
+ *   how=twice|bytes|fail|failed|drop          of ticket (btrfs_try_granting_tickets), with by=N or ret=N
  *   tgid=N comm=NAME caller=SYMBOL site=SYMBOL+OFFSET btrfs value=ARG:N clear=ARG:BITS set=ARG:BITS
  */
 #include <linux/delay.h>
@@ -27,8 +28,9 @@
 static DEFINE_MUTEX(commands);
 
 static const char *const actions[] = { "skip", "fail", "double", "delay", "swap", "remember", "publish", "slip",
-					"poke", "count", "stall" };
+					"poke", "count", "stall", "ticket" };
 static const char *const undos[] = { "counters", "release", "none" };
+static const char *const hows[] = { "twice", "bytes", "fail", "failed", "drop" };
 static const char *const ats[] = { "", "entry", "return", "both" };
 
 static int one_of(const char *const *names, int count, const char *value)
@@ -113,6 +115,11 @@ static int word(struct fault *fault, char *key, char *value)
 		if (index <= 0)
 			return -EINVAL;
 		fault->at = index;
+	} else if (!strcmp(key, "how")) {
+		index = one_of(hows, ARRAY_SIZE(hows), value);
+		if (index < 0)
+			return index;
+		fault->how = index;
 	} else if (!strcmp(key, "ret"))
 		return kstrtos64(value, 0, (s64 *)&fault->ret);
 	else if (!strcmp(key, "by"))
@@ -194,6 +201,8 @@ static int check(struct fault *fault)
 		return -EINVAL;
 	if (fault->action == ACTION_SWAP && !fault->other)
 		return -EINVAL;
+	if (fault->action == ACTION_TICKET)
+		return fault_ticket_prepare();
 	if (fault->action == ACTION_SLIP)
 		return fault_slip_prepare();
 	return fault->action == ACTION_PUBLISH ? fault_publish_prepare() : 0;

@@ -30,12 +30,22 @@ enum fault_action {
 	ACTION_POKE,	/* change a number behind its argument, see slip.c, then do it */
 	ACTION_COUNT,	/* only count */
 	ACTION_STALL,	/* see stall.c */
+	ACTION_TICKET,	/* see ticket.c */
 };
 
 enum fault_undo {
 	UNDO_COUNTERS,	/* the counters alone */
 	UNDO_RELEASE,	/* the counters, and bytes as if they had been reserved */
 	UNDO_NONE,
+};
+
+/* What is wrong with a grant. */
+enum fault_how {
+	HOW_TWICE,	/* the ticket is put back after its grant, and granted again */
+	HOW_BYTES,	/* it asks for `by` bytes more than its owner knows */
+	HOW_FAIL,	/* it is granted, and then ends with the error `ret` */
+	HOW_FAILED,	/* it ends with the error `ret`, and then is granted */
+	HOW_DROP,	/* it leaves its list as if it had been granted */
 };
 
 enum fault_at {
@@ -60,6 +70,8 @@ struct fault {
 	bool enospc;	/* of a skipped reservation: with the event of a failed one */
 	s32 by;	/* of slip and poke */
 	u32 offset;	/* of poke */
+	enum fault_how how;	/* of ticket */
+	atomic_t done;	/* of ticket: it has acted */
 	u32 us;
 	bool sleep;	/* the function may sleep wherever it is called; otherwise waiting burns the processor */
 	bool hold;	/* wait until `go` is written, `us` at most */
@@ -145,6 +157,11 @@ void fault_poke(const struct fault *fault, u64 arg);
 
 /* stall.c */
 extern void (*const fault_stalls[FAULTS])(void);
+/* ticket.c; offsets within struct btrfs_space_info and struct reserve_ticket, module parameters */
+extern uint fault_priority_tickets, fault_tickets, fault_reclaim_size, fault_ticket_error, fault_ticket_list, fault_ticket_wait;
+int fault_ticket_prepare(void);
+bool fault_ticket_waits(u64 space);
+u64 fault_ticket(struct fault *fault, struct fault_args *args);
 
 /* tracepoint.c */
 unsigned long fault_symbol(const char *name);

@@ -27,6 +27,19 @@ MODULE_PARM_DESC(flags, "offset of btrfs_inode.flags");
 module_param_named(block_rsv, fault_rsv, uint, 0644);
 MODULE_PARM_DESC(block_rsv, "offset of btrfs_inode.block_rsv, which begins with its size");
 
+module_param_named(priority_tickets, fault_priority_tickets, uint, 0644);
+MODULE_PARM_DESC(priority_tickets, "offset of btrfs_space_info.priority_tickets");
+module_param_named(tickets, fault_tickets, uint, 0644);
+MODULE_PARM_DESC(tickets, "offset of btrfs_space_info.tickets");
+module_param_named(reclaim_size, fault_reclaim_size, uint, 0644);
+MODULE_PARM_DESC(reclaim_size, "offset of btrfs_space_info.reclaim_size");
+module_param_named(ticket_error, fault_ticket_error, uint, 0644);
+MODULE_PARM_DESC(ticket_error, "offset of reserve_ticket.error");
+module_param_named(ticket_list, fault_ticket_list, uint, 0644);
+MODULE_PARM_DESC(ticket_list, "offset of reserve_ticket.list");
+module_param_named(ticket_wait, fault_ticket_wait, uint, 0644);
+MODULE_PARM_DESC(ticket_wait, "offset of reserve_ticket.wait");
+
 static int set_arm(const char *value, const struct kernel_param *parameter)
 {
 	char *line = kstrdup(value, GFP_KERNEL);

@@ -47,9 +47,23 @@ impl FsCell {
             // Nobody can have waited on a filesystem that is being mounted.
             (*cell).pools_settled = if born != 0 { 0 } else { pools::look(run, fs_info, 0) };
             (*cell).pools_unknown = 0;
+            (*cell).reclaim_told = 0;
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
         }
+    }
+}
+
+/// Whether it is still to be told that `reclaim_size` is not zero although no ticket waits. Only once for a filesystem: it would
+/// be at every change that follows.
+#[inline(always)]
+pub fn fs_reclaim_left(fs: u32) -> bool {
+    let Some(cell) = fs_cell(fs) else { return false };
+    // SAFETY: a cell of an array stays; written whole, and only ever to 1.
+    unsafe {
+        let first = (*cell).reclaim_told == 0;
+        (*cell).reclaim_told = 1;
+        first
     }
 }
 

@@ -10,6 +10,7 @@ mod console;
 mod extent;
 pub mod fallback;
 mod functions;
+mod grant;
 mod inode;
 mod levels;
 mod life;

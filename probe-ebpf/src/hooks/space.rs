@@ -9,7 +9,7 @@ use probe_common::{
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
 };
 
-use super::{functions, levels};
+use super::{functions, grant, levels};
 use crate::{
     cells::{
         self,
@@ -46,6 +46,9 @@ fn may_use(run: &Run, fs_info: u64, sinfo: u64, old: u64, diff: i64) {
                 after: old.wrapping_add(diff as u64),
             },
         );
+    }
+    if diff > 0 {
+        grant::added(run, fs, sinfo, flags, diff as u64);
     }
     let Some(task) = cells::task_cell(run) else { return };
     let spent = functions::count::may_use(

@@ -11,6 +11,7 @@ use probe_common::{
 };
 
 use super::{
+    grant,
     reservation::window_flags,
     space::{forget_data, hold_data},
 };
@@ -29,6 +30,7 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
     let error = ctx.arg::<u64>(5) as i32;
     let task = cells::task_cell(&run);
     let stack = if error != 0 { stack::exact(&run) } else { 0 };
+    grant::ended(&run, fs, &ctx, task);
     run.emit::<Ticket>(RecordKind::Ticket, LossClass::BooksRecord, fs, |record| {
         // SAFETY: the ring gave this room; the task's cell is this thread's.
         unsafe {

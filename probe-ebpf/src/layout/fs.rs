@@ -29,6 +29,6 @@ pub struct FsCell {
     pub pools_settled: u64,
     /// 1 if a call of such a function could not be followed, so that nobody knows who is inside one.
     pub pools_unknown: u32,
-    /// Zero.
-    pub unused: u32,
+    /// 1 if it was told that `reclaim_size` is not zero although no ticket waits.
+    pub reclaim_told: u32,
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     rule::{
         audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures, qgroup_levels,
+        tickets::Tickets,
     },
     vocabulary::setup::Setup,
 };
@@ -26,6 +27,7 @@ pub struct Ledger {
     pub(crate) context: Context,
     pub(crate) filesystems: Filesystems,
     pub(crate) failures: Failures,
+    pub(crate) tickets: Tickets,
     pub(crate) calls: Calls,
 }
 
@@ -44,12 +46,19 @@ impl Ledger {
             printed: Printed::default(),
         };
         let failures = Failures::new(calls.active);
-        Self { setup, context, filesystems: Filesystems::default(), failures, calls }
+        Self {
+            setup,
+            context,
+            filesystems: Filesystems::default(),
+            failures,
+            tickets: Tickets::default(),
+            calls,
+        }
     }
 
     /// Takes the next record of the stream.
     pub fn apply(&mut self, record: &Record) {
-        let Self { setup, context, filesystems, failures, calls } = self;
+        let Self { setup, context, filesystems, failures, tickets, calls } = self;
         let header = record.header();
         context.statistics.record(header.hook, header.time);
         // Records of the capture layer do not carry the ring's loss count.
@@ -57,6 +66,7 @@ impl Ledger {
             context.loss.on_header(header.lost);
         }
         calls.follow_epoch(context);
+        tickets.follow(context.loss.epoch(), header.time);
         match record {
             Record::LossSample(body) => return loss_sample(context, body),
             Record::Marker(body) => {
@@ -120,6 +130,7 @@ impl Ledger {
                 calls.ticket(body);
                 failures.ticket(context, fs, body);
             }
+            Record::TicketStep(body) => tickets.step(context, fs, body),
             Record::Levels(body) => {
                 if body.why == LEVELS_UNMOUNT {
                     calls.unmounted(context, fs, body);
@@ -132,7 +143,10 @@ impl Ledger {
                 }
             }
             Record::FsSeen(body) => fs.seen(body),
-            Record::FsEnd(body) => closing::end(context, fs, body),
+            Record::FsEnd(body) => {
+                tickets.end(fs.id);
+                closing::end(context, fs, body);
+            }
             Record::AuditMark(body) => audit::mark(context, fs, body),
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
@@ -157,7 +171,7 @@ impl Ledger {
 
     /// End of the stream: settles every pending finding.
     pub fn finish(&mut self) {
-        let Self { setup: _, context, filesystems, failures, calls } = self;
+        let Self { setup: _, context, filesystems, failures, tickets: _, calls } = self;
         failures.finish();
         calls.finish();
         for fs in filesystems.iter_mut() {

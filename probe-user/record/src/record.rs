@@ -10,6 +10,7 @@ use probe_common::{
     loss::LossSample,
     suite::{TestNote, TestSign},
     task::{MAX_FRAMES, Marker, Returned, STACK_FIXED_LEN, Stack, TaskSeen},
+    ticket::TicketStep,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -42,6 +43,7 @@ pub enum Record {
     TestSign(TestSign),
     LogLine(LogLine),
     Returned(Returned),
+    TicketStep(TicketStep),
     LossSample(LossSample),
     SysfsLevels(SysfsLevels),
     AuditMark(AuditMark),
@@ -157,6 +159,7 @@ records!(
     TestSign,
     LogLine,
     Returned,
+    TicketStep,
     SysfsLevels,
     AuditMark,
     Marker,

@@ -20,6 +20,7 @@ mod probe;
 mod returns;
 mod run_time;
 mod sections;
+pub mod tickets;
 
 pub use audit::{InodeTarget, Inodes};
 pub use diagnostics::Diagnostics;

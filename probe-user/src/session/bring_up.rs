@@ -17,7 +17,7 @@ use super::{
     plan::{CapturePlan, FilterPlan, FsSelector, TierChoice},
 };
 use crate::{
-    hooks::{Probe, ProbeOptions, functions, means::Offers, plan},
+    hooks::{Probe, ProbeOptions, functions, means::Offers, plan, tickets},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
@@ -87,7 +87,9 @@ pub fn bring_up(
     }
     let mut resolved = resolve(root, &machine, capture.tier, symbols)?;
     // Read now, before the hooks are on, if they were not needed so far.
-    let _ = symbols.table();
+    let granting =
+        symbols.table().as_ref().ok().and_then(|symbols| tickets::granting(&resolved.offsets, symbols));
+    let (granting, granting_len) = granting.unwrap_or_default();
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
@@ -101,6 +103,8 @@ pub fn bring_up(
         own_pid: std::process::id(),
         fallbacks: u32::from(machine.preempts_tracepoints()),
         suite: u32::from(capture.fstests),
+        granting,
+        granting_len,
         ..Config::default()
     };
     for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {

@@ -234,6 +234,7 @@ const fn happens(record: &Record) -> bool {
         | Record::Warn(_)
         | Record::LogLine(_)
         | Record::Flush(_)
+        | Record::TicketStep(_)
         | Record::TestSign(_)
         | Record::LossSample(_)
         | Record::SysfsLevels(_)

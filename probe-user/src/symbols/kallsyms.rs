@@ -171,6 +171,19 @@ impl SymbolTable {
         })
     }
 
+    /// Address and length of the only function of this name, without clones; the length reaches to the next symbol.
+    #[must_use]
+    pub fn extent(&self, name: &str) -> Option<(u64, u64)> {
+        let mut found = self.named(name);
+        let (address, symbol) = found.next()?;
+        if symbol.name != name || found.next().is_some() {
+            return None;
+        }
+        let after = self.entries.partition_point(|entry| entry.address <= address);
+        let length = self.entries.get(after)?.address - address;
+        (length < MAX_FUNCTION).then_some((address, length))
+    }
+
     /// How many functions are known.
     #[must_use]
     pub fn functions(&self) -> usize {

@@ -7,3 +7,4 @@ pub(crate) mod closing;
 pub(crate) mod delalloc;
 pub(crate) mod failures;
 pub(crate) mod qgroup_levels;
+pub(crate) mod tickets;

@@ -26,5 +26,6 @@ mod script_2012;
 mod stream;
 mod system_calls;
 mod task_data;
+mod tickets;
 mod traps;
 mod writeback;

@@ -48,6 +48,7 @@ const RSV: &str = "btrfs_block_rsv";
 const FS: &str = "btrfs_fs_info";
 const SINFO: &str = "btrfs_space_info";
 const TRANS: &str = "btrfs_trans_handle";
+const TICKET: &str = "reserve_ticket";
 const ORDERED: &str = "btrfs_ordered_extent";
 
 /// Every field but `rsv_type_map`.
@@ -177,7 +178,7 @@ pub(super) const ROWS: &[Row] = rows! {
     changeset_bytes_changed = at("extent_changeset", &[&["bytes_changed"]]);
     trans_bytes_reserved = at(TRANS, &[&["bytes_reserved"]]);
     trans_delayed_rsv = at(TRANS, &[&["delayed_rsv"]]);
-    ticket_bytes = at("reserve_ticket", &[&["bytes"]]);
+    ticket_bytes = at(TICKET, &[&["bytes"]]);
     node_inode_id = at("btrfs_delayed_node", &[&["inode_id"]]);
     node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);
     node_root = at("btrfs_delayed_node", &[&["root"]]);
@@ -203,6 +204,13 @@ pub(super) const ROWS: &[Row] = rows! {
         yes: &["struct btrfs_trans_handle *"],
         no: &["struct btrfs_fs_info *"],
     };
+
+    sinfo_priority_tickets = at(SINFO, &[&["priority_tickets"]]);
+    sinfo_tickets = at(SINFO, &[&["tickets"]]);
+    ticket_error = at(TICKET, &[&["error"]]);
+    ticket_steal = at(TICKET, &[&["steal"]]);
+    ticket_list = at(TICKET, &[&["list"]]);
+    ticket_wait_head = at(TICKET, &[&["wait", "head"]]);
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

@@ -7,6 +7,7 @@ use probe_common::{
         BLOCK_FRESH, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_AUDIT, MOMENT_DESTROY,
         MOMENT_EVICT,
     },
+    ticket::TICKET_ENDED,
 };
 use probe_record::record::Record;
 
@@ -101,6 +102,12 @@ pub fn describe(record: &Record) -> Option<String> {
             flush_name(body.flush),
             body.error
         ),
+        Record::TicketStep(body) if body.step == TICKET_ENDED => {
+            format!("owner of ticket {:#x} goes on, error {}", body.ticket, body.error)
+        }
+        Record::TicketStep(body) => {
+            format!("ticket {:#x} in {} is granted {}", body.ticket, space(body.space_flags), body.moved)
+        }
         Record::Flush(body) if body.flush < 0 => {
             format!("all tickets of {} are failed", space(body.space_flags))
         }

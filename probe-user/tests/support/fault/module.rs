@@ -19,6 +19,13 @@ pub fn load() {
     for member in ["vfs_inode", "lock", "outstanding_extents", "csum_bytes", "flags", "block_rsv"] {
         command.arg(format!("{member}={}", types.offset("btrfs_inode", &[member]).expect("a member")));
     }
+    let offset = |of: &str, member: &str| types.offset(of, &[member]).expect("a member");
+    for member in ["priority_tickets", "tickets", "reclaim_size"] {
+        command.arg(format!("{member}={}", offset("btrfs_space_info", member)));
+    }
+    for member in ["error", "list", "wait"] {
+        command.arg(format!("ticket_{member}={}", offset("reserve_ticket", member)));
+    }
     assert!(command.status().expect("insmod").success(), "{MODULE} does not load");
 }
 

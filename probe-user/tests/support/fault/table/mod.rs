@@ -7,14 +7,24 @@ mod inodes;
 mod pools;
 mod qgroups;
 mod silent;
+mod tickets;
 
 use super::scenario::Scenario;
 
 /// Every scenario.
 pub fn all() -> impl Iterator<Item = &'static Scenario> {
-    [inodes::ALL, pools::ALL, failures::ALL, qgroups::ALL, holders::ALL, balance::ALL, silent::ALL]
-        .into_iter()
-        .flatten()
+    [
+        inodes::ALL,
+        pools::ALL,
+        failures::ALL,
+        qgroups::ALL,
+        holders::ALL,
+        balance::ALL,
+        tickets::ALL,
+        silent::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// A scenario by name.
