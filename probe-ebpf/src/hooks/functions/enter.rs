@@ -22,33 +22,28 @@ const DATA_RELOC_TREE: u64 = (-9i64) as u64;
 
 /// No frame was made.
 const NOTHING: u32 = 0;
-/// A frame was made and counts.
-const OPEN: u32 = 1;
 /// A frame was made, but its inode part is still missing.
-const UNOWNED: u32 = 2;
+const UNOWNED: u32 = 1;
+/// A frame was made and counts. The slot of the thread's frames is added.
+const OPEN: u32 = 2;
 
 /// Handles the entry of a function; returns whether a frame was made.
 ///
 /// Steps one after the other: the stacks of BPF functions that call each other must fit into 512 bytes.
 #[inline(always)]
 pub fn enter<C: Entry>(ctx: *mut c_void, hook: HookId) -> bool {
-    let made = match begin::<C>(ctx, hook) {
-        NOTHING => false,
-        UNOWNED => owned::<C>(ctx, hook) != NOTHING,
-        _ => true,
-    };
-    if made && pools::changes(hook) {
-        compared::<C>(ctx, hook);
+    let mut made = begin::<C>(ctx, hook);
+    if made == UNOWNED {
+        made = owned::<C>(ctx, hook);
     }
-    made
-}
-
-/// Notes what block_rsvs hold, in the frame that was made.
-#[inline(never)]
-fn compared<C: Entry>(ctx: *mut c_void, hook: HookId) {
-    let Some(run) = Run::unseen(hook, &C::of(ctx)) else { return };
-    let Some(task) = cells::task_cell(&run) else { return };
-    pools::pools_begin(frame::slot(task));
+    if made == NOTHING {
+        return false;
+    }
+    if pools::changes(hook) {
+        // Notes what block_rsvs hold, in the frame that was made.
+        pools::pools_begin(made - OPEN);
+    }
+    true
 }
 
 /// Fills in all that does not need the inode.
@@ -111,7 +106,7 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return UNOWNED;
     }
     frame::commit(frames);
-    OPEN
+    OPEN + frame::slot(task)
 }
 
 /// Fills in the inode part of the frame that is being made.
@@ -125,7 +120,7 @@ fn owned<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
         return NOTHING;
     }
     frame::commit(frames);
-    OPEN
+    OPEN + frame::slot(task)
 }
 
 /// Notes the inode of the call and the counters before it; false if a filter leaves the inode out, or nothing can be known.

@@ -3,7 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::{node::Node, thread::RaceLeftover};
-use crate::vocabulary::{account::Account, keys::InodeKey};
+use crate::vocabulary::{
+    account::{Account, DATA_MAY_USE, METADATA_MAY_USE},
+    keys::InodeKey,
+};
 
 /// Most cleared ranges kept whose data was not freed.
 const MAX_CLEARED_RANGES: usize = 256;
@@ -29,6 +32,8 @@ pub(crate) struct AlreadyReported {
     pub race_leftovers: Vec<RaceLeftover>,
     /// `bytes_may_use` of metadata, without what inodes hold.
     pub metadata: i64,
+    /// Of `data` and `metadata`, what tickets were granted too much or too little. All else in them comes from calls.
+    pub tickets: (i64, i64),
     /// Pools whose `size` has wrapped, so that nothing leaves them any more.
     pub wrapped: Vec<Account>,
     /// `trans_block_rsv`
@@ -48,6 +53,15 @@ pub(crate) struct AlreadyReported {
 impl AlreadyReported {
     pub(crate) fn inode(&self, key: InodeKey) -> Option<CounterOffset> {
         if self.inodes.is_empty() { None } else { self.inodes.get(&key).copied() }
+    }
+
+    /// How far `bytes_may_use` is off because of tickets.
+    pub(crate) const fn by_tickets(&self, account: Account) -> i64 {
+        match account {
+            DATA_MAY_USE => self.tickets.0,
+            METADATA_MAY_USE => self.tickets.1,
+            _ => 0,
+        }
     }
 
     /// Takes back what a report has noted of the inode's block_rsv, since its bytes are right.

@@ -299,9 +299,13 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
         if fs.reported.wrapped.contains(&account) {
             continue;
         }
-        if context.pending.calls || account == Account::FsDelayedRsv {
-            // Bytes that a finding named where they were lost are not reported again.
-            let known = explained_at_unmount(fs, record, account);
+        // Bytes that a finding named where they were lost are not reported again.
+        let known = if context.pending.calls || account == Account::FsDelayedRsv {
+            explained_at_unmount(fs, record, account)
+        } else {
+            fs.reported.by_tickets(account)
+        };
+        if known != 0 {
             let rest = (value as i64).wrapping_sub(known);
             if rest == 0 || (known > 0 && rest < 0 && value as i64 > 0) {
                 continue;

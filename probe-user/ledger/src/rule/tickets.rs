@@ -15,7 +15,7 @@ use crate::{
     book::filesystem::Fs,
     context::Context,
     vocabulary::{
-        account::{Account, DATA_MAY_USE, SpaceCounter, space},
+        account::{Account, DATA_MAY_USE, METADATA_MAY_USE, SpaceCounter, space},
         finding::{FindingKind, Origin, Query, StackRef, Violation},
     },
 };
@@ -220,7 +220,14 @@ fn report(context: &mut Context, fs: &mut Fs, step: &TicketStep, epoch: u32, wro
 
 /// Notes how far the counter is off now, so that the level at unmount is not told again.
 fn note(context: &mut Context, fs: &mut Fs, account: Account, off: i64) {
-    let reported = if account == DATA_MAY_USE { &mut fs.reported.data } else { &mut fs.reported.metadata };
-    *reported = reported.saturating_add(off);
+    let reported = &mut fs.reported;
+    let counts = match account {
+        DATA_MAY_USE => [&mut reported.data, &mut reported.tickets.0],
+        METADATA_MAY_USE => [&mut reported.metadata, &mut reported.tickets.1],
+        _ => return,
+    };
+    for count in counts {
+        *count = count.saturating_add(off);
+    }
     context.pending.absorb(fs.id, None, account, off.unsigned_abs());
 }

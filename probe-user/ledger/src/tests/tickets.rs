@@ -189,3 +189,16 @@ fn a_lost_record_may_have_been_a_grant_or_an_end() {
 fn hooks_that_go_leave_no_ticket_without_a_grant() {
     watched().marker(MarkerKind::Detaching).ended(TICKET, 0, 0).tells_nothing();
 }
+
+#[test]
+fn what_a_ticket_leaked_is_not_told_again_at_unmount() {
+    for (granted, error) in [(2, 0), (1, -28)] {
+        let mut stream = watched();
+        for _ in 0..granted {
+            stream.granted(TICKET, BYTES);
+        }
+        stream.ended(TICKET, error, 0);
+        stream.unmount_with(|levels| levels.space[1].may_use = BYTES);
+        stream.told();
+    }
+}

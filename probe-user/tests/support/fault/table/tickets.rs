@@ -76,17 +76,17 @@ const FAILED: Bug =
 fn waits(work: &Work, how: &str, writes: fn(&File)) {
     work.mount();
     let all = work.numbered("all", 257);
+    let file = work.numbered("file", 258);
     let mut at = 0;
-    for step in [32 << 20, 1 << 20, 4096] {
+    for step in [32 << 20, 1 << 20, LENGTH as i64] {
         while fallocate(all.as_fd(), FallocateFlags::empty(), at, step).is_ok() {
             at += step;
         }
     }
-    let file = work.numbered("file", 258);
     work.commit();
     drop(all);
-    module::arm(&format!("{GRANTS} how={how}"));
     fs::remove_file(work.path.join("all")).expect("a file");
+    module::arm(&format!("{GRANTS} how={how}"));
     writes(&file);
     work.disarm();
     drop(file);
