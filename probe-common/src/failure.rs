@@ -72,6 +72,8 @@ pub struct Ticket {
     pub flags: u32,
     /// Stack id; 0 if none was taken.
     pub stack: u64,
+    /// When its outcome was known to the task, `CLOCK_MONOTONIC` ns, exact; 0 if unknown (before ABI version 5).
+    pub ended: u64,
 }
 
 /// `trace_error_report_end`: a WARN_ON (or KASAN and the like) printed its report.

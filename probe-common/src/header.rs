@@ -50,6 +50,12 @@ pub enum RecordKind {
     Returned = 28,
     /// [`crate::ticket::TicketStep`]: a ticket was granted, or its owner went on.
     TicketStep = 21,
+    /// [`crate::wait::Waiting`]: a ticket that waits.
+    Waiting = 25,
+    /// [`crate::wait::ThreadFound`]: a thread that has to do with a wait.
+    ThreadFound = 26,
+    /// [`crate::wait::FlushState`]: a step of a flush.
+    FlushState = 27,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -63,11 +69,15 @@ pub enum RecordKind {
     TestNote = 132,
     /// [`crate::chain::QgroupLevel`]: a qgroup's counter, read after a complaint in the kernel's log.
     QgroupLevel = 133,
+    /// [`crate::wait::ThreadStack`]: where a thread is.
+    ThreadStack = 135,
+    /// [`crate::wait::WaitRound`]: end of a walk over the tickets of a filesystem.
+    WaitRound = 136,
 }
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 33] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -90,12 +100,17 @@ impl RecordKind {
         Self::LogLine,
         Self::Returned,
         Self::TicketStep,
+        Self::Waiting,
+        Self::ThreadFound,
+        Self::FlushState,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,
         Self::Marker,
         Self::TestNote,
         Self::QgroupLevel,
+        Self::ThreadStack,
+        Self::WaitRound,
     ];
 
     /// The kind with this number, if there is one.

@@ -141,6 +141,14 @@ pub enum HookId {
     MigrateToDelayedRefs = 69,
     /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
     SysExit = 80,
+    /// Run by the capture to read the tickets of a filesystem; attached to nothing.
+    AuditTickets = 76,
+    /// Run by the capture to find the threads behind a wait; attached to nothing.
+    FindThreads = 77,
+    /// `btrfs_flush_space`: a state of a flush is over
+    FlushSpace = 78,
+    /// `btrfs_done_preemptive_reclaim`
+    DonePreemptiveReclaim = 79,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -151,7 +159,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 72] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -220,6 +228,10 @@ impl HookId {
         Self::UpdateDelayedRefs,
         Self::MigrateToDelayedRefs,
         Self::SysExit,
+        Self::AuditTickets,
+        Self::FindThreads,
+        Self::FlushSpace,
+        Self::DonePreemptiveReclaim,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -294,13 +306,30 @@ impl HookId {
             Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
             Self::SysExit => "sys_exit",
+            Self::AuditTickets => "audit_tickets",
+            Self::FindThreads => "find_threads",
+            Self::FlushSpace => "btrfs_flush_space",
+            Self::DonePreemptiveReclaim => "btrfs_done_preemptive_reclaim",
         }
     }
 
     /// True for the hooks of the functions tier, fentry or kprobes, whose records are [`crate::call::Call`].
     #[must_use]
     pub const fn is_function(self) -> bool {
-        self as u8 >= Self::ReserveMetadata as u8 && !matches!(self, Self::SysExit)
+        self as u8 >= Self::ReserveMetadata as u8 && !self.only_informs()
+    }
+
+    /// True for the hooks that no rule needs: what they miss is not seen, and nothing is wrong because of it.
+    #[must_use]
+    pub const fn only_informs(self) -> bool {
+        matches!(
+            self,
+            Self::AuditTickets
+                | Self::FindThreads
+                | Self::FlushSpace
+                | Self::DonePreemptiveReclaim
+                | Self::SysExit
+        )
     }
 
     /// The hook with this number, if there is one.

@@ -31,8 +31,9 @@ pub mod space;
 pub mod suite;
 pub mod table;
 pub mod task;
-pub mod unpinning;
 pub mod ticket;
+pub mod unpinning;
+pub mod wait;
 
 /// Version of the layouts of records, [`config::Config`] and [`offsets::Offsets`].
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

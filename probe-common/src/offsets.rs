@@ -279,6 +279,8 @@ pub struct Offsets {
     pub sinfo_priority_tickets: u32,
     /// . `tickets` (list_head)
     pub sinfo_tickets: u32,
+    /// `struct btrfs_space_info` . `flush` (bool)
+    pub sinfo_flush: u32,
     /// `struct reserve_ticket` . `error` (int)
     pub ticket_error: u32,
     /// . `steal` (bool)
@@ -287,6 +289,40 @@ pub struct Offsets {
     pub ticket_list: u32,
     /// . `wait` . `head` (list_head)
     pub ticket_wait_head: u32,
+    /// `struct wait_queue_entry` . `private`: the task
+    pub wait_private: u32,
+    /// . `entry` (list_head)
+    pub wait_entry: u32,
+    /// `struct task_struct` . `stack`: lowest address of its kernel stack
+    pub task_stack: u32,
+    /// . `tgid`
+    pub task_tgid: u32,
+    /// . `comm`
+    pub task_comm: u32,
+    /// . `flags`
+    pub task_flags: u32,
+    /// . `tasks` (list_head of all thread group leaders)
+    pub task_tasks: u32,
+    /// . `group_leader`
+    pub task_group_leader: u32,
+    /// . `thread_node` (list_head of a thread group)
+    pub task_thread_node: u32,
+    /// . `signal`
+    pub task_signal: u32,
+    /// `struct signal_struct` . `thread_head`
+    pub signal_thread_head: u32,
+    /// `struct task_struct` . `worker_private`: the `struct kthread` of a kernel thread
+    pub task_worker_private: u32,
+    /// `struct kthread` . `data`: the `struct worker` of a worker
+    pub kthread_data: u32,
+    /// `struct worker` . `current_work`
+    pub worker_current_work: u32,
+    /// `struct btrfs_fs_info` . `async_reclaim_work`
+    pub fs_async_reclaim_work: u32,
+    /// . `async_data_reclaim_work`
+    pub fs_async_data_reclaim_work: u32,
+    /// . `preempt_reclaim_work`
+    pub fs_preempt_reclaim_work: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

@@ -129,6 +129,25 @@ pub fn top(frames: *mut Frames) -> Option<*mut Frame> {
     from_top(frames, 0)
 }
 
+/// Subvolume and inode number of the innermost open call on this filesystem that is about an inode; zeroes if there is none.
+/// The frames may be another thread's, and change meanwhile.
+#[inline(always)]
+pub fn subject(frames: *mut Frames, fs: u32) -> (u64, u64) {
+    let mut found = (0, 0);
+    for index in 0..MAX_DEPTH {
+        if index < depth(frames) {
+            // SAFETY: an array entry stays.
+            unsafe {
+                let frame = at(frames, index);
+                if (*frame).fs == fs && (*frame).ino != 0 {
+                    found = ((*frame).root, (*frame).ino);
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Repeats up to [`MAX_DEPTH`] times, until a step says that it was the last.
 macro_rules! steps {
     ($step:expr) => {

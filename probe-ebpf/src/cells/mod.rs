@@ -18,6 +18,7 @@ pub use inode::{
 };
 pub use task::{
     FOLLOW_EVENTS, announce as announce_task, free as free_task, get as task_cell, known as known_task,
+    other as other_task,
     paid_elsewhere,
 };
 pub use types::{TypeClass, classify};

@@ -77,6 +77,13 @@ fn find(run: &Run) -> *mut TaskCell {
     }
 }
 
+/// The cell of another thread, if it has one. That thread may write it meanwhile.
+#[inline(always)]
+pub fn other(tid: u64) -> Option<*mut TaskCell> {
+    let slot = slot_of(tid).checked_sub(1)?;
+    TASKS.get_ptr_mut(slot as u32)
+}
+
 /// The slot plus 1 of a thread that has a cell; 0 if it has none.
 #[inline(always)]
 fn slot_of(tid: u64) -> u64 {

@@ -1,9 +1,9 @@
-//! Tickets, and other signs of a shortage of space.
+//! Tickets.
 use aya_ebpf::{
-    helpers::bpf_probe_read_kernel_str_bytes, macros::raw_tracepoint, programs::RawTracePointContext,
+    helpers::generated::bpf_ktime_get_ns, macros::raw_tracepoint, programs::RawTracePointContext,
 };
 use probe_common::{
-    failure::{Flush, Ticket},
+    failure::Ticket,
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
@@ -45,6 +45,7 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
             (*record).published = 0;
             (*record).flags = 0;
             (*record).stack = stack;
+            (*record).ended = bpf_ktime_get_ns();
             if let Some(task) = task {
                 (*record).data_held = (*task).data_held;
                 (*record).root = (*task).window_root;
@@ -73,39 +74,4 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
         }
     }
     0
-}
-
-/// `trace_btrfs_trigger_flush(fs_info, flags, bytes, flush, reason)`.
-#[raw_tracepoint(tracepoint = "btrfs_trigger_flush")]
-pub fn trigger_flush(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::TriggerFlush, &ctx) else { return 0 };
-    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
-    let mut reason = [0u8; 24];
-    // SAFETY: the helper checks the address; a reason that cannot be read stays empty.
-    let _ = unsafe { bpf_probe_read_kernel_str_bytes(ctx.arg::<u64>(4) as *const u8, &mut reason) };
-    flush(&run, fs, ctx.arg(1), ctx.arg(2), ctx.arg::<u64>(3) as i32, reason);
-    0
-}
-
-/// `trace_btrfs_fail_all_tickets(fs_info, sinfo)`: under `sinfo->lock`.
-#[raw_tracepoint(tracepoint = "btrfs_fail_all_tickets")]
-pub fn fail_all_tickets(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::FailAllTickets, &ctx) else { return 0 };
-    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
-    flush(&run, fs, read::at(ctx.arg(1), off!(sinfo_flags)), 0, -1, [0; 24]);
-    0
-}
-
-#[inline(always)]
-fn flush(run: &Run, fs: u32, space_flags: u64, bytes: u64, flush: i32, reason: [u8; 24]) {
-    run.emit::<Flush>(RecordKind::Flush, LossClass::Descriptive, fs, |record| {
-        // SAFETY: the ring gave this room.
-        unsafe {
-            (*record).space_flags = space_flags;
-            (*record).bytes = bytes;
-            (*record).flush = flush;
-            (*record).reserved = 0;
-            (*record).reason = reason;
-        }
-    });
 }

@@ -127,6 +127,9 @@ impl Ledger {
             }
             Record::Enospc(body) => failures.enospc(context, fs, body),
             Record::Ticket(body) => {
+                if let Some(task) = context.names.task_or_tid(body.header.tid) {
+                    fs.waits().over(body, task);
+                }
                 calls.ticket(body);
                 failures.ticket(context, fs, body);
             }
@@ -138,6 +141,7 @@ impl Ledger {
                 }
                 closing::levels(context, fs, body);
                 if body.why == LEVELS_COMMIT {
+                    fs.commits += 1;
                     claims::committed(context, fs, body);
                     calls.committed(context, fs, body);
                 }
@@ -152,6 +156,15 @@ impl Ledger {
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
             Record::Call(body) => calls.call(context, fs, body),
             Record::Returned(body) => calls.returned(context, fs, body),
+            Record::Waiting(body) => fs.waits().waiting(body),
+            Record::WaitRound(body) => fs.waits().round(body),
+            Record::ThreadFound(body) => fs.waits().found(body),
+            Record::ThreadStack(body) => fs.waits().place(body),
+            Record::FlushState(body) => {
+                let worker =
+                    context.names.task(body.header.tid).is_some_and(|task| task.comm.starts_with("kworker/"));
+                fs.waits().flush(body, worker);
+            }
             Record::LossSample(_)
             | Record::Marker(_)
             | Record::Stack(_)

@@ -40,6 +40,10 @@ pub use self::{
         keys::AuditCandidate,
         setup::Setup,
         spans::{Span, Spans},
+        waits::{
+            EndedWait, FlushRuns, FlushTotals, FsWaits, Place, TaskWaits, WaitOutcome, WaitTimes,
+            WaitingTicket, Worker, WorkerKind,
+        },
         words::uuid,
     },
 };

@@ -1,4 +1,6 @@
 //! Decodes the bytes of a ring entry or a recording into a typed record.
+use std::mem::offset_of;
+
 use probe_common::{
     call::Call,
     chain::{Bmu, Chain, QgroupLevel},
@@ -11,6 +13,7 @@ use probe_common::{
     suite::{TestNote, TestSign},
     task::{MAX_FRAMES, Marker, Returned, STACK_FIXED_LEN, Stack, TaskSeen},
     ticket::TicketStep,
+    wait::{FlushState, ThreadFound, ThreadStack, WaitRound, Waiting},
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -44,12 +47,17 @@ pub enum Record {
     LogLine(LogLine),
     Returned(Returned),
     TicketStep(TicketStep),
+    Waiting(Waiting),
+    ThreadFound(ThreadFound),
+    FlushState(FlushState),
     LossSample(LossSample),
     SysfsLevels(SysfsLevels),
     AuditMark(AuditMark),
     Marker(Marker),
     TestNote(TestNote),
     QgroupLevel(QgroupLevel),
+    ThreadStack(ThreadStack),
+    WaitRound(WaitRound),
 }
 
 /// Why bytes are not a record.
@@ -87,6 +95,7 @@ macro_rules! records {
                 match RecordKind::from_u8(header.kind).ok_or(DecodeError::Kind(header.kind))? {
                     RecordKind::Stack => decode_stack(bytes).map(Self::Stack).ok_or(length),
                     RecordKind::LossSample => decode_loss_sample(bytes).map(Self::LossSample).ok_or(length),
+                    RecordKind::Ticket => decode_ticket(bytes).map(Self::Ticket).ok_or(length),
                     $(RecordKind::$kind => $kind::read_from_prefix(bytes).map(|(body, _)| Self::$kind(body)).map_err(|_| length),)*
                 }
             }
@@ -97,6 +106,7 @@ macro_rules! records {
                 match self {
                     Self::Stack(body) => &body.header,
                     Self::LossSample(body) => &body.header,
+                    Self::Ticket(body) => &body.header,
                     $(Self::$kind(body) => &body.header,)*
                 }
             }
@@ -106,6 +116,7 @@ macro_rules! records {
                 match self {
                     Self::Stack(body) => &mut body.header,
                     Self::LossSample(body) => &mut body.header,
+                    Self::Ticket(body) => &mut body.header,
                     $(Self::$kind(body) => &mut body.header,)*
                 }
             }
@@ -119,6 +130,10 @@ macro_rules! records {
                         whole.get(..usize::from(body.header.len)).unwrap_or(whole)
                     }
                     Self::LossSample(body) => {
+                        let whole = body.as_bytes();
+                        whole.get(..usize::from(body.header.len)).unwrap_or(whole)
+                    }
+                    Self::Ticket(body) => {
                         let whole = body.as_bytes();
                         whole.get(..usize::from(body.header.len)).unwrap_or(whole)
                     }
@@ -150,7 +165,6 @@ records!(
     Name,
     Claim,
     Enospc,
-    Ticket,
     Bmu,
     Chain,
     Warn,
@@ -160,11 +174,16 @@ records!(
     LogLine,
     Returned,
     TicketStep,
+    Waiting,
+    ThreadFound,
+    FlushState,
     SysfsLevels,
     AuditMark,
     Marker,
     TestNote,
-    QgroupLevel
+    QgroupLevel,
+    ThreadStack,
+    WaitRound
 );
 
 impl From<LossSample> for Record {
@@ -187,6 +206,28 @@ pub(super) fn decode_loss_sample(bytes: &[u8]) -> Option<LossSample> {
     let take = bytes.len().min(size_of::<LossSample>());
     sample.as_mut_bytes()[..take].copy_from_slice(&bytes[..take]);
     Some(sample)
+}
+
+impl From<Ticket> for Record {
+    /// Sets kind and length in the header.
+    fn from(mut body: Ticket) -> Self {
+        body.header.kind = RecordKind::Ticket as u8;
+        body.header.len = size_of::<Ticket>() as u16;
+        Self::Ticket(body)
+    }
+}
+
+/// A ticket of any version. Before ABI version 5 it did not say when it ended.
+fn decode_ticket(bytes: &[u8]) -> Option<Ticket> {
+    /// Length of the shortest ticket of any version, bytes.
+    const SHORTEST: usize = offset_of!(Ticket, ended);
+    if bytes.len() < SHORTEST {
+        return None;
+    }
+    let mut ticket = Ticket::new_zeroed();
+    let take = bytes.len().min(size_of::<Ticket>());
+    ticket.as_mut_bytes()[..take].copy_from_slice(&bytes[..take]);
+    Some(ticket)
 }
 
 /// In the ring a stack has only its own frames; the rest is filled with zeros.

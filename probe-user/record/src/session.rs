@@ -122,6 +122,8 @@ pub struct SessionHeader {
     pub options: BTreeMap<String, String>,
     /// Filesystems mounted at the start.
     pub filesystems: Vec<FsPlace>,
+    /// `enum btrfs_flush_state` of the kernel; empty if it is not known.
+    pub flush_states: BTreeMap<i32, String>,
 }
 
 /// How often the program of a hook ran, and how often the kernel skipped it.

@@ -101,6 +101,11 @@ impl Filesystems {
         self.live.keys().copied().collect()
     }
 
+    /// How many filesystems are mounted.
+    pub fn count(&self) -> usize {
+        self.live.len()
+    }
+
     /// One of the mounted filesystems.
     pub fn find(&self, fs: u32) -> Option<&Live> {
         self.live.get(&fs)

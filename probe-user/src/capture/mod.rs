@@ -6,6 +6,7 @@ mod audit;
 mod filesystems;
 mod gauges;
 mod thread;
+mod waits;
 
 use std::{
     sync::mpsc::{Receiver, SyncSender, sync_channel},

@@ -26,7 +26,9 @@ use probe_record::{
 use rustc_hash::FxHashSet;
 use zerocopy::FromBytes;
 
-use super::{BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing};
+use super::{
+    BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing, waits::Waits,
+};
 use crate::{
     hooks::{Diagnostics, InodeTarget, Probe},
     kernel::clock::monotonic_ns as now,
@@ -78,6 +80,7 @@ pub struct Drain {
     said: Instant,
     timing: Timing,
     ring_peak: u64,
+    waits: Waits,
 }
 
 impl Drain {
@@ -107,6 +110,7 @@ impl Drain {
             said: Instant::now(),
             timing: Timing::default(),
             ring_peak: 0,
+            waits: Waits::default(),
         }
     }
 
@@ -133,6 +137,9 @@ impl Drain {
             if sampled.elapsed() >= SAMPLE_EVERY {
                 sampled = Instant::now();
                 self.sample(false);
+            }
+            if self.waits.is_due(self.filesystems.count()) && self.walk_tickets().is_err() {
+                return;
             }
             let result = match request {
                 None => self.flush(),
@@ -189,6 +196,7 @@ impl Drain {
                     // The ring rounds lengths up to eight; the header has the true one.
                     let whole = bytes.get(..usize::from(header.len)).unwrap_or(bytes);
                     self.filesystems.see(&header, whole);
+                    self.waits.see(&header, whole);
                     if header.kind == RecordKind::TestSign as u8 {
                         pass_on(whole, self.options.signs.as_ref());
                     }
@@ -251,7 +259,10 @@ impl Drain {
 
     /// Counts skipped events when repeated readings still show them: by then the fallback would have rescued them.
     fn look_for_misses(&mut self) {
-        let look = |probe: &Probe| probe.recursion_misses().iter().map(|(_, misses)| misses).sum::<u64>();
+        let look = |probe: &Probe| {
+            let misses = probe.recursion_misses();
+            misses.iter().filter(|(hook, _)| !hook.only_informs()).map(|(_, misses)| misses).sum::<u64>()
+        };
         let mut misses = look(&self.probe);
         for _ in 0..CONFIRMING_LOOKS {
             if misses <= self.misses || !self.probe.has_fallbacks() {
@@ -318,6 +329,32 @@ impl Drain {
         }
     }
 
+    /// Puts the tickets that wait into the stream, and now and then what the threads behind a long wait do.
+    fn walk_tickets(&mut self) -> Result<(), Closed> {
+        let round = self.waits.begin();
+        for fs in self.filesystems.ids() {
+            let Some(fs_info) = self.filesystems.find(fs).map(|live| live.fs_info) else { continue };
+            let began = now();
+            let (waiting, complete) = self.probe.audit_tickets(fs_info, fs, round);
+            if !self.waits.has_news(fs, waiting) {
+                self.waits.idle(fs, began);
+                continue;
+            }
+            self.drain()?;
+            let header = Header { fs, time: now(), ..Header::default() };
+            let record = self.waits.round(header, waiting, complete, began);
+            self.push(&Record::from(record));
+            if let Some(ticket) = self.waits.wants_threads(fs, now()) {
+                self.probe.find_threads(fs_info, fs, ticket);
+                self.drain()?;
+                for stack in self.waits.stacks(&self.options.root, fs) {
+                    self.push(&Record::from(stack));
+                }
+            }
+        }
+        self.flush()
+    }
+
     fn audit(&mut self) -> Result<(), Closed> {
         let inodes = self.probe.inodes().unwrap_or_default();
         if self.losses[LossClass::ChainRecord as usize] > 0 {
@@ -362,6 +399,8 @@ impl Drain {
     }
 
     fn stop(mut self, mut end: SessionEnd) -> Result<(), Closed> {
+        // What waits now never ended while we watched.
+        self.walk_tickets()?;
         // Losses until now make the audits themselves doubtful, not only what follows from them.
         self.sample(true);
         for round in 0..FINAL_AUDITS {

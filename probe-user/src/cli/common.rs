@@ -147,6 +147,9 @@ pub(super) struct ReportOpts {
     /// Count findings of known kernel bugs too
     #[arg(long)]
     strict: bool,
+    /// Show a reservation that waits this long for space, for example 500ms, 5s or 1m
+    #[arg(long, value_name = "D", value_parser = parse::duration, default_value = "5s")]
+    stall: std::time::Duration,
     /// End the session when N findings count; sends SIGTERM to COMMAND and waits for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
@@ -175,7 +178,12 @@ impl ReportOpts {
         Ok(ReportPlan {
             outputs,
             style: terminal.style(),
-            policy: Policy { fail_on, ignore: self.known_findings()?, strict: self.strict },
+            policy: Policy {
+                fail_on,
+                ignore: self.known_findings()?,
+                strict: self.strict,
+                stall_ns: u64::try_from(self.stall.as_nanos()).unwrap_or(u64::MAX),
+            },
             until_findings: self.until_findings.map(|most| most as usize),
         })
     }

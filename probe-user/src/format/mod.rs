@@ -1,5 +1,8 @@
 //! Numbers and ids as a person reads them.
 pub mod escape;
+mod waits;
+
+pub use waits::{flush_name, length, reclaims, reserves};
 
 use probe_common::space::{
     BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM, BLOCK_GROUP_TYPE_MASK,

@@ -7,7 +7,8 @@ use probe_record::session::{HookRow, HookState};
 use zerocopy::IntoBytes;
 
 use super::{
-    catalogue::{AUDIT_FS, AUDIT_INODE},
+    audit::{no_threads, no_tickets},
+    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_TICKETS, FIND_THREADS},
     diagnostics,
     error::{AttachError, chain, first_line},
     plan::PlannedHook,
@@ -53,11 +54,22 @@ impl Probe {
             fallbacks,
             verbose: options.verbose,
             calls: Vec::new(),
+            without: Vec::new(),
         };
         for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
             match probe.load_program(name) {
                 Ok(()) => probe.programs.push((hook, name.to_owned())),
                 Err(why) => log::warn!("audits are not possible: {why}"),
+            }
+        }
+        let of_waits = [
+            (HookId::AuditTickets, AUDIT_TICKETS, no_tickets(&options.offsets)),
+            (HookId::FindThreads, FIND_THREADS, no_threads(&options.offsets)),
+        ];
+        for (hook, name, missing) in of_waits {
+            match missing.map_or_else(|| probe.load_program(name), Err) {
+                Ok(()) => probe.programs.push((hook, name.to_owned())),
+                Err(why) => probe.without.push((hook, first_line(&why))),
             }
         }
         Ok(probe)
@@ -128,6 +140,13 @@ impl Probe {
             }
             rows.push(row);
         }
+        rows.extend(self.without.iter().map(|(hook, why)| HookRow {
+            id: hook.name().to_owned(),
+            kind: "on_demand".to_owned(),
+            target: hook.name().to_owned(),
+            state: HookState::Skipped,
+            reason: why.clone(),
+        }));
         if self.links.is_empty() { Err(AttachError::NoHook(last_error)) } else { Ok(rows) }
     }
 
@@ -182,14 +201,8 @@ impl Probe {
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse().ok()
         };
-        // An end of a system call that is not seen hides nothing: what the task has in hand shows later.
-        let counts = |hook: &HookId| *hook != HookId::SysExit;
-        let skipped: Vec<_> = self
-            .programs
-            .iter()
-            .filter(|(hook, _)| counts(hook))
-            .map(|(hook, name)| (*hook, misses(name).unwrap_or(0)))
-            .collect();
+        let skipped: Vec<_> =
+            self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
         if self.with_fallback.is_empty() {
             return skipped;
         }

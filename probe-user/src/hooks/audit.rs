@@ -5,11 +5,15 @@ use aya::{
     maps::HashMap,
     programs::{RawTracePoint, RawTracePointRunOptions, TestRun},
 };
-use probe_common::cell::{INODE_CELLS, InodeCell, InodeKey};
+use probe_common::{
+    cell::{INODE_CELLS, InodeCell, InodeKey},
+    offsets::{ABSENT, Offsets},
+    wait::WALK_CUT,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    catalogue::{AUDIT_FS, AUDIT_INODE},
+    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_TICKETS, FIND_THREADS},
     error::AttachError,
     probe::Probe,
 };
@@ -31,19 +35,73 @@ pub struct InodeTarget {
 /// Inodes that the kernel side knows, by filesystem id, subvolume and number.
 pub type Inodes = StdHashMap<(u32, u64, u64), InodeTarget>;
 
+/// Why tickets that wait cannot be read on this kernel, if so.
+pub(super) fn no_tickets(offsets: &Offsets) -> Option<String> {
+    let needed = [
+        (offsets.sinfo_tickets, "btrfs_space_info.tickets"),
+        (offsets.sinfo_priority_tickets, "btrfs_space_info.priority_tickets"),
+        (offsets.sinfo_reclaim_size, "btrfs_space_info.reclaim_size"),
+        (offsets.ticket_list, "reserve_ticket.list"),
+        (offsets.ticket_bytes, "reserve_ticket.bytes"),
+        (offsets.ticket_error, "reserve_ticket.error"),
+    ];
+    missing(&needed).map(|name| format!("{name} cannot be resolved: reservations that wait are not seen"))
+}
+
+/// Why the threads behind a wait cannot be found on this kernel, if so.
+pub(super) fn no_threads(offsets: &Offsets) -> Option<String> {
+    let needed = [
+        (offsets.task_group_leader, "task_struct.group_leader"),
+        (offsets.task_tasks, "task_struct.tasks"),
+        (offsets.task_thread_node, "task_struct.thread_node"),
+        (offsets.task_signal, "task_struct.signal"),
+        (offsets.signal_thread_head, "signal_struct.thread_head"),
+        (offsets.task_worker_private, "task_struct.worker_private"),
+        (offsets.kthread_data, "kthread.data"),
+        (offsets.worker_current_work, "worker.current_work"),
+        (offsets.fs_async_reclaim_work, "btrfs_fs_info.async_reclaim_work"),
+        (offsets.fs_async_data_reclaim_work, "btrfs_fs_info.async_data_reclaim_work"),
+    ];
+    missing(&needed)
+        .map(|name| format!("{name} cannot be resolved: workers that reclaim space are not found"))
+}
+
+fn missing(needed: &[(u32, &'static str)]) -> Option<&'static str> {
+    needed.iter().find(|(offset, _)| *offset == ABSENT).map(|(_, name)| *name)
+}
+
 impl Probe {
-    fn run_audit(&self, name: &'static str, args: [u64; 3]) -> bool {
-        let Some(program) = self.ebpf.program(name) else { return false };
-        let Ok(program) = <&RawTracePoint>::try_from(program) else { return false };
+    /// What the program returned; 0 if it could not be run.
+    fn run_program(&self, name: &'static str, args: [u64; 3]) -> u32 {
+        let Some(program) = self.ebpf.program(name) else { return 0 };
+        let Ok(program) = <&RawTracePoint>::try_from(program) else { return 0 };
         let mut options = RawTracePointRunOptions::new();
         options.args[..3].copy_from_slice(&args);
         match program.test_run(options) {
-            Ok(result) => result.return_value == 1,
+            Ok(result) => result.return_value,
             Err(error) => {
                 log::debug!("{name}: {error}");
-                false
+                0
             }
         }
+    }
+
+    fn run_audit(&self, name: &'static str, args: [u64; 3]) -> bool {
+        self.run_program(name, args) == 1
+    }
+
+    /// Asks for the tickets of a filesystem that wait; they come as records. Returns how many there are, and whether these
+    /// are all.
+    #[must_use]
+    pub fn audit_tickets(&self, fs_info: u64, fs: u32, round: u32) -> (u32, bool) {
+        let found = self.run_program(AUDIT_TICKETS, [fs_info, u64::from(fs), u64::from(round)]);
+        (found & (WALK_CUT - 1), found < WALK_CUT)
+    }
+
+    /// Asks for the workers that reclaim space for a filesystem, and the owner of a ticket (0 for none); they come as
+    /// records.
+    pub fn find_threads(&self, fs_info: u64, fs: u32, ticket: u64) {
+        self.run_program(FIND_THREADS, [fs_info, u64::from(fs), ticket]);
     }
 
     /// Asks for the levels of a filesystem's pools; they come as a record. False if that filesystem is gone.

@@ -24,6 +24,8 @@ pub struct Entry {
 
 const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
 
+const SPACE_INFOS: &[&str] = &["fs_space_info", "sinfo_list", "sinfo_flags"];
+
 /// In the order of attachment.
 ///
 /// One reservation fires `bytes_may_use`, then `outstanding_extents`, then `btrfs_space_reservation`. A hook that fires
@@ -52,6 +54,14 @@ pub const CATALOGUE: &[Entry] = &[
     entry(HookId::ErrorReportEnd, "error_report_end", &["error_report_end"], false, &[]),
     entry(HookId::TriggerFlush, "trigger_flush", &["btrfs_trigger_flush"], false, &[]),
     entry(HookId::FailAllTickets, "fail_all_tickets", &["btrfs_fail_all_tickets"], false, &["sinfo_flags"]),
+    entry(HookId::FlushSpace, "flush_space", &["btrfs_flush_space"], false, SPACE_INFOS),
+    entry(
+        HookId::DonePreemptiveReclaim,
+        "done_preemptive_reclaim",
+        &["btrfs_done_preemptive_reclaim"],
+        false,
+        &["sinfo_flags"],
+    ),
     entry(
         HookId::TransactionCommit,
         "transaction_commit",
@@ -124,6 +134,10 @@ pub const CATALOGUE: &[Entry] = &[
 pub const AUDIT_INODE: &str = "audit_inode";
 /// Programs that are loaded but attached to nothing.
 pub const AUDIT_FS: &str = "audit_fs";
+/// Programs that are loaded but attached to nothing.
+pub const AUDIT_TICKETS: &str = "audit_tickets";
+/// Programs that are loaded but attached to nothing.
+pub const FIND_THREADS: &str = "find_threads";
 
 const fn entry(
     hook: HookId,

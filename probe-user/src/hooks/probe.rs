@@ -31,6 +31,8 @@ pub struct Probe {
     /// [`ProbeOptions::verbose`]
     pub(super) verbose: bool,
     pub(super) calls: Vec<CallLink>,
+    /// Programs on demand that this kernel does not take, with the reason.
+    pub(super) without: Vec<(HookId, String)>,
 }
 
 impl std::fmt::Debug for Probe {

@@ -10,7 +10,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Finding, Loss, Report, Test};
+use super::model::{Finding, Loss, ReclaimWorker, Report, Stall, Test, WaitingTask};
 use crate::format::escape::escape;
 
 /// One line.
@@ -22,6 +22,10 @@ pub enum StreamLine {
     Finding(Box<Finding>),
     /// The loss counters changed.
     Loss(LossLine),
+    /// A reservation waits for space for as long as `--stall` says.
+    Stall(Box<StallLine>),
+    /// Such a wait is over.
+    StallEnd(Box<StallEndLine>),
     /// A test began.
     TestStart(TestStart),
     /// A test ended, and nothing that fell into it is still to be settled: ten seconds of the stream later, or at its end.
@@ -70,6 +74,30 @@ impl RecordingLine {
             }
         }
     }
+}
+
+/// A reservation waits long for space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StallLine {
+    /// ns since the start of the session.
+    pub time_ns: u64,
+    /// Filesystem uuid.
+    pub filesystem: String,
+    /// The ticket, and how long it has waited.
+    pub ticket: WaitingTask,
+    /// Workers of the kernel that reclaim space for this filesystem now.
+    pub workers: Vec<ReclaimWorker>,
+}
+
+/// A long wait is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StallEndLine {
+    /// ns since the start of the session.
+    pub time_ns: u64,
+    /// Filesystem uuid.
+    pub filesystem: String,
+    /// The wait.
+    pub stall: Stall,
 }
 
 /// A test began.
@@ -125,6 +153,23 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
     }
     for finding in report.findings.iter().filter(|finding| !told.contains(&finding.id)) {
         lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
+    }
+    for fs in &report.filesystems {
+        for stall in &fs.waits.stalls {
+            let (time_ns, filesystem) = (stall.ended_ns, fs.uuid.clone());
+            let line = StallEndLine { time_ns, filesystem, stall: stall.clone() };
+            lines.line(&StreamLine::StallEnd(Box::new(line)))?;
+        }
+        let long = |ticket: &&WaitingTask| ticket.waited_at_least_ns >= fs.waits.stall_threshold_ns;
+        for ticket in fs.waits.waiting.iter().filter(long) {
+            let line = StallLine {
+                time_ns: report.duration_ns,
+                filesystem: fs.uuid.clone(),
+                ticket: ticket.clone(),
+                workers: fs.waits.workers.clone(),
+            };
+            lines.line(&StreamLine::Stall(Box::new(line)))?;
+        }
     }
     if report.loss.by_class.values().any(|count| *count > 0) {
         lines.line(&StreamLine::Loss(LossLine { time_ns: report.duration_ns, loss: report.loss.clone() }))?;

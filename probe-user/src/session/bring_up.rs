@@ -138,6 +138,7 @@ pub fn bring_up(
         started_at_ns: jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX),
         options: options_shown(capture, filter, &fsids),
         filesystems: places(root),
+        flush_states: resolved.flush_states,
     };
     Ok(Attached { probe, header })
 }
@@ -151,6 +152,8 @@ struct Resolved {
     offers: Offers,
     /// Why the functions tier cannot be used.
     obstacle: Option<String>,
+    /// `enum btrfs_flush_state`
+    flush_states: std::collections::BTreeMap<i32, String>,
 }
 
 /// Plan and offsets of the running kernel. The kernel's types take tens of MB and are dropped here.
@@ -164,6 +167,7 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
         functions: Vec::new(),
         offers: Offers::none(&obstacle),
         obstacle: Some(obstacle),
+        flush_states: types.flush_states().clone(),
     };
     if tier == TierChoice::Tracepoints {
         return Ok(without("--tier tracepoints was asked for".to_owned()));
@@ -201,7 +205,8 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     let offers = Offers::of(&types, &resolved, kprobes, symbols, preempted);
     let functions = functions::plan(&types, &|name| symbols.named(name).count());
     let obstacle = functions::obstacle(&functions).or_else(|| offers.obstacle());
-    Ok(Resolved { plan, offsets: resolved.offsets, functions, offers, obstacle })
+    let flush_states = types.flush_states().clone();
+    Ok(Resolved { plan, offsets: resolved.offsets, functions, offers, obstacle, flush_states })
 }
 
 /// Loads and attaches the best tier that was asked for and that the kernel takes. The last part says why it is not the

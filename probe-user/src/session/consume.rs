@@ -15,6 +15,7 @@ use super::{
     books::Books,
     facts,
     result_files::ResultFiles,
+    stalls::{self, Stalls},
     suite::{self, Pools, TestLines},
 };
 use crate::report::{
@@ -105,6 +106,7 @@ pub struct Announcer {
     tests: TestLines,
     files: ResultFiles,
     lost: u64,
+    stalls: Stalls,
     lines: bool,
     words: bool,
 }
@@ -120,6 +122,7 @@ impl Announcer {
             tests: TestLines::new(),
             files: ResultFiles::default(),
             lost: 0,
+            stalls: Stalls::default(),
             lines,
             words,
         }
@@ -129,6 +132,11 @@ impl Announcer {
     pub fn announce(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
         self.loss(books, source);
+        if self.lines || self.words {
+            for line in self.stalls.news(books, source.header(), policy) {
+                self.show(line);
+            }
+        }
         let findings = books.ledger.findings();
         // Growth is shown at the end only.
         let again = books.over && self.lines;
@@ -219,6 +227,7 @@ impl Announcer {
                     format!("lost so far: {}\n", list.join(", "))
                 }
                 StreamLine::Recording(line) => format!("btrfs-probe: {}\n", line.sentence()),
+                StreamLine::Stall(_) | StreamLine::StallEnd(_) => stalls::words(&line),
                 _ => String::new(),
             };
             // A terminal that went away does not end the capture.

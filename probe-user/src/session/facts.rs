@@ -91,6 +91,7 @@ pub fn facts(
         tests: Vec::new(),
         outside_tests: Vec::new(),
         doubts,
+        flush_states: header.flush_states.clone(),
     }
 }
 

@@ -242,7 +242,12 @@ const fn happens(record: &Record) -> bool {
         | Record::Marker(_)
         | Record::TestNote(_)
         | Record::QgroupLevel(_)
-        | Record::Returned(_) => false,
+        | Record::Returned(_)
+        | Record::Waiting(_)
+        | Record::ThreadFound(_)
+        | Record::FlushState(_)
+        | Record::ThreadStack(_)
+        | Record::WaitRound(_) => false,
     }
 }
 

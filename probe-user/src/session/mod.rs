@@ -19,6 +19,7 @@ pub mod plan;
 mod replay;
 mod result_files;
 mod selected;
+mod stalls;
 mod suite;
 mod top;
 pub(crate) mod waiter;

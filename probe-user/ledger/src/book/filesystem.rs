@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     audits::Audits, chains::Chains, claims::Claims, inode::InodeBook, loss::Loss, reported::AlreadyReported,
-    reserving_stacks::ReservingStacks,
+    reserving_stacks::ReservingStacks, waits::Waits,
 };
 use crate::vocabulary::{
     account::Account,
@@ -51,6 +51,10 @@ pub(crate) struct Fs {
     /// The levels at its unmount were seen.
     pub final_levels: bool,
     pub tickets: (u64, u64),
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// `None` until something waits or flushes.
+    pub waits: Option<Box<Waits>>,
     pub enospc: u64,
     pub inodes_closed: u64,
     /// Chain links of destroyed inodes.
@@ -184,8 +188,16 @@ impl Fs {
         total([self.chains.links(), self.closed_links].into_iter().chain(open))
     }
 
+    /// What waits and flushes; opened at first use.
+    pub(crate) fn waits(&mut self) -> &mut Waits {
+        self.waits.get_or_insert_default()
+    }
+
     /// The filesystem is gone; its id never comes back.
     pub(crate) fn end(&mut self, loss: &Loss) {
+        if let Some(waits) = &mut self.waits {
+            waits.end();
+        }
         let open = std::mem::take(&mut self.inodes);
         self.not_judged.not_destroyed +=
             open.values().filter(|book| book.balance != 0 && self.is_exact(book, loss)).count() as u64;

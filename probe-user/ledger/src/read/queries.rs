@@ -22,6 +22,7 @@ use crate::{
         failed_reservations::FailedReservations,
         finding::{Evidence, Finding, Origin, Query, TaskRef},
         keys::{AuditCandidate, InodeKey},
+        waits::FsWaits,
         words::total,
     },
 };
@@ -68,6 +69,21 @@ impl Ledger {
     #[must_use]
     pub fn task(&self, tid: u32) -> Option<TaskRef> {
         self.context.names.task(tid)
+    }
+
+    /// Ids of the filesystems in which reservations wait for space. Cheap.
+    pub fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.filesystems
+            .iter()
+            .filter(|fs| fs.waits.as_ref().is_some_and(|waits| waits.is_waiting()))
+            .map(|fs| fs.id)
+    }
+
+    /// Waits and flushes of a filesystem, with its `fs_devices->fsid`; `None` if there were none.
+    #[must_use]
+    pub fn waits(&self, fs: u32) -> Option<([u8; 16], FsWaits)> {
+        let fs = self.filesystems.iter().find(|of| of.id == fs)?;
+        Some((fs.fsid, fs.waits.as_ref()?.view()))
     }
 
     /// Path of an inode; `None` if its name was not seen, or if the inode is gone and has no finding.

@@ -69,6 +69,8 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         audit: fs.audits.summary.clone(),
         tickets: fs.tickets,
         enospc: fs.enospc,
+        commits: fs.commits,
+        waits: fs.waits.as_ref().map(|waits| Box::new(waits.view())),
     }
 }
 

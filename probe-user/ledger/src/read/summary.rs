@@ -7,7 +7,7 @@ use crate::{
     book::audits::AuditSummary,
     context::warnings::KernelWarn,
     read::{closings::Closing, kernel_lines::KernelLine},
-    vocabulary::{account::Account, failed_reservations::FailedReservations},
+    vocabulary::{account::Account, failed_reservations::FailedReservations, waits::FsWaits},
 };
 
 /// The verdict of a run, or of a window of it.
@@ -89,6 +89,10 @@ pub struct FsSummary {
     pub tickets: (u64, u64),
     /// `space_info:enospc` events.
     pub enospc: u64,
+    /// Transactions that were committed.
+    pub commits: u64,
+    /// Waits and flushes; `None` if there were none.
+    pub waits: Option<Box<FsWaits>>,
 }
 
 /// The verdict so far.

@@ -28,4 +28,5 @@ mod system_calls;
 mod task_data;
 mod tickets;
 mod traps;
+mod waits;
 mod writeback;

@@ -6,4 +6,5 @@ pub(crate) mod keys;
 pub(crate) mod lengths;
 pub(crate) mod setup;
 pub(crate) mod spans;
+pub(crate) mod waits;
 pub(crate) mod words;

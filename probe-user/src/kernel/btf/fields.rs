@@ -48,8 +48,9 @@ const RSV: &str = "btrfs_block_rsv";
 const FS: &str = "btrfs_fs_info";
 const SINFO: &str = "btrfs_space_info";
 const TRANS: &str = "btrfs_trans_handle";
-const TICKET: &str = "reserve_ticket";
 const ORDERED: &str = "btrfs_ordered_extent";
+const TICKET: &str = "reserve_ticket";
+const TASK: &str = "task_struct";
 
 /// Every field but `rsv_type_map`.
 pub(super) const ROWS: &[Row] = rows! {
@@ -148,8 +149,8 @@ pub(super) const ROWS: &[Row] = rows! {
 
     ffe_ctl_flags = at("find_free_extent_ctl", &[&["flags"]]);
     ffe_ctl_num_bytes = at("find_free_extent_ctl", &[&["num_bytes"]]);
-    task_journal_info = at("task_struct", &[&["journal_info"]]);
-    task_pid = at("task_struct", &[&["pid"]]);
+    task_journal_info = at(TASK, &[&["journal_info"]]);
+    task_pid = at(TASK, &[&["pid"]]);
     workqueue_fs_info = at("btrfs_workqueue", &[&["fs_info"]]);
 
     // x86-64, in the order of its calling convention.
@@ -183,7 +184,7 @@ pub(super) const ROWS: &[Row] = rows! {
     node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);
     node_root = at("btrfs_delayed_node", &[&["root"]]);
 
-    task_exit_code = at("task_struct", &[&["exit_code"]]);
+    task_exit_code = at(TASK, &[&["exit_code"]]);
     binprm_filename = at("linux_binprm", &[&["filename"]]);
 
     mod_has_outstanding = Source::Argument {
@@ -207,10 +208,28 @@ pub(super) const ROWS: &[Row] = rows! {
 
     sinfo_priority_tickets = at(SINFO, &[&["priority_tickets"]]);
     sinfo_tickets = at(SINFO, &[&["tickets"]]);
+    sinfo_flush = at(SINFO, &[&["flush"]]);
     ticket_error = at(TICKET, &[&["error"]]);
     ticket_steal = at(TICKET, &[&["steal"]]);
     ticket_list = at(TICKET, &[&["list"]]);
     ticket_wait_head = at(TICKET, &[&["wait", "head"]]);
+    wait_private = at("wait_queue_entry", &[&["private"]]);
+    wait_entry = at("wait_queue_entry", &[&["entry"]]);
+    task_stack = at(TASK, &[&["stack"]]);
+    task_tgid = at(TASK, &[&["tgid"]]);
+    task_comm = at(TASK, &[&["comm"]]);
+    task_flags = at(TASK, &[&["flags"]]);
+    task_tasks = at(TASK, &[&["tasks"]]);
+    task_group_leader = at(TASK, &[&["group_leader"]]);
+    task_thread_node = at(TASK, &[&["thread_node"]]);
+    task_signal = at(TASK, &[&["signal"]]);
+    signal_thread_head = at("signal_struct", &[&["thread_head"]]);
+    task_worker_private = at(TASK, &[&["worker_private"]]);
+    kthread_data = at("kthread", &[&["data"]]);
+    worker_current_work = at("worker", &[&["current_work"]]);
+    fs_async_reclaim_work = at(FS, &[&["async_reclaim_work"]]);
+    fs_async_data_reclaim_work = at(FS, &[&["async_data_reclaim_work"]]);
+    fs_preempt_reclaim_work = at(FS, &[&["preempt_reclaim_work"]]);
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

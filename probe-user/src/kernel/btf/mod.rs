@@ -12,11 +12,12 @@ mod resolve;
 mod tests;
 mod tracepoint;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use btf_rs::Btf;
+use btf_rs::{Btf, Type};
 
 pub use function::FunctionProto;
 pub use resolve::{MissingField, ResolvedOffsets};
@@ -57,6 +58,8 @@ pub enum TypesError {
 pub struct KernelTypes {
     named: Named,
     enumerators: Enumerators,
+    /// `enum btrfs_flush_state`
+    flush_states: BTreeMap<i32, String>,
 }
 
 impl std::fmt::Debug for KernelTypes {
@@ -99,8 +102,24 @@ impl KernelTypes {
                 .map_err(|source| TypesError::Parse { what: "btrfs", source })?,
         };
         let mut enumerators = Enumerators::default();
-        let named = Named::of(btf, |btf, ty| enumerators.see(btf, ty, fields::enumerator_wanted));
-        Ok(Self { named, enumerators })
+        let mut flush_states = BTreeMap::new();
+        let named = Named::of(btf, |btf, ty| {
+            enumerators.see(btf, ty, fields::enumerator_wanted);
+            if let Type::Enum(of) = ty
+                && btf.resolve_name(of).is_ok_and(|name| name == "btrfs_flush_state")
+            {
+                flush_states.extend(of.members.iter().filter_map(|member| {
+                    Some((i32::try_from(member.val()).ok()?, btf.resolve_name(member).ok()?))
+                }));
+            }
+        });
+        Ok(Self { named, enumerators, flush_states })
+    }
+
+    /// The states of a flush (`enum btrfs_flush_state`), whose numbers differ between kernels; empty if they are not known.
+    #[must_use]
+    pub const fn flush_states(&self) -> &BTreeMap<i32, String> {
+        &self.flush_states
     }
 
     /// Offset in bytes of a member of a struct, through embedded structs one name a step.

@@ -168,7 +168,7 @@ fn arguments_are_written_as_in_c() {
 fn copies_of_a_struct_count_once_if_they_agree() {
     let types = types_of(KERNELS[3]);
     let copies = types.named.btf().resolve_types_by_name("btrfs_fs_info").unwrap();
-    assert!(copies.iter().filter(|ty| matches!(ty, btf_rs::Type::Struct(_))).count() > 1);
+    assert!(copies.iter().filter(|ty| matches!(ty, Type::Struct(_))).count() > 1);
     assert_eq!(field(&types.resolve().offsets, "fs_fs_devices"), 1800);
 }
 
@@ -305,4 +305,16 @@ impl BtfBytes {
         out.extend(self.strings);
         out
     }
+}
+
+/// The numbers of the states differ between kernels, their names do not.
+#[test]
+fn the_states_of_a_flush_have_the_kernels_own_names() {
+    let number = |kernel, wanted: &str| {
+        let types = types_of(kernel);
+        types.flush_states().iter().find(|(_, name)| *name == wanted).map(|(number, _)| *number)
+    };
+    assert_eq!(KERNELS.map(|kernel| number(kernel, "FLUSH_DELALLOC")), [Some(5); 4]);
+    assert_eq!(KERNELS.map(|kernel| number(kernel, "COMMIT_TRANS")), [Some(11); 4]);
+    assert_eq!(KERNELS.map(|kernel| number(kernel, "RESET_ZONES")), [None, None, Some(12), Some(12)]);
 }

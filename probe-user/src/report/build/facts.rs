@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use probe_ledger::{Finding, FsSummary, Summary};
 
-use super::{Groups, Policy};
+use super::{Groups, Policy, WaitNames};
 use crate::report::model::{Frame, Hook, Kernel, Test, TestFinding, Tier};
 
 /// Ids and addresses to frames. The caller implements it over its symbols and the ledger's stacks.
@@ -73,6 +73,20 @@ pub struct SessionFacts {
     /// What could hide a finding, one sentence each; empty if nothing could. A session whose findings are all
     /// ignored is `inconclusive` because of it, instead of `clean`.
     pub doubts: Vec<String>,
+    /// `enum btrfs_flush_state` of the kernel that was watched; empty if it is not known.
+    pub flush_states: BTreeMap<i32, String>,
+}
+
+impl SessionFacts {
+    /// What names waits and flushes.
+    #[must_use]
+    pub const fn wait_names(&self, policy: &Policy) -> WaitNames<'_> {
+        WaitNames {
+            flush_states: &self.flush_states,
+            started: self.started_monotonic_ns,
+            stall_ns: policy.stall_ns,
+        }
+    }
 }
 
 /// Everything that goes into a report.

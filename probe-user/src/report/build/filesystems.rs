@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use probe_ledger::{Account, AuditSummary, ChainSummary, Closing, FsSummary, SpaceNow, SpaceRest, Summary};
 
-use super::SessionFacts;
+use super::{Policy, SessionFacts, WaitNames};
 use crate::{
     format,
     report::model::{
@@ -12,11 +12,12 @@ use crate::{
 };
 
 /// All filesystems, in the order met.
-pub(super) fn build(summary: &Summary, facts: &SessionFacts) -> Vec<Filesystem> {
-    summary.filesystems.iter().map(|fs| one(fs, facts)).collect()
+pub(super) fn build(summary: &Summary, facts: &SessionFacts, policy: &Policy) -> Vec<Filesystem> {
+    let names = facts.wait_names(policy);
+    summary.filesystems.iter().map(|fs| one(fs, facts, &names)).collect()
 }
 
-fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
+fn one(fs: &FsSummary, facts: &SessionFacts, names: &WaitNames<'_>) -> Filesystem {
     let FsSummary {
         fs: _,
         fsid,
@@ -36,6 +37,9 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         audit,
         tickets,
         enospc,
+        // See `WaitNames::flushes`.
+        commits: _,
+        waits,
     } = fs;
     let places = facts.places.get(fsid).cloned().unwrap_or_default();
     let mut devices = places.devices;
@@ -55,6 +59,8 @@ fn one(fs: &FsSummary, facts: &SessionFacts) -> Filesystem {
         audit: audit_of(audit),
         tickets: Tickets { granted: tickets.0, failed: tickets.1 },
         enospc: *enospc,
+        waits: names.waits(waits.as_deref()),
+        flushes: names.flushes(fs),
         inodes: *inodes,
         inodes_closed: *inodes_closed,
     }

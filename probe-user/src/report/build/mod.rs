@@ -10,6 +10,7 @@ mod groups;
 mod inodes;
 mod instances;
 mod verdict;
+mod waits;
 mod warnings;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ pub use groups::{Group, Groups};
 pub use instances::of_test as finding_of_test;
 use probe_common::loss::LossClass;
 use probe_ledger::{self, FailedReservations, Statistics};
-pub use verdict::{Policy, Tally, decide, of_window};
+pub use verdict::{Policy, STALL_NS, Tally, decide, of_window};
+pub use waits::WaitNames;
 pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
@@ -58,7 +60,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         verdict: verdict.into(),
         verdict_reasons,
         loss: loss(&summary.loss),
-        filesystems: filesystems::build(summary, facts),
+        filesystems: filesystems::build(summary, facts, policy),
         failed_reservations: failed(summary.failed),
         tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
         outside_tests: facts.outside_tests.clone(),

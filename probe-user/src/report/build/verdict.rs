@@ -10,7 +10,7 @@ use super::groups::Group;
 use crate::report::model::{Finding, IgnoredBy, Test};
 
 /// Which findings count. The default counts all but those of known kernel bugs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Only these kinds count; all if empty.
     pub fail_on: BTreeSet<FindingKind>,
@@ -18,6 +18,17 @@ pub struct Policy {
     pub ignore: BTreeSet<String>,
     /// Those of known kernel bugs count too.
     pub strict: bool,
+    /// A wait of at least this length is a stall, ns. Stalls do not count for the verdict.
+    pub stall_ns: u64,
+}
+
+/// [`Policy::stall_ns`] unless told otherwise.
+pub const STALL_NS: u64 = 5_000_000_000;
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { fail_on: BTreeSet::new(), ignore: BTreeSet::new(), strict: false, stall_ns: STALL_NS }
+    }
 }
 
 impl Policy {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Task};
+use super::{AccountName, Flushes, Task, Waits};
 
 /// One filesystem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,10 @@ pub struct Filesystem {
     pub tickets: Tickets,
     /// `space_info:enospc` events; a part of them are routine tries that then fall back to the global reserve.
     pub enospc: u64,
+    /// Waits for space.
+    pub waits: Waits,
+    /// What was done to get space back.
+    pub flushes: Flushes,
     /// Live inodes with an account.
     pub inodes: u64,
     /// Inodes whose end of life was checked.

@@ -18,6 +18,7 @@ mod finding;
 mod names;
 mod session;
 mod totals;
+mod waits;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,10 @@ pub use finding::{
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
 pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};
+pub use waits::{
+    FlushRunTotals, FlushStateTotals, Flushes, ReclaimWorker, Stall, TaskWait, WaitBucket, WaitTimes,
+    WaitingTask, Waits,
+};
 
 /// Version of the report's layout.
 pub const SCHEMA_VERSION: u32 = 1;

@@ -7,9 +7,10 @@ use probe_common::{
     loss::LossClass,
 };
 use probe_ledger::{
-    Account, AuditSummary, ChainSummary, Closing, Confidence, Evidence, FailedReservations, Finding,
-    FindingKind, FsSummary, InodeSummary, KernelLine, KernelWarn, Origin, SpaceCounter, Span, Spans,
-    StackRef, Statistics, Summary, TaskRef, Verdict, Violation,
+    Account, AuditSummary, ChainSummary, Closing, Confidence, EndedWait, Evidence, FailedReservations,
+    Finding, FindingKind, FlushRuns, FlushTotals, FsSummary, FsWaits, InodeSummary, KernelLine, KernelWarn,
+    Origin, Place, SpaceCounter, Span, Spans, StackRef, Statistics, Summary, TaskRef, TaskWaits, Verdict,
+    Violation, WaitOutcome, WaitTimes, WaitingTicket, Worker, WorkerKind,
 };
 
 use crate::report::{
@@ -237,6 +238,98 @@ fn filesystem() -> FsSummary {
         },
         tickets: (6511, 3),
         enospc: 47,
+        commits: 9,
+        waits: Some(Box::new(waits())),
+    }
+}
+
+/// One stall that is over, one wait that goes on, and the flushes of both.
+fn waits() -> FsWaits {
+    let stack = |names: &str| names.split(' ').map(str::to_owned).collect();
+    let worker = Worker {
+        kind: WorkerKind::Data,
+        task: TaskRef { tid: 77, pid: 77, comm: "kworker/u4:1".to_owned() },
+        place: Place {
+            stack: stack(
+                "schedule wait_current_trans btrfs_commit_transaction flush_space btrfs_async_reclaim_data_space",
+            ),
+            at: START + 9_000_000_000,
+        },
+        last_state: Some(5),
+    };
+    let ticket = WaitingTicket {
+        ticket: 0xffff_c900_0010_0e80,
+        space_flags: 1,
+        bytes: 1 << 20,
+        flush: 3,
+        priority: false,
+        task: Some(TaskRef { tid: 1234, pid: 1230, comm: "dd".to_owned() }),
+        root: 5,
+        ino: 257,
+        seen: (START + 3_000_000_000, START + 9_200_000_000),
+        not_before: START + 2_750_000_000,
+        flusher: true,
+        place: Place {
+            stack: stack(
+                "handle_reserve_ticket reserve_bytes btrfs_reserve_data_bytes btrfs_check_data_free_space \
+                 btrfs_buffered_write vfs_write",
+            ),
+            at: START + 9_000_000_000,
+        },
+    };
+    let totals = |state, calls, time| FlushTotals {
+        space_flags: 1,
+        state,
+        calls,
+        asked: calls << 20,
+        won: 1 << 20,
+        won_known: calls,
+        time,
+        longest: time / 2,
+        timed: calls,
+        ..FlushTotals::default()
+    };
+    FsWaits {
+        waiting: vec![WaitingTicket {
+            task: None,
+            priority: true,
+            flush: 2,
+            space_flags: 4,
+            ..ticket.clone()
+        }],
+        counted: 1,
+        walked: START + 9_200_000_000,
+        workers: vec![worker.clone()],
+        longest: vec![EndedWait {
+            ticket: ticket.clone(),
+            outcome: WaitOutcome::Failed(28),
+            waited: 6_400_000_000,
+            at_least: false,
+            ended: START + 9_400_000_000,
+            worker: Some(worker),
+        }],
+        times: WaitTimes {
+            count: 6514,
+            unmeasured: 0,
+            total: 9_000_000_000,
+            p50: 310_000,
+            p90: 1_900_000,
+            p99: 12_000_000,
+            max: 6_400_000_000,
+            octaves: vec![(524_288, 6000), (16_777_216, 513), (8_589_934_592, 1)],
+        },
+        tasks: vec![TaskWaits {
+            task: TaskRef { tid: 1234, pid: 1230, comm: "dd".to_owned() },
+            count: 12,
+            failed: 1,
+            total: 7_100_000_000,
+            longest: 6_400_000_000,
+        }],
+        flushes: vec![
+            totals(5, 40, 900_000_000),
+            FlushTotals { errors: 1, last_error: 28, ..totals(11, 3, 6_300_000_000) },
+        ],
+        runs: vec![FlushRuns { space_flags: 1, for_tickets: 43, preemptive: 0, preemptive_done: 0 }],
     }
 }
 
@@ -281,6 +374,7 @@ pub(super) fn facts() -> SessionFacts {
         tests: Vec::new(),
         outside_tests: Vec::new(),
         doubts: Vec::new(),
+        flush_states: BTreeMap::from([(5, "FLUSH_DELALLOC".to_owned()), (11, "COMMIT_TRANS".to_owned())]),
     }
 }
 

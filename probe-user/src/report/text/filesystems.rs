@@ -6,6 +6,7 @@ use super::{
     Detail,
     paper::{Paper, Tone},
     table::{self, left, right},
+    waits,
 };
 use crate::format::{self, escape::escape};
 
@@ -69,6 +70,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         let text = paper.tone(Tone::Doubt, text);
         paper.line(&format!("   {text}"));
     }
+    waits::render(paper, fs, detail);
     space(paper, fs);
     pools(paper, fs, detail);
     books(paper, fs);

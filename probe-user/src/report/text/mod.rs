@@ -12,6 +12,7 @@ mod table;
 mod terminal;
 mod tests_run;
 mod verdict;
+mod waits;
 
 pub use paper::Look;
 pub use paper::Tone;
@@ -19,6 +20,7 @@ pub use terminal::{ColorChoice, look_for};
 
 pub(crate) use paper::Paper;
 pub(crate) use table::{left, render as render_table, right};
+pub use waits::{stalled, waits_still, works};
 
 use super::model::Report;
 

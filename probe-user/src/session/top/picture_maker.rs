@@ -16,7 +16,10 @@ use crate::{
     capture::{Gauges, HookGauge},
     format,
     report::{
-        build::{self, FsPlaces, Group, Groups, Policy, ReportInput, StackResolver as _, Tally},
+        build::{
+            self, FsPlaces, Group, Groups, Policy, ReportInput, STALL_NS, StackResolver as _, Tally,
+            WaitNames,
+        },
         model::{self, StackSource},
     },
     session::{
@@ -366,7 +369,10 @@ impl PictureMaker {
         }
         let samples = rows.iter().filter(|row| row.key != PoolKey::Inodes).map(|row| row.history.len()).max();
         let tickets = self.watch.tickets.get(&fs.fs);
+        let names = WaitNames { flush_states: &self.header.flush_states, started, stall_ns: STALL_NS };
         FsView {
+            waits: names.waits(fs.waits.as_deref()),
+            flush: names.flushes(fs),
             fs: fs.fs,
             uuid,
             device: fs.device.clone(),

@@ -2,6 +2,7 @@
 use probe_ledger::Account;
 
 use super::inode::RecordLine;
+use crate::report::model::{Flushes, Waits};
 
 /// A pool, and the name under which its history is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,6 +121,10 @@ pub struct FsView {
     pub flushes: (u64, u64),
     /// The last tickets and flushes, newest first.
     pub lines: Vec<TicketLine>,
+    /// Waits for space.
+    pub waits: Waits,
+    /// What was done to get space back.
+    pub flush: Flushes,
     /// Comparisons with sysfs.
     pub sysfs: SysfsComparisons,
 }

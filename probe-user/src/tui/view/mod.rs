@@ -10,6 +10,7 @@ mod inode;
 mod inodes;
 mod pools;
 mod screen;
+mod waits;
 mod windows;
 
 pub use self::screen::draw;

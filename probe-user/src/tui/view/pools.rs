@@ -1,6 +1,7 @@
 //! Pools: what every space_info and block_rsv of a filesystem holds, and why tasks wait for space.
 use ratatui::{buffer::Buffer, layout::Rect};
 
+use super::waits;
 use crate::{
     format::{self, escape::escape},
     tui::{
@@ -24,6 +25,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     head(buffer, Rect { height: 2, ..area }, app, fs, picture.filesystems.len(), picture.now_ns);
     let rows: Vec<&PoolRow> = fs.pools.iter().collect();
     let below = Rect { y: area.y + 2, height: area.height - 2, ..area };
+    let high = waits::rows_for(&fs.waits, area.height);
+    waits::waiting(buffer, Rect { height: high.min(below.height), ..below }, &fs.waits, app.palette);
+    let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };
     // The list takes what it needs, but leaves room to what explains it.
     let high =
         (rows.len() as u16 + 1).min((below.height * 3 / 5).max(11)).min(below.height.saturating_sub(6));
@@ -36,12 +40,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     if rest.height >= 20 {
         let chart = Rect { height: (rest.height / 2).min(16), ..rest };
         history_chart(buffer, chart, fs, selected, app.palette);
-        tickets(
-            buffer,
-            Rect { y: chart.bottom(), height: rest.height - chart.height, ..rest },
-            fs,
-            app.palette,
-        );
+        let rest = Rect { y: chart.bottom(), height: rest.height - chart.height, ..rest };
+        let flushes = waits::flush_rows(fs, rest.height);
+        tickets(buffer, Rect { height: rest.height - flushes, ..rest }, fs, app.palette);
+        let low = Rect { y: rest.bottom() - flushes, height: flushes, ..rest };
+        waits::flushes(buffer, low, fs, app.palette);
     } else if app.pool_chart {
         history_chart(buffer, rest, fs, selected, app.palette);
     } else {

@@ -1,4 +1,5 @@
 //! Records in words, in the kernel's terms.
+use probe_common::wait::FLUSH_STATE_DONE;
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED},
     claim::{CLAIM_RESERVE, ClaimType, RsvType},
@@ -34,22 +35,6 @@ pub fn inode_of(record: &Record) -> Option<(u64, u64, Option<Counters>)> {
         Record::Call(body) if body.flags & CALL_INODE != 0 => (body.root, body.ino, None),
         _ => return None,
     })
-}
-
-/// `enum btrfs_reserve_flush_enum` of `fs/btrfs/space-info.h` (6.1 to 7.3), without its prefix.
-#[must_use]
-pub const fn flush_name(flush: i32) -> &'static str {
-    match flush {
-        0 => "NO_FLUSH",
-        1 => "FLUSH_LIMIT",
-        2 => "FLUSH_EVICT",
-        3 => "FLUSH_DATA",
-        4 => "FLUSH_FREE_SPACE_INODE",
-        5 => "FLUSH_ALL",
-        6 => "FLUSH_ALL_STEAL",
-        7 => "FLUSH_EMERGENCY",
-        _ => "",
-    }
 }
 
 /// One line for a record; `None` for those that say nothing to a person.
@@ -99,7 +84,7 @@ pub fn describe(record: &Record) -> Option<String> {
             "ticket of {} in {}, {}, error {}",
             body.bytes,
             space(body.space_flags),
-            flush_name(body.flush),
+            format::flush_name(body.flush),
             body.error
         ),
         Record::TicketStep(body) if body.step == TICKET_ENDED => {
@@ -112,7 +97,12 @@ pub fn describe(record: &Record) -> Option<String> {
             format!("all tickets of {} are failed", space(body.space_flags))
         }
         Record::Flush(body) => {
-            format!("flush of {} in {}, {}", body.bytes, space(body.space_flags), flush_name(body.flush))
+            format!(
+                "flush of {} in {}, {}",
+                body.bytes,
+                space(body.space_flags),
+                format::flush_name(body.flush)
+            )
         }
         Record::Bmu(body) => {
             format!("bytes_may_use of {} {} {:+}", space(body.object_flags), body.old, body.diff)
@@ -145,6 +135,13 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::Marker(_) => "marker".to_owned(),
         Record::Returned(body) => format!("system call ended: {}", body.ret),
+        Record::Waiting(body) => format!("waits for {} bytes of {}", body.bytes, space(body.space_flags)),
+        Record::FlushState(body) if body.moment == FLUSH_STATE_DONE => {
+            format!("flush state {} of {} is over: {}", body.state, space(body.space_flags), body.ret)
+        }
+        Record::FlushState(_) | Record::ThreadFound(_) | Record::ThreadStack(_) | Record::WaitRound(_) => {
+            return None;
+        }
         Record::QgroupLevel(body) => format!("counter {} of {}: {}", body.counter, body.qgroupid, body.value),
         Record::TaskSeen(_) | Record::Stack(_) | Record::Name(_) | Record::SysfsLevels(_) => return None,
     })

@@ -15,7 +15,7 @@ mod tickets;
 pub use self::{
     active::{Active, Activity},
     commands::{Commands, Counts},
-    describe::{describe, flush_name},
+    describe::describe,
     focus::Focus,
     follow::{Watch, counts},
     pools::{Pools, rows as pool_rows},

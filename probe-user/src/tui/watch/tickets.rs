@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use probe_ledger::Ledger;
 use probe_record::record::Record;
 
-use super::describe::flush_name;
+use crate::format::flush_name;
 use crate::tui::picture::{RecordLine, TicketLine, TicketOutcome};
 
 /// Lines that are kept.
@@ -55,7 +55,8 @@ impl Tickets {
                 };
                 (line.space, line.bytes, line.flush) = (body.space_flags, body.bytes, flush_name(body.flush));
                 // The ticket's start may be of another or a coarser clock. A wait that makes no sense counts as not known.
-                line.waited = header.time.checked_sub(body.start).filter(|_| body.start != 0);
+                let ended = if body.ended != 0 { body.ended } else { header.time };
+                line.waited = ended.checked_sub(body.start).filter(|_| body.start != 0);
             }
             Record::Enospc(body) => {
                 line.outcome = TicketOutcome::Enospc;

@@ -32,6 +32,24 @@ mod raw {
     nix::ioctl_write_ptr!(ficlonerange, 0x94, 13, FileCloneRange);
     nix::ioctl_read_bad!(getflags, FS_IOC_GETFLAGS, c_int);
     nix::ioctl_write_ptr_bad!(setflags, FS_IOC_SETFLAGS, c_int);
+    pub(super) const FIFREEZE: u64 = nix::request_code_readwrite!(b'X', 119, size_of::<c_int>());
+    pub(super) const FITHAW: u64 = nix::request_code_readwrite!(b'X', 120, size_of::<c_int>());
+    nix::ioctl_write_int_bad!(fifreeze, FIFREEZE);
+    nix::ioctl_write_int_bad!(fithaw, FITHAW);
+}
+
+/// FIFREEZE: nobody writes to the filesystem of this folder until [`thaw`].
+pub fn freeze(folder: impl AsFd) -> io::Result<()> {
+    // SAFETY: the kernel ignores the argument; the fd is borrowed for the call.
+    unsafe { raw::fifreeze(folder.as_fd().as_raw_fd(), 0) }?;
+    Ok(())
+}
+
+/// FITHAW: undoes [`freeze`].
+pub fn thaw(folder: impl AsFd) -> io::Result<()> {
+    // SAFETY: as in `freeze`.
+    unsafe { raw::fithaw(folder.as_fd().as_raw_fd(), 0) }?;
+    Ok(())
 }
 
 /// FICLONE: `target` becomes a reflink of all of `source`.

@@ -41,7 +41,7 @@ fn a_newer_major_version_is_refused_with_advice() {
     assert!(matches!(error, FileError::Newer { major: 2, .. }));
     assert_eq!(
         error.to_string(),
-        "a.rsv has recording format 2.2, this btrfs-probe reads up to 1.x: use the version that recorded it, or a newer one"
+        "a.rsv has recording format 2.3, this btrfs-probe reads up to 1.x: use the version that recorded it, or a newer one"
     );
 }
 

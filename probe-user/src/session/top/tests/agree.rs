@@ -365,8 +365,11 @@ fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
         enospc,
         flushes: _,
         lines: _,
+        waits,
+        flush,
         sysfs,
     } = view;
+    assert_eq!((waits, flush), (&fs.waits, &fs.flushes), "{what}");
     assert_eq!((uuid, mounts, ended, aborted), (&fs.uuid, &fs.mounts, &fs.ended, &fs.aborted), "{what}");
     assert_eq!(
         [*inodes, tickets.0, tickets.1, *enospc],
