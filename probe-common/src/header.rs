@@ -56,6 +56,12 @@ pub enum RecordKind {
     ThreadFound = 26,
     /// [`crate::wait::FlushState`]: a step of a flush.
     FlushState = 27,
+    /// [`crate::shortage::FailureState`]: the state at the moment at which a reservation failed.
+    FailureState = 22,
+    /// [`crate::shortage::FailureDevices`]: the devices at that moment.
+    FailureDevices = 23,
+    /// [`crate::shortage::QgroupRefusal`]: a reservation does not fit into the limit of a qgroup.
+    QgroupRefusal = 24,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -77,7 +83,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -103,6 +109,9 @@ impl RecordKind {
         Self::Waiting,
         Self::ThreadFound,
         Self::FlushState,
+        Self::FailureState,
+        Self::FailureDevices,
+        Self::QgroupRefusal,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

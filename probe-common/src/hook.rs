@@ -149,6 +149,12 @@ pub enum HookId {
     FlushSpace = 78,
     /// `btrfs_done_preemptive_reclaim`
     DonePreemptiveReclaim = 79,
+    /// `qgroup_meta_reserve` (6.1, 6.12) or `btrfs_qgroup_meta_reserve` (6.18 on)
+    QgroupMetaReserve = 73,
+    /// The tracepoint `btrfs_qgroup_reserve_data`
+    QgroupDataReserve = 74,
+    /// Run at the start to find the mounted filesystems; attached to nothing.
+    AuditMounted = 75,
 }
 
 /// Room in the per-hook counters; larger than any [`HookId`].
@@ -159,7 +165,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 72] = [
+    pub const ALL: [Self; 75] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -232,6 +238,9 @@ impl HookId {
         Self::FindThreads,
         Self::FlushSpace,
         Self::DonePreemptiveReclaim,
+        Self::QgroupMetaReserve,
+        Self::QgroupDataReserve,
+        Self::AuditMounted,
     ];
 
     /// Stable id in reports: the tracepoint's name on 6.12, with the `btrfs_` prefix where one was added later.
@@ -310,13 +319,18 @@ impl HookId {
             Self::FindThreads => "find_threads",
             Self::FlushSpace => "btrfs_flush_space",
             Self::DonePreemptiveReclaim => "btrfs_done_preemptive_reclaim",
+            Self::QgroupMetaReserve => "btrfs_qgroup_meta_reserve",
+            Self::QgroupDataReserve => "btrfs_qgroup_data_reserve",
+            Self::AuditMounted => "audit_mounted",
         }
     }
 
     /// True for the hooks of the functions tier, fentry or kprobes, whose records are [`crate::call::Call`].
     #[must_use]
     pub const fn is_function(self) -> bool {
-        self as u8 >= Self::ReserveMetadata as u8 && !self.only_informs()
+        self as u8 >= Self::ReserveMetadata as u8
+            && !self.only_informs()
+            && !matches!(self, Self::QgroupMetaReserve | Self::QgroupDataReserve | Self::AuditMounted)
     }
 
     /// True for the hooks that no rule needs: what they miss is not seen, and nothing is wrong because of it.

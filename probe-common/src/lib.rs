@@ -26,6 +26,7 @@ pub mod hook;
 pub mod inode;
 pub mod loss;
 pub mod offsets;
+pub mod shortage;
 pub mod signature;
 pub mod space;
 pub mod suite;

@@ -323,6 +323,90 @@ pub struct Offsets {
     pub fs_async_data_reclaim_work: u32,
     /// . `preempt_reclaim_work`
     pub fs_preempt_reclaim_work: u32,
+    /// `struct btrfs_space_info` . `bytes_readonly`
+    pub sinfo_bytes_readonly: u32,
+    /// . `bytes_zone_unusable`
+    pub sinfo_bytes_zone_unusable: u32,
+    /// . `full`: a bool, or the lowest bit of its byte
+    pub sinfo_full: u32,
+    /// . `sub_group` (pointers), 6.16 on
+    pub sinfo_sub_group: u32,
+    /// `struct btrfs_fs_info` . `avail_data_alloc_bits`
+    pub fs_avail_data_alloc_bits: u32,
+    /// . `avail_metadata_alloc_bits`
+    pub fs_avail_metadata_alloc_bits: u32,
+    /// . `avail_system_alloc_bits`
+    pub fs_avail_system_alloc_bits: u32,
+    /// . `free_chunk_space` (atomic64_t)
+    pub fs_free_chunk_space: u32,
+    /// . `treelog_rsv`, 6.16 on
+    pub fs_treelog_rsv: u32,
+    /// . `remap_block_rsv`, 7.3 on
+    pub fs_remap_block_rsv: u32,
+    /// . `qgroup_tree` . `rb_node`
+    pub fs_qgroup_tree: u32,
+    /// `struct btrfs_fs_devices` . `alloc_list` (list_head)
+    pub fs_devices_alloc_list: u32,
+    /// . `rw_devices`
+    pub fs_devices_rw_devices: u32,
+    /// `struct btrfs_device` . `dev_alloc_list` (list_head)
+    pub device_dev_alloc_list: u32,
+    /// . `devid`
+    pub device_devid: u32,
+    /// . `total_bytes`
+    pub device_total_bytes: u32,
+    /// . `bytes_used`
+    pub device_bytes_used: u32,
+    /// . `dev_state` (unsigned long)
+    pub device_dev_state: u32,
+    /// `struct btrfs_qgroup` . `rfer`
+    pub qgroup_rfer: u32,
+    /// . `excl`
+    pub qgroup_excl: u32,
+    /// . `lim_flags`
+    pub qgroup_lim_flags: u32,
+    /// . `max_rfer`
+    pub qgroup_max_rfer: u32,
+    /// . `max_excl`
+    pub qgroup_max_excl: u32,
+    /// . `groups` (list_head)
+    pub qgroup_groups: u32,
+    /// . `node` (rb_node)
+    pub qgroup_node: u32,
+    /// `struct btrfs_qgroup_list` . `next_group` (list_head)
+    pub qgroup_list_next_group: u32,
+    /// . `group`
+    pub qgroup_list_group: u32,
+    /// `struct rb_node` . `rb_left`
+    pub rb_left: u32,
+    /// . `rb_right`
+    pub rb_right: u32,
+    /// `struct task_struct` . `files`
+    pub task_files: u32,
+    /// `struct files_struct` . `fdt`
+    pub files_fdt: u32,
+    /// `struct fdtable` . `fd`
+    pub fdtable_fd: u32,
+    /// . `max_fds`
+    pub fdtable_max_fds: u32,
+    /// `struct file` . `f_inode`
+    pub file_f_inode: u32,
+    /// `struct super_block` . `s_type`
+    pub sb_s_type: u32,
+    /// . `s_flags` (unsigned long)
+    pub sb_s_flags: u32,
+    /// . `s_magic` (unsigned long)
+    pub sb_s_magic: u32,
+    /// . `s_instances` (hlist_node)
+    pub sb_s_instances: u32,
+    /// `struct file_system_type` . `name`
+    pub fs_type_name: u32,
+    /// . `next`: the next one, or where there is a `list`, its `list`
+    pub fs_type_next: u32,
+    /// . `list` (hlist_node), 7.3 on
+    pub fs_type_list: u32,
+    /// . `fs_supers` (hlist_head)
+    pub fs_type_fs_supers: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

@@ -11,14 +11,13 @@ mod slot;
 mod task;
 mod types;
 
-pub use fs::{fs_begin, fs_cell, fs_dying, fs_end, fs_id, fs_named, fs_reclaim_left, fs_young};
+pub use fs::{failure_due, fs_begin, fs_cell, fs_dying, fs_end, fs_id, fs_named, fs_reclaim_left, fs_young};
 pub use inode::{
     adopt_pointer, checked_pointer, crowded as inodes_crowded, find as find_inode,
     find_or_create as inode_cell, remove as remove_inode,
 };
 pub use task::{
-    FOLLOW_EVENTS, announce as announce_task, free as free_task, get as task_cell, known as known_task,
-    other as other_task,
-    paid_elsewhere,
+    FOLLOW_EVENTS, MARK_QGROUP_REFUSED, MARK_TICKET_FAILED, announce as announce_task, free as free_task,
+    get as task_cell, known as known_task, other as other_task, paid_elsewhere,
 };
 pub use types::{TypeClass, classify};

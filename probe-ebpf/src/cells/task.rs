@@ -10,6 +10,11 @@ use probe_common::{
 use super::slot::claim;
 use crate::{emit::Run, layout::task::TaskCell, maps::TASKS};
 
+/// `TaskCell::marks`: a ticket of the thread failed with ENOSPC; its `space_info:enospc` is the same failure.
+pub const MARK_TICKET_FAILED: u32 = 1;
+/// `TaskCell::marks`: the limit of a qgroup refuses the reservation that the thread makes.
+pub const MARK_QGROUP_REFUSED: u32 = 2;
+
 /// Events of a thread that become records after a failed reservation.
 pub const FOLLOW_EVENTS: u32 = 16;
 

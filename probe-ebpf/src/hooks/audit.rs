@@ -12,9 +12,10 @@ use probe_common::{
     hook::HookId,
     inode::{InodeState, MOMENT_AUDIT},
     loss::LossClass,
+    shortage::FAILURE_ABORT,
 };
 
-use super::levels;
+use super::{failure, levels};
 use crate::{cells, emit::Run, globals::off, read};
 
 /// Arguments: address of the inode, address of its root, inode number. Returns 1 if it was that inode.
@@ -51,7 +52,8 @@ pub extern "C" fn audit_inode(ctx: *mut c_void) -> u32 {
     1
 }
 
-/// Arguments: address of the fs_info, expected filesystem id. Returns 1 if it was that filesystem.
+/// Arguments: address of the fs_info, expected filesystem id, and 0 to ask for its levels, 1 for its state after an abort. Returns 1
+/// if it was that filesystem.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "raw_tp/audit_fs")]
 pub extern "C" fn audit_fs(ctx: *mut c_void) -> u32 {
@@ -62,6 +64,24 @@ pub extern "C" fn audit_fs(ctx: *mut c_void) -> u32 {
     // During unmount a filesystem can be freed at any moment, and its memory still looks valid after that.
     if cells::fs_dying(fs) || cells::fs_id(&run, fs_info) != Some(fs) {
         return 0;
+    }
+    if ctx.arg::<u64>(2) != 0 {
+        failure::send(
+            &run,
+            &failure::Ask {
+                fs,
+                why: FAILURE_ABORT,
+                fs_info,
+                error: 0,
+                flush: -1,
+                bytes: 0,
+                space_flags: 0,
+                root: 0,
+                ino: 0,
+                stack: 0,
+            },
+        );
+        return 1;
     }
     levels::send(&run, &levels::Ask { fs, why: LEVELS_AUDIT, fs_info, changing: 0, after: 0 });
     1

@@ -9,9 +9,11 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    shortage::FAILURE_ALL_TICKETS,
     wait::{FLUSH_BEGINS, FLUSH_PREEMPTIVE_DONE, FLUSH_STATE_DONE, FlushState},
 };
 
+use super::failure;
 use crate::{cells, emit::Run, globals::off, read};
 
 /// `trace_btrfs_trigger_flush(fs_info, flags, bytes, flush, reason)`: under `sinfo->lock`, with the ticket in
@@ -47,7 +49,23 @@ pub fn trigger_flush(ctx: RawTracePointContext) -> i32 {
 pub fn fail_all_tickets(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::FailAllTickets, &ctx) else { return 0 };
     let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
-    flush(&run, fs, read::at(ctx.arg(1), off!(sinfo_flags)), 0, -1, [0; 24]);
+    let space_flags: u64 = read::at(ctx.arg(1), off!(sinfo_flags));
+    flush(&run, fs, space_flags, 0, -1, [0; 24]);
+    failure::send(
+        &run,
+        &failure::Ask {
+            fs,
+            why: FAILURE_ALL_TICKETS,
+            fs_info: ctx.arg(0),
+            error: 0,
+            flush: -1,
+            bytes: 0,
+            space_flags,
+            root: 0,
+            ino: 0,
+            stack: 0,
+        },
+    );
     0
 }
 

@@ -54,8 +54,9 @@ pub fn has_error(fs_info: u64) -> bool {
     state_flags(fs_info) & LEVELS_ERROR != 0
 }
 
+/// `LEVELS_*` state flags of a filesystem.
 #[inline(always)]
-fn state_flags(fs_info: u64) -> u32 {
+pub fn state_flags(fs_info: u64) -> u32 {
     let flags: u64 = read::at(fs_info, off!(fs_flags));
     let state: u64 = read::at(fs_info, off!(fs_fs_state));
     let error: i32 = read::at(fs_info, off!(fs_fs_error));

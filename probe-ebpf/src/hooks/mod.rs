@@ -8,6 +8,7 @@ mod audit;
 mod claims;
 mod console;
 mod extent;
+mod failure;
 pub mod fallback;
 mod flush;
 mod functions;

@@ -11,10 +11,11 @@ use probe_common::{
         Delalloc,
     },
     loss::LossClass,
+    shortage::FAILURE_NO_WAIT,
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
-use super::{claims, fallback, space::forget_data};
+use super::{claims, failure, fallback, space::forget_data, ticket::ENOSPC};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -169,9 +170,13 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
             }
         }
     });
+    let (mut root, mut ino, mut by_ticket) = (0, 0, false);
     if let Some(task) = task {
         // SAFETY: the cell is this thread's.
         unsafe {
+            (root, ino) = ((*task).window_root, (*task).window_ino);
+            by_ticket = (*task).marks & cells::MARK_TICKET_FAILED != 0;
+            (*task).marks &= !cells::MARK_TICKET_FAILED;
             (*task).fallback = if bytes == nodesize { 1 } else { 0 };
             if space_flags & BLOCK_GROUP_METADATA != 0 {
                 if is_delalloc_request(bytes, nodesize) {
@@ -181,6 +186,14 @@ fn enospc(run: &Run, fs: u32, fs_info: u64, space_flags: u64, bytes: u64) {
                 forget_data(task);
             }
         }
+    }
+    // The state at a failed ticket was sent with it.
+    if !by_ticket {
+        let (error, flush, why) = (ENOSPC, -1, FAILURE_NO_WAIT);
+        failure::send(
+            run,
+            &failure::Ask { fs, why, fs_info, error, flush, bytes, space_flags, root, ino, stack },
+        );
     }
 }
 

@@ -7,15 +7,19 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    shortage::FAILURE_TICKET,
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
 use super::{
-    grant,
+    failure, grant,
     reservation::window_flags,
     space::{forget_data, hold_data},
 };
 use crate::{cells, emit::Run, globals::off, read, stack};
+
+/// `-ENOSPC`
+pub const ENOSPC: i32 = -28;
 
 /// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner's context, after the outcome.
 ///
@@ -55,9 +59,16 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
             }
         }
     });
+    let (mut root, mut ino) = (0, 0);
     if let Some(task) = task {
         // SAFETY: the cell is this thread's.
         unsafe {
+            (root, ino) = ((*task).window_root, (*task).window_ino);
+            if error == ENOSPC {
+                (*task).marks |= cells::MARK_TICKET_FAILED;
+            } else {
+                (*task).marks &= !cells::MARK_TICKET_FAILED;
+            }
             if error == 0 {
                 if space_flags & BLOCK_GROUP_METADATA != 0 {
                     (*task).fund = bytes;
@@ -72,6 +83,14 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
                 forget_data(task);
             }
         }
+    }
+    if error != 0 {
+        let flush = ctx.arg::<u64>(4) as i32;
+        let why = FAILURE_TICKET;
+        failure::send(
+            &run,
+            &failure::Ask { fs, why, fs_info, error, flush, bytes, space_flags, root, ino, stack },
+        );
     }
     0
 }

@@ -31,4 +31,12 @@ pub struct FsCell {
     pub pools_unknown: u32,
     /// 1 if it was told that `reclaim_size` is not zero although no ticket waits.
     pub reclaim_told: u32,
+    /// States at a failure that were sent in the present window.
+    pub failures_sent: u32,
+    /// The window: coarse time.
+    pub failure_window: u64,
+    /// Failures whose state was not sent since the last one that was.
+    pub failures_left_out: u32,
+    /// Zero.
+    pub unused: u32,
 }

@@ -65,6 +65,10 @@ pub struct TaskCell {
     pub frames: u32,
     /// Filesystem of the last hooked call since the thread last returned from a system call; 0 if there was none.
     pub in_hand: u32,
+    /// `MARK_*` of [`crate::cells::task`].
+    pub marks: u32,
+    /// Zero.
+    pub unused: u32,
     /// Representative stacks, by [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
 }

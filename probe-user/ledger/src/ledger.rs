@@ -15,7 +15,7 @@ use crate::{
     },
     rule::{
         audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures, qgroup_levels,
-        tickets::Tickets,
+        shortages::Shortages, tickets::Tickets,
     },
     vocabulary::setup::Setup,
 };
@@ -29,6 +29,7 @@ pub struct Ledger {
     pub(crate) failures: Failures,
     pub(crate) tickets: Tickets,
     pub(crate) calls: Calls,
+    pub(crate) shortages: Shortages,
 }
 
 impl Ledger {
@@ -46,19 +47,14 @@ impl Ledger {
             printed: Printed::default(),
         };
         let failures = Failures::new(calls.active);
-        Self {
-            setup,
-            context,
-            filesystems: Filesystems::default(),
-            failures,
-            tickets: Tickets::default(),
-            calls,
-        }
+        let (filesystems, tickets, shortages) =
+            (Filesystems::default(), Tickets::default(), Shortages::default());
+        Self { setup, context, filesystems, failures, tickets, calls, shortages }
     }
 
     /// Takes the next record of the stream.
     pub fn apply(&mut self, record: &Record) {
-        let Self { setup, context, filesystems, failures, tickets, calls } = self;
+        let Self { setup, context, filesystems, failures, tickets, calls, shortages } = self;
         let header = record.header();
         context.statistics.record(header.hook, header.time);
         // Records of the capture layer do not carry the ring's loss count.
@@ -68,14 +64,25 @@ impl Ledger {
         calls.follow_epoch(context);
         tickets.follow(context.loss.epoch(), header.time);
         match record {
-            Record::LossSample(body) => return loss_sample(context, body),
+            Record::LossSample(body) => {
+                shortages.settle(&context.names, header.time);
+                return loss_sample(context, body);
+            }
             Record::Marker(body) => {
                 marker(setup, context, body);
                 return calls.follow_epoch(context);
             }
             Record::Stack(body) => return context.names.stack(body),
-            Record::Warn(body) => return context.warnings.warned(body),
-            Record::LogLine(body) => return context.printed.line(body, filesystems),
+            Record::Warn(body) => {
+                shortages.warned(body);
+                return context.warnings.warned(body);
+            }
+            Record::LogLine(body) => {
+                shortages.line(context, filesystems, body);
+                return context.printed.line(body, filesystems);
+            }
+            Record::FailureState(body) => return shortages.state(body),
+            Record::FailureDevices(body) => return shortages.devices(body),
             Record::TaskSeen(body) => {
                 if context.names.task_seen(body) {
                     failures.resolve_undecided(body.header.tid);
@@ -125,12 +132,16 @@ impl Ledger {
                 calls.spent(context, body);
                 failures.bmu(context, body);
             }
-            Record::Enospc(body) => failures.enospc(context, fs, body),
+            Record::Enospc(body) => {
+                shortages.enospc(context, fs, body);
+                failures.enospc(context, fs, body);
+            }
             Record::Ticket(body) => {
                 if let Some(task) = context.names.task_or_tid(body.header.tid) {
                     fs.waits().over(body, task);
                 }
                 calls.ticket(body);
+                shortages.ticket(context, fs, body);
                 failures.ticket(context, fs, body);
             }
             Record::TicketStep(body) => tickets.step(context, fs, body),
@@ -154,6 +165,7 @@ impl Ledger {
             Record::AuditMark(body) => audit::mark(context, fs, body),
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
+            Record::QgroupRefusal(body) => shortages.refusal(context, fs, body),
             Record::Call(body) => calls.call(context, fs, body),
             Record::Returned(body) => calls.returned(context, fs, body),
             Record::Waiting(body) => fs.waits().waiting(body),
@@ -170,6 +182,8 @@ impl Ledger {
             | Record::Stack(_)
             | Record::Warn(_)
             | Record::LogLine(_)
+            | Record::FailureState(_)
+            | Record::FailureDevices(_)
             | Record::TaskSeen(_)
             | Record::Name(_)
             | Record::Flush(_)
@@ -184,8 +198,9 @@ impl Ledger {
 
     /// End of the stream: settles every pending finding.
     pub fn finish(&mut self) {
-        let Self { setup: _, context, filesystems, failures, tickets: _, calls } = self;
+        let Self { setup: _, context, filesystems, failures, tickets: _, calls, shortages } = self;
         failures.finish();
+        shortages.finish(&context.names);
         calls.finish();
         for fs in filesystems.iter_mut() {
             calls.left_over(context, fs);

@@ -39,6 +39,7 @@ pub use self::{
         finding::{Confidence, Evidence, Finding, FindingKind, Origin, Query, StackRef, TaskRef, Violation},
         keys::AuditCandidate,
         setup::Setup,
+        shortage::{Shortage, ShortageEvent, ShortageHolder, ShortageKind, ShortageState},
         spans::{Span, Spans},
         waits::{
             EndedWait, FlushRuns, FlushTotals, FsWaits, Place, TaskWaits, WaitOutcome, WaitTimes,

@@ -10,6 +10,7 @@ use probe_common::{
     header::{HEADER_LEN, Header, RecordKind},
     inode::{Block, Delalloc, InodeState, Mod, Name},
     loss::LossSample,
+    shortage::{FailureDevices, FailureState, QgroupRefusal},
     suite::{TestNote, TestSign},
     task::{MAX_FRAMES, Marker, Returned, STACK_FIXED_LEN, Stack, TaskSeen},
     ticket::TicketStep,
@@ -56,6 +57,9 @@ pub enum Record {
     Marker(Marker),
     TestNote(TestNote),
     QgroupLevel(QgroupLevel),
+    FailureState(FailureState),
+    FailureDevices(FailureDevices),
+    QgroupRefusal(QgroupRefusal),
     ThreadStack(ThreadStack),
     WaitRound(WaitRound),
 }
@@ -182,6 +186,9 @@ records!(
     Marker,
     TestNote,
     QgroupLevel,
+    FailureState,
+    FailureDevices,
+    QgroupRefusal,
     ThreadStack,
     WaitRound
 );

@@ -11,9 +11,9 @@ use probe_ledger::FindingKind;
 
 use super::common::TerminalOpts;
 use crate::{
-    explain::{cause::Cause, input::Input, model::Explanation, pages, text},
+    explain::{cause::Cause, input::Input, model::Explanation, pages},
     format::{counted, escape::escape},
-    report::{output, text::look_for},
+    report::{explanation::text, output, text::look_for},
     session::exit::{ExitStatus, UsageError},
 };
 

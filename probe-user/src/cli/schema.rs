@@ -1,7 +1,6 @@
 //! `btrfs-probe schema`
 use crate::{
-    explain,
-    report::{output, schema},
+    report::{explanation, output, schema},
     session::exit::ExitStatus,
 };
 
@@ -28,7 +27,7 @@ impl Args {
         let schema = match self.what {
             What::Report => schema::report(),
             What::Stream => schema::stream(),
-            What::Explain => explain::schema::explain(),
+            What::Explain => explanation::schema::explain(),
         };
         output::print(schema::print(&schema)?.as_bytes())?;
         Ok(ExitStatus::Clean)

@@ -4,6 +4,8 @@
 //! A log can have thousands of dumps. Only two of each filesystem are kept: the one that is being read, and the best before it.
 use std::collections::BTreeMap;
 
+use probe_common::shortage::QgroupRefusal;
+
 use super::{
     line::KernelLine,
     said::{Said, read},
@@ -35,6 +37,8 @@ pub struct Filesystem {
     pub forced_readonly: bool,
     /// No chunk could be allocated: devices that had room, and devices that the profile needs.
     pub few_devices: Option<(i64, i64)>,
+    /// What a limit of a qgroup refused. No text has it: it is of a live session.
+    pub refusal: Option<QgroupRefusal>,
     /// Its UUID, if its mount is in the text.
     uuid: Option<String>,
     now: Moment,

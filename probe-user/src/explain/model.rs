@@ -4,13 +4,13 @@
 //! `total = used + pinned + reserved + may_use + readonly + zone_unusable + free`, and `may_use` is the sum of what its
 //! holders have. Fields are only added within a schema version.
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Version of the layout.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Everything that the text says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// Version of this layout: 1.
     pub schema_version: u32,
@@ -27,7 +27,8 @@ pub struct Explanation {
 }
 
 /// One filesystem, and why it has no space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ExplainedFilesystem")]
 pub struct Filesystem {
     /// The device by which the kernel names it, or the first one that btrfs-progs lists; null if the text names none.
     pub device: Option<String>,
@@ -58,7 +59,7 @@ pub struct Filesystem {
 }
 
 /// Why the kernel printed a dump.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trigger {
     /// A reservation failed; it may have had another way.
@@ -76,7 +77,7 @@ pub enum Trigger {
 }
 
 /// A space_info. Negative numbers are counters that wrapped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpaceInfo {
     /// `data`, `metadata`, `system`, `mixed` or `unknown`.
     pub kind: String,
@@ -105,7 +106,7 @@ pub struct SpaceInfo {
 }
 
 /// A block_rsv.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockRsv {
     /// Its name in the kernel.
     pub name: String,
@@ -118,7 +119,7 @@ pub struct BlockRsv {
 }
 
 /// `btrfs filesystem usage`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Whether all amounts are exact (`-b`).
     pub exact: bool,
@@ -135,7 +136,7 @@ pub struct Usage {
 }
 
 /// Block groups of one kind and profile.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Allocation {
     /// `data`, `metadata`, `system` or `mixed`.
     pub kind: String,
@@ -150,7 +151,7 @@ pub struct Allocation {
 }
 
 /// A device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Device {
     /// Its path.
     pub path: String,

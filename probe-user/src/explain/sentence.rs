@@ -3,6 +3,7 @@ use super::{
     case::Case,
     cause::Cause,
     derive::{Derived, Room, free_of, stuck},
+    qgroup,
     space::{Moment, ReserveName, SpaceInfo, SpaceKind, Trigger},
     usage::Usage,
 };
@@ -17,6 +18,9 @@ fn size(number: i64) -> String {
 pub fn why(case: &Case, derived: &Derived) -> String {
     let Some(cause) = derived.causes.first() else { return unknown(case) };
     if *cause == Cause::QgroupLimit {
+        if let Some(refusal) = case.log.as_ref().and_then(|log| log.refusal.as_ref()) {
+            return qgroup::sentence(refusal);
+        }
         return "A limit of a qgroup refused it (EDQUOT, errno -122), whatever is free: the figures of the block groups do \
                 not matter for it."
             .to_owned();

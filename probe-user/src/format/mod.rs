@@ -2,7 +2,7 @@
 pub mod escape;
 mod waits;
 
-pub use waits::{flush_name, length, reclaims, reserves};
+pub use waits::{length, reclaims, reserves};
 
 use probe_common::space::{
     BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM, BLOCK_GROUP_TYPE_MASK,
@@ -52,6 +52,22 @@ pub fn space_name(flags: u64, nth: u32) -> String {
 #[must_use]
 pub fn qgroup(id: u64) -> String {
     format!("{}/{}", id >> 48, id & ((1 << 48) - 1))
+}
+
+/// `enum btrfs_reserve_flush_enum` of `fs/btrfs/space-info.h` (6.1 to 7.3), without its prefix.
+#[must_use]
+pub const fn reserve_flush(flush: i32) -> &'static str {
+    match flush {
+        0 => "NO_FLUSH",
+        1 => "FLUSH_LIMIT",
+        2 => "FLUSH_EVICT",
+        3 => "FLUSH_DATA",
+        4 => "FLUSH_FREE_SPACE_INODE",
+        5 => "FLUSH_ALL",
+        6 => "FLUSH_ALL_STEAL",
+        7 => "FLUSH_EMERGENCY",
+        _ => "",
+    }
 }
 
 /// A subvolume, or a tree of the kernel's own, by its objectid.

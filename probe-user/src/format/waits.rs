@@ -1,21 +1,5 @@
 //! Where a thread is, in few words: functions of its stack that say what it waits for.
 
-/// `enum btrfs_reserve_flush_enum` of `fs/btrfs/space-info.h` (6.1 to 7.3), without its prefix.
-#[must_use]
-pub const fn flush_name(flush: i32) -> &'static str {
-    match flush {
-        0 => "NO_FLUSH",
-        1 => "FLUSH_LIMIT",
-        2 => "FLUSH_EVICT",
-        3 => "FLUSH_DATA",
-        4 => "FLUSH_FREE_SPACE_INODE",
-        5 => "FLUSH_ALL",
-        6 => "FLUSH_ALL_STEAL",
-        7 => "FLUSH_EMERGENCY",
-        _ => "",
-    }
-}
-
 /// Functions that call what a worker does to get space, innermost first.
 const OF_FLUSH: [&str; 6] = [
     "flush_space",

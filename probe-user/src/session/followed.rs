@@ -247,7 +247,10 @@ const fn happens(record: &Record) -> bool {
         | Record::ThreadFound(_)
         | Record::FlushState(_)
         | Record::ThreadStack(_)
-        | Record::WaitRound(_) => false,
+        | Record::WaitRound(_)
+        | Record::FailureState(_)
+        | Record::FailureDevices(_)
+        | Record::QgroupRefusal(_) => false,
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
         failed_reservations::FailedReservations,
         finding::{Evidence, Finding, Origin, Query, TaskRef},
         keys::{AuditCandidate, InodeKey},
+        shortage::Shortage,
         waits::FsWaits,
         words::total,
     },
@@ -198,6 +199,18 @@ impl Ledger {
     #[must_use]
     pub fn failed(&self) -> FailedReservations {
         if self.calls.active { self.calls.failures() } else { self.failures.so_far() }
+    }
+
+    /// Failures for lack of space, one kind each, in the order of their first.
+    #[must_use]
+    pub fn shortages(&self) -> &[Shortage] {
+        self.shortages.list()
+    }
+
+    /// Failures that found no room among [`Ledger::shortages`].
+    #[must_use]
+    pub const fn shortages_beyond(&self) -> u64 {
+        self.shortages.beyond
     }
 
     /// Loss by class since the session began.

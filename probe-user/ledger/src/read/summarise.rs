@@ -32,6 +32,7 @@ fn whole(ledger: &Ledger, top_inodes: usize) -> Summary {
         loss: ledger.loss(),
         filesystems: ledger.pools().into_iter().map(whole).collect(),
         failed: ledger.failed(),
+        shortages: (ledger.shortages().to_vec(), ledger.shortages_beyond()),
         inodes: top(ledger, top_inodes),
         warnings: ledger.warnings(),
         lines: ledger.kernel_lines(),

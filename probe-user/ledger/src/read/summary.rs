@@ -7,7 +7,9 @@ use crate::{
     book::audits::AuditSummary,
     context::warnings::KernelWarn,
     read::{closings::Closing, kernel_lines::KernelLine},
-    vocabulary::{account::Account, failed_reservations::FailedReservations, waits::FsWaits},
+    vocabulary::{
+        account::Account, failed_reservations::FailedReservations, shortage::Shortage, waits::FsWaits,
+    },
 };
 
 /// The verdict of a run, or of a window of it.
@@ -171,6 +173,8 @@ pub struct Summary {
     pub filesystems: Vec<FsSummary>,
     /// Failed reservations.
     pub failed: FailedReservations,
+    /// Failures for lack of space, and how many found no room in this list.
+    pub shortages: (Vec<Shortage>, u64),
     /// The inodes that hold most, most bytes first.
     pub inodes: Vec<InodeSummary>,
     /// The kernel's own WARNs, by address.

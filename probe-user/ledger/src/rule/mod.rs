@@ -7,4 +7,5 @@ pub(crate) mod closing;
 pub(crate) mod delalloc;
 pub(crate) mod failures;
 pub(crate) mod qgroup_levels;
+pub(crate) mod shortages;
 pub(crate) mod tickets;

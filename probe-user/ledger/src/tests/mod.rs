@@ -23,6 +23,7 @@ mod qgroup_owners;
 mod qgroups;
 mod recorded;
 mod script_2012;
+mod shortages;
 mod stream;
 mod system_calls;
 mod task_data;

@@ -5,6 +5,7 @@ pub(crate) mod finding;
 pub(crate) mod keys;
 pub(crate) mod lengths;
 pub(crate) mod setup;
+pub(crate) mod shortage;
 pub(crate) mod spans;
 pub(crate) mod waits;
 pub(crate) mod words;

@@ -2,10 +2,10 @@
 use proptest::prelude::*;
 
 use super::{
-    super::{input::Input, line::LONGEST_LINE, model::Explanation, text},
+    super::{input::Input, line::LONGEST_LINE, model::Explanation},
     explain,
 };
-use crate::report::text::Look;
+use crate::report::{explanation::text, text::Look};
 
 /// Numbers that break sums.
 fn number() -> impl Strategy<Value = u64> {

@@ -51,6 +51,8 @@ const TRANS: &str = "btrfs_trans_handle";
 const ORDERED: &str = "btrfs_ordered_extent";
 const TICKET: &str = "reserve_ticket";
 const TASK: &str = "task_struct";
+const DEVICE: &str = "btrfs_device";
+const QGROUP: &str = "btrfs_qgroup";
 
 /// Every field but `rsv_type_map`.
 pub(super) const ROWS: &[Row] = rows! {
@@ -230,6 +232,48 @@ pub(super) const ROWS: &[Row] = rows! {
     fs_async_reclaim_work = at(FS, &[&["async_reclaim_work"]]);
     fs_async_data_reclaim_work = at(FS, &[&["async_data_reclaim_work"]]);
     fs_preempt_reclaim_work = at(FS, &[&["preempt_reclaim_work"]]);
+    sinfo_bytes_readonly = at(SINFO, &[&["bytes_readonly"]]);
+    sinfo_bytes_zone_unusable = at(SINFO, &[&["bytes_zone_unusable"]]);
+    sinfo_full = at(SINFO, &[&["full"]]);
+    sinfo_sub_group = at(SINFO, &[&["sub_group"]]);
+    fs_avail_data_alloc_bits = at(FS, &[&["avail_data_alloc_bits"]]);
+    fs_avail_metadata_alloc_bits = at(FS, &[&["avail_metadata_alloc_bits"]]);
+    fs_avail_system_alloc_bits = at(FS, &[&["avail_system_alloc_bits"]]);
+    fs_free_chunk_space = at(FS, &[&["free_chunk_space"]]);
+    fs_treelog_rsv = at(FS, &[&["treelog_rsv"]]);
+    fs_remap_block_rsv = at(FS, &[&["remap_block_rsv"]]);
+    fs_qgroup_tree = at(FS, &[&["qgroup_tree"]]);
+    fs_devices_alloc_list = at("btrfs_fs_devices", &[&["alloc_list"]]);
+    fs_devices_rw_devices = at("btrfs_fs_devices", &[&["rw_devices"]]);
+    device_dev_alloc_list = at(DEVICE, &[&["dev_alloc_list"]]);
+    device_devid = at(DEVICE, &[&["devid"]]);
+    device_total_bytes = at(DEVICE, &[&["total_bytes"]]);
+    device_bytes_used = at(DEVICE, &[&["bytes_used"]]);
+    device_dev_state = at(DEVICE, &[&["dev_state"]]);
+    qgroup_rfer = at(QGROUP, &[&["rfer"]]);
+    qgroup_excl = at(QGROUP, &[&["excl"]]);
+    qgroup_lim_flags = at(QGROUP, &[&["lim_flags"]]);
+    qgroup_max_rfer = at(QGROUP, &[&["max_rfer"]]);
+    qgroup_max_excl = at(QGROUP, &[&["max_excl"]]);
+    qgroup_groups = at(QGROUP, &[&["groups"]]);
+    qgroup_node = at(QGROUP, &[&["node"]]);
+    qgroup_list_next_group = at("btrfs_qgroup_list", &[&["next_group"]]);
+    qgroup_list_group = at("btrfs_qgroup_list", &[&["group"]]);
+    rb_left = at("rb_node", &[&["rb_left"]]);
+    rb_right = at("rb_node", &[&["rb_right"]]);
+    task_files = at("task_struct", &[&["files"]]);
+    files_fdt = at("files_struct", &[&["fdt"]]);
+    fdtable_fd = at("fdtable", &[&["fd"]]);
+    fdtable_max_fds = at("fdtable", &[&["max_fds"]]);
+    file_f_inode = at("file", &[&["f_inode"]]);
+    sb_s_type = at("super_block", &[&["s_type"]]);
+    sb_s_flags = at("super_block", &[&["s_flags"]]);
+    sb_s_magic = at("super_block", &[&["s_magic"]]);
+    sb_s_instances = at("super_block", &[&["s_instances"]]);
+    fs_type_name = at("file_system_type", &[&["name"]]);
+    fs_type_next = at("file_system_type", &[&["next"], &["list"]]);
+    fs_type_list = at("file_system_type", &[&["list"]]);
+    fs_type_fs_supers = at("file_system_type", &[&["fs_supers"]]);
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

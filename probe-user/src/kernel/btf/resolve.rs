@@ -36,7 +36,10 @@ impl ResolvedOffsets {
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
-        ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
+        /// What newer kernels have more, and older ones do not need.
+        const MORE: [&str; 4] = ["sinfo_sub_group", "fs_treelog_rsv", "fs_remap_block_rsv", "fs_type_list"];
+        MORE.contains(&name)
+            || ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
             || EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
     }
 

@@ -4,6 +4,7 @@
 //! replay can pass the same and get the same report.
 mod causes;
 mod facts;
+mod failures;
 mod filesystems;
 mod findings;
 mod groups;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 pub use causes::name_causes;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
+pub use failures::one as build_failure;
 pub use findings::{part as findings_of, whole as build_finding};
 pub use groups::{Group, Groups};
 pub use instances::of_test as finding_of_test;
@@ -65,6 +67,8 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
         outside_tests: facts.outside_tests.clone(),
         findings,
+        failures: failures::build(input),
+        failures_left_out: summary.shortages.1,
         inodes: inodes::build(summary),
         kernel_warnings: summary
             .warnings

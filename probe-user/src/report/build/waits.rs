@@ -78,7 +78,7 @@ impl WaitNames<'_> {
             task: of.as_ref().map(task),
             bytes: *bytes,
             space: format::space_type(*space_flags).to_owned(),
-            flush: format::flush_name(*flush).to_owned(),
+            flush: format::reserve_flush(*flush).to_owned(),
             priority: *priority,
             root: (*root != 0).then_some(*root as i64),
             inode: (*ino != 0).then_some(*ino),

@@ -13,6 +13,7 @@
 //!
 //! **Change.** Within one schema version fields are only added. `docs/schema/report.json` is generated from
 //! these types and checked in.
+mod failure;
 mod filesystem;
 mod finding;
 mod names;
@@ -23,6 +24,7 @@ mod waits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use failure::{FailedTask, Failure, FailureInstance, FailureKind, QgroupHolder, QgroupLimit};
 pub use filesystem::{
     AccountState, Audit, AuditedAccount, ChainState, ClosingName, Filesystem, InodeHolder, SpaceState,
     Tickets,
@@ -79,6 +81,12 @@ pub struct Report {
     pub failed_reservations: FailedReservationTotals,
     /// Broken rules, the ignored ones too: one for each fingerprint and filesystem.
     pub findings: Vec<Finding>,
+    /// Reservations that failed for lack of space, and aborted transactions, with the reason. They do not count for the verdict.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
+    /// Failures that found no room in `failures`.
+    #[serde(default)]
+    pub failures_left_out: u64,
     /// Inodes that hold something, most bytes first.
     pub inodes: Vec<InodeHolder>,
     /// Tests of a test suite, in the order in which they ran; empty without one.

@@ -121,6 +121,7 @@ pub(super) fn summary(verdict: Verdict, reasons: &[&str]) -> Summary {
         loss: BTreeMap::new(),
         filesystems: vec![filesystem()],
         failed: FailedReservations { total: 317, raced: 12, not_raced: 305, balanced: 317, undecided: 0 },
+        shortages: (Vec::new(), 0),
         inodes: vec![
             inode(5, 257, 2_621_440, Some("/data/\x1b]0;owned\x07file"), true),
             inode(

@@ -19,7 +19,11 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
 }
 
 fn failed(paper: &mut Paper, report: &Report) {
-    paper.field("failed", &report.failed_reservations.text());
+    let text = report.failed_reservations.text();
+    // What a delalloc reservation undoes is judged, so these are counted apart.
+    let of_delalloc =
+        if report.failures.is_empty() { text } else { format!("of delalloc reservations: {text}") };
+    paper.field("failed", &of_delalloc);
 }
 
 fn statistics(paper: &mut Paper, report: &Report) {

@@ -3,6 +3,7 @@
 //!
 //! A pure function of the report and of what the terminal can do. 80 columns unless told otherwise, plain ASCII
 //! where the locale is not UTF-8, no colour that carries meaning alone. Every name is escaped.
+mod failures;
 mod filesystems;
 mod findings;
 mod health;
@@ -43,11 +44,20 @@ pub fn render(report: &Report, look: Look, detail: Detail) -> String {
     verdict::render(&mut paper, report);
     findings::render(&mut paper, report, detail);
     if detail > Detail::Brief {
+        failures::render(&mut paper, report, detail);
         tests_run::render(&mut paper, report, detail);
         filesystems::all(&mut paper, report, detail);
         inodes::render(&mut paper, report);
         health::render(&mut paper, report, detail);
     }
+    paper.into_text()
+}
+
+/// One failure as text, for `watch`: shown the moment it happens.
+#[must_use]
+pub fn render_failure(failure: &super::model::Failure, look: Look) -> String {
+    let mut paper = Paper::new(look);
+    failures::brief(&mut paper, failure);
     paper.into_text()
 }
 

@@ -514,6 +514,7 @@ fn build_findings<'a>(
         loss: ledger.loss(),
         filesystems: pools.to_vec(),
         failed: FailedReservations::default(),
+        shortages: (Vec::new(), 0),
         inodes: Vec::new(),
         warnings: Vec::new(),
         lines: ledger.kernel_lines(),

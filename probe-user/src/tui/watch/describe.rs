@@ -8,6 +8,7 @@ use probe_common::{
         BLOCK_FRESH, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_AUDIT, MOMENT_DESTROY,
         MOMENT_EVICT,
     },
+    shortage::QGROUP_GRANTED,
     ticket::TICKET_ENDED,
 };
 use probe_record::record::Record;
@@ -84,7 +85,7 @@ pub fn describe(record: &Record) -> Option<String> {
             "ticket of {} in {}, {}, error {}",
             body.bytes,
             space(body.space_flags),
-            format::flush_name(body.flush),
+            format::reserve_flush(body.flush),
             body.error
         ),
         Record::TicketStep(body) if body.step == TICKET_ENDED => {
@@ -101,7 +102,7 @@ pub fn describe(record: &Record) -> Option<String> {
                 "flush of {} in {}, {}",
                 body.bytes,
                 space(body.space_flags),
-                format::flush_name(body.flush)
+                format::reserve_flush(body.flush)
             )
         }
         Record::Bmu(body) => {
@@ -143,7 +144,20 @@ pub fn describe(record: &Record) -> Option<String> {
             return None;
         }
         Record::QgroupLevel(body) => format!("counter {} of {}: {}", body.counter, body.qgroupid, body.value),
-        Record::TaskSeen(_) | Record::Stack(_) | Record::Name(_) | Record::SysfsLevels(_) => return None,
+        Record::FailureState(body) => {
+            format!("state at a failure of {} in {}", body.bytes, space(body.space_flags))
+        }
+        Record::QgroupRefusal(body) if body.outcome == QGROUP_GRANTED => {
+            format!("{} of qgroup {} are reserved after all", body.bytes, format::qgroup(body.qgroupid))
+        }
+        Record::QgroupRefusal(body) => {
+            format!("{} do not fit into the limit of qgroup {}", body.bytes, format::qgroup(body.qgroupid))
+        }
+        Record::TaskSeen(_)
+        | Record::Stack(_)
+        | Record::Name(_)
+        | Record::SysfsLevels(_)
+        | Record::FailureDevices(_) => return None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use probe_ledger::Ledger;
 use probe_record::record::Record;
 
-use crate::format::flush_name;
+use crate::format::reserve_flush;
 use crate::tui::picture::{RecordLine, TicketLine, TicketOutcome};
 
 /// Lines that are kept.
@@ -53,7 +53,8 @@ impl Tickets {
                     0 => TicketOutcome::Granted,
                     error => TicketOutcome::Failed(error.saturating_neg()),
                 };
-                (line.space, line.bytes, line.flush) = (body.space_flags, body.bytes, flush_name(body.flush));
+                (line.space, line.bytes, line.flush) =
+                    (body.space_flags, body.bytes, reserve_flush(body.flush));
                 // The ticket's start may be of another or a coarser clock. A wait that makes no sense counts as not known.
                 let ended = if body.ended != 0 { body.ended } else { header.time };
                 line.waited = ended.checked_sub(body.start).filter(|_| body.start != 0);
@@ -69,7 +70,8 @@ impl Tickets {
                 } else {
                     self.flushes += 1;
                 }
-                (line.space, line.bytes, line.flush) = (body.space_flags, body.bytes, flush_name(body.flush));
+                (line.space, line.bytes, line.flush) =
+                    (body.space_flags, body.bytes, reserve_flush(body.flush));
                 line.reason = body.reason;
             }
             _ => return,

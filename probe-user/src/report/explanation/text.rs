@@ -1,9 +1,9 @@
 //! The explanation and the pages for a person.
-use super::{
-    model::{Explanation, Filesystem, SpaceInfo, Usage},
-    pages,
-};
 use crate::{
+    explain::{
+        model::{Explanation, Filesystem, SpaceInfo, Usage},
+        pages,
+    },
     format::{bytes, escape::escape, exact},
     report::text::{Look, Paper, Tone, left, render_table, right},
 };

@@ -1,8 +1,7 @@
-//! JSON Schema of [`super::model`], checked in as `docs/schema/explain.json`.
+//! JSON Schema of [`crate::explain::model`], checked in as `docs/schema/explain.json`.
 use schemars::Schema;
 
-use super::model::Explanation;
-use crate::report::schema::titled;
+use crate::{explain::model::Explanation, report::schema::titled};
 
 /// The schema.
 #[must_use]

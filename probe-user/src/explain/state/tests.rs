@@ -1,0 +1,155 @@
+//! The sentence of a state, for each cause that its figures can show.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+use probe_common::shortage::{DeviceState, FAILURE_TICKET, LIMIT_MAX_EXCL, LIMIT_MAX_RFER};
+
+use super::{
+    super::{build, cause::Cause, model},
+    *,
+};
+
+const MIB: u64 = 1 << 20;
+const METADATA: u64 = 4;
+
+/// The case that led to this: 256 MiB, metadata single, filled and truncated.
+fn truncated() -> (FailureState, FailureDevices) {
+    let mut state = FailureState {
+        why: FAILURE_TICKET,
+        error: -28,
+        bytes: 3_932_160,
+        space_flags: METADATA,
+        profiles: [1 << 48, 1 << 48, 1 << 48],
+        ..FailureState::default()
+    };
+    state.space[0] = SpaceState { flags: 1, total: 243 * MIB, used: 32 * MIB, ..SpaceState::default() };
+    state.space[1] = SpaceState {
+        flags: METADATA,
+        total: 8 * MIB,
+        used: 212_992,
+        may_use: 5_767_168,
+        ..SpaceState::default()
+    };
+    state.space[2] = SpaceState { flags: 2, total: 4 * MIB, used: 16384, ..SpaceState::default() };
+    state.rsvs[0] = Rsv { size: 5_767_168, reserved: 5_767_168 };
+    let mut devices = FailureDevices { devices: 1, ..FailureDevices::default() };
+    devices.device[0] = DeviceState { devid: 1, total: 256 * MIB, used: 255 * MIB, state: 0 };
+    (state, devices)
+}
+
+fn explained(state: &FailureState, devices: &FailureDevices) -> model::Filesystem {
+    let explained = build::filesystem(&case("loop0", state, Some(devices)));
+    assert_eq!(explained.impossible, Vec::<String>::new());
+    for space in &explained.space_infos {
+        let terms =
+            [space.used, space.pinned, space.reserved, space.may_use, space.readonly, space.zone_unusable];
+        assert_eq!(terms.iter().sum::<i64>() + space.free, space.total, "the rows add up");
+    }
+    explained
+}
+
+#[test]
+fn free_space_in_data_is_of_no_use_for_metadata() {
+    let (state, devices) = truncated();
+    let explained = explained(&state, &devices);
+    assert_eq!(
+        explained.sentence,
+        "Metadata is full: a reservation of 3.75 MiB does not fit into the 2.29 MiB that are free of 8 MiB (208 KiB used, \
+         5.50 MiB held by reservations, all of it by the global reserve), and no device has unallocated space for another \
+         chunk; the 211 MiB that data has free cannot be used for metadata."
+    );
+    assert_eq!(explained.causes, ["data-only-free-space", "no-room-for-a-chunk"]);
+}
+
+#[test]
+fn each_term_that_is_large_enough_is_its_cause() {
+    let first = |change: &dyn Fn(&mut FailureState, &mut FailureDevices)| {
+        let (mut state, mut devices) = truncated();
+        change(&mut state, &mut devices);
+        explained(&state, &devices).causes.first().cloned().unwrap_or_default()
+    };
+    let metadata = |space: fn(&mut SpaceState)| {
+        first(&|state, _| {
+            state.space[1].total = 16 * MIB;
+            space(&mut state.space[1]);
+        })
+    };
+    assert_eq!(metadata(|space| space.pinned = 8 * MIB), Cause::PinnedUntilCommit.name());
+    assert_eq!(metadata(|space| space.readonly = 8 * MIB), Cause::ReadonlyBlockGroups.name());
+    assert_eq!(metadata(|space| space.zone_unusable = 8 * MIB), Cause::ZoneUnusable.name());
+    let delayed_refs = first(&|state, _| {
+        state.rsvs[0] = Rsv { size: 2 * MIB, reserved: 2 * MIB };
+        state.rsvs[4] = Rsv { size: 3 * MIB, reserved: 3 * MIB };
+    });
+    assert_eq!(delayed_refs, Cause::DelayedRefsReserve.name());
+    let drained = first(&|state, _| {
+        state.rsvs[0].reserved = MIB;
+        state.space[1].used = 5 * MIB;
+        state.space[1].may_use = MIB;
+    });
+    assert_eq!(drained, Cause::GlobalReserveDrained.name());
+    let data_is_full = first(&|state, _| {
+        state.space_flags = 1;
+        state.bytes = 300 * MIB;
+    });
+    assert_eq!(data_is_full, Cause::NoRoomForAChunk.name());
+    // There is room, and it was not promised.
+    assert_eq!(first(&|_, devices| devices.device[0].used = 100 * MIB), Cause::OvercommitRefused.name());
+    // There is room, but the kernel found none: holes that are too small.
+    let refused = first(&|state, devices| {
+        devices.device[0].used = 100 * MIB;
+        state.full = 2;
+    });
+    assert_eq!(refused, Cause::DataOnlyFreeSpace.name());
+    let fits = first(&|state, _| state.bytes = MIB);
+    assert_eq!(fits, "");
+}
+
+#[test]
+fn a_chunk_needs_as_many_devices_as_its_profile() {
+    let (mut state, mut devices) = truncated();
+    state.profiles[1] = 1 << 4;
+    devices.devices = 2;
+    devices.device[1] = DeviceState { devid: 2, total: 512 * MIB, used: 100 * MIB, state: 0 };
+    let why = explained(&state, &devices);
+    assert!(
+        why.sentence.contains("of the 2 devices that a chunk of RAID1 needs, only 1 has"),
+        "{}",
+        why.sentence
+    );
+    // On one device the kernel makes the next best.
+    devices.devices = 1;
+    devices.device[0] = devices.device[1];
+    devices.device[1] = DeviceState::default();
+    assert_eq!(explained(&state, &devices).causes, ["overcommit-refused"]);
+}
+
+#[test]
+fn many_devices_prove_nothing() {
+    let (state, mut devices) = truncated();
+    devices.devices = 99;
+    let state = FailureState { free_chunk_space: 1 << 40, ..state };
+    let why = explained(&state, &devices);
+    assert!(!why.causes.iter().any(|cause| cause == Cause::NoRoomForAChunk.name()), "{}", why.sentence);
+    assert_eq!(left_out(&state, Some(&devices)).len(), 1);
+}
+
+#[test]
+fn a_limit_says_what_it_allows_and_what_was_there() {
+    let refusal = QgroupRefusal {
+        qgroupid: 257,
+        lim_flags: LIMIT_MAX_RFER | LIMIT_MAX_EXCL,
+        max_rfer: 100 * MIB,
+        max_excl: 10 * MIB,
+        rfer: 8 * MIB,
+        excl: 8 * MIB,
+        reserved: [MIB, 0, MIB / 2],
+        bytes: MIB,
+        ..QgroupRefusal::default()
+    };
+    let explained = build::filesystem(&qgroup_case("loop0", &refusal));
+    assert_eq!(explained.causes, ["qgroup-limit"]);
+    assert_eq!(
+        explained.sentence,
+        "Qgroup 0/257 may have 10 MiB exclusive: 8 MiB are used and 1.50 MiB reserved (1 MiB data, 512 KiB metadata in \
+         advance), so another 1 MiB of data exceed the limit by 512 KiB."
+    );
+}
