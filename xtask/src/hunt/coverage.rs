@@ -34,6 +34,8 @@ pub struct Coverage {
     suspects: BTreeSet<(String, String)>,
     /// Of a function and a site: how often it was not reached although a load had reached it before.
     pub missed: BTreeMap<(String, String), u64>,
+    /// Of a function that calls steps: how often the filesystem was not aborted when one of them failed there, and how often it was.
+    aborts: BTreeMap<String, (u64, u64)>,
     /// Each load is run once without a failure, to see what it calls.
     pub census: bool,
 }
@@ -53,6 +55,7 @@ impl Coverage {
             deadly: BTreeSet::new(),
             suspects: BTreeSet::new(),
             missed: BTreeMap::new(),
+            aborts: BTreeMap::new(),
             census: !fresh,
         };
         if fresh {
@@ -94,6 +97,8 @@ impl Coverage {
         if site != "-" && verdict == "not reached" {
             *self.missed.entry((function.to_owned(), site.to_owned())).or_default() += 1;
         } else if site != "-" {
+            let (not, aborts) = self.aborts.entry(unreached::caller(site).to_owned()).or_default();
+            *if verdict == "clean, aborted" { aborts } else { not } += 1;
             self.failed.entry((function.to_owned(), act)).or_default().insert(site.to_owned());
         }
     }
@@ -179,6 +184,11 @@ impl Coverage {
             injection.ways()
         );
         append(&self.folder.join("results"), &line)
+    }
+
+    /// Whether a failure there seems to abort the filesystem, and so to end the load.
+    pub fn aborts(&self, site: &str) -> bool {
+        self.aborts.get(unreached::caller(site)).is_some_and(|(not, aborts)| aborts > not)
     }
 
     /// Whether a guest may have died of it, or what fails with it may keep the load from it.

@@ -200,9 +200,10 @@ pub fn next(
         let missed = coverage.missed.get(&site).map_or(0, |missed| missed / 2);
         (missed, failed_so_or_so(injection) || !once.insert((injection.step.clone(), injection.site.clone())))
     });
-    // Both kinds of news in each batch: what was not tried shows sites, and these are tried.
+    // Both kinds of news in each batch: what was not tried shows sites, and these are tried. A census has shown them already.
     let unfailed = together(unfailed, coverage);
-    let half = unfailed.len().min(count / 2).max(count.saturating_sub(untried.len()).min(unfailed.len()));
+    let share = if coverage.census { count - count / 4 } else { count / 2 };
+    let half = unfailed.len().min(share).max(count.saturating_sub(untried.len()).min(unfailed.len()));
     let mut chosen: Vec<Injection> = exact(only, steps, tier);
     if coverage.census && only.is_empty() {
         chosen.extend(census(steps, coverage, tier));
@@ -225,9 +226,9 @@ pub fn next(
 }
 
 /// How many steps fail in one load: most failures leave the load enough to do for the next one.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 8;
 
-/// Puts injections of one load together, but for sites that have to fail alone.
+/// Puts injections of one load together, but for sites that have to fail alone. Of those that abort the filesystem one is enough.
 fn together(all: Vec<Injection>, coverage: &Coverage) -> Vec<Injection> {
     let mut grouped: Vec<Injection> = Vec::new();
     for one in all {
@@ -237,7 +238,9 @@ fn together(all: Vec<Injection>, coverage: &Coverage) -> Vec<Injection> {
         };
         let open = grouped.iter_mut().find(|group| {
             let alone = group.site.as_ref().is_none_or(|site| coverage.alone(&group.step, site));
-            group.load == one.load && !alone && group.also.len() + 1 < TOGETHER
+            let mut sites = group.site.iter().chain(group.also.iter().map(|also| &also.site));
+            let ends = coverage.aborts(&site) && sites.any(|site| coverage.aborts(site));
+            group.load == one.load && !alone && !ends && group.also.len() + 1 < TOGETHER
         });
         match open {
             Some(group) => group.also.push(Also { step: one.step, act: one.act, site, nth: one.nth }),
