@@ -68,7 +68,8 @@ while read -r id step load quota race size fault; do
 	(
 		[ -n "$racing" ] && while kill -0 $racing 2>/dev/null; do usleep 100000; done
 		sync; echo 3 > /proc/sys/vm/drop_caches
-		umount $M || { sleep 1; umount $M || { sleep 3; umount $M; }; }
+		# A load may have mounted it on itself.
+		for time in 0 1 3; do sleep $time; umount $M; grep -q " $M " /proc/mounts || break; done
 	) >/dev/null 2>&1 &
 	if stuck $!; then keep; echo "hunt: end $id stuck in the unmount"; break; fi
 	keep
