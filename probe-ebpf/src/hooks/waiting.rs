@@ -169,7 +169,8 @@ fn subject(fs: u32, tid: u32) -> (u64, u64) {
 }
 
 /// Arguments: address of the fs_info, filesystem id, address of a ticket whose task is wanted or 0. Sends the workers that
-/// reclaim for this filesystem now, and the owner of the ticket.
+/// reclaim for this filesystem now, and the owner of the ticket. Without a filesystem (zeroes), meets all for which a worker
+/// reclaims: one that hangs has no event that shows it.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "raw_tp/find_threads")]
 pub extern "C" fn find_threads(ctx: *mut c_void) -> u32 {
@@ -188,6 +189,30 @@ pub extern "C" fn find_threads(ctx: *mut c_void) -> u32 {
     u32::from(task == 0)
 }
 
+/// Meets the filesystem of a work, if it is one that reclaims.
+#[inline(always)]
+fn meet(run: u32, work: u64) {
+    let works =
+        [off!(fs_async_reclaim_work), off!(fs_async_data_reclaim_work), off!(fs_preempt_reclaim_work)];
+    for at in works {
+        let fs_info = work.wrapping_sub(at as u64);
+        let node: u64 = read::at(fs_info, off!(fs_space_info));
+        let sinfo = node.wrapping_sub(off!(sinfo_list) as u64);
+        // Other works of the kernel have other things there: nothing but a filesystem has a space_info that points back.
+        if work != 0 && node != 0 && read::at::<u64>(sinfo, off!(sinfo_fs_info)) == fs_info {
+            fs_met(run, fs_info);
+        }
+    }
+}
+
+/// A global function: see [`Run::number`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fs_met(run: u32, fs_info: u64) -> u64 {
+    let Some(run) = Run::numbered(run) else { return 0 };
+    u64::from(cells::fs_id(&run, fs_info).is_some())
+}
+
 /// Sends a thread if it is one that is wanted. Returns the next one; 0 after the last.
 ///
 /// A global function: see [`Run::number`].
@@ -202,7 +227,9 @@ extern "C" fn look_at_thread(who: u64, fs_info: u64, ticket: u64, first: u64, ta
         let kthread: u64 = read::at(task, off!(task_worker_private));
         let worker: u64 = read::at(kthread, off!(kthread_data));
         let work: u64 = read::at(worker, off!(worker_current_work));
-        if work == fs_info + off!(fs_async_reclaim_work) as u64 {
+        if fs_info == 0 {
+            meet(who as u32, work);
+        } else if work == fs_info + off!(fs_async_reclaim_work) as u64 {
             what = FOUND_METADATA;
         } else if work == fs_info + off!(fs_async_data_reclaim_work) as u64 {
             what = FOUND_DATA;

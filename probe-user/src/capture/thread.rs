@@ -331,6 +331,10 @@ impl Drain {
 
     /// Puts the tickets that wait into the stream, and now and then what the threads behind a long wait do.
     fn walk_tickets(&mut self) -> Result<(), Closed> {
+        if self.waits.looks_for_stalled() {
+            self.probe.meet_stalled();
+            self.drain()?;
+        }
         let round = self.waits.begin();
         for fs in self.filesystems.ids() {
             let Some(fs_info) = self.filesystems.find(fs).map(|live| live.fs_info) else { continue };

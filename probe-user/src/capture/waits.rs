@@ -20,6 +20,8 @@ const FILESYSTEMS: usize = 64;
 const LONG_NS: u64 = 1_000_000_000;
 /// Between two looks at the threads of a filesystem, ns. A look goes through all threads of the machine.
 const THREADS_NS: u64 = 1_000_000_000;
+/// Between two searches for filesystems that hang and have shown no event. The first is at the start.
+const STALLED_EVERY: Duration = Duration::from_secs(10);
 /// Tasks that wait whose stacks are read in one look.
 const MAX_STACKS: usize = 8;
 /// Tickets that are remembered; see [`probe_common::wait::MAX_WAITING`].
@@ -48,6 +50,8 @@ struct PerFs {
 #[derive(Debug, Default)]
 pub struct Waits {
     last: Option<Instant>,
+    /// When filesystems that hang were last looked for.
+    stalled: Option<Instant>,
     round: u32,
     tickets: BTreeMap<u64, Ticket>,
     filesystems: BTreeMap<u32, PerFs>,
@@ -61,7 +65,16 @@ impl Waits {
     /// True if it is time to walk.
     pub fn is_due(&self, filesystems: usize) -> bool {
         let pause = WALK_EVERY * u32::try_from(1 + filesystems / FILESYSTEMS).unwrap_or(1);
-        filesystems > 0 && self.last.is_none_or(|last| last.elapsed() >= pause)
+        self.last.is_none_or(|last| last.elapsed() >= pause)
+    }
+
+    /// Whether to look for filesystems that hang.
+    pub fn looks_for_stalled(&mut self) -> bool {
+        let is_due = self.stalled.is_none_or(|last| last.elapsed() >= STALLED_EVERY);
+        if is_due {
+            self.stalled = Some(Instant::now());
+        }
+        is_due
     }
 
     /// A walk begins. Returns its number.

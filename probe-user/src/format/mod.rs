@@ -165,6 +165,12 @@ pub fn moment(ns: u64) -> String {
     format!("+{}.{:06} s", ns / 1_000_000_000, ns / 1000 % 1_000_000)
 }
 
+/// The time of a record, which is that of a jiffy: [`moment`] to the millisecond.
+#[must_use]
+pub fn coarse_moment(ns: u64) -> String {
+    format!("+{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000)
+}
+
 /// A moment of the session with the digits that can be read at a glance.
 #[must_use]
 pub fn about(ns: u64) -> String {

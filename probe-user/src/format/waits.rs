@@ -1,8 +1,10 @@
 //! Where a thread is, in few words: functions of its stack that say what it waits for.
 
 /// Functions that call what a worker does to get space, innermost first.
-const OF_FLUSH: [&str; 6] = [
+const OF_FLUSH: [&str; 8] = [
     "flush_space",
+    "priority_reclaim_metadata_space",
+    "priority_reclaim_data_space",
     "do_async_reclaim_metadata_space",
     "do_async_reclaim_data_space",
     "btrfs_async_reclaim_metadata_space",
@@ -10,8 +12,10 @@ const OF_FLUSH: [&str; 6] = [
     "btrfs_preempt_reclaim_metadata_space",
 ];
 /// Functions in which a task waits for its ticket, innermost first.
-const OF_TICKET: [&str; 5] = [
+const OF_TICKET: [&str; 7] = [
     "wait_reserve_ticket",
+    "priority_reclaim_metadata_space",
+    "priority_reclaim_data_space",
     "handle_reserve_ticket",
     "__reserve_bytes",
     "reserve_bytes",
@@ -107,6 +111,12 @@ mod tests {
             "btrfs_reserve_data_bytes < btrfs_check_data_free_space < btrfs_buffered_write < vfs_write"
         );
         assert_eq!(reserves(&stack("schedule some_function")), "some_function");
+        let evict = stack(
+            "schedule btrfs_start_delalloc_roots flush_space priority_reclaim_metadata_space __reserve_bytes \
+             btrfs_reserve_metadata_bytes btrfs_block_rsv_refill evict_refill_and_join",
+        );
+        assert_eq!(reserves(&evict), "btrfs_block_rsv_refill < evict_refill_and_join");
+        assert_eq!(reclaims(&evict), "btrfs_start_delalloc_roots");
     }
 
     #[test]

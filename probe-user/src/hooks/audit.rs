@@ -98,6 +98,11 @@ impl Probe {
         (found & (WALK_CUT - 1), found < WALK_CUT)
     }
 
+    /// Meets the filesystems for which a worker reclaims now, though nothing happens on them.
+    pub fn meet_stalled(&self) {
+        self.find_threads(0, 0, 0);
+    }
+
     /// Asks for the workers that reclaim space for a filesystem, and the owner of a ticket (0 for none); they come as
     /// records.
     pub fn find_threads(&self, fs_info: u64, fs: u32, ticket: u64) {

@@ -45,6 +45,8 @@ const FLUSH_ALL_STEAL: i32 = 6;
 #[derive(Clone, Debug)]
 struct Known {
     ticket: WaitingTicket,
+    /// The first and the last walk that met it.
+    first_round: u32,
     round: u32,
     /// When a walk did not meet it any more, ns.
     gone: Option<u64>,
@@ -93,7 +95,8 @@ impl Waits {
                 seen: (time, time),
                 ..WaitingTicket::default()
             };
-            self.known.insert(record.ticket, Known { ticket, round: record.round, gone: None });
+            let round = record.round;
+            self.known.insert(record.ticket, Known { ticket, first_round: round, round, gone: None });
         }
         let Some(known) = self.known.get_mut(&record.ticket) else { return };
         known.round = record.round;
@@ -116,7 +119,7 @@ impl Waits {
         self.walked = time;
         for known in self.known.values_mut() {
             if known.round == record.round {
-                if known.ticket.not_before == 0 {
+                if known.first_round == record.round {
                     known.ticket.not_before = record.before;
                 }
                 known.ticket.seen.1 = known.ticket.seen.1.max(time);
@@ -210,10 +213,8 @@ impl Waits {
         let mut ticket = known.map(|known| known.ticket).unwrap_or_default();
         (ticket.space_flags, ticket.bytes, ticket.flush) = (record.space_flags, record.bytes, record.flush);
         ticket.priority = is_priority(record.flush);
+        // Not its inode: a record of a ticket has the one that the task last published for, which may be of another operation.
         ticket.task = Some(task);
-        if record.ino != 0 {
-            (ticket.root, ticket.ino) = (record.root, record.ino);
-        }
         self.remember(ticket, outcome, waited, exact.is_none(), ended);
     }
 

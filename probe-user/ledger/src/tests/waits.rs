@@ -120,6 +120,17 @@ fn a_ticket_waits_from_the_first_walk_that_meets_it() {
     assert_eq!((waits.counted, waits.walked), (1, 1251 * MS));
 }
 
+/// One that waited already at the first walk of a session was said to have waited at most since then.
+#[test]
+fn one_that_the_first_walk_meets_may_have_waited_for_ever() {
+    let mut told =
+        Told::default().waiting(1000, 4, dd()).round(1001, 4, 1).waiting(1250, 5, dd()).round(1251, 5, 1);
+    if let Some(Record::WaitRound(round)) = told.0.get_mut(1) {
+        round.before = 0;
+    }
+    assert_eq!(told.waits().waiting[0].not_before, 0);
+}
+
 #[test]
 fn its_outcome_ends_the_wait_with_the_exact_length() {
     let waits = Told::default().waiting(1000, 4, dd()).round(1001, 4, 1).ticket(7000, 40, 900, -28).waits();
@@ -129,6 +140,18 @@ fn its_outcome_ends_the_wait_with_the_exact_length() {
     assert_eq!((wait.ticket.ticket, wait.ticket.seen.0), (TICKET, 1000 * MS));
     assert_eq!((waits.times.count, waits.times.max), (1, 6100 * MS + 5));
     assert_eq!((waits.tasks[0].count, waits.tasks[0].failed, waits.tasks[0].task.tid), (1, 1, 40));
+}
+
+/// The wait of an eviction was said to be of the inode that the task had written to before.
+#[test]
+fn the_inode_that_a_task_last_published_for_is_not_that_of_its_wait() {
+    let mut told = Told::default().ticket(7000, 40, 900, 0);
+    for record in &mut told.0 {
+        if let Record::Ticket(ticket) = record {
+            (ticket.root, ticket.ino) = (5, 458);
+        }
+    }
+    assert_eq!(told.waits().longest[0].ticket.ino, 0);
 }
 
 #[test]

@@ -217,10 +217,13 @@ fn wanted(ticket: &WaitingTask) -> String {
 }
 
 fn callers(ticket: &WaitingTask) -> String {
-    match format::reserves(&ticket.stack) {
-        callers if callers.is_empty() => String::new(),
-        callers => format!(", in {callers}"),
+    let callers = format::reserves(&ticket.stack);
+    if callers.is_empty() {
+        return String::new();
     }
+    let flush = if ticket.priority { format::reclaims(&ticket.stack) } else { String::new() };
+    let flush = if flush.is_empty() { flush } else { format!("; its flush is in {flush}") };
+    format!(", in {callers}{flush}")
 }
 
 fn who(task: Option<&Task>) -> String {

@@ -14,11 +14,11 @@ pub fn ticket_columns() -> [Column<TicketLine>; 7] {
     [
         Column {
             title: "WHEN",
-            width: 12,
+            width: 11,
             most: 14,
             rank: 0,
             right: true,
-            cell: |line, _| Cell::text(format::moment(line.at.time_ns)),
+            cell: |line, _| Cell::text(format::coarse_moment(line.at.time_ns)),
             order: None,
         },
         Column {
@@ -87,7 +87,7 @@ fn waited(line: &TicketLine) -> Cell {
         None => Cell::new("-", Role::Faint),
         Some(ns) => {
             let role = if ns >= 1_000_000_000 { Role::Warn } else { Role::Text };
-            Cell::new(format!("{}.{:03} s", ns / 1_000_000_000, ns / 1_000_000 % 1000), role)
+            Cell::new(format::length(ns), role)
         }
     }
 }
