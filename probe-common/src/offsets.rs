@@ -407,6 +407,8 @@ pub struct Offsets {
     pub fs_type_list: u32,
     /// . `fs_supers` (hlist_head)
     pub fs_type_fs_supers: u32,
+    /// 1 if `btrfs_qgroup_reserve_data` passes the `struct btrfs_inode`, 0 if it passes the `struct inode`
+    pub qgroup_data_has_btrfs_inode: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

@@ -52,6 +52,7 @@ impl FsCell {
             (*cell).failures_sent = 0;
             (*cell).failure_window = 0;
             (*cell).failures_left_out = 0;
+            (*cell).limit_refused = 0;
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
         }
@@ -336,6 +337,22 @@ pub fn failure_due(run: &Run, fs: u32, most: u32) -> Option<u32> {
         (*cell).failures_left_out = 0;
         Some(left_out)
     }
+}
+
+/// Notes that the limit of a qgroup of this filesystem refused a reservation.
+#[inline(always)]
+pub fn limit_refused(fs: u32) {
+    if let Some(cell) = cell_at(fs::slot_of(fs)) {
+        // SAFETY: an array entry stays; written whole, and only ever to 1 while the filesystem lives.
+        unsafe { (*cell).limit_refused = 1 };
+    }
+}
+
+/// True if the limit of a qgroup of this filesystem ever refused a reservation.
+#[inline(always)]
+pub fn limits_refuse(fs: u32) -> bool {
+    // SAFETY: an array entry stays.
+    cell_at(fs::slot_of(fs)).is_some_and(|cell| unsafe { (*cell).limit_refused } != 0)
 }
 
 /// True if a qgroup counter without a cell may have had one before.

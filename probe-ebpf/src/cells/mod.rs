@@ -11,7 +11,10 @@ mod slot;
 mod task;
 mod types;
 
-pub use fs::{failure_due, fs_begin, fs_cell, fs_dying, fs_end, fs_id, fs_named, fs_reclaim_left, fs_young};
+pub use fs::{
+    failure_due, fs_begin, fs_cell, fs_dying, fs_end, fs_id, fs_named, fs_reclaim_left, fs_young,
+    limit_refused, limits_refuse,
+};
 pub use inode::{
     adopt_pointer, checked_pointer, crowded as inodes_crowded, find as find_inode,
     find_or_create as inode_cell, remove as remove_inode,

@@ -16,6 +16,8 @@ mod grant;
 mod inode;
 mod levels;
 mod life;
+mod limit;
+mod mounted;
 mod name;
 mod reservation;
 mod returned;

@@ -9,7 +9,7 @@ use probe_common::{
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
 };
 
-use super::{functions, grant, levels};
+use super::{functions, grant, levels, limit};
 use crate::{
     cells::{
         self,
@@ -155,6 +155,14 @@ pub fn qgroup_update_reserve(ctx: RawTracePointContext) -> i32 {
     };
     let change = Change { fs, object: qgroup, counter, old, diff: ctx.arg::<u64>(2) as i64 };
     let id = link(&run, &change, true, |object| read::at(object, off!(qgroup_qgroupid)));
+    if change.diff > 0
+        && id >> 48 == 0
+        && cells::limits_refuse(fs)
+        && let Some(task) = cells::task_cell(&run)
+    {
+        // SAFETY: the cell is this thread's.
+        unsafe { limit::granted(&run, fs, task, qgroup, change.diff as u64, index as u32) };
+    }
     // Only level 0: each level of a hierarchy would count the same bytes again.
     if config!(functions) != 0
         && id >> 48 == 0

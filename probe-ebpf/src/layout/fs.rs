@@ -37,6 +37,6 @@ pub struct FsCell {
     pub failure_window: u64,
     /// Failures whose state was not sent since the last one that was.
     pub failures_left_out: u32,
-    /// Zero.
-    pub unused: u32,
+    /// 1 if the limit of one of its qgroups has refused a reservation.
+    pub limit_refused: u32,
 }

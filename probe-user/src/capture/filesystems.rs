@@ -30,6 +30,8 @@ pub struct Filesystems {
     live: BTreeMap<u32, Live>,
     /// Filesystems of which btrfs has said in the kernel's log that a qgroup still holds something.
     complaints: Vec<u32>,
+    /// Filesystems of which it has said that a transaction was aborted, and whether their state was asked for.
+    aborts: BTreeMap<u32, bool>,
 }
 
 impl Filesystems {
@@ -83,6 +85,13 @@ impl Filesystems {
     /// A line of the kernel's log. It is about a filesystem that is still there: its end comes later in the ring.
     fn listen(&mut self, bytes: &[u8]) {
         let Ok(Record::LogLine(line)) = Record::decode(bytes) else { return };
+        if let Some(device) = device_of_abort(&line.text) {
+            for (fs, live) in &self.live {
+                if until_nul(&live.s_id) == device {
+                    self.aborts.entry(*fs).or_insert(false);
+                }
+            }
+        }
         let Some(device) = device_of_qgroup(&line.text) else { return };
         for (fs, live) in &self.live {
             if until_nul(&live.s_id) == device && !self.complaints.contains(fs) {
@@ -94,6 +103,17 @@ impl Filesystems {
     /// Filesystems with a complaint about what a qgroup holds, each once.
     pub fn take_complaints(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.complaints)
+    }
+
+    /// Filesystems with an abort whose state was not asked for yet.
+    pub fn take_aborts(&mut self) -> Vec<(u32, u64)> {
+        let Self { live, aborts, .. } = self;
+        aborts.retain(|fs, _| live.contains_key(fs));
+        let fresh = |(fs, asked): (&u32, &mut bool)| {
+            let first = !std::mem::replace(asked, true);
+            first.then(|| Some((*fs, live.get(fs)?.fs_info))).flatten()
+        };
+        aborts.iter_mut().filter_map(fresh).collect()
     }
 
     /// Ids of the mounted filesystems, oldest first.
@@ -117,6 +137,14 @@ impl Filesystems {
         live.rounds += 1;
         Some(live.clone())
     }
+}
+
+/// The device in a line that says where a transaction was aborted. The ledger reads what it says.
+fn device_of_abort(text: &[u8]) -> Option<&[u8]> {
+    let text = std::str::from_utf8(until_nul(text)).ok()?;
+    let (inside, said) = text.split_once("error (device ")?.1.split_once(')')?;
+    let (device, state) = inside.split_once(" state ")?;
+    (state.contains('A') && said.contains(": errno=")).then_some(device.as_bytes())
 }
 
 /// The device in a line that says how much a qgroup still has reserved. The ledger reads what it says.
@@ -191,6 +219,19 @@ mod tests {
         see(end.into());
         assert_eq!(filesystems.take_complaints(), [257, 258]);
         assert_eq!(filesystems.take_complaints(), [0; 0]);
+    }
+
+    #[test]
+    fn an_abort_is_asked_about_once() {
+        let mut filesystems = Filesystems::default();
+        let mut see = |record: Record| filesystems.see(record.header(), record.bytes());
+        [on(256, "sda"), on(257, "sdb")].into_iter().for_each(&mut see);
+        for place in ["btrfs_run_delayed_refs:2163", "cleanup_transaction:2051"] {
+            see(line(&format!("BTRFS: error (device sdb state A) in {place}: errno=-28 No space left")));
+        }
+        see(line("BTRFS: error (device sda) in open_ctree:1: errno=-5 IO failure"));
+        assert_eq!(filesystems.take_aborts(), [(257, 0)]);
+        assert_eq!(filesystems.take_aborts(), []);
     }
 
     /// Its work queues were destroyed before their hook was on. So it was first seen at the release of its global reserve,

@@ -121,6 +121,9 @@ impl Drain {
             return;
         }
         self.mark(MarkerKind::Attached, "");
+        // With the levels of what was held before.
+        let met = self.probe.meet_mounted();
+        log::info!("{met} btrfs are mounted and followed");
         let mut sampled = Instant::now();
         let mut wait = BUSY;
         loop {
@@ -226,6 +229,10 @@ impl Drain {
             if !more || taken >= self.options.ring_bytes {
                 self.ring_peak = self.ring_peak.max(taken as u64);
                 self.qgroup_levels();
+                for (fs, fs_info) in self.filesystems.take_aborts() {
+                    // One that is gone has no state.
+                    let _ = self.probe.audit_abort(fs_info, fs);
+                }
                 return Ok(self.records - before);
             }
         }

@@ -16,6 +16,9 @@ const USUAL_REQUEST: i64 = 4 << 20;
 /// `btrfs_statfs()`: with less free metadata than this beside the global reserve, it shows 0 bytes available.
 const STATFS_MARGIN: i64 = 4 << 20;
 
+/// Room that a superblock takes (`BTRFS_STRIPE_LEN`, `exclude_super_stripes()`).
+const SUPERBLOCK: i64 = 64 << 10;
+
 /// What is known of room for another chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
@@ -123,7 +126,7 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
 
     let mut terms = vec![
         (space.pinned, Cause::PinnedUntilCommit),
-        (space.readonly, Cause::ReadonlyBlockGroups),
+        (space.readonly.saturating_sub(superblocks(case)), Cause::ReadonlyBlockGroups),
         (space.zone_unusable, Cause::ZoneUnusable),
     ];
     if metadata {
@@ -152,6 +155,12 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
         causes.push(Cause::OvercommitRefused);
     }
     Derived { causes, kind: space.kind, subgroup: space.subgroup, room, data_free }
+}
+
+/// Bytes of `readonly` that may be superblocks, which are there for ever: at most three on a device.
+fn superblocks(case: &Case) -> i64 {
+    let devices = case.usage.as_ref().map_or(1, |usage| usage.devices.len().max(1));
+    i64::try_from(devices).unwrap_or(i64::MAX).saturating_mul(3 * SUPERBLOCK)
 }
 
 /// Whether a chunk for this space_info would find room, at the moment of the dump.

@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     audit::{no_threads, no_tickets},
-    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_TICKETS, FIND_THREADS},
+    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_MOUNTED, AUDIT_TICKETS, AUDIT_TYPE, FIND_THREADS},
     diagnostics,
     error::{AttachError, chain, first_line},
     plan::PlannedHook,
@@ -56,7 +56,13 @@ impl Probe {
             calls: Vec::new(),
             without: Vec::new(),
         };
-        for (hook, name) in [(HookId::AuditInode, AUDIT_INODE), (HookId::AuditFs, AUDIT_FS)] {
+        let audits = [
+            (HookId::AuditInode, AUDIT_INODE),
+            (HookId::AuditFs, AUDIT_FS),
+            (HookId::AuditMounted, AUDIT_TYPE),
+            (HookId::AuditMounted, AUDIT_MOUNTED),
+        ];
+        for (hook, name) in audits {
             match probe.load_program(name) {
                 Ok(()) => probe.programs.push((hook, name.to_owned())),
                 Err(why) => log::warn!("audits are not possible: {why}"),

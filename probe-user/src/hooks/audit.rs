@@ -13,13 +13,15 @@ use probe_common::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_TICKETS, FIND_THREADS},
+    catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_MOUNTED, AUDIT_TICKETS, AUDIT_TYPE, FIND_THREADS},
     error::AttachError,
     probe::Probe,
 };
 
 const KEY_WORDS: usize = size_of::<InodeKey>() / 8;
 const CELL_WORDS: usize = size_of::<InodeCell>() / 8;
+/// Most mounted filesystems that are looked for, as many as the kernel side looks at.
+const MOST_MOUNTED: u64 = 1024;
 
 /// Where the kernel keeps an inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,10 +88,6 @@ impl Probe {
         }
     }
 
-    fn run_audit(&self, name: &'static str, args: [u64; 3]) -> bool {
-        self.run_program(name, args) == 1
-    }
-
     /// Asks for the tickets of a filesystem that wait; they come as records. Returns how many there are, and whether these
     /// are all.
     #[must_use]
@@ -109,16 +107,43 @@ impl Probe {
         self.run_program(FIND_THREADS, [fs_info, u64::from(fs), ticket]);
     }
 
+    /// Meets the filesystems that are mounted, so that those are known on which nothing happens. Each is announced by a record, and
+    /// its levels follow. Returns how many.
+    #[must_use]
+    pub fn meet_mounted(&self) -> u64 {
+        // The kernel's list of types goes on behind the one of this file; `/proc` is older than btrfs.
+        let Ok(file) = std::fs::File::open("/proc/self/stat") else { return 0 };
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&file).unsigned_abs();
+        let half = |number: u64| u64::from(self.run_program(AUDIT_TYPE, [u64::from(fd), number, 0]));
+        let of_btrfs = half(0) | half(1) << 32;
+        let mut met = 0;
+        if of_btrfs != 0 {
+            for skip in 0..MOST_MOUNTED {
+                match self.run_program(AUDIT_MOUNTED, [of_btrfs, skip, 0]) {
+                    0 => break,
+                    answer => met += u64::from(answer == 2),
+                }
+            }
+        }
+        met
+    }
+
+    /// Asks for the state right after an abort; it comes as a record. False if that filesystem is gone.
+    #[must_use]
+    pub fn audit_abort(&self, fs_info: u64, fs: u32) -> bool {
+        self.run_program(AUDIT_FS, [fs_info, u64::from(fs), 1]) == 1
+    }
+
     /// Asks for the levels of a filesystem's pools; they come as a record. False if that filesystem is gone.
     #[must_use]
     pub fn audit_fs(&self, fs_info: u64, fs: u32) -> bool {
-        self.run_audit(AUDIT_FS, [fs_info, u64::from(fs), 0])
+        self.run_program(AUDIT_FS, [fs_info, u64::from(fs), 0]) == 1
     }
 
     /// Asks for the counters of an inode; they come as a record. False if that inode is gone.
     #[must_use]
     pub fn audit_inode(&self, target: InodeTarget) -> bool {
-        self.run_audit(AUDIT_INODE, [target.inode, target.root, target.ino])
+        self.run_program(AUDIT_INODE, [target.inode, target.root, target.ino]) == 1
     }
 
     /// Lists the inodes whose address the kernel side knows.

@@ -25,6 +25,22 @@ pub struct Entry {
 const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
 
 const SPACE_INFOS: &[&str] = &["fs_space_info", "sinfo_list", "sinfo_flags"];
+const LIMITS: &[&str] = &[
+    "root_fs_info",
+    "fs_quota_root",
+    "fs_qgroup_tree",
+    "qgroup_node",
+    "qgroup_qgroupid",
+    "qgroup_lim_flags",
+    "qgroup_max_rfer",
+    "qgroup_max_excl",
+    "qgroup_rfer",
+    "qgroup_excl",
+    "qgroup_rsv_values",
+    "rb_left",
+    "rb_right",
+    "qgroup_data_has_btrfs_inode",
+];
 
 /// In the order of attachment.
 ///
@@ -62,6 +78,14 @@ pub const CATALOGUE: &[Entry] = &[
         false,
         &["sinfo_flags"],
     ),
+    entry(
+        HookId::QgroupMetaReserve,
+        "qgroup_meta_reserve",
+        &["btrfs_qgroup_meta_reserve", "qgroup_meta_reserve"],
+        false,
+        LIMITS,
+    ),
+    entry(HookId::QgroupDataReserve, "qgroup_data_reserve", &["btrfs_qgroup_reserve_data"], false, LIMITS),
     entry(
         HookId::TransactionCommit,
         "transaction_commit",
@@ -138,6 +162,10 @@ pub const AUDIT_FS: &str = "audit_fs";
 pub const AUDIT_TICKETS: &str = "audit_tickets";
 /// Programs that are loaded but attached to nothing.
 pub const FIND_THREADS: &str = "find_threads";
+/// Finds btrfs' `file_system_type`; attached to nothing.
+pub const AUDIT_TYPE: &str = "audit_type";
+/// Meets a mounted filesystem; attached to nothing.
+pub const AUDIT_MOUNTED: &str = "audit_mounted";
 
 const fn entry(
     hook: HookId,

@@ -10,7 +10,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Finding, Loss, ReclaimWorker, Report, Stall, Test, WaitingTask};
+use super::model::{Failure, Finding, Loss, ReclaimWorker, Report, Stall, Test, WaitingTask};
 use crate::format::escape::escape;
 
 /// One line.
@@ -20,6 +20,9 @@ pub enum StreamLine {
     /// A rule was broken. Sent again under the same `id` when its `count` has grown by the end of the session, also by other
     /// inodes.
     Finding(Box<Finding>),
+    /// Reservations failed for lack of space, of a kind that did not fail before. Sent again when its `count` has grown by the end of
+    /// the session.
+    Failure(Box<Failure>),
     /// The loss counters changed.
     Loss(LossLine),
     /// A reservation waits for space for as long as `--stall` says.
@@ -134,7 +137,7 @@ impl<W: Write> LineWriter<W> {
     }
 }
 
-/// Writes a whole report as lines: its tests, its findings, its loss if there is any, and itself. A finding comes in the first
+/// Writes a whole report as lines: its tests, its findings, its failures, its loss if there is any, and itself. A finding comes in the first
 /// test that has it; the end of each test says what fell into that test.
 ///
 /// # Errors
@@ -153,6 +156,9 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
     }
     for finding in report.findings.iter().filter(|finding| !told.contains(&finding.id)) {
         lines.line(&StreamLine::Finding(Box::new(finding.clone())))?;
+    }
+    for failure in &report.failures {
+        lines.line(&StreamLine::Failure(Box::new(failure.clone())))?;
     }
     for fs in &report.filesystems {
         for stall in &fs.waits.stalls {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use probe_ledger::{Shortage, ShortageKind};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::report::{
     build::{self, Group, Groups, Policy, ReportInput},
-    model::Test,
+    model::{FailureKind, Test},
     ndjson::{LineWriter, LossLine, StreamLine},
     output::PatientStdout,
     text,
@@ -103,6 +104,8 @@ pub struct Announcer {
     /// Ids of the findings that were shown, and how often the rule had been broken then.
     shown: BTreeMap<u32, u64>,
     counted: usize,
+    /// How often each kind of failure had happened when it was shown.
+    failures: Vec<u64>,
     tests: TestLines,
     files: ResultFiles,
     lost: u64,
@@ -119,6 +122,7 @@ impl Announcer {
             seen: (0, 0),
             shown: BTreeMap::new(),
             counted: 0,
+            failures: Vec::new(),
             tests: TestLines::new(),
             files: ResultFiles::default(),
             lost: 0,
@@ -137,6 +141,7 @@ impl Announcer {
                 self.show(line);
             }
         }
+        self.failures(books, source, policy);
         let findings = books.ledger.findings();
         // Growth is shown at the end only.
         let again = books.over && self.lines;
@@ -188,6 +193,33 @@ impl Announcer {
         }
     }
 
+    /// Kinds of failures that are new; those that grew, at the end.
+    fn failures(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
+        if !self.lines && !self.words {
+            return;
+        }
+        let all = books.ledger.shortages();
+        // Behind a failure comes its state.
+        let known = |of: &Shortage| of.with_state > 0 || of.kind == ShortageKind::Qgroup || books.over;
+        let news: Vec<usize> = (0..all.len())
+            .filter(|at| match self.failures.get(*at) {
+                None | Some(0) => known(&all[*at]),
+                Some(shown) => books.over && self.lines && all[*at].count > *shown,
+            })
+            .collect();
+        // A summary walks all inodes.
+        if news.is_empty() {
+            return;
+        }
+        self.failures.resize(all.len(), 0);
+        books.as_of_now(source, policy, Vec::new(), |input| {
+            for at in news {
+                self.failures[at] = all[at].count;
+                self.show(StreamLine::Failure(Box::new(build::build_failure(input, &all[at]))));
+            }
+        });
+    }
+
     /// Findings so far that count for the verdict.
     #[must_use]
     pub const fn counted(&self) -> usize {
@@ -219,6 +251,10 @@ impl Announcer {
             let text = match &line {
                 StreamLine::Finding(finding) => {
                     text::render_finding(finding, text::look_for(text::ColorChoice::Never, true))
+                }
+                // Who may not wait has another way.
+                StreamLine::Failure(failure) if failure.kind != FailureKind::NoWait => {
+                    text::render_failure(failure, text::look_for(text::ColorChoice::Never, true))
                 }
                 StreamLine::Loss(loss) => {
                     let by_class = loss.loss.by_class.iter().filter(|(_, count)| **count > 0);

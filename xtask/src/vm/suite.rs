@@ -57,6 +57,7 @@ const ENTRIES: &[Entry] = &[
     Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 900 },
     Entry { test: "live_waits", releases: EVERY, only: "", fault: false, seconds: 900 },
     Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 900 },
+    Entry { test: "live_failures", releases: EVERY, only: "", fault: false, seconds: 600 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {

@@ -103,6 +103,17 @@ fn each_term_that_is_large_enough_is_its_cause() {
     assert_eq!(fits, "");
 }
 
+/// A full space_info of data was said to lack what its superblocks take.
+#[test]
+fn superblocks_are_no_readonly_block_groups() {
+    let (mut state, devices) = truncated();
+    state.space_flags = 1;
+    state.bytes = 4096;
+    state.space[0] = SpaceState { flags: 1, total: 243 * MIB, readonly: 65536, ..SpaceState::default() };
+    state.space[0].used = 243 * MIB - 65536;
+    assert_eq!(explained(&state, &devices).causes, ["no-room-for-a-chunk"]);
+}
+
 #[test]
 fn a_chunk_needs_as_many_devices_as_its_profile() {
     let (mut state, mut devices) = truncated();

@@ -274,6 +274,12 @@ pub(super) const ROWS: &[Row] = rows! {
     fs_type_next = at("file_system_type", &[&["next"], &["list"]]);
     fs_type_list = at("file_system_type", &[&["list"]]);
     fs_type_fs_supers = at("file_system_type", &[&["fs_supers"]]);
+    qgroup_data_has_btrfs_inode = Source::Argument {
+        names: &["btrfs_qgroup_reserve_data"],
+        index: 0,
+        yes: &["struct btrfs_inode *"],
+        no: &["struct inode *"],
+    };
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

@@ -93,6 +93,7 @@ const MEASURED: &[(&str, [u32; 4])] = &[
     ("extent_delalloc",           [ABSENT, 0x20, 0x20, 0x20]),
     ("sinfo_full",                [120, 112, 112, 112]),
     ("sinfo_bytes_readonly",      [72, 72, 72, 72]),
+    ("qgroup_data_has_btrfs_inode", [0, 0, 0, 0]),
 ];
 
 #[test]

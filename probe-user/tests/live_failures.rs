@@ -1,0 +1,223 @@
+//! Reservations that fail for lack of space: the report says in one sentence why, and its figures add up.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+mod support;
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Write},
+    path::Path,
+};
+
+use probe_workload::{ioctl::btrfs, loopfs::LoopFs};
+use serde_json::Value;
+use support::{
+    load,
+    probe::{self, assert_clean, list, number},
+};
+
+const MIB: usize = 1 << 20;
+
+/// Fills a filesystem with data: a large file, and between its parts a little of another one. Little is dirty at a time, so metadata
+/// needs no second chunk.
+fn fill(folder: &Path) -> File {
+    let mut large = File::create(folder.join("large")).unwrap();
+    let mut small = File::create(folder.join("small")).unwrap();
+    let block = vec![0x5a; 8 * MIB];
+    loop {
+        let part = large
+            .write_all(&block)
+            .and_then(|()| large.sync_data())
+            .and_then(|()| small.write_all(&block[..65536]))
+            .and_then(|()| small.sync_data());
+        match part {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return large,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Only metadata is full. No block group of data is empty, so none is given back.
+fn full_of_air() -> LoopFs {
+    let fs = load::filesystem(256);
+    let large = fill(fs.path());
+    fs.sync().unwrap();
+    large.set_len(0).unwrap();
+    drop(large);
+    fs.sync().unwrap();
+    fs
+}
+
+/// The failures of this kind.
+fn failures<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
+    list(&report["failures"]).iter().filter(|failure| failure["kind"] == kind).collect()
+}
+
+/// Every figure that was said adds up.
+fn assert_adds_up(report: &Value) {
+    let instances = list(&report["failures"]).iter().flat_map(|failure| list(&failure["instances"]));
+    for why in instances.map(|instance| &instance["why"]).filter(|why| !why.is_null()) {
+        assert_eq!(list(&why["impossible"]), [] as [Value; 0], "{why}");
+        for space in list(&why["space_infos"]) {
+            let terms = ["used", "pinned", "reserved", "may_use", "readonly", "zone_unusable", "free"];
+            let sum: i64 = terms.iter().map(|term| number(&space[*term])).sum();
+            assert_eq!(sum, number(&space["total"]), "{space}");
+            let held: i64 = list(&why["block_rsvs"])
+                .iter()
+                .filter(|rsv| rsv["space_info"] == space["kind"])
+                .map(|rsv| number(&rsv["reserved"]))
+                .sum();
+            if !space["may_use_other"].is_null() {
+                assert_eq!(held + number(&space["may_use_other"]), number(&space["may_use"]), "{why}");
+            }
+        }
+    }
+}
+
+fn text<'a>(of: &'a Value, name: &str) -> &'a str {
+    of[name].as_str().unwrap_or_default()
+}
+
+/// `mkdir` failed on a filesystem with 211 MiB free, and the report said that nothing had failed.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn free_space_that_only_data_can_use_is_no_use_to_mkdir() {
+    let Some(_alone) = support::live() else { return };
+    let fs = full_of_air();
+    let uuid = fs.fsid().to_string();
+    let command = format!("mkdir {}", fs.path().join("x").display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    assert_eq!(done.report()["verdict"], "clean", "{done:?}");
+    assert_adds_up(done.report());
+    let [failure] = failures(done.report(), "ticket")[..] else { panic!("{}", done.report()["failures"]) };
+    assert_eq!((text(failure, "errno"), text(failure, "space_info")), ("ENOSPC", "metadata"));
+    assert_eq!(text(failure, "filesystem"), uuid);
+    let instance = &list(&failure["instances"])[0];
+    assert!(text(instance, "who").starts_with("mkdir (thread "), "{instance}");
+    assert!(text(instance, "call").starts_with("mkdir"), "{instance}");
+    let why = &instance["why"];
+    let causes: Vec<&str> = list(&why["causes"]).iter().filter_map(Value::as_str).collect();
+    assert_eq!(causes, ["data-only-free-space", "no-room-for-a-chunk"], "{why}");
+    let sentence = text(why, "sentence");
+    for part in [
+        "Metadata is full: a reservation of ",
+        " does not fit",
+        "of it by the global reserve",
+        "no device has unallocated space for another chunk",
+        "that data has free cannot be used for metadata.",
+    ] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+    assert_eq!(number(&instance["bytes"]), number(&why["request"]));
+    assert!(list(&why["help"])[0].as_str().unwrap().contains("btrfs balance start"), "{why}");
+}
+
+/// A recording says the same, and so do the lines.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn a_recording_explains_a_failure_as_the_live_session_does() {
+    let Some(_alone) = support::live() else { return };
+    let fs = full_of_air();
+    let uuid = fs.fsid().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("full.rsv");
+    let file = file.to_str().unwrap();
+    let command = format!("mkdir {}", fs.path().join("x").display());
+    let _ = probe::run(&["record", "-o", file, "--fs", &uuid, "--", "sh", "-c", &command]);
+    let replay = probe::run(&["report", file]);
+    assert_adds_up(replay.report());
+    let [failure] = failures(replay.report(), "ticket")[..] else {
+        panic!("{}", replay.report()["failures"])
+    };
+    let why = &list(&failure["instances"])[0]["why"];
+    assert_eq!(list(&why["causes"])[0], "data-only-free-space", "{why}");
+}
+
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn data_that_is_full_needs_a_chunk() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    drop(fill(fs.path()));
+    fs.sync().unwrap();
+    let uuid = fs.fsid().to_string();
+    // No new file: that would need metadata.
+    let command = format!("head -c 16777216 /dev/zero >> {}", fs.path().join("small").display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    assert_eq!(done.report()["verdict"], "clean", "{done:?}");
+    assert_adds_up(done.report());
+    let of_data: Vec<&Value> = failures(done.report(), "ticket")
+        .into_iter()
+        .filter(|failure| failure["space_info"] == "data")
+        .collect();
+    let [failure] = of_data[..] else { panic!("{}", done.report()["failures"]) };
+    let why = &list(&failure["instances"])[0]["why"];
+    assert_eq!(list(&why["causes"])[0], "no-room-for-a-chunk", "{why}");
+    assert!(text(why, "sentence").starts_with("Data is full: a reservation of "), "{why}");
+}
+
+/// EDQUOT has no tracepoint, and the report knew nothing of it.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn the_limit_of_a_qgroup_is_named() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(512);
+    let uuid = fs.fsid().to_string();
+    let root = btrfs::open_dir(fs.path()).unwrap();
+    btrfs::quota_enable(&root).unwrap();
+    btrfs::subvol_create(&root, "s").unwrap();
+    fs.sync().unwrap();
+    let subvol = btrfs::subvol_id(btrfs::open_dir(&fs.path().join("s")).unwrap()).unwrap();
+    btrfs::qgroup_limit(&root, subvol, Some(10 << 20)).unwrap();
+    drop(root);
+    let folder = fs.path().join("s");
+    let command = format!(
+        "dd if=/dev/zero of={0}/f bs=1M count=20; sync; mkdir {0}/x; for i in 1 2 3; do echo 1 > {0}/$i; done; exit 9",
+        folder.display()
+    );
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    assert_eq!((done.code, done.report()["verdict"].as_str()), (9, Some("clean")), "{done:?}");
+    let refused = failures(done.report(), "qgroup");
+    let [failure] = refused[..] else { panic!("{}", done.report()["failures"]) };
+    assert_eq!((text(failure, "errno"), text(failure, "qgroup")), ("EDQUOT", &*format!("0/{subvol}")));
+    let tasks: Vec<&str> = list(&failure["tasks"]).iter().map(|task| text(task, "comm")).collect();
+    assert!(tasks.contains(&"dd") && tasks.contains(&"mkdir"), "{tasks:?}");
+    for instance in list(&failure["instances"]) {
+        let (why, limit) = (&instance["why"], &instance["limit"]);
+        let begin = format!("Qgroup 0/{subvol} may have 10 MiB referenced: ");
+        assert!(text(why, "sentence").starts_with(&begin), "{why}");
+        assert_eq!(list(&why["causes"]), ["qgroup-limit"]);
+        let kinds = ["rfer", "reserved_data", "reserved_meta_pertrans", "reserved_meta_prealloc"];
+        let held: i64 = kinds.iter().map(|kind| number(&limit[*kind])).sum();
+        assert!(held + number(&instance["bytes"]) > number(&limit["max_rfer"]), "{instance}");
+    }
+    // Without a limit nothing is refused.
+    let root = btrfs::open_dir(fs.path()).unwrap();
+    btrfs::qgroup_limit(&root, subvol, None).unwrap();
+    drop(root);
+    let command = format!("dd if=/dev/zero of={0}/f bs=1M count=20; mkdir {0}/x", folder.display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    assert_clean(&done);
+    assert!(failures(done.report(), "qgroup").is_empty(), "{}", done.report()["failures"]);
+}
+
+/// A filesystem on which nothing happened while it was watched had no section, whatever it held.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn what_was_held_before_is_shown() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let uuid = fs.fsid().to_string();
+    // 8 MiB of dirty data; nothing is written for 30 seconds.
+    let mut file = File::create(fs.path().join("dirty")).unwrap();
+    file.write_all(&vec![1; 8 * MIB]).unwrap();
+    let done = probe::run(&["watch", "--fs", &uuid, "--duration", "1s"]);
+    let [section] = probe::lives(done.report(), &uuid)[..] else {
+        panic!("{}", done.report()["filesystems"])
+    };
+    let data = number(&section["space"]["data"]["bytes_may_use"]);
+    let metadata = number(&section["space"]["metadata"]["bytes_may_use"]);
+    assert!(metadata > 0, "{section}");
+    // If they were written meanwhile, that was seen.
+    assert!(data >= 8 * MIB as i64 || done.report()["verdict"] != "inconclusive", "{section}");
+}
