@@ -17,6 +17,10 @@ pub(crate) struct Counts {
     pub order_checked: u64,
     pub order_unknown: u64,
     pub overlapping: u64,
+    /// Tickets that got what they asked for, or an error and nothing.
+    pub tickets: u64,
+    /// Tickets of which it is not known what they got.
+    pub tickets_unknown: u64,
 }
 
 impl Counts {
@@ -31,6 +35,8 @@ impl Counts {
             order_checked: 0,
             order_unknown: 0,
             overlapping: 0,
+            tickets: 0,
+            tickets_unknown: 0,
         }
     }
 

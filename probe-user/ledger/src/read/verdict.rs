@@ -181,6 +181,17 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
         destroyed(sums.inodes_closed),
         order(&context.statistics),
     ];
+    let (tickets, unknown) = (context.statistics.tickets, context.statistics.tickets_unknown);
+    if tickets > 0 {
+        reasons.push(format!(
+            "Tickets that were granted what they asked for, or failed and got nothing: {}.",
+            grouped(tickets)
+        ));
+    }
+    if unknown > 0 {
+        reasons
+            .push(format!("Tickets of which it is not known what they were granted: {}.", grouped(unknown)));
+    }
     if calls.active {
         let checked = calls.checked;
         reasons.push(format!(

@@ -121,10 +121,13 @@ impl Tickets {
             // It was one of those that are open, and the next ticket of its owner will lie in the same place.
             self.end(fs.id);
             self.since = step.header.time;
+            context.statistics.tickets_unknown += 1;
             return;
         }
         let open = self.open.remove(&(fs.id, step.ticket)).unwrap_or_default();
         let (asked, granted) = (step.moved, open.granted);
+        let right = granted == if step.error < 0 { 0 } else { asked };
+        context.statistics.tickets += u64::from(right);
         let by = context.names.task_or_tid(open.by).map_or_else(String::new, |task| {
             format!(" The last grant was made by {}, tid {}.", task.comm, task.tid)
         });
@@ -148,7 +151,11 @@ impl Tickets {
             let wrong = Wrong::of(FindingKind::Leak, granted - asked, text);
             return report(context, fs, step, open.epoch, wrong.with(open.grants));
         }
-        if granted == asked || open.unclear {
+        if right {
+            return;
+        }
+        if open.unclear {
+            context.statistics.tickets_unknown += 1;
             return;
         }
         let text = format!(
@@ -160,6 +167,8 @@ impl Tickets {
         } else if step.flags & TICKET_STEAL == 0 && step.start > self.since.saturating_add(JIFFY) {
             // Queued after the last loss, so its grant cannot have been missed.
             report(context, fs, step, self.epoch, wrong);
+        } else {
+            context.statistics.tickets_unknown += 1;
         }
     }
 

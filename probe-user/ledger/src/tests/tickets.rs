@@ -70,7 +70,13 @@ fn each_ticket_is_granted_once() {
     for _ in 0..3 {
         stream.granted(TICKET, BYTES).ended(TICKET, 0, 0).ended(TICKET, -28, 0);
     }
-    stream.tells_nothing();
+    stream.ended(TICKET, 0, TICKET_STEAL);
+    let reasons = stream.assert_clean().summary(0).verdict_reasons.join("\n");
+    assert!(
+        reasons.contains("Tickets that were granted what they asked for, or failed and got nothing: 6."),
+        "{reasons}"
+    );
+    assert!(reasons.contains("not known what they were granted: 1."), "{reasons}");
 }
 
 #[test]
