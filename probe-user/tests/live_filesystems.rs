@@ -472,6 +472,12 @@ fn an_aborted_filesystem_gives_no_finding() {
     let [life] = lives(done.report(), &uuid)[..] else { panic!("{:?}", done.report) };
     println!("{} {}", done.report()["verdict"], done.report()["verdict_reasons"]);
     assert_eq!((&life["aborted"], &life["ended"]), (&Value::Bool(true), &Value::Bool(true)), "{life}");
+    let failures = list(&done.report()["failures"]);
+    let aborts: Vec<&Value> = failures.iter().filter(|failure| failure["kind"] == "abort").collect();
+    assert!(!aborts.is_empty(), "{failures:?}");
+    for instance in aborts.iter().flat_map(|abort| list(&abort["instances"])) {
+        assert!(instance["aborted_at"].as_str().is_some_and(|place| place.contains(':')), "{instance}");
+    }
 }
 
 fn dirty(path: &Path) -> std::io::Result<()> {

@@ -10,7 +10,7 @@ use probe_common::{
 };
 
 use super::suite;
-use crate::{emit::Run, globals::config, read};
+use crate::{cells, emit::Run, globals::config, read};
 
 /// Bytes at the begin of a line that tell whether it is wanted.
 const BEGIN: usize = 16;
@@ -25,6 +25,8 @@ pub fn console(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     if of_btrfs(&begin) {
+        // So that the thread has a name: an abort is told by such a line alone.
+        let _ = cells::task_cell(&run);
         line(&run, text, length);
     } else if config!(suite) != 0 && begins(&begin, b"run fstests ") {
         // `check` of xfstests announces a test.

@@ -144,6 +144,8 @@ fn device_of_abort(text: &[u8]) -> Option<&[u8]> {
     let text = std::str::from_utf8(until_nul(text)).ok()?;
     let (inside, said) = text.split_once("error (device ")?.1.split_once(')')?;
     let (device, state) = inside.split_once(" state ")?;
+    // 6.1 has a colon in between.
+    let device = device.trim_end_matches(':');
     (state.contains('A') && said.contains(": errno=")).then_some(device.as_bytes())
 }
 
@@ -153,7 +155,7 @@ fn device_of_qgroup(text: &[u8]) -> Option<&[u8]> {
     let (inside, said) = text.split_once("(device ")?.1.split_once(')')?;
     let of_level =
         said.contains(" has unreleased space, type ") || said.contains(" has non-zero numbers, data ");
-    let device = inside.split_once(" state ").map_or(inside, |(device, _)| device);
+    let device = inside.split_once(" state ").map_or(inside, |(device, _)| device.trim_end_matches(':'));
     (said.contains("qgroup ") && of_level).then_some(device.as_bytes())
 }
 
@@ -212,7 +214,7 @@ mod tests {
         see(line("BTRFS warning (device sdb): qgroup 0/5 has unreleased space, type 1 rsv 16384"));
         see(line("BTRFS error (device sda): qgroup reserved space leaked"));
         see(line(
-            "BTRFS warning (device dm-0 state M): to be deleted qgroup 0/257 has non-zero numbers, data 4096 meta prealloc 0 meta pertrans 0",
+            "BTRFS warning (device dm-0: state M): to be deleted qgroup 0/257 has non-zero numbers, data 4096 meta prealloc 0 meta pertrans 0",
         ));
         // It has ended by the time its qgroups are read.
         let end = FsEnd { header: Header { fs: 257, ..Header::default() }, ..FsEnd::default() };

@@ -80,6 +80,8 @@ pub(crate) fn parse(line: &str) -> Option<Line<'_>> {
         return Some(Line::Said(Said { level, device: None, after_error: false, text }));
     };
     let (device, state) = inside.split_once(" state ").unwrap_or((inside, ""));
+    // 6.1 has a colon before the state.
+    let device = if state.is_empty() { device } else { device.trim_end_matches(':') };
     Some(Line::Said(Said {
         level,
         device: Some(device).filter(|device| *device != "<unknown>"),

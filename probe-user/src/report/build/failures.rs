@@ -13,6 +13,10 @@ use crate::{
     },
 };
 
+/// `-ENOSPC`
+const ENOSPC: i32 = -28;
+/// `-EINTR`
+const EINTR: i32 = -4;
 /// Prefixes of the functions of system calls.
 const SYSTEM_CALLS: [&str; 5] = ["__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_"];
 
@@ -117,6 +121,15 @@ fn of_state(shortage: &Shortage, state: &ShortageState) -> Explanation {
     let mut why = explain::filesystem(&state::case(&shortage.device, figures, devices));
     // What a text does not prove is known here.
     why.not_proven = state::left_out(figures, devices);
+    if shortage.error != ENOSPC {
+        why.sentence = match shortage.error {
+            EINTR => "It was killed while it waited for space.".to_owned(),
+            error => format!("That is no lack of space: {} has another reason.", errno(error)),
+        };
+        why.causes.clear();
+        why.help.clear();
+        return why;
+    }
     if figures.why == FAILURE_NO_WAIT {
         why.not_proven.push(
             "The reservation may not wait and its caller has another way, so nobody need have seen ENOSPC."

@@ -18,6 +18,8 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
         return;
     }
     paper.heading("Reservations that failed");
+    // Of those that have another way, what the figures explain, and only if nothing else failed.
+    let mut tries_told = false;
     let all = || waited.iter().chain(refused.iter().filter(|_| waited.is_empty() || detail == Detail::Full));
     let mut told = BTreeSet::new();
     for failure in all() {
@@ -25,18 +27,25 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
             let causes = instance.why.as_ref().map_or(&[][..], |why| why.causes.as_slice());
             let key =
                 (failure.filesystem.as_deref(), failure.space_info.as_deref(), failure.error, causes.first());
+            let no_wait = failure.kind == FailureKind::NoWait;
+            if no_wait && causes.is_empty() {
+                continue;
+            }
             if told.insert(key) || (at == 0 && failure.kind == FailureKind::Qgroup) {
+                tries_told |= no_wait;
                 one(paper, failure, instance);
             }
         }
     }
     let tries: u64 = refused.iter().map(|failure| failure.count).sum();
-    if tries > 0 && !waited.is_empty() {
-        paper.blank();
+    if tries > 0 && !tries_told {
+        if !waited.is_empty() {
+            paper.blank();
+        }
         paper.paragraph(
             "   ",
             &format!(
-                "{} that may not wait were refused too; their callers have another way.",
+                "{} that may not wait were refused; their callers have another way.",
                 format::counted(tries, "reservation")
             ),
         );
@@ -59,8 +68,10 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
     if let Some(why) = &instance.why {
         text.push(' ');
         text.push_str(&escape(&why.sentence));
-    } else {
+    } else if failure.with_state > 0 {
         text.push_str(" Too many failed at that time to read the figures of each.");
+    } else {
+        text.push_str(" The figures of that moment were not recorded.");
     }
     paper.paragraph("   ", &text);
     if failure.count > 1 {
@@ -68,7 +79,7 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
             .tasks
             .iter()
             .take(TASKS)
-            .map(|task| format!("{} {}", escape(&task.comm), task.count))
+            .map(|task| format!("{} {}", name(&task.comm), task.count))
             .collect();
         let more = if failure.tasks.len() > TASKS || failure.other_tasks > 0 { ", and others" } else { "" };
         paper.field(
@@ -100,4 +111,8 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
     for impossible in &why.impossible {
         paper.field("impossible", &escape(impossible));
     }
+}
+
+fn name(comm: &str) -> String {
+    if comm.is_empty() { "without a name".to_owned() } else { escape(comm) }
 }

@@ -23,6 +23,9 @@ fn a_line_names_its_level_and_its_device() {
     let line = said("BTRFS error (device dm-0 state EA): qgroup reserved space leaked\n");
     assert_eq!((line.level, line.device, line.after_error), (Some(Level(3)), Some("dm-0"), true));
     assert_eq!(line.text, "qgroup reserved space leaked");
+    // 6.1 has a colon before the state; the device was taken to be `dm-0:`.
+    let on_6_1 = said("BTRFS error (device dm-0: state EA): qgroup reserved space leaked\n");
+    assert_eq!((on_6_1.device, on_6_1.after_error), (Some("dm-0"), true));
     // A state that does not show an error.
     let line = said("BTRFS info (device cciss/c0d0p1 state M): at unmount delalloc count 4096");
     assert_eq!((line.device, line.after_error), (Some("cciss/c0d0p1"), false));

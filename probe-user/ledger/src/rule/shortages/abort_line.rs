@@ -18,7 +18,9 @@ pub(super) struct Abort<'a> {
 pub(super) fn parse(line: &str) -> Option<Abort<'_>> {
     let rest = line.strip_prefix("BTRFS")?.trim_start_matches([':', ' ']).strip_prefix("error (device ")?;
     let (inside, rest) = rest.split_once(") in ")?;
+    // 6.1 has a colon in between.
     let (device, state) = inside.split_once(" state ")?;
+    let device = device.trim_end_matches(':');
     let (place, rest) = rest.split_once(": errno=")?;
     let error = rest.split_whitespace().next()?.parse().ok()?;
     state.contains('A').then_some(Abort { device, error, place })
@@ -34,6 +36,8 @@ mod tests {
             "BTRFS: error (device loop0 state A) in btrfs_run_delayed_refs:2163: errno=-28 No space left\n";
         let abort = Abort { device: "loop0", error: -28, place: "btrfs_run_delayed_refs:2163" };
         assert_eq!(parse(line), Some(abort));
+        let on_6_1 = line.replace("loop0 state", "loop0: state");
+        assert_eq!(parse(&on_6_1), Some(abort));
         let later = "BTRFS error (device dm-0 state EA) in cleanup_transaction:2051: errno=-5 IO failure";
         assert_eq!(parse(later).map(|abort| abort.error), Some(-5));
         for other in [
