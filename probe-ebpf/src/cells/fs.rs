@@ -44,7 +44,7 @@ impl FsCell {
             (*cell).pool_open = 0;
             (*cell).pool_points = 0;
             (*cell).unpinned = 0;
-            (*cell).committed = 0;
+            (*cell).unpinning = 0;
             // Nobody can have waited on a filesystem that is being mounted.
             (*cell).pools_settled = if born != 0 { 0 } else { pools::look(run, fs_info, 0) };
             (*cell).pools_unknown = 0;

@@ -152,18 +152,21 @@ pub fn unpinned(run: &Run, fs: u32) {
         && let Some(cell) = fs_cell(fs)
     {
         // SAFETY: a cell of an array stays; written whole.
-        unsafe { (*cell).unpinned = run.time() };
+        unsafe {
+            (*cell).unpinned = run.time();
+            (*cell).unpinning = 1;
+        }
     }
 }
 
 /// A transaction is committed: what it unpins is unpinned.
 #[inline(always)]
-pub fn committed(run: &Run, fs: u32) {
+pub fn committed(fs: u32) {
     if config!(functions) != 0
         && let Some(cell) = fs_cell(fs)
     {
         // SAFETY: a cell of an array stays; written whole.
-        unsafe { (*cell).committed = run.time() };
+        unsafe { (*cell).unpinning = 0 };
     }
 }
 

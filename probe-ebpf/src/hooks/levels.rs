@@ -38,7 +38,7 @@ pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
     }
     let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
     cells::fs_named(&run, fs_info, fs);
-    cells::pools::committed(&run, fs);
+    cells::pools::committed(fs);
     send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
     0
 }

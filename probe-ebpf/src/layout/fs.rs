@@ -23,8 +23,6 @@ pub struct FsCell {
     pub pool_points: u32,
     /// When metadata was last unpinned, which can fill up the global reserve; ns.
     pub unpinned: u64,
-    /// When a transaction was last committed, after which its task unpins nothing more; ns.
-    pub committed: u64,
     /// From when on nobody can be waiting for space of metadata since before the session, ns.
     pub pools_settled: u64,
     /// 1 if a call of such a function could not be followed, so that nobody knows who is inside one.
@@ -39,4 +37,8 @@ pub struct FsCell {
     pub failures_left_out: u32,
     /// 1 if the limit of one of its qgroups has refused a reservation.
     pub limit_refused: u32,
+    /// 1 if a commit has unpinned metadata and not ended.
+    pub unpinning: u32,
+    /// Zero.
+    pub unused: u32,
 }

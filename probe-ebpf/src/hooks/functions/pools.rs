@@ -223,7 +223,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         };
         let off = may_use.wrapping_sub(moved).wrapping_sub(due);
         // What fills up the global reserve counts as moved by this call.
-        if off < 0 && unpinning(run.time(), (*cell).unpinned, (*cell).committed) {
+        if off < 0 && unpinning(run.time(), (*cell).unpinned, (*cell).unpinning != 0) {
             NOT_COMPARED
         } else {
             off as u64
