@@ -181,7 +181,7 @@ fn the_limit_of_a_qgroup_is_named() {
     drop(root);
     let folder = fs.path().join("s");
     let command = format!(
-        "dd if=/dev/zero of={0}/f bs=1M count=20; sync; mkdir {0}/x; for i in 1 2 3; do echo 1 > {0}/$i; done; exit 9",
+        "dd if=/dev/zero of={0}/f bs=16k count=1280; sync; mkdir {0}/x; for i in 1 2 3; do echo 1 > {0}/$i; done; exit 9",
         folder.display()
     );
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
@@ -204,7 +204,7 @@ fn the_limit_of_a_qgroup_is_named() {
     let root = btrfs::open_dir(fs.path()).unwrap();
     btrfs::qgroup_limit(&root, subvol, None).unwrap();
     drop(root);
-    let command = format!("dd if=/dev/zero of={0}/f bs=1M count=20; mkdir {0}/x", folder.display());
+    let command = format!("dd if=/dev/zero of={0}/f bs=16k count=1280; mkdir {0}/x", folder.display());
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
     assert_clean(&done);
     assert!(failures(done.report(), "qgroup").is_empty(), "{}", done.report()["failures"]);

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use nix::sys::signal::Signal;
 use probe_common::{ABI_VERSION, config::Config};
@@ -182,8 +185,17 @@ fn a_recording_that_takes_turns_keeps_the_newest_files() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder.path().join("turns.rsv");
     let arguments = ["record", "-o", name.to_str().unwrap(), "--max-size", "64K", "--rotate", "2"];
-    let rest = ["--fs", &uuid, "--ring-size", RING, "--duration", "6s"];
-    let done = load::beside(&[fs.path()], || probe::run(&[&arguments[..], &rest].concat()));
+    let rest = ["--fs", &uuid, "--ring-size", RING];
+    let third = folder.path().join("turns.rsv.0003.tmp");
+    let done = load::beside(&[fs.path()], || {
+        let session = probe::attached(&[&arguments[..], &rest].concat());
+        let begun = Instant::now();
+        while !third.exists() && begun.elapsed() < support::deadline(60) {
+            std::thread::sleep(WAIT);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        session.interrupt()
+    });
     assert_eq!(done.code, 0, "{done:?}");
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -88,7 +88,10 @@ fn a_reservation_that_waits_is_seen_while_it_waits() {
     let mut fs = Stopped::new();
     let (path, uuid) = (fs.inner().path().to_owned(), fs.inner().fsid().to_string());
     half(&path);
-    let mut session = probe::attached(&["watch", "--fs", &uuid, "--stall", "1500ms", "--ring-size", RING]);
+    let folder = tempfile::tempdir().unwrap();
+    let keep = ["--keep", "60s", "--dump-on", "stall", "--dump-to", folder.path().to_str().unwrap()];
+    let watch = ["watch", "--fs", &uuid, "--stall", "1500ms", "--ring-size", RING];
+    let mut session = probe::attached(&[&watch[..], &keep].concat());
     fs.freeze();
     let writer = fill(path.join("second"));
     session.wait_for("has waited at least");
@@ -115,6 +118,12 @@ fn a_reservation_that_waits_is_seen_while_it_waits() {
     assert!(stack.iter().any(|name| name.contains("reclaim")), "{stall}");
     assert!(number(&of["waits"]["times"]["max_ns"]) >= 1_500_000_000, "{}", of["waits"]["times"]);
     assert!(list(&of["waits"]["waiting"]).is_empty(), "{}", of["waits"]);
+    // The flight recorder kept what came before it.
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}: {}", done.stderr) };
+    let kept = probe::run(&["report", file.to_str().unwrap()]);
+    assert_silent(kept.report());
+    assert_eq!(lives(kept.report(), &uuid).len(), 1);
 }
 
 /// The recording ends while a reservation waits. Its report says so each time, in each format.

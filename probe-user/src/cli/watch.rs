@@ -34,7 +34,7 @@ struct KeepOpts {
     /// something happens, with the 5 s after it. SIGUSR1 writes them now
     #[arg(long, value_name = "SPAN|SIZE")]
     keep: Option<Keep>,
-    /// What makes it write: finding, abort, enospc, warn; separate with commas. Each makes at most one file a minute
+    /// What makes it write: finding, abort, enospc, warn, stall; separate with commas. Each makes at most one file a minute
     #[arg(
         long,
         value_name = "EVENTS",

@@ -53,7 +53,7 @@ pub struct LossLine {
 pub struct RecordingLine {
     /// The recording.
     pub file: String,
-    /// What made it write: `finding`, `abort`, `enospc`, `warn`, or `request` for SIGUSR1.
+    /// What made it write: `finding`, `abort`, `enospc`, `warn`, `stall`, or `request` for SIGUSR1.
     pub trigger: String,
     /// Records in it.
     pub records: u64,

@@ -110,6 +110,7 @@ pub struct Announcer {
     files: ResultFiles,
     lost: u64,
     stalls: Stalls,
+    stalled: usize,
     lines: bool,
     words: bool,
 }
@@ -127,6 +128,7 @@ impl Announcer {
             files: ResultFiles::default(),
             lost: 0,
             stalls: Stalls::default(),
+            stalled: 0,
             lines,
             words,
         }
@@ -136,10 +138,9 @@ impl Announcer {
     pub fn announce(&mut self, books: &Books, source: &impl Source, policy: &Policy) {
         self.tests(books, source, policy);
         self.loss(books, source);
-        if self.lines || self.words {
-            for line in self.stalls.news(books, source.header(), policy) {
-                self.show(line);
-            }
+        for line in self.stalls.news(books, source.header(), policy) {
+            self.stalled += usize::from(matches!(line, StreamLine::Stall(_)));
+            self.show(line);
         }
         self.failures(books, source, policy);
         let findings = books.ledger.findings();
@@ -224,6 +225,12 @@ impl Announcer {
     #[must_use]
     pub const fn counted(&self) -> usize {
         self.counted
+    }
+
+    /// Stalls so far, over or not.
+    #[must_use]
+    pub const fn stalled(&self) -> usize {
+        self.stalled
     }
 
     /// Begins and ends of tests, and the files beside their results.

@@ -55,13 +55,16 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
     }
 
     fn now_and_then(&mut self, books: &Books, source: &S) {
-        let before = self.announcer.counted();
+        let before = (self.announcer.counted(), self.announcer.stalled());
         self.announcer.announce(books, source, &self.report.policy);
         let counted = self.announcer.counted();
-        if counted > before
-            && let Some(flight) = &mut self.flight
-        {
-            flight.trigger(Trigger::Finding);
+        if let Some(flight) = &mut self.flight {
+            if counted > before.0 {
+                flight.trigger(Trigger::Finding);
+            }
+            if self.announcer.stalled() > before.1 {
+                flight.trigger(Trigger::Stall);
+            }
         }
         if self.report.until_findings.is_some_and(|until| counted >= until) {
             self.enough.notify_one();

@@ -13,6 +13,8 @@ pub enum Trigger {
     Enospc,
     /// The kernel printed a WARN of its own.
     Warn,
+    /// A reservation waits as long as `--stall` says.
+    Stall,
     /// Somebody sent SIGUSR1.
     Request,
 }
@@ -22,7 +24,7 @@ const ENOSPC: i32 = -28;
 
 impl Trigger {
     /// What `--dump-on` takes.
-    pub const CHOICES: [Self; 4] = [Self::Finding, Self::Abort, Self::Enospc, Self::Warn];
+    pub const CHOICES: [Self; 5] = [Self::Finding, Self::Abort, Self::Enospc, Self::Warn, Self::Stall];
 
     /// The word on the command line, in file names and in JSON.
     #[must_use]
@@ -32,6 +34,7 @@ impl Trigger {
             Self::Abort => "abort",
             Self::Enospc => "enospc",
             Self::Warn => "warn",
+            Self::Stall => "stall",
             Self::Request => "request",
         }
     }
