@@ -2,6 +2,9 @@
 //!
 //! No symbol is needed: a file of ours on another filesystem leads to its type, and from there one goes along the list of all
 //! types. The kernel adds a type at its end, so the file has to be on one that is older than btrfs: `/proc` is.
+//!
+//! Before 6.8 the superblocks belong to a second type (`btrfs_root_fs_type`), which is in no list: nothing is found there, and a
+//! filesystem is met at its first event.
 use core::ffi::c_void;
 
 use aya_ebpf::{helpers::generated::bpf_get_current_task, programs::RawTracePointContext};
