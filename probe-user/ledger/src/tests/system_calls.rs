@@ -112,6 +112,28 @@ fn a_temporary_block_rsv_that_was_forgotten_is_told_when_the_system_call_ends() 
     calls.one("leak", "temp.rsv", M);
 }
 
+/// A truncate fills its block_rsv from that of its handle.
+#[test]
+fn a_temporary_block_rsv_that_was_filled_from_a_handle_belongs_to_the_task() {
+    let migrate = |calls: &mut Calls, from: RsvType| {
+        calls.call(HookId::BlockRsvMigrate, 0, [0x10, M, 0, RsvType::Temp as u64], |call| {
+            (call.rsv, call.rsv_type) = (0x7000, from as u32);
+            call.flags |= CALL_RSV;
+        });
+    };
+    let mut calls = Calls::new();
+    migrate(&mut calls, RsvType::Trans);
+    calls.temp(HookId::BlockRsvRelease, 0x10, ALL, M, 0);
+    calls.system_call_ends();
+    // Into the block_rsv of a relocation, from that of a snapshot.
+    migrate(&mut calls, RsvType::Temp);
+    calls.system_call_ends();
+    calls.silent();
+    migrate(&mut calls, RsvType::Trans);
+    calls.system_call_ends();
+    calls.one("leak", "temp.rsv", M);
+}
+
 /// A balance owns a block_rsv for as long as it runs, and others pay for blocks of its trees from it.
 #[test]
 fn the_block_rsv_of_another_task_is_not_forgotten_by_a_task_that_used_it() {

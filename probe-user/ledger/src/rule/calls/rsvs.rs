@@ -49,7 +49,7 @@ impl Rsvs {
     /// A call on a block_rsv has returned.
     pub(crate) fn call(&mut self, context: &mut CallContext<'_>, node: &Node, record: &Call) {
         if node.rsv_type != RsvType::Temp || !node.has(CALL_RSV | CALL_RETURNED) {
-            self.migrated_in(node);
+            self.migrated_in(context, node);
             return;
         }
         let at = (node.fs, node.rsv);
@@ -85,12 +85,18 @@ impl Rsvs {
 
     /// Bytes migrated into a temporary block_rsv. The record shows the counters of the source only, so the amount is added
     /// here.
-    fn migrated_in(&mut self, node: &Node) {
-        if node.is(HookId::BlockRsvMigrate) && node.ret == 0 && node.args[3] == RsvType::Temp as u64 {
-            let at = (node.fs, node.args[0]);
-            if let Some(held) = self.open.get_mut(&at) {
-                held.bytes = held.bytes.wrapping_add(node.args[1]);
-            }
+    ///
+    /// A truncate fills its own block_rsv from that of its handle. The block_rsv of a relocation is filled by other tasks too, but
+    /// from a temporary one (`btrfs_reloc_post_snapshot`).
+    fn migrated_in(&mut self, context: &CallContext<'_>, node: &Node) {
+        if !node.is(HookId::BlockRsvMigrate) || node.ret != 0 || node.args[3] != RsvType::Temp as u64 {
+            return;
+        }
+        let at = (node.fs, node.args[0]);
+        if let Some(held) = self.open.get_mut(&at) {
+            held.bytes = held.bytes.wrapping_add(node.args[1]);
+        } else if node.rsv_type == RsvType::Trans && context.complete(node) && self.open.len() < MAX_RSVS {
+            self.open.insert(at, Held { bytes: node.args[1], node: *node, set_up: true });
         }
     }
 
