@@ -83,7 +83,7 @@ impl Kept {
         self.preface.records(&first.map(|(header, _)| header).unwrap_or_default())
     }
 
-    /// The header of the newest record's time and loss count, for a record that is to come after it.
+    /// A header with the time of the newest record, for a record that is to come after it.
     #[must_use]
     pub fn after(&self) -> Header {
         Header { time: self.newest, len: HEADER_LEN as u16, ..Header::default() }

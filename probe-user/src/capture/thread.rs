@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     hooks::{Diagnostics, InodeTarget, Probe},
-    kernel::clock::monotonic_ns as now,
+    kernel::clock::{monotonic_ns as now, wall_ns},
 };
 
 /// A batch is handed over when it has this size, at the latest.
@@ -440,7 +440,7 @@ impl Drain {
         }
         end.hooks = counts.hits.iter().map(|(hook, hits)| hook_count(*hook, *hits, &misses)).collect();
         end.records = self.records;
-        end.ended_at_ns = jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or(i64::MAX);
+        end.ended_at_ns = wall_ns();
         let Self { sender, probe, .. } = self;
         // Closing the programs costs the kernel grace periods; the consumer need not wait for that.
         let result = sender.finish(end);

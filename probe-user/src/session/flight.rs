@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -28,7 +28,7 @@ use probe_record::{
 
 pub use self::trigger::Trigger;
 use super::{books::Books, plan::KeepPlan};
-use crate::report::ndjson::RecordingLine;
+use crate::{kernel::clock::wall_ns, report::ndjson::RecordingLine};
 
 /// Time after a trigger that a recording still covers.
 const AFTER: Duration = Duration::from_secs(5);
@@ -51,6 +51,8 @@ struct Writing {
     why: Trigger,
     /// Records before its first one.
     gone: u64,
+    /// Symbols in it so far.
+    named: usize,
     until: Instant,
 }
 
@@ -142,7 +144,7 @@ impl FlightRecorder {
         self.finish(books);
     }
 
-    /// Dumps written since the last call.
+    /// Recordings written since the last call.
     pub fn take_news(&mut self) -> Vec<RecordingLine> {
         std::mem::take(&mut self.news)
     }
@@ -182,9 +184,11 @@ impl FlightRecorder {
         let mut header = self.header.clone();
         header.options.insert(TRIGGER.to_owned(), why.name().to_owned());
         let mut writer = RecordingWriter::create(&path, &header, &WriterOptions::default())?;
-        writer.push_symbols(&books.names.rows());
+        let symbols = books.names.rows();
+        writer.push_symbols(&symbols);
         writer.push_batch(&mut self.kept.preface());
-        Ok(Writing { writer, path, why, gone: self.kept.gone(), until: Instant::now() + AFTER })
+        let (gone, until) = (self.kept.gone(), Instant::now() + AFTER);
+        Ok(Writing { writer, path, why, gone, named: symbols.len(), until })
     }
 
     /// Moves up to `most` batches to the writer.
@@ -198,14 +202,16 @@ impl FlightRecorder {
 
     fn finish(&mut self, books: &Books) {
         let Some(mut writing) = self.writing.take() else { return };
-        // Names that came meanwhile.
-        writing.writer.push_symbols(&books.names.rows());
+        let symbols = books.names.rows();
+        if symbols.len() > writing.named {
+            writing.writer.push_symbols(&symbols);
+        }
         // What is open at the end may end after it, as when hooks are detached.
         let mut last = RecordBatch::new();
         last.push_record(&marker(self.kept.after(), MarkerKind::Detaching));
         writing.writer.push_batch(&mut last);
         let mut end = SessionEnd {
-            ended_at_ns: now_ns(),
+            ended_at_ns: wall_ns(),
             filesystems: self.header.filesystems.clone(),
             ..SessionEnd::default()
         };
@@ -250,11 +256,6 @@ fn free_path(folder: &Path, why: Trigger) -> PathBuf {
     };
     let free = (1..).map(name).find(|name| !taken(name));
     folder.join(free.unwrap_or_else(|| name(0)))
-}
-
-fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

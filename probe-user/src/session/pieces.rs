@@ -16,6 +16,7 @@ use probe_record::{
 use tokio::sync::Notify;
 
 use super::plan::RecordPlan;
+use crate::kernel::clock::wall_ns;
 
 /// How long to wait for a record.
 const WAIT: Duration = Duration::from_millis(100);
@@ -126,7 +127,11 @@ impl Pieces {
 
     /// Finishes the current file, begins the next one, and removes the oldest.
     fn next(mut self) -> Result<Self, FileError> {
-        let mut end = SessionEnd { filesystems: self.header.filesystems.clone(), ..SessionEnd::default() };
+        let mut end = SessionEnd {
+            ended_at_ns: wall_ns(),
+            filesystems: self.header.filesystems.clone(),
+            ..SessionEnd::default()
+        };
         end.add_loss(LossClass::NotKept, self.gone);
         let finished = self.writer.finish(end)?;
         self.files.push_back(finished.path);

@@ -77,6 +77,10 @@ fn the_newest_files_stay_and_each_can_be_read() {
         let missing = |record: &Record| matches!(record, Record::LossSample(of) if of.counts[LossClass::NotKept as usize] > 0);
         assert!(records.iter().any(missing), "{}", file.display());
     }
+    // A file that another one followed had ended in 1970.
+    let mut first = RecordingReader::open(&written.files[0]).unwrap();
+    while first.next_batch(&mut RecordBatch::new()) {}
+    assert!(first.end().unwrap().ended_at_ns > 0);
     // The last one ends with the stream.
     let last = records(written.files.last().unwrap());
     let newest = last.iter().map(|record| record.header().time).max().unwrap();
