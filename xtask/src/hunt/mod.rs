@@ -17,6 +17,7 @@ mod verdict;
 use std::{
     fs,
     path::PathBuf,
+    process::{Command, Stdio},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,6 +34,7 @@ use self::{
 };
 use crate::{
     build::{self, Profile},
+    proc,
     vm::{self, Release},
     workspace::Workspace,
 };
@@ -200,30 +202,43 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A few injections for a test run, other ones each time. The guest's kernel is the newest that the steps are for.
+/// A few injections for a test run, other ones for each commit: what a run of a commit found, the next run of it tries again.
 ///
 /// # Errors
 /// As [`run`].
 pub fn slice(workspace: &Workspace) -> Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let seed = seed_of_commit(workspace)?;
     let options = Options {
         kernel: Release::V6_12,
         // On the tracepoints tier a known bug of the kernel can show far from where it is, where nothing tells it from a new one.
         tier: Tier::Functions,
         delay: false,
         minutes: SLICE,
-        seed: Some(now.as_secs()),
+        seed: Some(seed),
         only: Vec::new(),
         boots: Some(1),
         // The step before has built it.
         binary: Some(build::for_tests(workspace)?.tool),
     };
     println!(
-        "hunt: repeat it with --tier {} --boots 1 --minutes {SLICE} --seed {}",
-        options.tier.of_boot(0),
-        now.as_secs()
+        "hunt: repeat it with --tier {} --boots 1 --minutes {SLICE} --seed {seed}",
+        options.tier.of_boot(0)
     );
     run(workspace, &options)
+}
+
+/// From the checkout's commit; from the clock where there is none.
+fn seed_of_commit(workspace: &Workspace) -> Result<u64> {
+    let mut git = Command::new("git");
+    git.current_dir(&workspace.root).args(["rev-parse", "--short=8", "HEAD"]).stderr(Stdio::null());
+    let commit = proc::stdout_of(&mut git).ok();
+    match commit.and_then(|commit| u64::from_str_radix(commit.trim().get(..8)?, 16).ok()) {
+        Some(seed) => Ok(seed),
+        None => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+            Ok(now.as_secs())
+        }
+    }
 }
 
 /// The reports of a boot with a finding.

@@ -24,6 +24,9 @@ use self::{jobs::JobOutcome, tally::Tally};
 pub use self::{live_test::ARGUMENTS as LIVE_ARGUMENTS, step::Step};
 use crate::{build, vm::Release, workspace::Workspace};
 
+/// Of a failed step, in the summary.
+const ERROR_LINES: usize = 40;
+
 /// How one step ended.
 struct Outcome {
     step: Step,
@@ -133,6 +136,17 @@ fn blocked(step: Step, outcomes: &[Outcome]) -> Option<String> {
     Some(format!("not run, because {} failed", failed.step.name()))
 }
 
+/// The first [`ERROR_LINES`] lines of a step's error.
+fn shortened(error: &str) -> String {
+    let lines: Vec<&str> = error.lines().collect();
+    let more = lines.len().saturating_sub(ERROR_LINES);
+    let mut text = lines[..lines.len() - more].join("\n");
+    if more > 0 {
+        text.push_str(&format!("\n({more} more lines above)"));
+    }
+    text
+}
+
 /// Prints the summary, the count last, and tells whether all is well.
 fn close(outcomes: &[Outcome]) -> bool {
     let mut sum = Tally::default();
@@ -154,6 +168,12 @@ fn close(outcomes: &[Outcome]) -> bool {
     }
     for reason in &sum.skipped {
         println!("skipped: {reason}");
+    }
+    // Where it failed is far above: a reader of the end of a log must not have to look for it.
+    for outcome in outcomes {
+        if let Some(error) = &outcome.error {
+            println!("{}: {}", outcome.step.name(), shortened(error));
+        }
     }
     let failed: Vec<&str> = outcomes
         .iter()

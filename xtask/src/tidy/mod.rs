@@ -8,6 +8,7 @@ mod ignored;
 mod imports;
 mod links;
 mod rust_files;
+mod stray;
 
 use std::{fs, path::Path, process::Command};
 
@@ -39,6 +40,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             complaints.extend(links::check(&workspace.root, path, text));
         }
     }
+    complaints.extend(listing(&workspace.root)?.iter().filter_map(|path| stray::check(path)));
     complaints.extend(findings::check(&workspace.root));
     complaints.extend(imports::check(&sources));
     for complaint in &complaints {
@@ -51,14 +53,19 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     }
 }
 
-fn sources(root: &Path) -> Result<Vec<Source>> {
+/// Paths that git knows or would add.
+fn listing(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
-    let listing = proc::stdout_of(&mut git)?;
-    let paths = listing.split('\0').filter(|path| path.ends_with(".rs") || path.ends_with(".md"));
+    Ok(proc::stdout_of(&mut git)?.split('\0').map(str::to_owned).collect())
+}
+
+fn sources(root: &Path) -> Result<Vec<Source>> {
+    let listing = listing(root)?;
+    let paths = listing.iter().filter(|path| path.ends_with(".rs") || path.ends_with(".md"));
     // A file that was deleted but is still in the index cannot be read, and needs no check.
     let read =
-        |path: &str| Some(Source { path: path.to_owned(), text: fs::read_to_string(root.join(path)).ok()? });
+        |path: &String| Some(Source { path: path.clone(), text: fs::read_to_string(root.join(path)).ok()? });
     Ok(paths.filter_map(read).collect())
 }
 
