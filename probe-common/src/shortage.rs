@@ -134,6 +134,9 @@ pub struct FailureDevices {
     pub devices: u64,
     /// The first of them; `devid` is 0 where there is none.
     pub device: [DeviceState; STATE_DEVICES],
+    /// `reclaim_size` of the space_info of the request: bytes of the tickets that wait, the failed one no longer among them; 0 if
+    /// the space_info is not known.
+    pub reclaim_size: u64,
 }
 
 /// `QgroupRefusal::outcome`: the reservation exceeds the limit, so the kernel refuses it.

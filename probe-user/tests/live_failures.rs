@@ -6,6 +6,8 @@ use std::{
     fs::File,
     io::{ErrorKind, Write},
     path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use probe_workload::{ioctl::btrfs, loopfs::LoopFs};
@@ -62,10 +64,17 @@ fn failures<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
     list(&report["failures"]).iter().filter(|failure| failure["kind"] == kind).collect()
 }
 
+/// Tickets for data that failed.
+fn of_data(report: &Value) -> Vec<&Value> {
+    failures(report, "ticket").into_iter().filter(|failure| failure["space_info"] == "data").collect()
+}
+
 /// Every figure that was said adds up.
 fn assert_adds_up(report: &Value) {
-    let instances = list(&report["failures"]).iter().flat_map(|failure| list(&failure["instances"]));
-    for why in instances.map(|instance| &instance["why"]).filter(|why| !why.is_null()) {
+    let instances = list(&report["failures"]).iter().flat_map(|failure| {
+        list(&failure["instances"]).iter().map(move |instance| (failure, &instance["why"]))
+    });
+    for (failure, why) in instances.filter(|(_, why)| !why.is_null()) {
         assert_eq!(list(&why["impossible"]), [] as [Value; 0], "{why}");
         for space in list(&why["space_infos"]) {
             let terms = ["used", "pinned", "reserved", "may_use", "readonly", "zone_unusable", "free"];
@@ -76,6 +85,11 @@ fn assert_adds_up(report: &Value) {
                 .filter(|rsv| rsv["space_info"] == space["kind"])
                 .map(|rsv| number(&rsv["reserved"]))
                 .sum();
+            // What fits is not called too much.
+            let request = why["request"].as_i64().unwrap_or(i64::MAX);
+            if space["kind"] == failure["space_info"] && request <= number(&space["free"]) {
+                assert!(!text(why, "sentence").contains("does not fit"), "{why}");
+            }
             if !space["may_use_other"].is_null() {
                 assert_eq!(held + number(&space["may_use_other"]), number(&space["may_use"]), "{why}");
             }
@@ -155,14 +169,66 @@ fn data_that_is_full_needs_a_chunk() {
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
     assert_eq!(done.report()["verdict"], "clean", "{done:?}");
     assert_adds_up(done.report());
-    let of_data: Vec<&Value> = failures(done.report(), "ticket")
-        .into_iter()
-        .filter(|failure| failure["space_info"] == "data")
-        .collect();
-    let [failure] = of_data[..] else { panic!("{}", done.report()["failures"]) };
+    let [failure] = of_data(done.report())[..] else { panic!("{}", done.report()["failures"]) };
     let why = &list(&failure["instances"])[0]["why"];
     assert_eq!(list(&why["causes"])[0], "no-room-for-a-chunk", "{why}");
     assert!(text(why, "sentence").starts_with("Data is full: a reservation of "), "{why}");
+}
+
+/// A scrub that runs. Without the end that this makes, the unmount would wait for it.
+struct Scrub<'a>(&'a Path);
+
+impl<'a> Scrub<'a> {
+    fn start(path: &'a Path) -> Self {
+        // It goes on in the background with what it was given to write to.
+        let mut start = Command::new("btrfs");
+        start.args(["scrub", "start"]).arg(path).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(start.status().unwrap().success());
+        Self(path)
+    }
+}
+
+impl Drop for Scrub<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("btrfs").args(["scrub", "cancel"]).arg(self.0).output();
+    }
+}
+
+/// Scrub makes the block group read-only that it reads; a limit of its speed keeps it there.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn what_scrub_makes_read_only_is_named() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(400);
+    let uuid = fs.fsid().to_string();
+    let speed = format!("/sys/fs/btrfs/{uuid}/devinfo/1/scrub_speed_max");
+    std::fs::write(&speed, "1048576").unwrap();
+    // A new file would need metadata.
+    File::create(fs.path().join("g")).unwrap();
+    let block = vec![0x5a; 4 * MIB];
+    let full = (0..1000).find(|number| std::fs::write(fs.path().join(format!("f{number}")), &block).is_err());
+    assert!(full.is_some(), "never full");
+    fs.sync().unwrap();
+    // Each block group has free bytes, and room for what is in one of the others.
+    for number in (0..full.unwrap_or(0)).step_by(2) {
+        std::fs::remove_file(fs.path().join(format!("f{number}"))).unwrap();
+    }
+    fs.sync().unwrap();
+    let scrub = Scrub::start(fs.path());
+    let readonly = format!("/sys/fs/btrfs/{uuid}/allocation/data/bytes_readonly");
+    let begun = Instant::now();
+    while std::fs::read_to_string(&readonly).unwrap().trim().parse::<usize>().unwrap() < 4 * MIB {
+        assert!(begun.elapsed() < support::deadline(30), "scrub does not begin");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let command = format!("dd if=/dev/zero of={}/g bs=1M conv=notrunc", fs.path().display());
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    drop(scrub);
+    assert_adds_up(done.report());
+    let [failure] = of_data(done.report())[..] else { panic!("{}", done.report()["failures"]) };
+    let why = &list(&failure["instances"])[0]["why"];
+    assert_eq!(list(&why["causes"])[0], "readonly-block-groups", "{why}");
+    assert!(text(why, "sentence").ends_with("cannot be used while they are read-only."), "{why}");
 }
 
 /// EDQUOT has no tracepoint, and the report knew nothing of it.

@@ -124,6 +124,7 @@ fn part(fs_info: u64, offset: usize) -> u64 {
 /// say that there is room where there is none any more.
 #[inline(never)]
 fn devices(run: &Run, ask: &Ask, at: u64) {
+    let reclaim_size = reclaim_size(ask);
     let list: u64 = read::at(ask.fs_info, off!(fs_fs_devices));
     run.emit::<FailureDevices>(RecordKind::FailureDevices, LossClass::Descriptive, ask.fs, |record| {
         // SAFETY: the ring gave this room; every field is written.
@@ -144,6 +145,28 @@ fn devices(run: &Run, ask: &Ask, at: u64) {
                 };
                 node = read::at(node, 0);
             }
+            (*record).reclaim_size = reclaim_size;
         }
     });
+}
+
+/// Bytes of the tickets that wait for the same space_info.
+#[inline(never)]
+fn reclaim_size(ask: &Ask) -> u64 {
+    if off!(sinfo_reclaim_size) == ABSENT || ask.space_flags == 0 {
+        return 0;
+    }
+    let head = ask.fs_info + off!(fs_space_info) as u64;
+    let mut node: u64 = read::at(head, 0);
+    for _ in 0..STATE_SPACES {
+        if node == 0 || node == head {
+            break;
+        }
+        let sinfo = node.wrapping_sub(off!(sinfo_list) as u64);
+        if read::at::<u64>(sinfo, off!(sinfo_flags)) == ask.space_flags {
+            return read::at(sinfo, off!(sinfo_reclaim_size));
+        }
+        node = read::at(node, 0);
+    }
+    0
 }

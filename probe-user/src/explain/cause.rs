@@ -1,4 +1,4 @@
-//! Why there is no space: nine causes, each with a page in `docs/enospc/`.
+//! Why there is no space: ten causes, each with a page in `docs/enospc/`.
 
 /// A cause of ENOSPC or EDQUOT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,11 +13,12 @@ pub enum Cause {
     OvercommitRefused,
     ZoneUnusable,
     ReadonlyBlockGroups,
+    WaitingReservations,
 }
 
 impl Cause {
     /// All causes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DataOnlyFreeSpace,
         Self::NoRoomForAChunk,
         Self::GlobalReserveDrained,
@@ -27,6 +28,7 @@ impl Cause {
         Self::OvercommitRefused,
         Self::ZoneUnusable,
         Self::ReadonlyBlockGroups,
+        Self::WaitingReservations,
     ];
 
     /// Name on the command line, in JSON and of the page.
@@ -42,6 +44,7 @@ impl Cause {
             Self::OvercommitRefused => "overcommit-refused",
             Self::ZoneUnusable => "zone-unusable",
             Self::ReadonlyBlockGroups => "readonly-block-groups",
+            Self::WaitingReservations => "waiting-reservations",
         }
     }
 
@@ -58,6 +61,9 @@ impl Cause {
             Self::OvercommitRefused => "a chunk could be allocated, but the kernel promises no more",
             Self::ZoneUnusable => "freed bytes of zones that were not reset yet",
             Self::ReadonlyBlockGroups => "free bytes are in block groups that are read-only",
+            Self::WaitingReservations => {
+                "others wait for space already, and a task that may not wait cannot pass them"
+            }
         }
     }
 
@@ -99,6 +105,10 @@ impl Cause {
             Self::ReadonlyBlockGroups => &[
                 "wait for scrub or balance to end (btrfs scrub status, btrfs balance status), or cancel it",
                 "remount if the filesystem became read-only",
+            ],
+            Self::WaitingReservations => &[
+                "nothing for this one: whoever may not wait has another way, and takes it",
+                "find why the others wait: their failure, if they fail, says what is short",
             ],
         }
     }

@@ -121,6 +121,16 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
     let Some(space) = stuck(moment) else { return Derived::nothing(SpaceKind::Unknown) };
     let lacking = lacking(space, moment);
     let fits = moment.request.is_some_and(|request| request <= space.free());
+    if fits && moment.trigger < Trigger::Tickets && moment.waiting > 0 {
+        // `__reserve_bytes()`: whoever may not wait does not pass those that do.
+        return Derived {
+            causes: vec![Cause::WaitingReservations],
+            kind: space.kind,
+            subgroup: space.subgroup,
+            room: room_of(case, space),
+            data_free: data_free(case, moment, space.kind),
+        };
+    }
     let held = |name| moment.reserve(name).map_or(0, |reserve| reserve.reserved);
     let metadata = space.kind.has_metadata() && space.subgroup == 0;
 
@@ -132,7 +142,7 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
     if metadata {
         terms.push((held(ReserveName::DelayedRefs), Cause::DelayedRefsReserve));
     }
-    terms.retain(|(bytes, _)| *bytes >= lacking);
+    terms.retain(|(bytes, _)| !fits && *bytes >= lacking);
     terms.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     let mut causes: Vec<Cause> = terms.into_iter().map(|(_, cause)| cause).collect();
 

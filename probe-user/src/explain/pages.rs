@@ -33,6 +33,7 @@ pub const fn of_cause(cause: Cause) -> &'static str {
         Cause::OvercommitRefused => include_str!("../../../docs/enospc/overcommit-refused.md"),
         Cause::ZoneUnusable => include_str!("../../../docs/enospc/zone-unusable.md"),
         Cause::ReadonlyBlockGroups => include_str!("../../../docs/enospc/readonly-block-groups.md"),
+        Cause::WaitingReservations => include_str!("../../../docs/enospc/waiting-reservations.md"),
     }
 }
 

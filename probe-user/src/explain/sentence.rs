@@ -52,7 +52,7 @@ fn unknown(case: &Case) -> String {
                     size(space.free())
                 ),
                 Some(request) => format!(
-                    "The figures show no reason: the reservation of {} fits into the {} that {} has free, so the dump shows a later state.",
+                    "The figures show no reason: the reservation of {} fits into the {} that {} has free, so they are of a later moment.",
                     size(request),
                     size(space.free()),
                     space.kind.name()
@@ -68,6 +68,14 @@ fn unknown(case: &Case) -> String {
 }
 
 fn of_dump(case: &Case, moment: &Moment, space: &SpaceInfo, cause: Cause, derived: &Derived) -> String {
+    if cause == Cause::WaitingReservations {
+        return format!(
+            "{} has {} free, but reservations of {} wait for space already, and one that may not wait cannot pass them.",
+            space.kind.title(),
+            size(space.free()),
+            size(moment.waiting)
+        );
+    }
     let state =
         if matches!(derived.room, Room::None(_) | Room::Refused) { "is full" } else { "has too little room" };
     format!("{}, {}.", short(moment, space, state), reason(case, moment, space, cause, derived))
@@ -170,7 +178,7 @@ fn reason(case: &Case, moment: &Moment, space: &SpaceInfo, cause: Cause, derived
                 size(space.readonly)
             )
         }
-        Cause::QgroupLimit => String::new(),
+        Cause::QgroupLimit | Cause::WaitingReservations => String::new(),
     }
 }
 

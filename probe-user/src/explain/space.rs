@@ -271,6 +271,8 @@ pub struct Moment {
     pub wanted: Option<SpaceKind>,
     /// Reservations that failed.
     pub tickets: u64,
+    /// Bytes of the reservations that wait for this space (`reclaim_size`); 0 if they are not known.
+    pub waiting: i64,
 }
 
 impl Moment {

@@ -34,7 +34,7 @@ const PROFILES: [(u64, Profile); 8] = [
 #[must_use]
 pub fn case(device: &str, state: &FailureState, devices: Option<&FailureDevices>) -> Case {
     let mut log = Filesystem::default();
-    log.best = Some(moment(state));
+    log.best = Some(moment(state, devices));
     log.dumps = 1;
     log.enospc = true;
     log.forced_readonly = state.why == FAILURE_ABORT;
@@ -54,7 +54,7 @@ fn spaces(state: &FailureState) -> impl Iterator<Item = (usize, &SpaceState)> {
     state.space.iter().enumerate().filter(|(_, space)| space.flags != 0)
 }
 
-fn moment(state: &FailureState) -> Moment {
+fn moment(state: &FailureState, devices: Option<&FailureDevices>) -> Moment {
     let names = [
         ReserveName::Global,
         ReserveName::Trans,
@@ -83,6 +83,7 @@ fn moment(state: &FailureState) -> Moment {
             .collect(),
         request: (state.bytes != 0).then_some(state.bytes as i64),
         wanted: (state.space_flags != 0).then(|| SpaceKind::of_flags(state.space_flags)),
+        waiting: devices.map_or(0, |devices| devices.reclaim_size as i64),
         tickets: u64::from(!matches!(state.why, FAILURE_NO_WAIT | FAILURE_ABORT)),
         ..Moment::default()
     }

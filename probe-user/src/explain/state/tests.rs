@@ -164,3 +164,27 @@ fn a_limit_says_what_it_allows_and_what_was_there() {
          advance), so another 1 MiB of data exceed the limit by 512 KiB."
     );
 }
+
+/// A worker that may not wait asked for 16 KiB while 3.25 MiB were free, and the sentence said that they do not fit.
+#[test]
+fn who_may_not_wait_does_not_pass_those_that_do() {
+    let (mut state, mut devices) = truncated();
+    (state.why, state.bytes) = (FAILURE_NO_WAIT, 16384);
+    state.space[1].readonly = 507_904;
+    devices.reclaim_size = 3_932_160;
+    let first = explained(&state, &devices);
+    assert_eq!(
+        first.sentence,
+        "Metadata has 1.81 MiB free, but reservations of 3.75 MiB wait for space already, and one that may not wait cannot pass \
+         them."
+    );
+    assert_eq!(first.causes, ["waiting-reservations"]);
+    // What is free is never said to be too little for what fits into it.
+    devices.reclaim_size = 0;
+    let later = explained(&state, &devices);
+    assert!(later.sentence.contains("so they are of a later moment"), "{}", later.sentence);
+    assert_eq!(later.causes, [""; 0]);
+    // Larger than what is free: not for those that wait.
+    (state.bytes, devices.reclaim_size) = (3_932_160, 16384);
+    assert_eq!(explained(&state, &devices).causes[0], "data-only-free-space");
+}

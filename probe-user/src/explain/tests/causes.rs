@@ -159,7 +159,8 @@ fn each_cause_has_its_sentence() {
         assert_eq!(filesystem.impossible, Vec::<String>::new(), "{name}");
         writeln!(all, "{} ({name}):\n  {}", filesystem.causes.join(", "), filesystem.sentence).unwrap();
     }
-    for cause in Cause::ALL {
+    // The kernel's text does not say that others wait: only the state that is read in a live session does.
+    for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::WaitingReservations) {
         assert!(texts().iter().any(|(_, of, _)| *of == cause), "{} has no text", cause.name());
     }
     insta::assert_snapshot!("sentences", all);
