@@ -141,6 +141,8 @@ pub enum HookId {
     MigrateToDelayedRefs = 69,
     /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
     SysExit = 80,
+    /// `workqueue_execute_end` (functions tier): a work item in which the worker has called hooked functions ends
+    WorkEnd = 87,
     /// Run by the capture to read the tickets of a filesystem; attached to nothing.
     AuditTickets = 76,
     /// Run by the capture to find the threads behind a wait; attached to nothing.
@@ -165,7 +167,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 75] = [
+    pub const ALL: [Self; 76] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -234,6 +236,7 @@ impl HookId {
         Self::UpdateDelayedRefs,
         Self::MigrateToDelayedRefs,
         Self::SysExit,
+        Self::WorkEnd,
         Self::AuditTickets,
         Self::FindThreads,
         Self::FlushSpace,
@@ -315,6 +318,7 @@ impl HookId {
             Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
             Self::SysExit => "sys_exit",
+            Self::WorkEnd => "workqueue_execute_end",
             Self::AuditTickets => "audit_tickets",
             Self::FindThreads => "find_threads",
             Self::FlushSpace => "btrfs_flush_space",
@@ -343,6 +347,7 @@ impl HookId {
                 | Self::FlushSpace
                 | Self::DonePreemptiveReclaim
                 | Self::SysExit
+                | Self::WorkEnd
         )
     }
 

@@ -1,5 +1,5 @@
-//! Ends of system calls.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+//! Ends of system calls and of work items.
+use aya_ebpf::{EbpfContext, macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{header::RecordKind, hook::HookId, loss::LossClass, task::Returned};
 
 use crate::{cells, emit::Run};
@@ -8,21 +8,33 @@ use crate::{cells, emit::Run};
 /// cell. Only a thread that has called hooked functions since it last came here sends a record.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    returned(HookId::SysExit, &ctx, ctx.arg(1));
+    0
+}
+
+/// `trace_workqueue_execute_end(work, function)`: each work item of the machine. As above.
+#[raw_tracepoint(tracepoint = "workqueue_execute_end")]
+pub fn workqueue_execute_end(ctx: RawTracePointContext) -> i32 {
+    returned(HookId::WorkEnd, &ctx, 0);
+    0
+}
+
+#[inline(always)]
+fn returned(hook: HookId, ctx: &impl EbpfContext, ret: i64) {
     // Not counted as a run: the count would be that of all system calls.
-    let Some(run) = Run::unseen(HookId::SysExit, &ctx) else { return 0 };
-    let Some(task) = cells::known_task(&run) else { return 0 };
+    let Some(run) = Run::unseen(hook, ctx) else { return };
+    let Some(task) = cells::known_task(&run) else { return };
     // SAFETY: the cell is this thread's.
     let fs = unsafe { (*task).in_hand };
     if fs == 0 {
-        return 0;
+        return;
     }
     // SAFETY: as above.
     unsafe { (*task).in_hand = 0 };
-    if let Some(run) = Run::begin(HookId::SysExit, &ctx).map(Run::identify) {
+    if let Some(run) = Run::begin(hook, ctx).map(Run::identify) {
         run.emit::<Returned>(RecordKind::Returned, LossClass::BooksRecord, fs, |record| {
             // SAFETY: the ring gave this room.
-            unsafe { (*record).ret = ctx.arg(1) };
+            unsafe { (*record).ret = ret };
         });
     }
-    0
 }

@@ -50,6 +50,10 @@ const LIMITS: &[&str] = &[
 pub const CATALOGUE: &[Entry] = &[
     entry(HookId::Console, "console", &["console"], false, &[]),
     Entry { functions: true, ..entry(HookId::SysExit, "sys_exit", &["sys_exit"], false, &[]) },
+    Entry {
+        functions: true,
+        ..entry(HookId::WorkEnd, "workqueue_execute_end", &["workqueue_execute_end"], false, &[])
+    },
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
     suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),

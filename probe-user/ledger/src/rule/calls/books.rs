@@ -15,7 +15,8 @@ use probe_common::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    balance, data, handles, operations, published, qgroup::Qgroups, rsvs::Rsvs, size, writeback::SeenClean,
+    balance, data, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
+    writeback::SeenClean,
 };
 use crate::{
     book::{
@@ -288,18 +289,26 @@ impl Calls {
         }
     }
 
-    /// A system call of a task has ended.
+    /// A system call or a work item of a task has ended.
     pub(crate) fn returned(&mut self, shared: &mut Context, fs: &mut Fs, record: &Returned) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
         let follows = self.follows;
-        let Self { checked, failed, threads, rsvs, since, epoch, publishing, .. } = self;
+        let Self { checked, failed, threads, holders, rsvs, qgroups, since, epoch, publishing, .. } = self;
         let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let tid = record.header.tid;
         if let Some(thread) = threads.get_mut(&tid).filter(|thread| thread.epoch == *epoch) {
-            thread.returned(&mut context, rsvs, record);
+            let seen = thread.returned(&mut context, rsvs, record);
             publishing.retain(|of| *of != tid);
+            if seen {
+                let id = context.fs.id;
+                let held = |key: InodeKey| {
+                    let mut threads = holders.iter().filter_map(|tid| threads.get(tid));
+                    threads.any(|thread| thread.epoch == *epoch && thread.holds(id, key))
+                };
+                qgroups.returned(&mut context, held, (tid, record.header.time), returned::end(record));
+            }
         }
     }
 
@@ -383,6 +392,7 @@ impl Calls {
 
     /// The thread id belongs to a new thread, which holds nothing.
     pub(crate) fn thread_replaced(&mut self, tid: u32) {
+        self.qgroups.thread_replaced(tid);
         if let Some(mut thread) = self.threads.remove(&tid) {
             thread.restart(0, &mut self.failed);
         }

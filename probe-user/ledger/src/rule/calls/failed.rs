@@ -84,9 +84,9 @@ impl Thread {
     }
 
     /// The system call has ended, in which a reservation may have failed.
-    pub(super) fn returned_after_failure(&mut self, context: &mut CallContext<'_>, time: u64) {
+    pub(super) fn returned_after_failure(&mut self, context: &mut CallContext<'_>, time: u64, end: &str) {
         if let Some(failure) = self.failure.take() {
-            self.settle(context, failure, "its system call ended", time);
+            self.settle(context, failure, &format!("its {end} ended"), time);
         }
     }
 

@@ -193,8 +193,13 @@ impl Thread {
     }
 }
 
-/// The system call of the task has ended, and with it all its operations.
-pub(super) fn returned(context: &mut CallContext<'_>, thread: &mut Thread, (tid, time): (u32, u64)) {
+/// The system call or the work item of the task has ended, and with it all its operations.
+pub(super) fn returned(
+    context: &mut CallContext<'_>,
+    thread: &mut Thread,
+    (tid, time): (u32, u64),
+    when: &str,
+) {
     let fs = context.fs.id;
     let (left, others): (Vec<_>, Vec<_>) =
         thread.operations.drain(..).partition(|of| of.fs == fs && !of.doubtful);
@@ -205,7 +210,7 @@ pub(super) fn returned(context: &mut CallContext<'_>, thread: &mut Thread, (tid,
     for operation in left.into_iter().filter(|operation| !operation.is_closed()) {
         let held = operation.extents;
         let text = format!(
-            "The task reserved metadata for {} of the inode, and had not released them when its system call ended.",
+            "The task reserved metadata for {} of the inode, and had not released them {when}.",
             words::extents(held)
         );
         let node = Node {

@@ -65,7 +65,12 @@ impl Idle {
     /// A commit of a younger transaction has ended. True if the inode must have no marks now.
     pub(super) fn commit(&mut self) -> bool {
         self.commits = self.commits.saturating_add(1);
-        self.nothing && !self.unknown && self.open == 0 && self.commits >= QUIET_COMMITS
+        self.is_over() && self.commits >= QUIET_COMMITS
+    }
+
+    /// True if nothing is under way on the inode, unless a thread is in the middle of it outside of all calls.
+    pub(super) const fn is_over(&self) -> bool {
+        self.nothing && !self.unknown && self.open == 0
     }
 }
 
@@ -98,6 +103,12 @@ impl Operations {
             self.threads.remove(&node.tid);
         }
         closed
+    }
+
+    /// Inodes of which the thread had an operation open: its system call or work item has ended.
+    pub(super) fn thread_ended(&mut self, tid: u32) -> Vec<(u32, InodeKey)> {
+        let operations = self.threads.remove(&tid).unwrap_or_default();
+        operations.into_iter().map(|operation| operation.at).collect()
     }
 
     /// The thread has marked something of the inode.

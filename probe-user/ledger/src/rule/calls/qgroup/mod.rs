@@ -4,9 +4,11 @@
 //! call. `btrfs_qgroup_release_data` takes marks off and leaves the counter, because the bytes go to an ordered extent. Nothing
 //! may be left when the inode is destroyed.
 //!
-//! What becomes of bytes without a mark: `released.rs`, then `owners.rs`. Marks that stay on an inode: `idle.rs`.
+//! What becomes of bytes without a mark: `released.rs`, then `owners.rs`. Marks that stay on an inode: `idle.rs`. When its tasks have
+//! ended what they did: `hands.rs`.
 //!
 //! Not judged: a subvolume without a qgroup, whose marks count nowhere, and marks from before quotas were switched on.
+mod hands;
 mod idle;
 mod owners;
 mod released;
@@ -21,6 +23,7 @@ use probe_common::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::{
+    hands::Hands,
     idle::{Idle, Operations},
     owners::Owners,
 };
@@ -47,6 +50,7 @@ pub(crate) struct Qgroups {
     /// There were more inodes than are followed.
     crowded: bool,
     operations: Operations,
+    hands: Hands,
     owners: Owners,
 }
 
@@ -68,6 +72,7 @@ impl Qgroups {
         self.inodes.clear();
         self.counted.clear();
         self.operations.forget();
+        self.hands.forget();
         self.owners.forget();
     }
 
@@ -85,6 +90,20 @@ impl Qgroups {
         }
         self.owners.call(context, node, children, record);
         let Some(key) = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE)) else { return };
+        self.changed(context, key, (node, children), record);
+        let Self { inodes, owners, hands, .. } = self;
+        if !inodes.is_empty() || !owners.released.is_empty() {
+            hands.call(node, |at| inodes.contains_key(&at) || owners.released.contains(at));
+        }
+    }
+
+    fn changed(
+        &mut self,
+        context: &mut CallContext<'_>,
+        key: InodeKey,
+        (node, children): (&Node, &[Node]),
+        record: &Call,
+    ) {
         if !self.inodes.is_empty() {
             let closed = self.operations.closed(node);
             if let Some(inode) = self.inodes.get_mut(&(node.fs, key)) {
@@ -243,6 +262,45 @@ impl Qgroups {
         context.report_on(&node, Some(key), deviation);
     }
 
+    /// A system call or a work item of the thread has ended (`end`), so it has nothing in hand of the inodes that it changed.
+    pub(crate) fn returned(
+        &mut self,
+        context: &mut CallContext<'_>,
+        held: impl Fn(InodeKey) -> bool,
+        moment: (u32, u64),
+        end: &str,
+    ) {
+        let (tid, time) = moment;
+        let fs = context.fs.id;
+        let Self { inodes, owners, hands, operations, counted, .. } = self;
+        let changed = hands.ended(tid, |at| inodes.contains_key(&at) || owners.released.contains(at));
+        for at in operations.thread_ended(tid) {
+            if let Some(inode) = inodes.get_mut(&at) {
+                inode.idle.close(1);
+            }
+        }
+        owners.released.thread_ended(moment);
+        if context.fs.aborted || !context.judges {
+            return;
+        }
+        for at in changed.into_iter().filter(|(of, key)| *of == fs && !held(*key)) {
+            let key = at.1;
+            if let Some(inode) = inodes.get_mut(&at) {
+                let bytes = inode.bytes - inode.idle.told;
+                let known = !inode.doubtful && counted.contains(&(fs, key.root)) && context.follows.marks;
+                if known && bytes > 0 && inode.idle.is_over() {
+                    inode.idle.told = inode.bytes;
+                    let text = format!(
+                        "{bytes} bytes of the inode are marked as reserved in its qgroup. It has no dirty data and no ordered \
+                         extent, and the {end} that changed it last has ended."
+                    );
+                    left(context, at.1, (tid, time), (bytes, inode), text);
+                }
+            }
+            owners.inode_ended(context, at, moment, end);
+        }
+    }
+
     /// A commit has ended: marks of an inode on which nothing happens, and what must be gone when the next transaction starts.
     pub(crate) fn committed(
         &mut self,
@@ -254,27 +312,22 @@ impl Qgroups {
         if !self.owners.committed(context, record) || context.fs.aborted || !context.judges {
             return;
         }
-        let mut left = Vec::new();
+        let mut idle = Vec::new();
         for (&(of, key), inode) in self.inodes.iter_mut().filter(|((of, _), _)| *of == fs) {
             let bytes = inode.bytes - inode.idle.told;
             let known = !inode.doubtful && self.counted.contains(&(of, key.root));
             if inode.idle.commit() && known && bytes > 0 && !held(key) {
                 inode.idle.told = inode.bytes;
-                left.push((key, bytes, *inode));
+                idle.push((key, bytes, *inode));
             }
         }
-        left.sort_unstable_by_key(|(key, ..)| *key);
-        for (key, bytes, inode) in left {
+        idle.sort_unstable_by_key(|(key, ..)| *key);
+        for (key, bytes, inode) in idle {
             let text = format!(
                 "{bytes} bytes of the inode are marked as reserved in its qgroup. It has no dirty data and no ordered extent, \
                  and no call changed it while two transactions were committed."
             );
-            let mut deviation = Deviation::of(Account::InodeQgroupData, bytes, text);
-            deviation.origins = vec![inode.origin()];
-            let cleared = inode.idle.cleared;
-            let stack = if cleared.id == 0 { inode.stack } else { cleared };
-            let node = Node { key, stack, ..Node::at(fs, record.header.tid, record.header.time) };
-            context.report_on(&node, Some(key), deviation);
+            left(context, key, (record.header.tid, record.header.time), (bytes, &inode), text);
         }
     }
 
@@ -322,11 +375,32 @@ impl Qgroups {
         }
     }
 
+    /// The thread id belongs to a new thread.
+    pub(crate) fn thread_replaced(&mut self, tid: u32) {
+        self.hands.replaced(tid);
+    }
+
     pub(crate) fn unmounted(&mut self, fs: u32) {
         self.inodes.retain(|(of, _), _| *of != fs);
         self.counted.retain(|(of, _)| *of != fs);
         self.owners.unmounted(fs);
     }
+}
+
+/// Marks stay on an inode on which nothing is under way.
+fn left(
+    context: &mut CallContext<'_>,
+    key: InodeKey,
+    (tid, time): (u32, u64),
+    (bytes, inode): (i64, &Marked),
+    text: String,
+) {
+    let mut deviation = Deviation::of(Account::InodeQgroupData, bytes, text);
+    deviation.origins = vec![inode.origin()];
+    let cleared = inode.idle.cleared;
+    let stack = if cleared.id == 0 { inode.stack } else { cleared };
+    let node = Node { key, stack, ..Node::at(context.fs.id, tid, time) };
+    context.report_on(&node, Some(key), deviation);
 }
 
 impl Marked {

@@ -278,6 +278,27 @@ impl Owners {
         report_root(context, node, Account::RootQgroupMetaPertrans, left, held.origin(), text);
     }
 
+    /// The last thread that changed the inode has nothing in hand of it any more.
+    pub(super) fn inode_ended(
+        &mut self,
+        context: &mut CallContext<'_>,
+        at: (u32, InodeKey),
+        (tid, time): (u32, u64),
+        end: &str,
+    ) {
+        if !context.follows.owners {
+            return;
+        }
+        let Some((inode, bytes)) = self.released.over(at) else { return };
+        let text = format!(
+            "{bytes} bytes of the inode were taken over by an extent that was to be written or allocated, and stay reserved in \
+             its qgroup. The inode has no ordered extent any more, the {end} that changed it last has ended, and no call freed \
+             them or handed them to a delayed ref."
+        );
+        let node = Node { key: at.1, stack: inode.stack, ..Node::at(at.0, tid, time) };
+        report_inode(context, &node, bytes, inode.origin(), text);
+    }
+
     /// A commit has ended. Returns whether a transaction has started since the commit before.
     pub(super) fn committed(&mut self, context: &mut CallContext<'_>, record: &Levels) -> bool {
         let fs = context.fs.id;

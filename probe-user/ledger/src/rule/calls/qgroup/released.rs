@@ -5,8 +5,8 @@
 //! `btrfs_qgroup_free_refroot`. Every path does one of the two before its ordered extent is gone.
 //!
 //! A task still has what it released until it goes on: `fallocate` may wait for space with it, over many transactions. So the
-//! inode is judged only if all tasks have gone on, and a call that began after that showed no ordered extent. It is judged at a
-//! commit, or when it is destroyed.
+//! inode is judged only if all tasks have gone on, and a call that began after that showed no ordered extent. It is judged when the
+//! last thread that changed it ends what it did (`hands.rs`), at a commit, or when it is destroyed.
 use probe_common::{
     call::{CALL_INODE, CALL_ORDERED, CALL_RETURNED, CALL_SPECIAL_INODE},
     hook::HookId,
@@ -155,6 +155,38 @@ impl ReleasedBooks {
             }
         }
         over
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.inodes.is_empty()
+    }
+
+    pub(super) fn contains(&self, at: (u32, InodeKey)) -> bool {
+        self.inodes.contains_key(&at)
+    }
+
+    /// The system call or the work item of the thread has ended: it has gone on from all that it released.
+    pub(super) fn thread_ended(&mut self, (tid, time): (u32, u64)) {
+        let node = Node::at(0, tid, time);
+        for hold in self.holds.remove(&tid).unwrap_or_default() {
+            if let Some(inode) = self.inodes.get_mut(&hold.at) {
+                inode.settle(&node);
+            }
+        }
+    }
+
+    /// No thread can be in the middle of something with the inode. What it has released and no ordered extent has is lost.
+    pub(super) fn over(&mut self, at: (u32, InodeKey)) -> Option<(Released, u64)> {
+        let Self { inodes, frees, shows_ordered, .. } = self;
+        let inode = inodes.get_mut(&at)?;
+        let freed = frees.values().any(|free| free.node.fs == at.0 && free.node.key.root == at.1.root);
+        let bytes = inode.bytes;
+        if bytes == 0 || !inode.closed || inode.holders != 0 || !*shows_ordered || freed {
+            return None;
+        }
+        let lost = (*inode, bytes);
+        inodes.remove(&at);
+        Some(lost)
     }
 
     fn go_on(&mut self, node: &Node) {
