@@ -63,6 +63,13 @@ pub const STATE_NORESERVE: u64 = 4;
 /// In place of a number of bytes that the function did not keep.
 pub const BYTES_UNKNOWN: u64 = u64::MAX;
 
+/// `args[3]` of functions that change block_rsvs, other than `btrfs_block_rsv_migrate`: `args[2]` is known. Recordings made before
+/// have 0 there.
+pub const MOVED_KNOWN: u64 = 1;
+/// As above: the block_rsv belongs to the filesystem (`trans_block_rsv`, `delayed_block_rsv`, `delayed_refs_rsv`,
+/// `global_block_rsv`), not to a handle, an inode or a task.
+pub const MOVED_OF_FS: u64 = 2;
+
 /// Most hooked calls of one task that are followed inside each other.
 pub const MAX_DEPTH: u32 = 8;
 
@@ -84,17 +91,18 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_free_reserved_data_space` | start, len | |
 /// | `btrfs_free_reserved_data_space_noquota` | len | |
 /// | `btrfs_block_rsv_add`, `_refill` | bytes or target, flush | errno |
-/// | `btrfs_block_rsv_add_bytes` | bytes, update_size | |
-/// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all), bytes of the rsv's qgroup half to release | bytes that left the rsv |
+/// | `btrfs_block_rsv_add_bytes` | bytes, update_size, 0, `MOVED_*` | |
+/// | `btrfs_block_rsv_release` | bytes (`u64::MAX`: all), bytes of the rsv's qgroup half to release, bytes that left `bytes_may_use`, `MOVED_*` | bytes that left the rsv |
 /// | `btrfs_block_rsv_migrate` | destination rsv, bytes, update_size, destination's [`crate::claim::RsvType`] | errno |
-/// | `btrfs_delayed_refs_rsv_refill` | flush | errno |
+/// | `btrfs_delayed_refs_rsv_refill` | flush, 0, bytes that `delayed_refs_rsv` got, `MOVED_*` | errno |
+/// | `btrfs_migrate_to_delayed_refs_rsv` | num_bytes, 0, bytes that `delayed_refs_rsv` got, `MOVED_*` | |
 /// | `btrfs_use_block_rsv` | root objectid, blocksize | address of the rsv that paid, or an error pointer |
 /// | `btrfs_set_delalloc_extent`, `btrfs_clear_delalloc_extent` | state start, state end, bits, `STATE_*` | |
 /// | `btrfs_remove_ordered_extent` | file_offset, num_bytes, disk_num_bytes, flags | |
 /// | `btrfs_destroy_inode` | | |
 /// | `btrfs_trans_release_metadata`, `__btrfs_end_transaction` | handle, `bytes_reserved` before, and after (the former: and what is in its own `delayed_rsv` then) | errno |
 /// | `steal_from_global_rsv` | bytes of the ticket | bool |
-/// | `btrfs_update_global_block_rsv` | | |
+/// | `btrfs_update_global_block_rsv` | 0, 0, bytes that left `bytes_may_use`, `MOVED_*` | |
 /// | `btrfs_delayed_inode_release_metadata` | inode number of the node, bytes_reserved before | |
 /// | `btrfs_delayed_item_release_metadata` | bytes_reserved before | |
 /// | `btrfs_qgroup_free_data`, `btrfs_qgroup_release_data` | start, len | bytes or errno |

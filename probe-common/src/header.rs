@@ -62,6 +62,8 @@ pub enum RecordKind {
     FailureDevices = 23,
     /// [`crate::shortage::QgroupRefusal`]: a reservation does not fit into the limit of a qgroup.
     QgroupRefusal = 24,
+    /// [`crate::draw::Draw`]: the global block_rsv paid for a tree block.
+    Draw = 29,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -83,7 +85,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -112,6 +114,7 @@ impl RecordKind {
         Self::FailureState,
         Self::FailureDevices,
         Self::QgroupRefusal,
+        Self::Draw,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

@@ -19,6 +19,7 @@ pub mod cell;
 pub mod chain;
 pub mod claim;
 pub mod config;
+pub mod draw;
 pub mod failure;
 pub mod fs;
 pub mod header;

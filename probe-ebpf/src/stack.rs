@@ -14,7 +14,7 @@ use crate::{
     globals::config,
     layout::{
         frames::{Frames, ORIGINS, Origin},
-        task::TaskCell,
+        task::{CONTEXTS, TaskCell},
     },
     maps::{STACK_SCRATCH, STACKS_SENT},
 };
@@ -34,6 +34,12 @@ impl Context {
     #[inline(always)]
     pub const fn claim(claim: ClaimType, reserve: bool) -> Self {
         Self((claim as usize & 3) * 2 + 2 + reserve as usize)
+    }
+
+    /// A draw of a tree on the global block_rsv.
+    #[inline(always)]
+    pub const fn draw() -> Self {
+        Self(CONTEXTS - 1)
     }
 }
 

@@ -10,7 +10,7 @@ const PROBES: u32 = 4;
 #[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TypeClass {
-    /// Not a balance of anything (`space_info`, `pinned`, `zone_unusable`, `delayed_refs_rsv`).
+    /// Not a balance of anything (`space_info`, `pinned`, `zone_unusable`).
     Ignored = 1,
     /// `delalloc`
     Delalloc = 2,
@@ -26,6 +26,8 @@ pub enum TypeClass {
     Enospc = 7,
     /// Not known to this version.
     Unknown = 8,
+    /// `delayed_refs_rsv`
+    DelayedRefs = 9,
 }
 
 /// Class of the type string at `address`. Takes a few instructions, except for the first time.
@@ -57,6 +59,7 @@ fn class_of(number: u32) -> TypeClass {
         5 => TypeClass::DelayedItem,
         6 => TypeClass::DelayedInode,
         7 => TypeClass::Enospc,
+        9 => TypeClass::DelayedRefs,
         _ => TypeClass::Unknown,
     }
 }
@@ -87,10 +90,10 @@ fn learn(address: u64, hash: u32) -> TypeClass {
         (b"delayed_", b"item\0\0\0\0") => TypeClass::DelayedItem,
         (b"delayed_", b"inode\0\0\0") => TypeClass::DelayedInode,
         (b"space_in", b"fo:enosp") => TypeClass::Enospc,
-        (b"space_in", b"fo\0\0\0\0\0\0")
-        | (b"pinned\0\0", _)
-        | (b"zone_unu", b"sable\0\0\0")
-        | (b"delayed_", b"refs_rsv") => TypeClass::Ignored,
+        (b"space_in", b"fo\0\0\0\0\0\0") | (b"pinned\0\0", _) | (b"zone_unu", b"sable\0\0\0") => {
+            TypeClass::Ignored
+        }
+        (b"delayed_", b"refs_rsv") => TypeClass::DelayedRefs,
         _ => TypeClass::Unknown,
     };
     for probe in 0..PROBES {

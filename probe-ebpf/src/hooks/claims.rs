@@ -12,7 +12,7 @@ use probe_common::{
     space::BLOCK_GROUP_METADATA,
 };
 
-use super::{fallback, levels};
+use super::{draw, fallback, levels};
 use crate::{
     cells,
     emit::Run,
@@ -216,6 +216,9 @@ fn block(run: &Run, fs: u32, fs_info: u64, root: u64, bytes: u64) {
         if held.size != 0 && held.reserved >= bytes {
             flags |= BLOCK_DOUBTFUL;
         }
+    }
+    if config!(functions) == 0 && (payer.kind == RsvType::Global as u32 || flags & BLOCK_FALLBACK != 0) {
+        draw::paid(run, &draw::Paid { fs, fs_info, root: objectid, bytes, payer: payer.kind, flags });
     }
     run.emit::<Block>(RecordKind::Block, LossClass::BooksRecord, fs, |record| {
         // SAFETY: the ring gave this room.

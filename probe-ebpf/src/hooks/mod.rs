@@ -7,6 +7,7 @@
 mod audit;
 mod claims;
 mod console;
+mod draw;
 mod extent;
 mod failure;
 pub mod fallback;

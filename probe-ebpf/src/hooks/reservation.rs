@@ -15,7 +15,7 @@ use probe_common::{
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
-use super::{claims, failure, fallback, space::forget_data, ticket::ENOSPC};
+use super::{claims, failure, fallback, functions, space::forget_data, ticket::ENOSPC};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -48,10 +48,18 @@ pub fn space_reservation_fallback(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reservation(run: &Run, ctx: &RawTracePointContext) {
     let class = cells::classify(ctx.arg(1));
-    if class == TypeClass::Ignored {
+    if class == TypeClass::Ignored || (class == TypeClass::DelayedRefs && config!(functions) == 0) {
         return;
     }
     let run = run.identify();
+    if class == TypeClass::DelayedRefs {
+        if ctx.arg::<u64>(4) as u32 != 0
+            && let Some(task) = cells::task_cell(&run)
+        {
+            functions::count::refilled(task, ctx.arg(3));
+        }
+        return;
+    }
     let fs_info: u64 = ctx.arg(0);
     let Some(fs) = cells::fs_id(&run, fs_info) else { return };
     let value: u64 = ctx.arg(2);
@@ -70,7 +78,7 @@ fn reservation(run: &Run, ctx: &RawTracePointContext) {
         TypeClass::LocalDelayedRefs => ClaimType::LocalDelayedRefs,
         TypeClass::DelayedItem => ClaimType::DelayedItem,
         TypeClass::DelayedInode => ClaimType::DelayedInode,
-        TypeClass::Unknown | TypeClass::Ignored => {
+        TypeClass::Unknown | TypeClass::Ignored | TypeClass::DelayedRefs => {
             run.lost(LossClass::UnknownType);
             return;
         }

@@ -1,7 +1,7 @@
 //! The cell of a thread.
 
-/// Contexts of a thread: reserve and release of an inode's bytes, and of each kind of claim.
-pub const CONTEXTS: usize = 10;
+/// Contexts of a thread: reserve and release of an inode's bytes, of each kind of claim, and a draw on the global block_rsv.
+pub const CONTEXTS: usize = 11;
 
 /// A representative stack of one context of the thread.
 #[repr(C)]

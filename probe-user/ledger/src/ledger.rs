@@ -14,8 +14,8 @@ use crate::{
         statistics::Counts, warnings::Warnings,
     },
     rule::{
-        audit, calls::books::Calls, chains, claims, closing, delalloc, failures::Failures, qgroup_levels,
-        shortages::Shortages, tickets::Tickets,
+        audit, calls::books::Calls, chains, claims, closing, delalloc, draws, failures::Failures,
+        qgroup_levels, shortages::Shortages, tickets::Tickets,
     },
     vocabulary::setup::Setup,
 };
@@ -81,7 +81,7 @@ impl Ledger {
                 shortages.line(context, filesystems, body);
                 return context.printed.line(body, filesystems);
             }
-            Record::FailureState(body) => return shortages.state(body),
+            Record::FailureState(body) => return shortages.state(filesystems, body),
             Record::FailureDevices(body) => return shortages.devices(body),
             Record::TaskSeen(body) => {
                 if context.names.task_seen(body) {
@@ -104,16 +104,25 @@ impl Ledger {
         let held = fs.inodes.len();
         match record {
             Record::Delalloc(body) => {
+                draws::worked(context, fs, header.tid);
+                draws::delalloc(fs, body);
                 calls.delalloc(body);
                 delalloc::delalloc(context, fs, body);
                 failures.delalloc(context, body);
             }
             Record::Claim(body) => {
+                draws::worked(context, fs, header.tid);
+                draws::claim(fs, body);
                 calls.items_due(context.loss.epoch(), body);
                 calls.claim(context, fs, body);
                 claims::claim(context, fs, body);
             }
-            Record::Block(body) => delalloc::block(context, fs, body),
+            Record::Block(body) => {
+                draws::worked(context, fs, header.tid);
+                draws::block(fs, body);
+                delalloc::block(context, fs, body);
+            }
+            Record::Draw(body) => draws::paid(context, fs, body),
             Record::Mod(body) => {
                 chains::modification(context, fs, body);
                 failures.modification(context, body);
@@ -146,6 +155,7 @@ impl Ledger {
             }
             Record::TicketStep(body) => tickets.step(context, fs, body),
             Record::Levels(body) => {
+                draws::levels(context, fs, body);
                 if body.why == LEVELS_UNMOUNT {
                     calls.unmounted(context, fs, body);
                     claims::unmounted(context, fs, body);
@@ -166,7 +176,11 @@ impl Ledger {
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
             Record::QgroupRefusal(body) => shortages.refusal(context, fs, body),
-            Record::Call(body) => calls.call(context, fs, body),
+            Record::Call(body) => {
+                draws::worked(context, fs, header.tid);
+                draws::call(context, fs, body);
+                calls.call(context, fs, body);
+            }
             Record::Returned(body) => calls.returned(context, fs, body),
             Record::Waiting(body) => fs.waits().waiting(body),
             Record::WaitRound(body) => fs.waits().round(body),

@@ -35,6 +35,7 @@ pub use self::{
     },
     vocabulary::{
         account::{Account, SpaceCounter},
+        draws::{DrawCell, FsDraws, GlobalDraw, IdleGrowth, MoveKind, Moved, Mover, Reserve, ReserveRow},
         failed_reservations::FailedReservations,
         finding::{Confidence, Evidence, Finding, FindingKind, Origin, Query, StackRef, TaskRef, Violation},
         keys::AuditCandidate,

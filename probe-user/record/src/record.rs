@@ -5,6 +5,7 @@ use probe_common::{
     call::Call,
     chain::{Bmu, Chain, QgroupLevel},
     claim::Claim,
+    draw::Draw,
     failure::{Enospc, Flush, LogLine, Ticket, Warn},
     fs::{AuditMark, FsEnd, FsSeen, Levels, SysfsLevels},
     header::{HEADER_LEN, Header, RecordKind},
@@ -60,6 +61,7 @@ pub enum Record {
     FailureState(FailureState),
     FailureDevices(FailureDevices),
     QgroupRefusal(QgroupRefusal),
+    Draw(Draw),
     ThreadStack(ThreadStack),
     WaitRound(WaitRound),
 }
@@ -189,6 +191,7 @@ records!(
     FailureState,
     FailureDevices,
     QgroupRefusal,
+    Draw,
     ThreadStack,
     WaitRound
 );

@@ -1,7 +1,9 @@
 //! Numbers and ids as a person reads them.
+mod draws;
 pub mod escape;
 mod waits;
 
+pub use draws::pays;
 pub use waits::{length, reclaims, reserves};
 
 use probe_common::space::{

@@ -250,7 +250,8 @@ const fn happens(record: &Record) -> bool {
         | Record::WaitRound(_)
         | Record::FailureState(_)
         | Record::FailureDevices(_)
-        | Record::QgroupRefusal(_) => false,
+        | Record::QgroupRefusal(_)
+        | Record::Draw(_) => false,
     }
 }
 

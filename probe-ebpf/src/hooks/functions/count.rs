@@ -86,6 +86,19 @@ pub fn may_use(
     false
 }
 
+/// The thread added bytes to `delayed_refs_rsv` that it had reserved.
+#[inline(always)]
+pub fn refilled(task: *mut TaskCell, bytes: u64) {
+    let Some(call) = frames(task).and_then(frame::top) else { return };
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        let hook = (*call).hook;
+        if hook == HookId::RefillDelayedRefs as u32 || hook == HookId::MigrateToDelayedRefs as u32 {
+            (*call).args[2] = (*call).args[2].wrapping_add(bytes);
+        }
+    }
+}
+
 /// The thread changed `BTRFS_QGROUP_RSV_META_PERTRANS` of a qgroup of level 0.
 #[inline(always)]
 pub fn qgroup_pertrans(task: *mut TaskCell, diff: i64) {

@@ -4,20 +4,24 @@ use core::ffi::c_void;
 use probe_common::{
     call::{CALL_BALANCED, CALL_INODE, CALL_RETURNED, CALL_RSV, CALL_UNBALANCED},
     claim::RsvType,
+    draw::own_tree,
     hook::HookId,
     inode::Counters,
 };
 
 use super::{
     context::{Entry, Exit},
-    enter, pools, send, subject,
+    enter,
+    pools::{self, NOT_COMPARED},
+    send, subject,
 };
 use crate::{
     cells::{self, frame},
     emit::Run,
     globals::off,
-    layout::frames::Frame,
-    read, stack,
+    layout::{frames::Frame, task::TaskCell},
+    read,
+    stack::{self, Context},
 };
 
 /// Handles the return of a function.
@@ -39,38 +43,42 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         subject::numbers_after(hook, frame);
     }
     let off = if pools::changes(hook) {
+        // SAFETY: as above.
+        unsafe { pools::moved(frames, frame, hook) };
         let blocks =
             hook as u32 == HookId::UseBlockRsv as u32 || hook as u32 == HookId::BlockRsvAddBytes as u32;
         // SAFETY: as above.
-        let twice = if blocks { unsafe { pools::block(frames, hook, ret) } } else { None };
-        match pools::off_balance(task, ret) {
-            Some(off) if off != 0 => Some(off),
-            seen => twice.or(seen),
-        }
+        let twice = if blocks { unsafe { pools::block(frames, hook, ret) } } else { NOT_COMPARED };
+        let off = pools::off_balance(task, ret);
+        if (off == 0 || off == NOT_COMPARED) && twice != NOT_COMPARED { twice } else { off }
     } else if hook as u32 == HookId::TransReleaseMetadata as u32 {
         // SAFETY: as above.
         unsafe { pools::blocks_left(frames) }
     } else {
-        None
+        NOT_COMPARED
     };
+    let unbalanced = off != 0 && off != NOT_COMPARED;
     // SAFETY: as above.
     unsafe {
-        if (-subject::MAX_ERRNO..0).contains(&ret) || off.is_some_and(|off| off != 0) {
+        if (-subject::MAX_ERRNO..0).contains(&ret) || unbalanced || falls_back(hook, frame, ret) {
             // Rare and decisive: take the exact stack.
             let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {
                 (*frame).stack = exact;
                 (*frame).stack_representative = 0;
             }
+        } else if hook as u32 == HookId::UseBlockRsv as u32
+            && (*frame).rsv_type == RsvType::Global as u32
+            && (*frame).flags & CALL_RSV != 0
+        {
+            of_own_tree(&run, task, frame);
         }
     }
     let mut more = CALL_RETURNED;
-    if let Some(off) = off {
-        if off == 0 {
-            more |= CALL_BALANCED;
-        } else {
-            send::call_send(run.number(), frame::slot(task), CALL_UNBALANCED, off);
-        }
+    if off == 0 {
+        more |= CALL_BALANCED;
+    } else if unbalanced {
+        send::call_send(run.number(), frame::slot(task), CALL_UNBALANCED, off);
     }
     // SAFETY: as above; the cell is this thread's.
     unsafe { (*task).in_hand = (*frame).fs };
@@ -79,6 +87,34 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         send::call_send(run.number(), frame::slot(task), more, ret);
     }
     frame::end(task, frames);
+}
+
+/// A tree draws on the global block_rsv as its own one, at each commit: a stack from time to time.
+#[inline(never)]
+fn of_own_tree(run: &Run, task: *mut TaskCell, frame: *mut Frame) {
+    // SAFETY: the frame is this thread's.
+    unsafe {
+        let (id, earlier) = stack::ordinary(run, task, Context::draw(), (*frame).args[0]);
+        (*frame).stack = if earlier { 0 } else { id };
+        (*frame).stack_representative = if earlier { id } else { 0 };
+    }
+}
+
+/// Whether the call has taken bytes out of the global block_rsv in place of another one.
+///
+/// # Safety
+/// `frame` is the current thread's.
+#[inline(always)]
+unsafe fn falls_back(hook: HookId, frame: *const Frame, ret: i64) -> bool {
+    // SAFETY: as promised.
+    unsafe {
+        match hook {
+            HookId::UseBlockRsv => (*frame).rsv_type == RsvType::Global as u32 && !own_tree((*frame).args[0]),
+            HookId::BlockRsvMigrate => (*frame).rsv_type == RsvType::Global as u32,
+            HookId::StealFromGlobal => ret != 0,
+            _ => false,
+        }
+    }
 }
 
 /// `btrfs_use_block_rsv()` returns the block_rsv that pays. What it held before is known only if it is the handle's rsv.

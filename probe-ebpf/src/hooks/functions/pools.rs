@@ -7,7 +7,12 @@
 //! The block_rsvs of the filesystem have no lock that a program could take. So a call is compared only if it was alone: no other
 //! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
 //! `cells/pools.rs` counts.
-use probe_common::{claim::RsvType, hook::HookId, unpinning::unpinning};
+use probe_common::{
+    call::{MOVED_KNOWN, MOVED_OF_FS},
+    claim::RsvType,
+    hook::HookId,
+    unpinning::unpinning,
+};
 
 use crate::{
     cells::{self, frame, pools},
@@ -62,6 +67,12 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
     let Some(frame) = frame::top(frames) else { return 0 };
     // SAFETY: the frames are this thread's; a cell of an array stays.
     unsafe {
+        (*frame).at_freed = (*frames).freed;
+        if shows_moved((*frame).hook) {
+            let of_fs = (*frame).rsv != 0 && own((*frame).fs_info, (*frame).rsv) == 0;
+            (*frame).args[2] = 0;
+            (*frame).args[3] = MOVED_KNOWN | if of_fs { MOVED_OF_FS } else { 0 };
+        }
         let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
         if (*frames).blocks_known == 0 && read::journal_info() == 0 {
             // Without a transaction handle no allocation of a tree block is under way.
@@ -77,12 +88,33 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
         }
         (*frame).at_points = points;
         (*frame).at_reserved = (*frames).reserved;
-        (*frame).at_freed = (*frames).freed;
         (*frame).at_reserves = (*frames).reserves;
         (*frame).at_held = held(frame);
         (*frame).pools = POOLS_ALONE;
     }
     0
+}
+
+/// Functions whose `args[2]` and `args[3]` say what they have moved.
+#[inline(always)]
+const fn shows_moved(hook: u32) -> bool {
+    hook == HookId::BlockRsvRelease as u32
+        || hook == HookId::BlockRsvAddBytes as u32
+        || hook == HookId::UpdateGlobalBlockRsv as u32
+        || hook == HookId::RefillDelayedRefs as u32
+        || hook == HookId::MigrateToDelayedRefs as u32
+}
+
+/// Such a function returns: notes what it took out of `bytes_may_use`. The rest of what left a block_rsv is in another one.
+///
+/// # Safety
+/// The frames are this thread's, and `frame` is the innermost of them.
+#[inline(always)]
+pub unsafe fn moved(frames: *mut Frames, frame: *mut Frame, hook: HookId) {
+    if hook as u32 == HookId::BlockRsvRelease as u32 || hook as u32 == HookId::UpdateGlobalBlockRsv as u32 {
+        // SAFETY: as promised.
+        unsafe { (*frame).args[2] = (*frames).freed.wrapping_sub((*frame).at_freed) };
+    }
 }
 
 /// Notes the block_rsvs that the call can change besides those of the filesystem. False if there may be one that is not
@@ -175,31 +207,30 @@ unsafe fn held(frame: *mut Frame) -> u64 {
     }
 }
 
-/// The call is not compared.
-const NOT_COMPARED: u64 = 1 << 63;
+/// The call is not compared. A number and no `Option`: the compiler would leave a register unset where it is `None`.
+pub const NOT_COMPARED: i64 = i64::MIN;
 
-/// The call returns: by how much `bytes_may_use` has changed more than it may. `None` if that is not known.
+/// The call returns: by how much `bytes_may_use` has changed more than it may; [`NOT_COMPARED`] if that is not known.
 #[inline(always)]
-pub fn off_balance(task: *mut TaskCell, ret: i64) -> Option<i64> {
-    let off = pools_end(frame::slot(task), ret);
-    if off == NOT_COMPARED { None } else { Some(off as i64) }
+pub fn off_balance(task: *mut TaskCell, ret: i64) -> i64 {
+    pools_end(frame::slot(task), ret) as i64
 }
 
 /// See [`off_balance`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
-    let (Some(run), Some(frames)) = (clock(), FRAMES.get_ptr_mut(slot)) else { return NOT_COMPARED };
-    let Some(frame) = frame::top(frames) else { return NOT_COMPARED };
+    let (Some(run), Some(frames)) = (clock(), FRAMES.get_ptr_mut(slot)) else { return NOT_COMPARED as u64 };
+    let Some(frame) = frame::top(frames) else { return NOT_COMPARED as u64 };
     // SAFETY: the frames are this thread's; a cell of an array stays.
     unsafe {
         if (*frame).pools != POOLS_ALONE {
-            return NOT_COMPARED;
+            return NOT_COMPARED as u64;
         }
-        let Some(cell) = cells::fs_cell((*frame).fs) else { return NOT_COMPARED };
+        let Some(cell) = cells::fs_cell((*frame).fs) else { return NOT_COMPARED as u64 };
         let moved = held(frame).wrapping_sub((*frame).at_held) as i64;
         if !pools::is_alone(frames, cell) || pools::points_of_others(frames, cell) != (*frame).at_points {
-            return NOT_COMPARED;
+            return NOT_COMPARED as u64;
         }
         let is = |other: HookId| (*frame).hook == other as u32;
         let (uses, reserves) =
@@ -208,7 +239,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         if uses || is(HookId::RefillDelayedRefs) || is(HookId::BlockRsvAdd) || is(HookId::BlockRsvRefill) {
             // One is the function's own; more are tickets of others that it has granted.
             if reserves > 1 || (uses && !is_metadata(ret_rsv(ret))) {
-                return NOT_COMPARED;
+                return NOT_COMPARED as u64;
             }
             may_use = may_use.wrapping_add((*frames).reserved.wrapping_sub((*frame).at_reserved) as i64);
         }
@@ -224,7 +255,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         let off = may_use.wrapping_sub(moved).wrapping_sub(due);
         // What fills up the global reserve counts as moved by this call.
         if off < 0 && unpinning(run.time(), (*cell).unpinned, (*cell).unpinning != 0) {
-            NOT_COMPARED
+            NOT_COMPARED as u64
         } else {
             off as u64
         }
@@ -238,55 +269,55 @@ const fn ret_rsv(ret: i64) -> u64 {
 }
 
 /// `btrfs_use_block_rsv()` or `btrfs_block_rsv_add_bytes()` returns: bytes of a tree block are taken, or put back. Bytes that were
-/// put back although an extent has taken them out of `bytes_may_use` already, as a negative number; `None` if there are none.
+/// put back although an extent has taken them out of `bytes_may_use` already, as a negative number; [`NOT_COMPARED`] if there are none.
 ///
 /// # Safety
 /// The frames are this thread's.
 #[inline(always)]
-pub unsafe fn block(frames: *mut Frames, hook: HookId, ret: i64) -> Option<i64> {
+pub unsafe fn block(frames: *mut Frames, hook: HookId, ret: i64) -> i64 {
     // SAFETY: as promised.
     unsafe {
-        let frame = frame::top(frames)?;
+        let Some(frame) = frame::top(frames) else { return NOT_COMPARED };
         // Also the block_rsv of log trees (6.18), which no call is compared for: its space_info is another one on zoned devices.
         let pays = RsvType::from_u32(read::rsv_type((*frame).rsv)).pays_metadata_blocks();
         if (*frame).rsv != 0 && !pays {
-            return None;
+            return NOT_COMPARED;
         }
         let bytes = (*frame).args[if hook as u32 == HookId::UseBlockRsv as u32 { 1 } else { 0 }] as i64;
         if hook as u32 == HookId::UseBlockRsv as u32 {
             if ret_rsv(ret) != 0 {
                 (*frames).blocks = (*frames).blocks.wrapping_add(bytes);
             }
-            return None;
+            return NOT_COMPARED;
         }
         // `btrfs_unuse_block_rsv()`; others add bytes for items, which is far more.
         let block = (*frame).around != HookId::RefillDelayedRefs as u32
             && bytes as u64 == u64::from(read::at::<u32>((*frame).fs_info, off!(fs_nodesize)));
         if !block {
-            return None;
+            return NOT_COMPARED;
         }
         (*frames).blocks = (*frames).blocks.wrapping_sub(bytes);
         if (*frames).blocks_known == 0 || (*frames).blocks >= 0 || !sees_all() {
-            return None;
+            return NOT_COMPARED;
         }
         (*frames).blocks = (*frames).blocks.wrapping_add(bytes);
-        Some(-bytes)
+        -bytes
     }
 }
 
 /// A transaction handle ends, so no allocation of a tree block is under way: bytes that were taken for tree blocks and neither
-/// allocated nor put back. `None` if that is not known.
+/// allocated nor put back. [`NOT_COMPARED`] if that is not known.
 ///
 /// # Safety
 /// The frames are this thread's.
 #[inline(always)]
-pub unsafe fn blocks_left(frames: *mut Frames) -> Option<i64> {
+pub unsafe fn blocks_left(frames: *mut Frames) -> i64 {
     // SAFETY: as promised.
     unsafe {
         let known = (*frames).blocks_known != 0 && sees_all();
         let left = (*frames).blocks;
         (*frames).blocks = 0;
         (*frames).blocks_known = 1;
-        if known && left != 0 { Some(left) } else { None }
+        if known && left != 0 { left } else { NOT_COMPARED }
     }
 }

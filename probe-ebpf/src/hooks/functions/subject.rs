@@ -190,6 +190,7 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::FreeReservedDataSpace
             | HookId::BlockRsvAdd
             | HookId::BlockRsvRefill
+            | HookId::BlockRsvMigrate
             | HookId::ClearDelallocExtent
             | HookId::RemoveOrderedExtent
             | HookId::EndTransaction
@@ -401,8 +402,11 @@ pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
     if is(hook, HookId::AllocReservedFileExtent) {
         return args[2] == 0;
     }
-    if is(hook, HookId::UpdateDelayedRefs) || is(hook, HookId::MigrateToDelayedRefs) {
+    if is(hook, HookId::UpdateDelayedRefs) {
         return true;
+    }
+    if is(hook, HookId::MigrateToDelayedRefs) {
+        return args[2] == 0;
     }
     (is(hook, HookId::QgroupFreeMeta) || is(hook, HookId::QgroupConvertMeta)) && args[0] == 0
 }

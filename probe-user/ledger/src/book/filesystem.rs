@@ -3,8 +3,8 @@ use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    audits::Audits, chains::Chains, claims::Claims, inode::InodeBook, loss::Loss, reported::AlreadyReported,
-    reserving_stacks::ReservingStacks, waits::Waits,
+    audits::Audits, chains::Chains, claims::Claims, draws::Draws, inode::InodeBook, loss::Loss,
+    reported::AlreadyReported, reserving_stacks::ReservingStacks, waits::Waits,
 };
 use crate::vocabulary::{
     account::Account,
@@ -55,6 +55,8 @@ pub(crate) struct Fs {
     pub commits: u64,
     /// `None` until something waits or flushes.
     pub waits: Option<Box<Waits>>,
+    /// `None` until something moves or is read.
+    pub draws: Option<Box<Draws>>,
     pub enospc: u64,
     pub inodes_closed: u64,
     /// Chain links of destroyed inodes.
@@ -191,6 +193,11 @@ impl Fs {
     /// What waits and flushes; opened at first use.
     pub(crate) fn waits(&mut self) -> &mut Waits {
         self.waits.get_or_insert_default()
+    }
+
+    /// Who draws on what; opened at first use.
+    pub(crate) fn draws(&mut self) -> &mut Draws {
+        self.draws.get_or_insert_default()
     }
 
     /// The filesystem is gone; its id never comes back.

@@ -45,6 +45,12 @@ impl Names {
         Some(TaskRef { tid, pid: *pid, comm: text(comm) })
     }
 
+    /// Whether the thread is one of the kernel's own that works for btrfs.
+    pub(crate) fn is_worker(&self, tid: u32) -> bool {
+        let known = self.tasks.get(&tid);
+        known.is_some_and(|(_, comm)| comm.starts_with(b"kworker/") || comm.starts_with(b"btrfs-"))
+    }
+
     /// The thread, or only its id if its name is not known; `None` for id 0.
     pub(crate) fn task_or_tid(&self, tid: u32) -> Option<TaskRef> {
         if tid == 0 {

@@ -72,6 +72,7 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         enospc: fs.enospc,
         commits: fs.commits,
         waits: fs.waits.as_ref().map(|waits| Box::new(waits.view())),
+        draws: fs.draws.as_ref().and_then(|draws| draws.view(ledger.context.loss.epoch())).map(Box::new),
     }
 }
 

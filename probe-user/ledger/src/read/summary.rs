@@ -8,7 +8,8 @@ use crate::{
     context::warnings::KernelWarn,
     read::{closings::Closing, kernel_lines::KernelLine},
     vocabulary::{
-        account::Account, failed_reservations::FailedReservations, shortage::Shortage, waits::FsWaits,
+        account::Account, draws::FsDraws, failed_reservations::FailedReservations, shortage::Shortage,
+        waits::FsWaits,
     },
 };
 
@@ -95,6 +96,8 @@ pub struct FsSummary {
     pub commits: u64,
     /// Waits and flushes; `None` if there were none.
     pub waits: Option<Box<FsWaits>>,
+    /// Who drew on what; `None` if nothing moved.
+    pub draws: Option<Box<FsDraws>>,
 }
 
 /// The verdict so far.

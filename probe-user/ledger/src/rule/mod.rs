@@ -5,6 +5,7 @@ pub(crate) mod chains;
 pub(crate) mod claims;
 pub(crate) mod closing;
 pub(crate) mod delalloc;
+pub(crate) mod draws;
 pub(crate) mod failures;
 pub(crate) mod qgroup_levels;
 pub(crate) mod shortages;

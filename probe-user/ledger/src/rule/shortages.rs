@@ -19,6 +19,7 @@ use crate::{
     book::{filesystem::Fs, filesystems::Filesystems},
     context::{Context, names::Names},
     vocabulary::{
+        draws::GlobalDraw,
         keys::InodeKey,
         shortage::{Shortage, ShortageEvent, ShortageHolder, ShortageKind, ShortageState},
         words::text,
@@ -33,6 +34,8 @@ const MOST: usize = 1024;
 const MOST_THREADS: usize = 1 << 14;
 /// Most task names of one kind of failure.
 const MOST_TASKS: usize = 8;
+/// Draws on the global block_rsv that are shown.
+const DRAWERS: usize = 3;
 /// Inodes that are shown as holders.
 const HOLDERS: usize = 3;
 /// Most inodes that are searched for holders.
@@ -201,7 +204,8 @@ impl Shortages {
     }
 
     /// The state behind a failure.
-    pub(crate) fn state(&mut self, record: &FailureState) {
+    pub(crate) fn state(&mut self, filesystems: &Filesystems, record: &FailureState) {
+        let drained_by = drained_by(filesystems, record);
         let state = ShortageState { state: *record, devices: None, decided: false };
         let tid = record.header.tid;
         match record.why {
@@ -216,11 +220,13 @@ impl Shortages {
                 let Some(group) = self.index.get(&key).map(|at| &mut self.groups[*at]) else { return };
                 group.with_state += 1;
                 group.first.state = Some(Box::new(state));
+                group.first.drained_by = drained_by;
             }
             _ => {
                 let Some((key, mut event)) = self.open.remove(&tid) else { return };
                 let decided = self.decided.get(&(key.0, key.3));
                 event.state = Some(Box::new(at_decision(state, &event, decided)));
+                event.drained_by = drained_by;
                 if let Some(at) = self.index.get(&key) {
                     keep(&mut self.groups[*at], event);
                 }
@@ -328,6 +334,14 @@ impl Shortages {
     pub(crate) fn list(&self) -> &[Shortage] {
         &self.groups
     }
+}
+
+/// Who had drawn on the global block_rsv when it held less than it should.
+fn drained_by(filesystems: &Filesystems, record: &FailureState) -> Vec<GlobalDraw> {
+    let [global, ..] = record.rsvs;
+    let draws = filesystems.find(record.header.fs).and_then(|fs| fs.draws.as_ref());
+    let draws = draws.filter(|_| global.reserved < global.size && record.why != FAILURE_ALL_TICKETS);
+    draws.map(|draws| draws.drained_by(DRAWERS)).unwrap_or_default()
 }
 
 /// What every failure has.

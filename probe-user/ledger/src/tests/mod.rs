@@ -13,6 +13,7 @@ mod call_stream;
 mod calls;
 mod closings;
 mod delayed_nodes;
+mod draws;
 mod errors;
 mod events;
 mod log_lines;

@@ -1,5 +1,6 @@
 //! The vocabulary of the ledger: accounts, findings, keys. It does not use books or rules.
 pub(crate) mod account;
+pub(crate) mod draws;
 pub(crate) mod failed_reservations;
 pub(crate) mod finding;
 pub(crate) mod keys;

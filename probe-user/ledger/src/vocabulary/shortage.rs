@@ -2,7 +2,7 @@
 //! moment. They are no findings: the books balance.
 use probe_common::shortage::{FailureDevices, FailureState, QgroupRefusal};
 
-use super::finding::TaskRef;
+use super::{draws::GlobalDraw, finding::TaskRef};
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,8 @@ pub struct ShortageEvent {
     pub qgroup: Option<Box<QgroupRefusal>>,
     /// The inodes of the subvolume that held most, if the limit of a qgroup refused.
     pub holders: Vec<ShortageHolder>,
+    /// Who had drawn most on the global block_rsv since it was last seen full, if it held less than it should.
+    pub drained_by: Vec<GlobalDraw>,
     /// Function and line, and what else the kernel's log says of an abort.
     pub line: Option<String>,
 }

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use probe_common::shortage::{FAILURE_ABORT, FAILURE_NO_WAIT, LIMIT_MAX_EXCL, LIMIT_MAX_RFER, QgroupRefusal};
 use probe_ledger::{Shortage, ShortageEvent, ShortageKind, ShortageState, TaskRef};
 
-use super::{ReportInput, findings};
+use super::{ReportInput, draws, findings};
 use crate::{
-    explain::{build as explain, model::Filesystem as Explanation, qgroup, state},
+    explain::{build as explain, cause::Cause, model::Filesystem as Explanation, qgroup, state},
     format::{self, bytes},
     report::model::{
-        FailedTask, Failure, FailureInstance, FailureKind, Frame, QgroupHolder, QgroupLimit, Task,
+        FailedTask, Failure, FailureInstance, FailureKind, Frame, GlobalDraws, QgroupHolder, QgroupLimit,
+        Task,
     },
 };
 
@@ -88,14 +89,16 @@ fn instance(input: &ReportInput<'_>, shortage: &Shortage, event: &ShortageEvent)
         state,
         qgroup,
         holders: _,
+        drained_by,
         line,
     } = event;
+    let drained_by = draws::before(input, drained_by);
     let stack = findings::frames(input.stacks, *stack);
     let call = call(&stack);
     let flush_name = format::reserve_flush(*flush);
     let why = match (state, qgroup) {
         (_, Some(refusal)) => Some(of_limit(shortage, refusal)),
-        (Some(state), None) => Some(of_state(shortage, state)),
+        (Some(state), None) => Some(of_state(shortage, state, &drained_by)),
         (None, None) => None,
     };
     FailureInstance {
@@ -110,12 +113,13 @@ fn instance(input: &ReportInput<'_>, shortage: &Shortage, event: &ShortageEvent)
         path: path.clone(),
         aborted_at: line.clone(),
         why,
+        drained_by,
         limit: qgroup.as_ref().map(|refusal| limit(refusal, event)),
         stack,
     }
 }
 
-fn of_state(shortage: &Shortage, state: &ShortageState) -> Explanation {
+fn of_state(shortage: &Shortage, state: &ShortageState, drained_by: &[GlobalDraws]) -> Explanation {
     let ShortageState { state: figures, devices, decided: _ } = state;
     let devices = devices.as_ref();
     let mut why = explain::filesystem(&state::case(&shortage.device, figures, devices));
@@ -129,6 +133,11 @@ fn of_state(shortage: &Shortage, state: &ShortageState) -> Explanation {
         why.causes.clear();
         why.help.clear();
         return why;
+    }
+    if why.causes.iter().any(|cause| cause == Cause::GlobalReserveDrained.name())
+        && let Some(by) = draws::drained_by(drained_by)
+    {
+        why.sentence = format!("{} {by}", why.sentence);
     }
     if figures.why == FAILURE_NO_WAIT {
         why.not_proven.push(

@@ -1,9 +1,9 @@
 //! Filesystems: books, pools, space_infos, chains and audits.
 use std::collections::BTreeMap;
 
-use probe_ledger::{Account, AuditSummary, ChainSummary, Closing, FsSummary, SpaceNow, SpaceRest, Summary};
+use probe_ledger::{Account, AuditSummary, ChainSummary, Closing, FsSummary, SpaceNow, SpaceRest};
 
-use super::{Policy, SessionFacts, WaitNames};
+use super::{ReportInput, WaitNames, draws};
 use crate::{
     format,
     report::model::{
@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// All filesystems, in the order met.
-pub(super) fn build(summary: &Summary, facts: &SessionFacts, policy: &Policy) -> Vec<Filesystem> {
-    let names = facts.wait_names(policy);
-    summary.filesystems.iter().map(|fs| one(fs, facts, &names)).collect()
+pub(super) fn build(input: &ReportInput<'_>) -> Vec<Filesystem> {
+    let names = input.facts.wait_names(input.policy);
+    input.summary.filesystems.iter().map(|fs| one(input, fs, &names)).collect()
 }
 
-fn one(fs: &FsSummary, facts: &SessionFacts, names: &WaitNames<'_>) -> Filesystem {
+fn one(input: &ReportInput<'_>, fs: &FsSummary, names: &WaitNames<'_>) -> Filesystem {
     let FsSummary {
         fs: _,
         fsid,
@@ -40,8 +40,9 @@ fn one(fs: &FsSummary, facts: &SessionFacts, names: &WaitNames<'_>) -> Filesyste
         // See `WaitNames::flushes`.
         commits: _,
         waits,
+        draws,
     } = fs;
-    let places = facts.places.get(fsid).cloned().unwrap_or_default();
+    let places = input.facts.places.get(fsid).cloned().unwrap_or_default();
     let mut devices = places.devices;
     if devices.is_empty() && !device.is_empty() {
         devices.push(device.clone());
@@ -61,6 +62,7 @@ fn one(fs: &FsSummary, facts: &SessionFacts, names: &WaitNames<'_>) -> Filesyste
         enospc: *enospc,
         waits: names.waits(waits.as_deref()),
         flushes: names.flushes(fs),
+        draws: draws.as_ref().map(|draws| draws::build(input, draws)),
         inodes: *inodes,
         inodes_closed: *inodes_closed,
     }

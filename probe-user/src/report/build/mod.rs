@@ -3,6 +3,7 @@
 //! Pure: no file, no clock. The caller passes in the symbols, the wall clock and the mount table, so a live run and its
 //! replay can pass the same and get the same report.
 mod causes;
+mod draws;
 mod facts;
 mod failures;
 mod filesystems;
@@ -62,7 +63,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         verdict: verdict.into(),
         verdict_reasons,
         loss: loss(&summary.loss),
-        filesystems: filesystems::build(summary, facts, policy),
+        filesystems: filesystems::build(input),
         failed_reservations: failed(summary.failed),
         tests: facts.tests.iter().map(|test| verdict::of_test(test, &findings)).collect(),
         outside_tests: facts.outside_tests.clone(),

@@ -2,7 +2,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, Task};
+use super::{Frame, GlobalDraws, Task};
 use crate::explain::model::Filesystem as Explanation;
 
 /// Failures of one kind, with one errno, on one space_info or qgroup of a filesystem.
@@ -89,6 +89,8 @@ pub struct FailureInstance {
     pub who: String,
     /// Why it failed: one sentence, the causes, and the figures; null without a state.
     pub why: Option<Explanation>,
+    /// The draws on the global reserve that were largest since it was last seen full; empty if it was full or none was seen.
+    pub drained_by: Vec<GlobalDraws>,
     /// The limit that refused, and what the qgroup held; null if it was none.
     pub limit: Option<QgroupLimit>,
     /// Where; innermost frame first, empty if no stack was taken.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Flushes, Task, Waits};
+use super::{AccountName, Draws, Flushes, Task, Waits};
 
 /// One filesystem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,8 @@ pub struct Filesystem {
     pub waits: Waits,
     /// What was done to get space back.
     pub flushes: Flushes,
+    /// Who drew on which reserve; null if nothing moved.
+    pub draws: Option<Draws>,
     /// Live inodes with an account.
     pub inodes: u64,
     /// Inodes whose end of life was checked.

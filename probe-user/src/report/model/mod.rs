@@ -13,6 +13,7 @@
 //!
 //! **Change.** Within one schema version fields are only added. `docs/schema/report.json` is generated from
 //! these types and checked in.
+mod draws;
 mod failure;
 mod filesystem;
 mod finding;
@@ -24,6 +25,9 @@ mod waits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use draws::{
+    DrawMove, Draws, GlobalDraws, GlobalLevel, IdleGrowth, Moved, Mover, ReserveBalance, RootMoved, TaskDraws,
+};
 pub use failure::{FailedTask, Failure, FailureInstance, FailureKind, QgroupHolder, QgroupLimit};
 pub use filesystem::{
     AccountState, Audit, AuditedAccount, ChainState, ClosingName, Filesystem, InodeHolder, SpaceState,

@@ -241,6 +241,7 @@ fn filesystem() -> FsSummary {
         enospc: 47,
         commits: 9,
         waits: Some(Box::new(waits())),
+        draws: Some(Box::new(super::draws::draws())),
     }
 }
 

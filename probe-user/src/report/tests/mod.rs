@@ -1,6 +1,7 @@
 //! Reports made of known data: snapshots of every format, and the rules of verdict and fingerprint.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 mod data;
+mod draws;
 mod examples;
 mod formats;
 mod groups;

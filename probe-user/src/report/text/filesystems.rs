@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::model::{AccountState, Filesystem, Report, SpaceState},
-    Detail,
+    Detail, draws,
     paper::{Paper, Tone},
     table::{self, left, right},
     waits,
@@ -74,6 +74,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     space(paper, fs);
     pools(paper, fs, detail);
     books(paper, fs);
+    draws::render(paper, fs, detail);
     audit(paper, fs, detail);
     chains(paper, fs, detail);
 }

@@ -3,6 +3,7 @@
 //!
 //! A pure function of the report and of what the terminal can do. 80 columns unless told otherwise, plain ASCII
 //! where the locale is not UTF-8, no colour that carries meaning alone. Every name is escaped.
+mod draws;
 mod failures;
 mod filesystems;
 mod findings;

@@ -3,6 +3,7 @@ use probe_common::wait::FLUSH_STATE_DONE;
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED},
     claim::{CLAIM_RESERVE, ClaimType, RsvType},
+    draw::own_tree,
     hook::HookId,
     inode::{
         BLOCK_FRESH, Counters, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, MOMENT_AUDIT, MOMENT_DESTROY,
@@ -152,6 +153,10 @@ pub fn describe(record: &Record) -> Option<String> {
         }
         Record::QgroupRefusal(body) => {
             format!("{} do not fit into the limit of qgroup {}", body.bytes, format::qgroup(body.qgroupid))
+        }
+        Record::Draw(body) => {
+            let paid = if own_tree(body.root) { "pays" } else { "pays in place of another one" };
+            format!("the global reserve {paid} for a block of tree {}", format::root(body.root as i64))
         }
         Record::TaskSeen(_)
         | Record::Stack(_)
