@@ -296,3 +296,60 @@ fn what_was_held_before_is_shown() {
     // If they were written meanwhile, that was seen.
     assert!(data >= 8 * MIB as i64 || done.report()["verdict"] != "inconclusive", "{section}");
 }
+
+/// Bytes of the moves out of a reserve for which `kind` holds.
+fn moved(draws: &Value, from: &str, kind: impl Fn(&str) -> bool) -> i64 {
+    let cells = list(&draws["moves"]).iter();
+    cells
+        .filter(|cell| text(cell, "from") == from && kind(text(cell, "kind")))
+        .map(|cell| number(&cell["bytes"]))
+        .sum()
+}
+
+/// A filesystem whose metadata is full removes files: the delayed refs are paid for by the global reserve.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn who_draws_on_the_global_reserve_is_named() {
+    let Some(_alone) = support::live() else { return };
+    let fs = full_of_air();
+    let uuid = fs.fsid().to_string();
+    let mount = fs.path().display().to_string();
+    let fill = format!("i=0; while echo 1 > {mount}/small$i && [ $i -lt 20000 ]; do i=$((i+1)); done");
+    let command = format!("{fill}; rm -f {mount}/inline* {mount}/small*; sync -f {mount} || sync; sleep 1");
+    let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
+    assert_eq!(done.report()["verdict"], "clean", "{done:?}");
+    let [section] = probe::lives(done.report(), &uuid)[..] else {
+        panic!("{}", done.report()["filesystems"])
+    };
+    let draws = &section["draws"];
+    let by_calls = done.report()["tier"] == "functions";
+    assert_eq!(draws["source"], if by_calls { "calls" } else { "tracepoints" });
+    let global = list(&draws["global"]);
+    // The root tree is written at each commit, and the global reserve is its own one.
+    let own = global.iter().find(|draw| draw["kind"] == "use" && draw["root"] == 1);
+    assert!(own.is_some(), "{draws}");
+    let Some(fallen) = global.iter().find(|draw| draw["kind"] == "fall-back") else { panic!("{draws}") };
+    assert!(!list(&fallen["stack"]).is_empty() && !list(&fallen["tasks"]).is_empty(), "{fallen}");
+    assert!(number(&draws["global_lowest"]["reserved"]) < number(&draws["global_lowest"]["size"]), "{draws}");
+    // Each draw is in the matrix, and each move out of the global reserve is a draw.
+    let drawn: i64 = global.iter().map(|draw| number(&draw["bytes"])).sum();
+    let left_out = number(&draws["global_left_out"]["bytes"]);
+    let gone = |kind: &str| matches!(kind, "use" | "fall-back" | "migrate" | "steal");
+    assert_eq!(drawn + left_out, moved(draws, "fs.global_rsv", gone), "{draws}");
+    for cell in list(&draws["moves"]) {
+        let of_roots: i64 = list(&cell["roots"]).iter().map(|root| number(&root["bytes"])).sum();
+        let of_callers: i64 = list(&cell["callers"]).iter().map(|by| number(&by["bytes"])).sum();
+        let (roots, callers) =
+            (number(&cell["other_roots"]["bytes"]), number(&cell["other_callers"]["bytes"]));
+        assert!([0, number(&cell["bytes"])].contains(&(of_roots + roots)), "{cell}");
+        assert!(of_callers + callers <= number(&cell["bytes"]), "{cell}");
+    }
+    // Nothing is at work at the two readings, so every byte that came or went is attributed; a commit fills up the global reserve
+    // without a call.
+    assert_eq!(list(&draws["reserves"]).len(), if by_calls { 5 } else { 0 });
+    for row in list(&draws["reserves"]) {
+        let rest = number(&row["not_attributed"]);
+        assert!(rest == 0 || (rest > 0 && row["reserve"] == "fs.global_rsv"), "{row}");
+    }
+    assert_eq!(list(&draws["idle_growth"]), [] as [Value; 0]);
+}

@@ -142,6 +142,7 @@ impl Ledger {
                 failures.bmu(context, body);
             }
             Record::Enospc(body) => {
+                draws::waited(fs);
                 shortages.enospc(context, fs, body);
                 failures.enospc(context, fs, body);
             }
@@ -149,11 +150,15 @@ impl Ledger {
                 if let Some(task) = context.names.task_or_tid(body.header.tid) {
                     fs.waits().over(body, task);
                 }
+                draws::waited(fs);
                 calls.ticket(body);
                 shortages.ticket(context, fs, body);
                 failures.ticket(context, fs, body);
             }
-            Record::TicketStep(body) => tickets.step(context, fs, body),
+            Record::TicketStep(body) => {
+                draws::waited(fs);
+                tickets.step(context, fs, body);
+            }
             Record::Levels(body) => {
                 draws::levels(context, fs, body);
                 if body.why == LEVELS_UNMOUNT {
@@ -182,7 +187,10 @@ impl Ledger {
                 calls.call(context, fs, body);
             }
             Record::Returned(body) => calls.returned(context, fs, body),
-            Record::Waiting(body) => fs.waits().waiting(body),
+            Record::Waiting(body) => {
+                draws::waited(fs);
+                fs.waits().waiting(body);
+            }
             Record::WaitRound(body) => fs.waits().round(body),
             Record::ThreadFound(body) => fs.waits().found(body),
             Record::ThreadStack(body) => fs.waits().place(body),

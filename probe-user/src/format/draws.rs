@@ -20,6 +20,8 @@ const PAYS: [&str; 17] = [
     "steal_from_global_rsv",
     "maybe_fail_all_tickets",
 ];
+/// Functions around all that btrfs does.
+const AROUND: [&str; 4] = ["process_one_work", "worker_thread", "kthread", "do_syscall_64"];
 /// Most functions that are shown.
 const MOST: usize = 3;
 
@@ -27,7 +29,8 @@ const MOST: usize = 3;
 #[must_use]
 pub fn pays(stack: &[&str]) -> String {
     let last = stack.iter().rposition(|name| PAYS.contains(name)).map_or(0, |at| at + 1);
-    let shown: Vec<&str> = stack.iter().skip(last).take(MOST).copied().collect();
+    let inside = stack.iter().skip(last).take_while(|name| !AROUND.contains(name));
+    let shown: Vec<&str> = inside.take(MOST).copied().collect();
     shown.join(" < ")
 }
 
@@ -48,6 +51,13 @@ mod tests {
             "do_unlinkat",
         ];
         assert_eq!(pays(&stack), "btrfs_truncate_inode_items < btrfs_evict_inode < evict");
+        let worker = [
+            "steal_from_global_rsv",
+            "maybe_fail_all_tickets",
+            "btrfs_async_reclaim_metadata_space",
+            "process_one_work",
+        ];
+        assert_eq!(pays(&worker), "btrfs_async_reclaim_metadata_space");
         assert_eq!(pays(&[]), "");
     }
 }

@@ -1,14 +1,17 @@
 //! Pools that grow while no task is at work: a hint, never a finding.
 //!
-//! Definition. The levels of a filesystem are read now and then: at each commit and at each audit. The time between two
-//! readings is *quiet* if no thread other than btrfs' own workers came with a record of a reservation. The level is
-//! `bytes_may_use` of a space_info without what the global block_rsv holds: that one is sized by the kernel itself, without a task.
-//! A pool grows while idle if its level rose in at least [`ENOUGH`] quiet intervals, and fell in none.
+//! Definition. The levels of a filesystem are read now and then, besides at commits; readings count that are [`APART`]. The time
+//! between two of them is *quiet* if no thread other than
+//! btrfs' own workers came with a record of a reservation, and no ticket was queued, granted or failed: a task that waits is inside
+//! its call. The level is `bytes_may_use` of a space_info without what the global block_rsv holds: that one is sized by the kernel
+//! itself, without a task. A pool grows while idle if its level rose in at least [`ENOUGH`] quiet intervals, and fell between no two
+//! readings of the session, quiet or not.
 //!
-//! Why it is silent on ordinary loads: what tasks reserve makes the interval not quiet, and what workers do with it afterwards
-//! (write back, commit, run delayed refs) gives bytes back, so a quiet level falls or stays.
+//! Why it is silent on ordinary loads: what tasks reserve makes the interval not quiet, and what is done with it afterwards
+//! (write back, commit, run delayed refs) gives bytes back, so the level falls. Levels at commits do not count: inside a
+//! flush they rise by what a waiting task is granted.
 use probe_common::{
-    fs::{LEVELS_UNMOUNT, Levels, SpaceLevels},
+    fs::{LEVELS_AUDIT, Levels, SpaceLevels},
     space::{BLOCK_GROUP_METADATA, BLOCK_GROUP_TYPE_MASK},
 };
 
@@ -16,11 +19,15 @@ use crate::vocabulary::draws::IdleGrowth;
 
 /// Quiet intervals with a rise.
 const ENOUGH: u64 = 3;
+/// Readings that follow sooner, ns, do not count: a task that sleeps for so long inside its call makes no record.
+const APART: u64 = 5_000_000_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
     /// A task has reserved or released since the last reading.
     pub busy: bool,
+    /// Time of the last reading, ns.
+    read: u64,
     pools: [Pool; 4],
 }
 
@@ -42,9 +49,14 @@ impl Idle {
 
     /// Takes a reading.
     pub(crate) fn levels(&mut self, levels: &Levels) {
-        if levels.why == LEVELS_UNMOUNT {
+        if levels.why != LEVELS_AUDIT {
             return;
         }
+        let now = levels.header.time;
+        if now.saturating_sub(self.read) < APART {
+            return;
+        }
+        self.read = now;
         let quiet = !self.busy;
         for (pool, space) in self.pools.iter_mut().zip(&levels.space) {
             pool.reading(space, levels.global.reserved, quiet);
@@ -73,7 +85,7 @@ impl Pool {
             self.rises += 1;
             self.risen = self.risen.saturating_add(level - self.level);
         }
-        self.fell |= quiet && level < self.level;
+        self.fell |= level < self.level;
         self.level = level;
     }
 }

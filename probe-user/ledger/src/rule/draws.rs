@@ -299,3 +299,8 @@ pub(crate) fn worked(context: &Context, fs: &mut Fs, tid: u32) {
         fs.draws().idle.busy = !context.names.is_worker(tid);
     }
 }
+
+/// A task has waited for space, or waits: it is inside its call.
+pub(crate) fn waited(fs: &mut Fs) {
+    fs.draws().idle.missed();
+}

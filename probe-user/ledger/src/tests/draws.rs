@@ -79,6 +79,7 @@ fn block(calls: &mut Calls, payer: RsvType, root: u64, flags: u32) {
 }
 
 fn reading(stream: &mut Stream, why: u32, rsvs: [u64; 5], may_use: u64) {
+    stream.wait(5_000_000_000);
     let header = stream.header(FS);
     let [global, trans, chunk, delayed, delayed_refs] =
         rsvs.map(|reserved| Rsv { size: reserved.max(M), reserved });
@@ -389,7 +390,27 @@ fn a_pool_that_only_grows_while_no_task_works_is_a_hint() {
     assert_eq!(grows(&[0, M, M, 2 * M, 3 * M], &[]), 1, "it may stand still");
     assert_eq!(grows(&[0, M, 2 * M, 3 * M], &[2]), 0, "a task explains one of the rises");
     assert_eq!(grows(&[0, M, 2 * M, 3 * M, 2 * M], &[]), 0, "it fell");
+    assert_eq!(grows(&[0, M, 0, M, 2 * M, 3 * M], &[1, 2]), 0, "it fell while a task worked");
     assert_eq!(grows(&[0, M, 2 * M], &[]), 0, "too few");
+}
+
+/// A reclaim worker commits again and again while a task waits; each time the task is granted more.
+#[test]
+fn a_task_that_waits_while_workers_commit_is_at_work() {
+    let mut stream = Stream::born();
+    stream.task_seen(9, 9, "kworker/u8:0");
+    for at in 0..10 {
+        stream.by(9).reserve(257, M);
+        reading(&mut stream, LEVELS_COMMIT, [M, 0, 0, 0, 0], at * M);
+    }
+    for at in 10..20 {
+        stream.by(9).ticket(METADATA, M, 0, 0);
+        reading(&mut stream, LEVELS_AUDIT, [M, 0, 0, 0, 0], at * M);
+    }
+    let mut ledger = Ledger::new(Setup::default());
+    stream.records.iter().for_each(|record| ledger.apply(record));
+    let draws = ledger.summary(0).filesystems.remove(0).draws.expect("nothing moved");
+    assert_eq!(draws.idle_growth, []);
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub struct GlobalLevel {
 pub struct IdleGrowth {
     /// The space_info whose `bytes_may_use`, without the global block_rsv, grew: `data`, `metadata`, `system` or `mixed`.
     pub space_info: String,
-    /// Intervals between two readings in which it grew and no task reserved anything. It fell in none.
+    /// Intervals of five seconds or more in which it grew and no task reserved anything. It fell in no interval.
     pub intervals: u64,
     /// By how much, bytes.
     pub bytes: u64,

@@ -137,7 +137,7 @@ fn hints(paper: &mut Paper, draws: &Draws) {
     for growth in &draws.idle_growth {
         paper.blank();
         let text = format!(
-            "hint: bytes_may_use of {} grew by {} in {} in which no task reserved anything, and fell in none.",
+            "hint: bytes_may_use of {} grew by {} in {} in which no task reserved anything, and never fell.",
             growth.space_info,
             amount(growth.bytes),
             format::counted(growth.intervals, "interval")
