@@ -1,12 +1,16 @@
 //! Draws: known data, and what the reports say of them.
-use probe_common::fs::Rsv;
+use probe_common::{
+    fs::Rsv,
+    shortage::{FAILURE_TICKET, FailureState, SpaceState},
+};
 use probe_ledger::{
-    DrawCell, FsDraws, GlobalDraw, IdleGrowth, MoveKind, Moved, Mover, Reserve, ReserveRow, StackRef,
-    TaskRef, Verdict,
+    DrawCell, FsDraws, GlobalDraw, IdleGrowth, MoveKind, Moved, Mover, Reserve, ReserveRow, Shortage,
+    ShortageEvent, ShortageKind, ShortageState, StackRef, TaskRef, Verdict,
 };
 
 use super::data::{self, START};
 use crate::report::{
+    build::Policy,
     model::VerdictName,
     text::{self, Detail, Look},
 };
@@ -86,4 +90,58 @@ fn draws_in_place_of_another_reserve_are_shown_and_the_matrix_is_a_detail() {
     }
     assert!(full.contains("fall-back for trans.rsv") && full.contains("+ not attributed"), "{full}");
     assert!(!normal.contains("+ not attributed"), "{normal}");
+}
+
+/// A ticket that failed when the global reserve held 1 MiB of its 5.5 MiB.
+fn failed() -> Shortage {
+    let mut state = FailureState {
+        why: FAILURE_TICKET,
+        error: -28,
+        bytes: 3_932_160,
+        space_flags: 4,
+        ..FailureState::default()
+    };
+    state.rsvs[0] = Rsv { size: 5_767_168, reserved: 1 << 20 };
+    state.space[0] =
+        SpaceState { flags: 4, total: 8 << 20, used: 5 << 20, may_use: 1 << 20, ..SpaceState::default() };
+    let state = Some(Box::new(ShortageState { state, devices: None, decided: false }));
+    let first = ShortageEvent {
+        time: START + 4_000_000_000,
+        bytes: 3_932_160,
+        state,
+        drained_by: draws().global,
+        ..ShortageEvent::default()
+    };
+    Shortage {
+        fs: 1,
+        fsid: data::FSID,
+        device: "vdb".to_owned(),
+        kind: ShortageKind::Ticket,
+        error: -28,
+        object: 4,
+        count: 1,
+        with_state: 1,
+        largest_bytes: 3_932_160,
+        seen: (first.time, first.time),
+        tasks: Vec::new(),
+        other_tasks: 0,
+        first,
+        largest: None,
+        last: None,
+    }
+}
+
+#[test]
+fn a_failure_on_a_drained_global_reserve_names_who_drained_it() {
+    let mut summary = data::summary(Verdict::Clean, &[]);
+    summary.shortages = (vec![failed()], 0);
+    let report = data::report_of(&summary, &[], &data::facts(), &Policy::default());
+    let instance = &report.failures[0].instances[0];
+    let why = instance.why.as_ref().unwrap();
+    assert_eq!(why.causes.first().map(String::as_str), Some("global-reserve-drained"));
+    assert!(why.sentence.contains("has 1 MiB of its 5.50 MiB left"), "{}", why.sentence);
+    let by =
+        "Since the global reserve was last seen full, it was drawn on most: 288 KiB by rm (thread 4242) in ";
+    assert!(why.sentence.contains(by), "{}", why.sentence);
+    assert_eq!(instance.drained_by[0].bytes_since_full, 294_912);
 }
