@@ -225,6 +225,9 @@ impl Ledger {
         shortages.finish(&context.names);
         calls.finish();
         for fs in filesystems.iter_mut() {
+            if let Some(draws) = &mut fs.draws {
+                draws.end();
+            }
             calls.left_over(context, fs);
             audit::finish(context, fs);
         }

@@ -264,6 +264,14 @@ impl Draws {
         self.handles.insert(rsv, bytes);
     }
 
+    /// Nothing more comes: books what still waits for its tree block.
+    pub(crate) fn end(&mut self) {
+        self.handles = FxHashMap::default();
+        let mut left: Vec<(u32, Move)> = self.fallen_back.drain().collect();
+        left.sort_unstable_by_key(|(tid, _)| *tid);
+        left.iter().for_each(|(_, moved)| self.book(moved));
+    }
+
     /// The groups of draws that are no use by the reserve's own trees and came since it was last seen full, most bytes first.
     pub(crate) fn drained_by(&self, most: usize) -> Vec<GlobalDraw> {
         let open = |group: &&GlobalDraw| {

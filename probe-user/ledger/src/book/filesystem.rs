@@ -205,6 +205,9 @@ impl Fs {
         if let Some(waits) = &mut self.waits {
             waits.end();
         }
+        if let Some(draws) = &mut self.draws {
+            draws.end();
+        }
         let open = std::mem::take(&mut self.inodes);
         self.not_judged.not_destroyed +=
             open.values().filter(|book| book.balance != 0 && self.is_exact(book, loss)).count() as u64;

@@ -155,6 +155,14 @@ fn a_block_is_paid_for_by_its_reserve_on_the_spot_or_by_the_global_one() {
 }
 
 #[test]
+fn a_draw_whose_tree_block_was_not_seen_is_in_the_matrix_at_the_end() {
+    let mut calls = Calls::new();
+    uses(&mut calls, RsvType::Global, CSUM_TREE, false);
+    let draws = draws(&calls.stream);
+    assert_eq!(cells(&draws), [(Reserve::Global, Reserve::Blocks, MoveKind::FallBack, None, N)]);
+}
+
+#[test]
 fn what_a_handle_got_for_delayed_refs_and_lacks_at_its_end_is_in_delayed_refs_rsv() {
     let mut calls = Calls::new();
     calls.call(HookId::BlockRsvAddBytes, 0, [4 * M, 1, 0, MOVED_KNOWN], |call| {
