@@ -182,8 +182,16 @@ pub struct SysfsLevels {
     pub stable: u64,
 }
 
-/// An audit begins (`phase` 0) or ends (`phase` 1); its [`Levels`], [`crate::inode::InodeState`] and
-/// [`SysfsLevels`] records lie between.
+/// `AuditMark::phase`: an audit begins.
+pub const AUDIT_BEGIN: u32 = 0;
+/// `AuditMark::phase`: an audit ends.
+pub const AUDIT_END: u32 = 1;
+/// `AuditMark::phase`: a look begins: it shows who holds the pools, and no rule judges what it reads.
+pub const LOOK_BEGIN: u32 = 2;
+/// `AuditMark::phase`: a look ends.
+pub const LOOK_END: u32 = 3;
+
+/// An audit or a look begins or ends; its [`Levels`], [`crate::inode::InodeState`] and [`SysfsLevels`] records lie between.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -193,9 +201,9 @@ pub struct SysfsLevels {
 pub struct AuditMark {
     /// Header; `fs` is the audited filesystem.
     pub header: Header,
-    /// 0 begin, 1 end.
+    /// `AUDIT_BEGIN`, `AUDIT_END`, `LOOK_BEGIN` or `LOOK_END`
     pub phase: u32,
-    /// Audits of this filesystem so far.
+    /// Audits of this filesystem so far; 0 for a look.
     pub round: u32,
     /// Chain links so far of all space_info counters of the filesystem. If two audits show the same number, no space_info
     /// changed between them.

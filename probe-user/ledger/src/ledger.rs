@@ -14,8 +14,14 @@ use crate::{
         statistics::Counts, warnings::Warnings,
     },
     rule::{
-        audit, calls::books::Calls, chains, claims, closing, delalloc, draws, failures::Failures,
-        qgroup_levels, shortages::Shortages, tickets::Tickets,
+        audit,
+        calls::books::Calls,
+        chains, claims, closing, delalloc, draws,
+        failures::Failures,
+        holders::{self, Others},
+        qgroup_levels,
+        shortages::Shortages,
+        tickets::Tickets,
     },
     vocabulary::setup::Setup,
 };
@@ -166,6 +172,7 @@ impl Ledger {
                     claims::unmounted(context, fs, body);
                 }
                 closing::levels(context, fs, body);
+                holders::levels(&Others { loss: &context.loss, calls, tickets }, fs, body);
                 if body.why == LEVELS_COMMIT {
                     fs.commits += 1;
                     claims::committed(context, fs, body);
@@ -177,7 +184,10 @@ impl Ledger {
                 tickets.end(fs.id);
                 closing::end(context, fs, body);
             }
-            Record::AuditMark(body) => audit::mark(context, fs, body),
+            Record::AuditMark(body) => {
+                holders::mark(&Others { loss: &context.loss, calls, tickets }, fs, body);
+                audit::mark(context, fs, body);
+            }
             Record::SysfsLevels(body) => audit::sysfs(context, fs, body),
             Record::QgroupLevel(body) => qgroup_levels::level(setup, context, fs, body),
             Record::QgroupRefusal(body) => shortages.refusal(context, fs, body),

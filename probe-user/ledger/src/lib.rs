@@ -38,6 +38,7 @@ pub use self::{
         draws::{DrawCell, FsDraws, GlobalDraw, IdleGrowth, MoveKind, Moved, Mover, Reserve, ReserveRow},
         failed_reservations::FailedReservations,
         finding::{Confidence, Evidence, Finding, FindingKind, Origin, Query, StackRef, TaskRef, Violation},
+        holders::{Holder, InodesRead, PoolHolders, SpaceHolders},
         keys::AuditCandidate,
         setup::Setup,
         shortage::{Shortage, ShortageEvent, ShortageHolder, ShortageKind, ShortageState},

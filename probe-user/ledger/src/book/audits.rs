@@ -1,6 +1,6 @@
 //! Audits so far, and what looked wrong in the last one.
 use probe_common::{
-    fs::Levels,
+    fs::{AUDIT_END, LOOK_END, Levels},
     inode::{Counters, InodeState},
 };
 use rustc_hash::FxHashMap;
@@ -25,6 +25,8 @@ pub struct AuditSummary {
 pub(crate) struct Audits {
     pub previous: Option<Box<Round>>,
     pub current: Option<Box<Round>>,
+    /// A look of the screen: of what it reads, no rule judges.
+    pub look: Option<Box<Round>>,
     pub suspicions: FxHashMap<Subject, Suspicion>,
     pub summary: AuditSummary,
     /// Pairs of audits that were quiet and were judged.
@@ -59,14 +61,23 @@ pub(crate) struct Suspicion {
 
 impl Audits {
     pub(crate) fn inode(&mut self, key: InodeKey, record: &InodeState) {
-        if let Some(round) = &mut self.current {
+        for round in [&mut self.current, &mut self.look].into_iter().flatten() {
             round.inodes.insert(key, record.counters);
         }
     }
 
     pub(crate) fn levels(&mut self, record: &Levels) {
-        if let Some(round) = &mut self.current {
+        for round in [&mut self.current, &mut self.look].into_iter().flatten() {
             round.levels = Some(*record);
+        }
+    }
+
+    /// The audit or look that a mark of this phase ends, which is still under way.
+    pub(crate) fn ends(&self, phase: u32) -> Option<&Round> {
+        match phase {
+            AUDIT_END => self.current.as_deref(),
+            LOOK_END => self.look.as_deref(),
+            _ => None,
         }
     }
 
@@ -84,6 +95,7 @@ impl Audits {
     pub(crate) fn end(&mut self) {
         self.previous = None;
         self.current = None;
+        self.look = None;
         self.suspicions = FxHashMap::default();
     }
 }

@@ -32,6 +32,12 @@ pub(crate) struct Handle {
 }
 
 impl Claims {
+    /// Handles that have claimed bytes for delayed refs in their own block_rsv, and how many bytes, as far as is known in this epoch.
+    pub(crate) fn local_of_handles(&self, epoch: u32) -> (u64, i64) {
+        let open = self.handles.values().filter(|handle| handle.epoch == epoch && handle.local > 0);
+        open.fold((0, 0), |(count, bytes), handle| (count + 1, bytes.saturating_add(handle.local)))
+    }
+
     pub(crate) const fn taint(&mut self) {
         self.tainted = true;
     }

@@ -9,6 +9,7 @@ use super::{
 use crate::vocabulary::{
     account::Account,
     finding::StackRef,
+    holders::PoolHolders,
     keys::InodeKey,
     words::{text, total},
 };
@@ -48,6 +49,8 @@ pub(crate) struct Fs {
     pub levels: Option<Box<Levels>>,
     /// Position in the stream of the record with `levels`.
     pub levels_at: u64,
+    /// Who held the pools when their levels were read last.
+    pub holders: Option<Box<PoolHolders>>,
     /// The levels at its unmount were seen.
     pub final_levels: bool,
     pub tickets: (u64, u64),
@@ -215,6 +218,7 @@ impl Fs {
             self.closed_links.saturating_add(total(open.values().map(|book| u64::from(book.links))));
         self.poisoned = FxHashSet::default();
         self.claims.end();
+        self.holders = None;
         self.audits.end();
         self.ended = true;
     }

@@ -92,6 +92,12 @@ impl Thread {
             || self.failure.as_ref().is_some_and(|failure| failure.is_of(fs, key))
     }
 
+    /// Data of a filesystem that the thread has neither handed on nor freed, bytes at least.
+    pub(crate) fn data_in_hands(&self, fs: u32) -> i64 {
+        let own = self.data.iter().filter(|data| data.fs == fs);
+        own.fold(0, |sum: i64, data| sum.saturating_add_unsigned(data.left.saturating_sub(data.spent)))
+    }
+
     /// True if the thread has data, an open operation or a failed reservation on any inode.
     pub(crate) fn may_hold(&self) -> bool {
         self.failure.is_some()

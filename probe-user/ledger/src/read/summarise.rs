@@ -65,6 +65,7 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         chains: chains(&fs.chains),
         levels: fs.levels.as_deref().copied(),
         levels_at: fs.levels_at,
+        holders: fs.holders.clone(),
         books,
         closings: closings::of(&ledger.context, &ledger.calls, fs),
         audit: fs.audits.summary.clone(),

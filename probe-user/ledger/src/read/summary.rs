@@ -8,7 +8,7 @@ use crate::{
     context::warnings::KernelWarn,
     read::{closings::Closing, kernel_lines::KernelLine},
     vocabulary::{
-        account::Account, draws::FsDraws, failed_reservations::FailedReservations, shortage::Shortage,
+        account::Account, draws::FsDraws, failed_reservations::FailedReservations, holders::PoolHolders, shortage::Shortage,
         waits::FsWaits,
     },
 };
@@ -82,6 +82,8 @@ pub struct FsSummary {
     pub levels: Option<Levels>,
     /// Position in the stream of the record with these levels.
     pub levels_at: u64,
+    /// Who held the pools when their levels were read last; `None` before that, and after the unmount.
+    pub holders: Option<Box<PoolHolders>>,
     /// Balance of each account that the books follow, in bytes.
     pub books: BTreeMap<Account, i64>,
     /// What became of each account.

@@ -4,7 +4,7 @@
 //! What both show alike did not change meanwhile. But a thread could have been inside an operation all that time, so a
 //! difference stays a suspicion until a third audit shows it too, or until the stream ends with nothing changed.
 use probe_common::{
-    fs::{AuditMark, Levels, SysfsLevels},
+    fs::{AUDIT_BEGIN, AuditMark, LOOK_BEGIN, LOOK_END, Levels, SysfsLevels},
     inode::COUNTERS_FREE_SPACE,
 };
 use rustc_hash::FxHashMap;
@@ -30,14 +30,19 @@ const QUIET_AUDITS: u32 = 2;
 
 /// An audit starts or ends.
 pub(crate) fn mark(context: &mut Context, fs: &mut Fs, record: &AuditMark) {
-    if record.phase == 0 {
-        fs.audits.current = Some(Box::new(Round {
+    let begun = || {
+        Some(Box::new(Round {
             epoch: context.loss.epoch(),
             links: (record.links, 0),
             activity: (fs.activity, 0),
             ..Round::default()
-        }));
-        return;
+        }))
+    };
+    match record.phase {
+        AUDIT_BEGIN => return fs.audits.current = begun(),
+        LOOK_BEGIN => return fs.audits.look = begun(),
+        LOOK_END => return fs.audits.look = None,
+        _ => {}
     }
     let Some(mut round) = fs.audits.current.take() else { return };
     round.links.1 = record.links;

@@ -32,6 +32,8 @@ const JIFFY: u64 = 100_000_000;
 struct Open {
     /// Epoch of its first step.
     epoch: u32,
+    /// `space_info->flags`
+    space_flags: u64,
     /// Bytes.
     granted: u64,
     /// Stacks that granted, with their bytes.
@@ -94,12 +96,22 @@ impl Tickets {
             return report(context, fs, step, epoch, Wrong::of(FindingKind::ErrorPathLeak, step.moved, text));
         }
         let Some(open) = self.open(context, fs.id, step.ticket) else { return };
+        open.space_flags = step.space_flags;
         open.granted = open.granted.saturating_add(step.moved);
         open.by = step.header.tid;
         if open.grants.len() < MAX_GRANTS {
             let stack = StackRef { id: step.stack, representative: false };
             open.grants.push(Origin { bytes: step.moved, count: 1, stack });
         }
+    }
+
+    /// Tickets on such a space_info that were granted and whose owners have not gone on, and their bytes.
+    pub(crate) fn granted_of(&self, fs: u32, space_flags: u64, epoch: u32) -> (u64, i64) {
+        let of = |((id, _), open): &(&(u32, u64), &Open)| {
+            *id == fs && open.space_flags == space_flags && open.epoch == epoch && open.granted > 0
+        };
+        let open = self.open.iter().filter(of);
+        open.fold((0, 0), |(count, bytes), (_, open)| (count + 1, bytes + open.granted as i64))
     }
 
     /// The book of a ticket; begun anew if something was missed since it was begun.

@@ -95,7 +95,7 @@ pub fn recorded(name: &str) -> &'static Recorded {
     RECORDED.iter().find(|recorded| recorded.name == name).unwrap()
 }
 
-fn read(name: &'static str) -> Recorded {
+pub fn read(name: &'static str) -> Recorded {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../testdata/recordings/{name}.rsv"));
     let mut reader = RecordingReader::open(&path).unwrap();
     let (mut batch, mut records, mut undecodable) = (RecordBatch::new(), Vec::new(), 0);

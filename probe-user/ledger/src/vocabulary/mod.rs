@@ -3,6 +3,7 @@ pub(crate) mod account;
 pub(crate) mod draws;
 pub(crate) mod failed_reservations;
 pub(crate) mod finding;
+pub(crate) mod holders;
 pub(crate) mod keys;
 pub(crate) mod lengths;
 pub(crate) mod setup;

@@ -131,6 +131,22 @@ impl Calls {
         }
     }
 
+    /// Temporary block_rsvs of a filesystem that hold bytes, and how many bytes.
+    pub(crate) fn temporary(&self, fs: u32) -> (u64, i64) {
+        if self.active { self.rsvs.held(fs) } else { (0, 0) }
+    }
+
+    /// Tasks that have data of a filesystem which they neither handed on nor freed, and how many bytes at least.
+    pub(crate) fn data_in_hands(&self, fs: u32) -> (u64, i64) {
+        if !self.active || !self.follows.data {
+            return (0, 0);
+        }
+        let threads = self.holders.iter().filter_map(|tid| self.threads.get(tid));
+        let known = threads.filter(|thread| thread.epoch == self.epoch && thread.data_known);
+        let held = known.map(|thread| thread.data_in_hands(fs)).filter(|bytes| *bytes > 0);
+        held.fold((0, 0), |(count, sum), bytes| (count + 1, bytes.saturating_add(sum)))
+    }
+
     /// True if data that inodes have reserved in qgroups was followed call by call.
     pub(crate) const fn followed_marks(&self) -> bool {
         // With a filter for inodes or subvolumes the hooks are attached, and none of these calls is compared.

@@ -41,6 +41,12 @@ impl Rsvs {
         self.open.clear();
     }
 
+    /// Those of a filesystem that hold bytes, and how many bytes.
+    pub(super) fn held(&self, fs: u32) -> (u64, i64) {
+        let of = self.open.iter().filter(|((id, _), held)| *id == fs && held.bytes > 0);
+        of.fold((0, 0), |(count, bytes), (_, held)| (count + 1, bytes.saturating_add_unsigned(held.bytes)))
+    }
+
     /// A call of this thread was missed.
     pub(super) fn doubt(&mut self, tid: u32) {
         self.open.values_mut().filter(|held| held.node.tid == tid).for_each(|held| held.set_up = false);
