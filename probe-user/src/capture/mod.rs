@@ -5,6 +5,7 @@
 mod audit;
 mod filesystems;
 mod gauges;
+mod looks;
 mod thread;
 mod waits;
 
@@ -116,8 +117,8 @@ impl LiveCapture {
         let _ = self.requests.send(Request::Audit);
     }
 
-    /// Asks for the levels of the pools of all filesystems that are followed, without an audit of their inodes. Costs next
-    /// to nothing. Skipped while the capture is busy.
+    /// Asks for the levels of the pools of all filesystems that are followed, and for what is dirty in their inodes, as far as that is
+    /// cheap. Skipped while the capture is busy.
     pub fn levels(&self) {
         let _ = self.requests.try_send(Request::Levels);
     }

@@ -11,6 +11,7 @@ use probe_common::{
     call::Call,
     chain::QgroupLevel,
     failure::Warn,
+    fs::{AUDIT_BEGIN, AUDIT_END, LOOK_BEGIN, LOOK_END},
     header::{Header, RecordKind},
     hook::HookId,
     loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass, LossSample},
@@ -27,7 +28,8 @@ use rustc_hash::FxHashSet;
 use zerocopy::FromBytes;
 
 use super::{
-    BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing, waits::Waits,
+    BUSY, IDLE, LiveOptions, Request, audit, filesystems::Filesystems, gauges::Timing, looks::Looks,
+    waits::Waits,
 };
 use crate::{
     hooks::{Diagnostics, InodeTarget, Probe},
@@ -81,6 +83,7 @@ pub struct Drain {
     timing: Timing,
     ring_peak: u64,
     waits: Waits,
+    looks: Looks,
 }
 
 impl Drain {
@@ -111,6 +114,7 @@ impl Drain {
             timing: Timing::default(),
             ring_peak: 0,
             waits: Waits::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -163,10 +167,7 @@ impl Drain {
                     self.flush()
                 }
                 Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
-                Some(Request::Levels) => {
-                    self.levels();
-                    self.flush()
-                }
+                Some(Request::Levels) => self.levels(),
                 Some(Request::Gauges { timed, answer }) => {
                     let ring_bytes = self.options.ring_bytes as u64;
                     let peak = std::mem::take(&mut self.ring_peak);
@@ -306,14 +307,34 @@ impl Drain {
         self.push(&Record::from(sample));
     }
 
-    /// Asks for the levels of all filesystems, which come as records. No rule judges them outside of an audit.
-    fn levels(&mut self) {
+    /// Asks for the levels of all filesystems, which come as records, and if that is cheap enough for the counters of the inodes
+    /// that may have dirty data. No rule judges them.
+    fn levels(&mut self) -> Result<(), Closed> {
+        let began = Instant::now();
+        let mut dirty = self.looks.dirty_inodes(&self.probe);
         for fs in self.filesystems.ids() {
-            if let Some(live) = self.filesystems.find(fs) {
+            let Some(live) = self.filesystems.find(fs).cloned() else { continue };
+            let Some(dirty) = &mut dirty else {
                 // A filesystem that is gone has no levels.
                 let _ = self.probe.audit_fs(live.fs_info, fs);
+                continue;
+            };
+            self.drain()?;
+            let links = audit::links(&self.probe, fs, &live);
+            self.push(&Record::from(audit::mark(fs, now(), LOOK_BEGIN, 0, links)));
+            let _ = self.probe.audit_fs(live.fs_info, fs);
+            for target in dirty.remove(&fs).unwrap_or_default() {
+                // An inode that is gone has no counters.
+                let _ = self.probe.audit_inode(target);
             }
+            self.drain()?;
+            let links = audit::links(&self.probe, fs, &live);
+            self.push(&Record::from(audit::mark(fs, now(), LOOK_END, 0, links)));
         }
+        if dirty.is_some() {
+            self.looks.over(began);
+        }
+        self.flush()
     }
 
     /// Puts into the stream what the qgroups hold of which btrfs has said that they hold something. At unmount their counters
@@ -377,7 +398,7 @@ impl Drain {
         for fs in self.filesystems.ids() {
             let Some(live) = self.filesystems.next_round(fs) else { continue };
             let links = audit::links(&self.probe, fs, &live);
-            self.push(&Record::from(audit::mark(fs, now(), 0, live.rounds, links)));
+            self.push(&Record::from(audit::mark(fs, now(), AUDIT_BEGIN, live.rounds, links)));
             if self.probe.audit_fs(live.fs_info, fs) {
                 let targets: Vec<InodeTarget> = inodes
                     .iter()
@@ -403,7 +424,7 @@ impl Drain {
             }
             self.drain()?;
             let links = audit::links(&self.probe, fs, &live);
-            self.push(&Record::from(audit::mark(fs, now(), 1, live.rounds, links)));
+            self.push(&Record::from(audit::mark(fs, now(), AUDIT_END, live.rounds, links)));
             self.flush()?;
         }
         Ok(())

@@ -32,6 +32,8 @@ pub struct InodeTarget {
     pub root: u64,
     /// Inode number.
     pub ino: u64,
+    /// `outstanding_extents`; `u32::MAX` if it is not known. An inode with dirty data has at least one.
+    pub extents: u32,
 }
 
 /// Inodes that the kernel side knows, by filesystem id, subvolume and number.
@@ -165,7 +167,8 @@ impl Probe {
                 continue;
             };
             if cell.inode != 0 {
-                let target = InodeTarget { inode: cell.inode, root: key.root, ino: key.ino };
+                let extents = if cell.chained == 1 { cell.outstanding } else { u32::MAX };
+                let target = InodeTarget { inode: cell.inode, root: key.root, ino: key.ino, extents };
                 inodes.insert((cell.fs, cell.root, key.ino), target);
             }
         }

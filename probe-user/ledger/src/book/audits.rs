@@ -72,6 +72,11 @@ impl Audits {
         }
     }
 
+    /// An audit or a look is under way.
+    pub(crate) const fn reads(&self) -> bool {
+        self.current.is_some() || self.look.is_some()
+    }
+
     /// The audit or look that a mark of this phase ends, which is still under way.
     pub(crate) fn ends(&self, phase: u32) -> Option<&Round> {
         match phase {

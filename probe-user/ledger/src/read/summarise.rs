@@ -14,6 +14,7 @@ use crate::{
     read::summary::ChainSummary,
     vocabulary::{
         account::{Account, of_chain},
+        holders::{Holder, PoolHolders},
         keys::InodeKey,
     },
 };
@@ -65,7 +66,7 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         chains: chains(&fs.chains),
         levels: fs.levels.as_deref().copied(),
         levels_at: fs.levels_at,
-        holders: fs.holders.clone(),
+        holders: fs.holders.as_deref().map(|holders| Box::new(named(ledger, fs.id, holders))),
         books,
         closings: closings::of(&ledger.context, &ledger.calls, fs),
         audit: fs.audits.summary.clone(),
@@ -75,6 +76,18 @@ pub(crate) fn pools(ledger: &Ledger, fs: &Fs) -> FsSummary {
         waits: fs.waits.as_ref().map(|waits| Box::new(waits.view())),
         draws: fs.draws.as_ref().and_then(|draws| draws.view(ledger.context.loss.epoch())).map(Box::new),
     }
+}
+
+/// With the paths of its inodes.
+fn named(ledger: &Ledger, fs: u32, holders: &PoolHolders) -> PoolHolders {
+    let mut holders = holders.clone();
+    let rows = holders.spaces.iter().flat_map(|space| &space.rows);
+    let paths = rows.filter_map(|(holder, _)| match holder {
+        Holder::Inode { root, ino, .. } => Some(((*root, *ino), ledger.path(fs, *root, *ino)?.to_owned())),
+        _ => None,
+    });
+    holders.paths = paths.collect();
+    holders
 }
 
 /// In the order in which they were opened.

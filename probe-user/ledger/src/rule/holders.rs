@@ -7,7 +7,7 @@
 //! Masked: bytes on their way from a pool to a holder; the block_rsvs of transaction handles for delayed refs; on the tracepoints
 //! tier temporary block_rsvs and data in the hands of tasks; inodes that were dirty before the session and are untouched since;
 //! dirty data that reserved nothing (`EXTENT_NORESERVE`).
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use probe_common::{
     fs::{AuditMark, LEVELS_AUDIT, LEVELS_UNMOUNT, Levels},
@@ -56,8 +56,14 @@ pub(crate) fn levels(others: &Others<'_>, fs: &mut Fs, record: &Levels) {
         // Some hooks are off, so the books fall behind the levels.
         return;
     }
-    let soon = |before: &PoolHolders| record.header.time < before.time.saturating_add(SECOND);
-    if record.why != LEVELS_AUDIT && fs.inodes.len() > FEW_INODES && fs.holders.as_deref().is_some_and(soon) {
+    // Of what is dirty, only a look or an audit knows: that is better than what is a little newer.
+    let better = |before: &PoolHolders| {
+        let seconds = if before.inodes == InodesRead::Books { 1 } else { 2 };
+        let many = fs.inodes.len() > FEW_INODES && record.why != LEVELS_AUDIT;
+        (many || before.inodes != InodesRead::Books)
+            && record.header.time < before.time.saturating_add(seconds * SECOND)
+    };
+    if !fs.audits.reads() && fs.holders.as_deref().is_some_and(better) {
         return;
     }
     let holders = snapshot(others, fs, record, None);
@@ -136,6 +142,8 @@ fn snapshot(
         time: levels.header.time,
         inodes: read.map_or(InodesRead::Books, |(_, read)| read),
         spaces: levels.space.iter().filter(|space| space.flags != 0).map(space).collect(),
+        // Names may come later.
+        paths: BTreeMap::new(),
     }
 }
 

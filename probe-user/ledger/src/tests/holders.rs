@@ -101,8 +101,10 @@ fn holders_add_up_to_may_use_in_every_snapshot_of_every_recording() {
             let Some(holders) = fs.holders else { continue };
             add_up(&holders);
             let levels = fs.levels.unwrap();
+            let same = levels.header.time == holders.time;
+            assert!(same || holders.inodes != InodesRead::Books, "{}", recorded.name);
             for (space, levels) in holders.spaces.iter().zip(levels.space) {
-                assert_eq!((space.flags, space.may_use), (levels.flags, levels.may_use));
+                assert!(!same || (space.flags, space.may_use) == (levels.flags, levels.may_use));
                 let read = if holders.inodes == InodesRead::Books { "books" } else { "audited" };
                 let (all, exact, most, least) = seen.entry((space.flags & 7, read)).or_default();
                 (*all, *exact) = (*all + 1, *exact + u32::from(space.rest == 0));
@@ -169,8 +171,8 @@ fn data_is_what_is_dirty_at_the_moment_of_an_audit() {
         [(inode(Account::InodeDelallocBytes, 257), 8 << 20), (inode(Account::InodeDelallocBytes, 258), 4096)];
     assert_eq!((s.data().rows.as_slice(), s.data().rest), (&rows[..], 0));
     assert_eq!((s.metadata().rest, s.holders().inodes), (0, InodesRead::Quiet));
-    // What was dirty then is not what is dirty at the next commit.
-    s.levels(LEVELS_COMMIT, |levels| levels.space[0].may_use = 4096);
+    // What was dirty then is not what is dirty at a later commit.
+    s.wait(3_000_000_000).levels(LEVELS_COMMIT, |levels| levels.space[0].may_use = 4096);
     assert_eq!((s.data().rows.as_slice(), s.data().rest), (&[][..], 4096));
 }
 

@@ -1,4 +1,6 @@
 //! Who holds `bytes_may_use` of the pools of a filesystem, at one moment.
+use std::collections::BTreeMap;
+
 use super::account::Account;
 
 /// Most inodes of one account that are named; the others are summed.
@@ -80,4 +82,6 @@ pub struct PoolHolders {
     pub inodes: InodesRead,
     /// The space_infos in the kernel's order.
     pub spaces: Vec<SpaceHolders>,
+    /// Paths of the named inodes by subvolume and number, where they are known.
+    pub paths: BTreeMap<(u64, u64), String>,
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use probe_ledger::{Account, AuditSummary, ChainSummary, Closing, FsSummary, SpaceNow, SpaceRest};
 
-use super::{ReportInput, WaitNames, draws};
+use super::{ReportInput, WaitNames, draws, holders};
 use crate::{
     format,
     report::model::{
@@ -32,6 +32,7 @@ fn one(input: &ReportInput<'_>, fs: &FsSummary, names: &WaitNames<'_>) -> Filesy
         // See `rsvs` and `spaces`.
         levels: _,
         levels_at: _,
+        holders: _,
         books,
         closings,
         audit,
@@ -56,6 +57,7 @@ fn one(input: &ReportInput<'_>, fs: &FsSummary, names: &WaitNames<'_>) -> Filesy
         aborted: *aborted,
         accounts: accounts(fs, books, closings),
         space: fs.spaces().into_iter().filter_map(space).collect(),
+        holders: holders::build(fs, input.facts.started_monotonic_ns),
         chains: chains.iter().map(chain).collect(),
         audit: audit_of(audit),
         tickets: Tickets { granted: tickets.0, failed: tickets.1 },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Draws, Flushes, Task, Waits};
+use super::{AccountName, Draws, Flushes, Holders, Task, Waits};
 
 /// One filesystem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,9 @@ pub struct Filesystem {
     pub accounts: BTreeMap<String, AccountState>,
     /// Its space_infos by type: `data`, `metadata`, `system`, `mixed`; a second one of a type has `#2` behind it.
     pub space: BTreeMap<String, SpaceState>,
+    /// Who holds them; null if their levels were never read, and after the unmount.
+    #[serde(default)]
+    pub holders: Option<Holders>,
     /// Counters whose every change was checked against the one before.
     pub chains: Vec<ChainState>,
     /// Comparison of the books with `/sys/fs/btrfs/UUID/allocation`.

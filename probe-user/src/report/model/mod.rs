@@ -17,6 +17,7 @@ mod draws;
 mod failure;
 mod filesystem;
 mod finding;
+mod holders;
 mod names;
 mod session;
 mod totals;
@@ -36,6 +37,7 @@ pub use filesystem::{
 pub use finding::{
     EvidenceLine, Finding, Frame, IgnoredBy, Instance, KnownBug, OriginOf, StackSource, Task, TestFinding,
 };
+pub use holders::{DirtyData, Holder, Holders, SpaceHolders};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
 pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};

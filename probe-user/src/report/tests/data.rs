@@ -8,9 +8,10 @@ use probe_common::{
 };
 use probe_ledger::{
     Account, AuditSummary, ChainSummary, Closing, Confidence, EndedWait, Evidence, FailedReservations,
-    Finding, FindingKind, FlushRuns, FlushTotals, FsSummary, FsWaits, InodeSummary, KernelLine, KernelWarn,
-    Origin, Place, SpaceCounter, Span, Spans, StackRef, Statistics, Summary, TaskRef, TaskWaits, Verdict,
-    Violation, WaitOutcome, WaitTimes, WaitingTicket, Worker, WorkerKind,
+    Finding, FindingKind, FlushRuns, FlushTotals, FsSummary, FsWaits, Holder, InodeSummary, InodesRead,
+    KernelLine, KernelWarn, Origin, Place, PoolHolders, SpaceCounter, SpaceHolders, Span, Spans, StackRef,
+    Statistics, Summary, TaskRef, TaskWaits, Verdict, Violation, WaitOutcome, WaitTimes, WaitingTicket,
+    Worker, WorkerKind,
 };
 
 use crate::report::{
@@ -226,6 +227,7 @@ fn filesystem() -> FsSummary {
         ],
         levels: Some(levels),
         levels_at: 0,
+        holders: Some(Box::new(holders())),
         books: BTreeMap::from([(Account::TransRsv, 131_072), (Account::InodeMetaRsv, 3_014_656)]),
         closings: BTreeMap::from([
             (Account::TransRsv, Closing::Open),
@@ -242,6 +244,36 @@ fn filesystem() -> FsSummary {
         commits: 9,
         waits: Some(Box::new(waits())),
         draws: Some(Box::new(super::draws::draws())),
+    }
+}
+
+fn holders() -> PoolHolders {
+    let inode = |ino| Holder::Inode { account: Account::InodeMetaRsv, root: 256, ino };
+    let metadata = SpaceHolders {
+        flags: 4,
+        may_use: 8_650_752,
+        rows: vec![
+            (Holder::Rsv(Account::FsGlobalRsv), 5_767_168),
+            (inode(257), 2_359_296),
+            (Holder::Inodes { account: Account::InodeMetaRsv, count: 3 }, 262_144),
+            (Holder::Rsv(Account::TransRsv), 131_072),
+            (Holder::Tickets { count: 1 }, 65_536),
+        ],
+        rest: 65_536,
+        handles: (2, 524_288),
+    };
+    let data = SpaceHolders {
+        flags: 1,
+        may_use: 1_052_672,
+        rows: vec![(Holder::Inode { account: Account::InodeDelallocBytes, root: 256, ino: 257 }, 1_052_672)],
+        ..SpaceHolders::default()
+    };
+    let system = SpaceHolders { flags: 2, ..SpaceHolders::default() };
+    PoolHolders {
+        time: START + 12_100_000_000,
+        inodes: InodesRead::Quiet,
+        spaces: vec![data, metadata, system],
+        paths: BTreeMap::from([((256, 257), "dir/big\u{1b}file".to_owned())]),
     }
 }
 

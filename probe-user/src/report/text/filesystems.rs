@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::model::{AccountState, Filesystem, Report, SpaceState},
-    Detail, draws,
+    Detail, draws, holders,
     paper::{Paper, Tone},
     table::{self, left, right},
     waits,
@@ -24,7 +24,7 @@ pub(super) fn all(paper: &mut Paper, report: &Report, detail: Detail) {
     let (shown, left): (Vec<&Filesystem>, Vec<&Filesystem>) =
         report.filesystems.iter().partition(|fs| few || !fs.ended || found(fs));
     for fs in shown {
-        one(paper, fs, detail);
+        one(paper, fs, detail, report.duration_ns);
     }
     if left.is_empty() {
         return;
@@ -45,7 +45,7 @@ pub(super) fn all(paper: &mut Paper, report: &Report, detail: Detail) {
     );
 }
 
-fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail, session_ns: u64) {
     paper.heading(&format!("Filesystem {}", fs.uuid));
     let join = |names: &[String]| names.iter().map(|name| escape(name)).collect::<Vec<_>>().join(", ");
     if !fs.devices.is_empty() {
@@ -72,6 +72,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     }
     waits::render(paper, fs, detail);
     space(paper, fs);
+    holders::render(paper, fs, session_ns);
     pools(paper, fs, detail);
     books(paper, fs);
     draws::render(paper, fs, detail);

@@ -8,6 +8,7 @@ mod failures;
 mod filesystems;
 mod findings;
 mod health;
+mod holders;
 mod inodes;
 mod paper;
 mod table;

@@ -383,6 +383,7 @@ impl PictureMaker {
             transid: fs.levels.map_or(0, |levels| levels.transid),
             levels_ns: fs.levels.map(|levels| levels.header.time.saturating_sub(started)),
             pools: rows,
+            holders: build::holders(fs, started),
             span_ns: samples.unwrap_or(0) as u64 * SAMPLE_NS,
             tickets: fs.tickets,
             enospc: fs.enospc,

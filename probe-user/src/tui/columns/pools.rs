@@ -67,7 +67,7 @@ fn short(value: u64) -> String {
 }
 
 fn of(row: &PoolRow) -> Cell {
-    if row.whole == 0 { Cell::new("-", Role::Faint) } else { Cell::text(short(row.whole)) }
+    if !row.is_sized() { Cell::new("-", Role::Faint) } else { Cell::text(short(row.whole)) }
 }
 
 fn parts(row: &PoolRow, _: &CellRoom) -> Cell {
@@ -86,7 +86,7 @@ fn parts(row: &PoolRow, _: &CellRoom) -> Cell {
 }
 
 fn gauge(row: &PoolRow, room: &CellRoom) -> Cell {
-    if row.whole == 0 && row.held == 0 {
+    if !row.is_sized() {
         return Cell::default();
     }
     let parts: Vec<Part> = PARTS

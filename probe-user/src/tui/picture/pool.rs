@@ -2,7 +2,10 @@
 use probe_ledger::Account;
 
 use super::inode::RecordLine;
-use crate::report::model::{Flushes, Waits};
+use crate::{
+    format,
+    report::model::{Flushes, Holders, Waits},
+};
 
 /// A pool, and the name under which its history is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +41,12 @@ pub struct PoolRow {
 }
 
 impl PoolRow {
+    /// True for what has a size that `whole` says; of a qgroup's counter it is the highest value so far.
+    #[must_use]
+    pub const fn is_sized(&self) -> bool {
+        self.whole > 0 && matches!(self.key, PoolKey::Space(..) | PoolKey::Rsv(_))
+    }
+
     /// True for a space_info.
     #[must_use]
     pub const fn is_space(&self) -> bool {
@@ -111,6 +120,8 @@ pub struct FsView {
     pub levels_ns: Option<u64>,
     /// The pools.
     pub pools: Vec<PoolRow>,
+    /// Who holds them; `None` if that is not known.
+    pub holders: Option<Holders>,
     /// Time from the first to the last sample of the histories.
     pub span_ns: u64,
     /// Tickets granted and failed.
@@ -130,6 +141,21 @@ pub struct FsView {
 }
 
 impl FsView {
+    /// The space_info of a pool, by name as in [`Holders::spaces`]; `None` for a counter of a qgroup.
+    #[must_use]
+    pub fn space_of(&self, key: &PoolKey) -> Option<String> {
+        let metadata = || {
+            let names = self.holders.as_ref()?.spaces.keys();
+            names.into_iter().find(|name| matches!(name.as_str(), "metadata" | "mixed")).cloned()
+        };
+        match key {
+            PoolKey::Space(flags, nth) => Some(format::space_name(*flags, *nth)),
+            PoolKey::Rsv(Account::FsChunkRsv) => Some("system".to_owned()),
+            PoolKey::Rsv(_) | PoolKey::Inodes => metadata(),
+            PoolKey::Qgroup(..) => None,
+        }
+    }
+
     /// Short name: device, or the begin of the UUID.
     #[must_use]
     pub fn short(&self) -> &str {

@@ -6,6 +6,7 @@ mod frame;
 mod header;
 mod health;
 mod help;
+mod holders;
 mod inode;
 mod inodes;
 mod pools;

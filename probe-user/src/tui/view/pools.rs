@@ -1,7 +1,7 @@
 //! Pools: what every space_info and block_rsv of a filesystem holds, and why tasks wait for space.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::waits;
+use super::{holders::Panel, waits};
 use crate::{
     format::{self, escape::escape},
     tui::{
@@ -28,15 +28,22 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let high = waits::rows_for(&fs.waits, area.height);
     waits::waiting(buffer, Rect { height: high.min(below.height), ..below }, &fs.waits, app.palette);
     let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };
+    let selected = rows.get(app.pools.selected.min(rows.len().saturating_sub(1))).copied();
+    let panel = selected.and_then(|row| Panel::of(fs, &row.key, picture.now_ns));
+    let high = panel.as_ref().map_or(0, |panel| panel.height(area.height)).min(below.height);
+    if let Some(panel) = &panel {
+        panel.draw(buffer, Rect { height: high, ..below }, app.palette);
+    }
+    let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };
     // The list takes what it needs, but leaves room to what explains it.
+    let least = if area.height < 30 { 4 } else { 6 };
     let high =
-        (rows.len() as u16 + 1).min((below.height * 3 / 5).max(11)).min(below.height.saturating_sub(6));
+        (rows.len() as u16 + 1).min((below.height * 3 / 5).max(11)).min(below.height.saturating_sub(least));
     let list = Rect { height: high, ..below };
     table::draw(buffer, list, &rows, &pool_columns(), &app.pools, app.palette, hits);
     let rest = Rect { y: list.bottom(), height: below.height - high, ..below };
     legend(buffer, Rect { height: 1, ..rest }, app.palette);
     let rest = Rect { y: rest.y + 1, height: rest.height.saturating_sub(1), ..rest };
-    let selected = rows.get(app.pools.selected).copied();
     if rest.height >= 20 {
         let chart = Rect { height: (rest.height / 2).min(16), ..rest };
         history_chart(buffer, chart, fs, selected, app.palette);

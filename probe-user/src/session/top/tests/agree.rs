@@ -363,6 +363,7 @@ fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
         transid: _,
         levels_ns: _,
         pools,
+        holders,
         span_ns: _,
         tickets,
         enospc,
@@ -372,7 +373,7 @@ fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
         flush,
         sysfs,
     } = view;
-    assert_eq!((waits, flush), (&fs.waits, &fs.flushes), "{what}");
+    assert_eq!((waits, flush, holders), (&fs.waits, &fs.flushes, &fs.holders), "{what}");
     assert_eq!((uuid, mounts, ended, aborted), (&fs.uuid, &fs.mounts, &fs.ended, &fs.aborted), "{what}");
     assert_eq!(
         [*inodes, tickets.0, tickets.1, *enospc],

@@ -42,7 +42,7 @@ fn the_pages_in_the_docs_are_those_of_this_screen() {
 
     let mut stage = open(&recording("demo"), MIDDLE);
     page("inodes", &mut stage, &mut stale);
-    stage.keys("2");
+    stage.keys("2j");
     page("pools", &mut stage, &mut stale);
     stage.keys("3");
     page("findings", &mut stage, &mut stale);

@@ -53,8 +53,13 @@ fn one_inode() {
 fn pools() {
     let mut stage = middle();
     stage.keys("2");
+    assert_snapshot!("pools_data", stage.screen(80, 24));
+    // A selected block_rsv shows who holds its space_info.
+    stage.keys("j");
     snapshots("pools", &mut stage);
-    stage.keys("fj\n");
+    stage.keys("jjj");
+    assert_snapshot!("pools_rsv", stage.screen(80, 24));
+    stage.keys("kkkfj\n");
     snapshots("pools_chart", &mut stage);
 }
 
