@@ -129,6 +129,9 @@ impl SpaceHolders {
                 "dirty data was not read then".to_owned()
             }
             DirtyData::ReadWhileItChanged if data => "it changed while it was read".to_owned(),
+            DirtyData::Read if data && self.not_attributed > 0 => {
+                "dirty since before, or in tasks' hands".to_owned()
+            }
             _ if self.not_attributed < 0 => "a release not booked yet, or nodatacow".to_owned(),
             _ if self.handles > 0 => {
                 let claimed = format::bytes(self.handles_claimed, "iB");
@@ -164,7 +167,9 @@ mod tests {
         let handles = say(&rest(1, 1), "metadata", DirtyData::NotRead);
         assert_eq!(handles, ": up to 1 MiB in 1 transaction handle");
         assert_eq!(say(&rest(1, 0), "data", DirtyData::NotRead), ": dirty data was not read then");
-        assert_eq!(say(&rest(1, 0), "data", DirtyData::Read), "");
+        let read = say(&rest(1, 0), "data", DirtyData::Read);
+        assert_eq!(read, ": dirty since before, or in tasks' hands");
+        assert_eq!(say(&rest(1, 0), "metadata", DirtyData::Read), "");
         let moving = say(&rest(-1, 0), "mixed#2", DirtyData::ReadWhileItChanged);
         assert_eq!(moving, ": it changed while it was read");
         assert_eq!(
