@@ -36,7 +36,7 @@ enum Request {
     Note(Box<TestNote>),
     Follow { pid: u32, done: SyncSender<()> },
     Audit,
-    Levels,
+    Levels { inodes: bool },
     Gauges { timed: bool, answer: SyncSender<Gauges> },
     Stop(Box<SessionEnd>),
 }
@@ -120,7 +120,15 @@ impl LiveCapture {
     /// Asks for the levels of the pools of all filesystems that are followed, and for what is dirty in their inodes, as far as that is
     /// cheap. Skipped while the capture is busy.
     pub fn levels(&self) {
-        let _ = self.requests.try_send(Request::Levels);
+        let _ = self.requests.try_send(Request::Levels { inodes: true });
+    }
+
+    /// Returns a function that asks for the levels of the pools alone. It costs next to nothing.
+    pub fn leveller(&self) -> impl Fn() + Send + use<> {
+        let requests = self.requests.clone();
+        move || {
+            let _ = requests.try_send(Request::Levels { inodes: false });
+        }
     }
 
     /// Asks for the counters of the capture; `answer` gets them when there is time. `timed`: the kernel measures the run

@@ -167,7 +167,7 @@ impl Drain {
                     self.flush()
                 }
                 Some(Request::Audit) => self.audit().and_then(|()| self.flush()),
-                Some(Request::Levels) => self.levels(),
+                Some(Request::Levels { inodes }) => self.levels(inodes),
                 Some(Request::Gauges { timed, answer }) => {
                     let ring_bytes = self.options.ring_bytes as u64;
                     let peak = std::mem::take(&mut self.ring_peak);
@@ -307,11 +307,11 @@ impl Drain {
         self.push(&Record::from(sample));
     }
 
-    /// Asks for the levels of all filesystems, which come as records, and if that is cheap enough for the counters of the inodes
-    /// that may have dirty data. No rule judges them.
-    fn levels(&mut self) -> Result<(), Closed> {
+    /// Asks for the levels of all filesystems, which come as records, and with `inodes` for the counters of the inodes that may
+    /// have dirty data, if that is cheap enough. No rule judges them.
+    fn levels(&mut self, inodes: bool) -> Result<(), Closed> {
         let began = Instant::now();
-        let mut dirty = self.looks.dirty_inodes(&self.probe);
+        let mut dirty = if inodes { self.looks.dirty_inodes(&self.probe) } else { None };
         for fs in self.filesystems.ids() {
             let Some(live) = self.filesystems.find(fs).cloned() else { continue };
             let Some(dirty) = &mut dirty else {

@@ -25,7 +25,10 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
-use crate::session::exit::{ExitStatus, UsageError};
+use crate::session::{
+    exit::{ExitStatus, UsageError},
+    status_line,
+};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
@@ -78,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
             return Ok(status);
         }
     };
-    init_log(&cli.terminal, matches!(cli.command, Command::Top(_)));
+    init_log(&cli.terminal, &cli.command);
     match dispatch(&cli) {
         Err(error) => match error.downcast::<UsageError>() {
             Ok(usage) => {
@@ -110,7 +113,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
 }
 
 /// Logs warnings by default, only errors with `-q`, more with `-v`; `RUST_LOG` sets it in detail. Always to standard error.
-fn init_log(terminal: &common::TerminalOpts, screen: bool) {
+fn init_log(terminal: &common::TerminalOpts, command: &Command) {
     let level = match (terminal.quiet, terminal.verbose) {
         (true, _) => log::LevelFilter::Error,
         (false, 0) => log::LevelFilter::Warn,
@@ -122,9 +125,15 @@ fn init_log(terminal: &common::TerminalOpts, screen: bool) {
     // It logs every instruction that it relocates: tens of thousands of lines, between which those of the kernel side are lost.
     builder.filter_module("aya_obj", level.min(log::LevelFilter::Info));
     builder.parse_default_env().format_timestamp(None).format_target(false);
-    if screen {
-        // A line on the terminal would damage the screen, so keep the lines until the screen has ended.
-        builder.target(env_logger::Target::Pipe(Box::new(crate::session::LogSink)));
+    match command {
+        Command::Top(_) => {
+            // A line on the terminal would damage the screen, so keep the lines until the screen has ended.
+            builder.target(env_logger::Target::Pipe(Box::new(crate::session::LogSink)));
+        }
+        Command::Watch(_) if status_line::is_possible() => {
+            builder.target(env_logger::Target::Pipe(Box::new(status_line::AboveStatusLine)));
+        }
+        _ => {}
     }
     // Only the first call of a process counts; in tests there are several.
     let _ = builder.try_init();

@@ -55,6 +55,14 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
     if parsed.is_zero() { Err("choose a time longer than zero".to_owned()) } else { Ok(parsed) }
 }
 
+/// Like [`duration`]; 0 means never, and is returned as zero.
+///
+/// # Errors
+/// One sentence.
+pub fn interval(typed: &str) -> Result<Duration, String> {
+    if typed == "0" { Ok(Duration::ZERO) } else { duration(typed) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -88,5 +96,7 @@ mod tests {
         for wrong in ["", "0", "0s", "-5s", "soon", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+        assert_eq!((interval("0"), interval("2s")), (Ok(Duration::ZERO), Ok(Duration::from_secs(2))));
+        assert!(interval("never").is_err());
     }
 }

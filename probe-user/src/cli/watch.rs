@@ -16,6 +16,9 @@ pub(super) struct Args {
     /// Stop after this time, for example 90s, 10m or 1h30m
     #[arg(long, value_name = "D", value_parser = parse::duration)]
     duration: Option<Duration>,
+    /// With NDJSON on standard output: write an object that says how the session stands this often; 0 for never
+    #[arg(long, value_name = "D", value_parser = parse::interval, default_value = "10s")]
+    heartbeat: Duration,
     #[command(flatten)]
     capture: CaptureOpts,
     #[command(flatten)]
@@ -101,7 +104,11 @@ impl Args {
         Ok(SessionPlan {
             source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
-            goal: Goal::Watch { report: self.report.plan(terminal, None)?, keep: self.keep.plan() },
+            goal: Goal::Watch {
+                report: self.report.plan(terminal, None)?,
+                keep: self.keep.plan(),
+                heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
+            },
             verbosity: terminal.verbose,
         })
     }

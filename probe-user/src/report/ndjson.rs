@@ -10,8 +10,13 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::{Failure, Finding, Loss, ReclaimWorker, Report, Stall, Test, WaitingTask};
-use crate::format::escape::escape;
+use probe_ledger::Verdict;
+
+use super::model::{Failure, Finding, Loss, ReclaimWorker, Report, Stall, Test, VerdictName, WaitingTask};
+use crate::format::{
+    self,
+    escape::{escape, width},
+};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +40,8 @@ pub enum StreamLine {
     TestEnd(Box<Test>),
     /// The flight recorder (`watch --keep`) wrote what it held.
     Recording(RecordingLine),
+    /// The tool lives: how the session stands, every `--heartbeat`.
+    Heartbeat(HeartbeatLine),
     /// The session ended.
     Report(Box<Report>),
 }
@@ -46,6 +53,93 @@ pub struct LossLine {
     pub time_ns: u64,
     /// The counters since the start of the session.
     pub loss: Loss,
+}
+
+/// How the session stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeartbeatLine {
+    /// ns since the start of the session, by the newest record.
+    pub time_ns: u64,
+    /// Records so far.
+    pub records: u64,
+    /// Records a second since the last heartbeat.
+    pub records_per_second: u64,
+    /// Losses so far that touch the books.
+    pub lost: u64,
+    /// Findings so far that count.
+    pub findings: u64,
+    /// The verdict if the session ended now; null while nothing was judged.
+    pub verdict: Option<VerdictName>,
+    /// The space_info with the highest `bytes_may_use`; null if none is known.
+    pub biggest_pool: Option<BiggestPool>,
+    /// Reservations that wait for space now.
+    pub waiting: u64,
+    /// How long the longest of them has waited, ns at least.
+    pub longest_wait_ns: u64,
+}
+
+/// A space_info.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BiggestPool {
+    /// Filesystem uuid.
+    pub filesystem: String,
+    /// Its device, not escaped; empty if it is not known.
+    pub device: String,
+    /// `data`, `metadata`, `system` or `mixed`; a second one of a type has `#2` behind it.
+    pub space: String,
+    /// `bytes_may_use`
+    pub bytes_may_use: i64,
+    /// `total_bytes`; null before the levels were read.
+    pub total: Option<i64>,
+}
+
+impl HeartbeatLine {
+    /// One line for a terminal, as much of it as fits into so many columns. What matters most comes first.
+    #[must_use]
+    pub fn status(&self, columns: usize) -> String {
+        let Self { time_ns, records: _, records_per_second, lost, findings, verdict, .. } = self;
+        let verdict = match verdict.map(|verdict| verdict.0) {
+            None => "looking".to_owned(),
+            Some(Verdict::Clean) => "clean so far".to_owned(),
+            Some(Verdict::Findings) => format::counted(*findings, "finding"),
+            Some(Verdict::Inconclusive) => "inconclusive so far".to_owned(),
+        };
+        let mut pieces = vec![format::about(*time_ns), verdict];
+        if self.waiting > 0 {
+            let verb = if self.waiting == 1 { "waits" } else { "wait" };
+            let longest = format::length(self.longest_wait_ns);
+            pieces.push(format!("{} {verb} for space, {longest}", format::count(self.waiting)));
+        }
+        if *lost > 0 {
+            pieces.push(format!("lost {}", format::count(*lost)));
+        }
+        pieces.extend(self.biggest_pool.as_ref().map(BiggestPool::words));
+        pieces.push(format!("{} records/s", format::count(*records_per_second)));
+        if self.waiting == 0 {
+            pieces.push("nobody waits for space".to_owned());
+        }
+        let mut line = String::new();
+        for piece in pieces {
+            let gap = if line.is_empty() { "" } else { "  " };
+            if width(&line) + gap.len() + width(&piece) > columns {
+                break;
+            }
+            line.push_str(gap);
+            line.push_str(&piece);
+        }
+        line
+    }
+}
+
+impl BiggestPool {
+    /// Which, and its level.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { filesystem, device, space, bytes_may_use, total } = self;
+        let name = if device.is_empty() { filesystem.get(..8).unwrap_or(filesystem) } else { device };
+        let of = total.map(|total| format!(" of {}", format::bytes(total, ""))).unwrap_or_default();
+        format!("{} {space} may_use {}{of}", escape(name), format::bytes(*bytes_may_use, ""))
+    }
 }
 
 /// The flight recorder wrote what it held.
@@ -181,4 +275,39 @@ pub fn write(report: &Report, writer: impl Write) -> io::Result<()> {
         lines.line(&StreamLine::Loss(LossLine { time_ns: report.duration_ns, loss: report.loss.clone() }))?;
     }
     lines.line(&StreamLine::Report(Box::new(report.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_line_gives_way_at_its_end() {
+        let pool = BiggestPool {
+            filesystem: "2a6f7e80-ab5e".to_owned(),
+            device: "lo\x1bop1".to_owned(),
+            space: "metadata".to_owned(),
+            bytes_may_use: 5 << 20,
+            total: Some(8 << 20),
+        };
+        let mut line = HeartbeatLine {
+            time_ns: 12_300_000_000,
+            records: 5,
+            records_per_second: 448_000,
+            lost: 0,
+            findings: 0,
+            verdict: Some(VerdictName(Verdict::Clean)),
+            biggest_pool: Some(pool),
+            waiting: 0,
+            longest_wait_ns: 0,
+        };
+        let whole = "+12.3 s  clean so far  lo\\x1bop1 metadata may_use 5M of 8M  448,000 records/s  nobody waits for space";
+        assert_eq!(line.status(200), whole);
+        assert_eq!(line.status(80), whole.trim_end_matches("  nobody waits for space"));
+        assert_eq!(line.status(30), "+12.3 s  clean so far");
+        assert_eq!(line.status(3), "");
+        (line.waiting, line.longest_wait_ns, line.lost) = (2, 3_100_000_000, 7);
+        (line.verdict, line.findings) = (Some(VerdictName(Verdict::Findings)), 1);
+        assert_eq!(line.status(60), "+12.3 s  1 finding  2 wait for space, 3.1 s  lost 7");
+    }
 }

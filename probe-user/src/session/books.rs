@@ -1,5 +1,5 @@
 //! Books, names and tests of one stream. Both the report and the screen use these, so that they show the same.
-use probe_ledger::Ledger;
+use probe_ledger::{FsSummary, Ledger};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -12,7 +12,7 @@ use super::{
     followed::Followed,
     names::{Stacks, StreamNames},
 };
-use crate::attribution::Windows;
+use crate::{attribution::Windows, report::build};
 
 /// Books, names and tests of one stream.
 #[derive(Debug)]
@@ -65,6 +65,15 @@ impl Books {
             doubts.push(format!("{} tests were forgotten to bound memory.", self.windows.forgotten()));
         }
         doubts
+    }
+
+    /// Doubts besides those of the ledger that the kernel's own words raise so far, one sentence each.
+    #[must_use]
+    pub fn failed_checks(&self, pools: &[FsSummary]) -> Vec<String> {
+        let (ledger, stacks) = (&self.ledger, self.stacks());
+        let findings = ledger.findings().iter().collect();
+        let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
+        build::failed_checks(&ledger.warnings(), &explanations)
     }
 
     /// All doubts besides those of the ledger, of a stream that is over.

@@ -1,7 +1,6 @@
 //! Consumes a stream: into the books or into a file; shows findings on the terminal as they come.
 use std::{
     collections::BTreeMap,
-    io::Write,
     time::{Duration, Instant},
 };
 
@@ -17,11 +16,12 @@ use super::{
     facts,
     result_files::ResultFiles,
     stalls::{self, Stalls},
+    status_line,
     suite::{self, Pools, TestLines},
 };
 use crate::report::{
-    build::{self, Group, Groups, Policy, ReportInput},
-    model::{FailureKind, Test},
+    build::{self, Group, Groups, Policy, ReportInput, Tally},
+    model::{FailureKind, IgnoredBy, Test},
     ndjson::{LineWriter, LossLine, StreamLine},
     output::PatientStdout,
     text,
@@ -103,7 +103,7 @@ pub struct Announcer {
     seen: (usize, u64),
     /// Ids of the findings that were shown, and how often the rule had been broken then.
     shown: BTreeMap<u32, u64>,
-    counted: usize,
+    found: Tally,
     /// How often each kind of failure had happened when it was shown.
     failures: Vec<u64>,
     tests: TestLines,
@@ -122,7 +122,7 @@ impl Announcer {
         Self {
             seen: (0, 0),
             shown: BTreeMap::new(),
-            counted: 0,
+            found: Tally::default(),
             failures: Vec::new(),
             tests: TestLines::new(),
             files: ResultFiles::default(),
@@ -173,7 +173,13 @@ impl Announcer {
             for group in news {
                 let Some(built) = build::build_finding(input, group) else { continue };
                 if self.shown.insert(group.id, built.count).is_none() {
-                    self.counted += usize::from(built.ignored.is_none());
+                    let number = match built.ignored {
+                        None => &mut self.found.counted,
+                        Some(IgnoredBy::IgnoreFile) => &mut self.found.in_file,
+                        Some(IgnoredBy::Known) => &mut self.found.known,
+                        Some(IgnoredBy::FailOn) => &mut self.found.of_other_kind,
+                    };
+                    *number += 1;
                 }
                 self.show(StreamLine::Finding(Box::new(built)));
             }
@@ -224,7 +230,13 @@ impl Announcer {
     /// Findings so far that count for the verdict.
     #[must_use]
     pub const fn counted(&self) -> usize {
-        self.counted
+        self.found.counted
+    }
+
+    /// Findings so far.
+    #[must_use]
+    pub const fn found(&self) -> Tally {
+        self.found
     }
 
     /// Stalls so far, over or not.
@@ -273,11 +285,12 @@ impl Announcer {
                 StreamLine::Stall(_) | StreamLine::StallEnd(_) => stalls::words(&line),
                 _ => String::new(),
             };
-            // A terminal that went away does not end the capture.
-            let _ = std::io::stderr().write_all(text.as_bytes());
+            if !text.is_empty() {
+                status_line::say(&text);
+            }
         }
         if self.lines {
-            let _ = LineWriter::new(PatientStdout::default()).line(&line);
+            let _ = status_line::beside(|| LineWriter::new(PatientStdout::default()).line(&line));
         }
     }
 }

@@ -15,6 +15,7 @@ use probe_record::{
 use tokio::sync::Notify;
 
 use super::{
+    beats::Beats,
     books::Books,
     bring_up::{self, Attached, bring_up, places},
     consume::{self, Announcer},
@@ -24,6 +25,7 @@ use super::{
     names,
     pieces::{self, Pieces, Written},
     plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
+    status_line,
     waiter::{Ended, SessionWaiter},
     watching::Watching,
 };
@@ -71,6 +73,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         _ => (None, None),
     };
     say(&announcement);
+    let ask_levels = capture.leveller();
     let until = until.clone();
     // If the waiter fails (a command that cannot be started), the stream is ended all the same.
     let waiter = spawn("probe-waiter", move || {
@@ -85,7 +88,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     })?;
     match writer {
         Some(writer) => record(writer, receiver, waiter, &enough),
-        None => consume(plan, receiver, waiter, &enough, flight),
+        None => consume(plan, receiver, waiter, &enough, flight, ask_levels),
     }
 }
 
@@ -164,7 +167,7 @@ pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
 
 /// Writes to standard error; a failure is ignored.
 pub(super) fn say(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    status_line::say(text);
 }
 
 fn conduct(capture: &LiveCapture, waiter: SessionWaiter, until: &Until) -> anyhow::Result<Ended> {
@@ -219,21 +222,24 @@ fn consume(
     waiter: JoinHandle<anyhow::Result<Ended>>,
     enough: &Notify,
     flight: Option<FlightRecorder>,
+    ask_levels: impl Fn() + 'static,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
         // It has a writer, and goes to `record`.
         Goal::Record(_) => anyhow::bail!("there is no recording to write to"),
         Goal::Report(report) => {
             // Prints nothing, but keeps the files beside the results of tests.
-            let watching = Watching::new(Announcer::new(false, false), report, enough, None);
+            let watching = Watching::new(Announcer::new(false, false), report, enough, None, None);
             let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, false)
         }
-        Goal::Watch { report, .. } => {
+        Goal::Watch { report, heartbeat, keep: _ } => {
             let lines = has(report, Format::Ndjson, &Target::Stdout);
             let words = !lines && report.style.detail != Detail::Brief;
-            let watching = Watching::new(Announcer::new(lines, words), report, enough, flight);
+            let status = report.style.detail != Detail::Brief && status_line::is_possible();
+            let beats = Beats::new(heartbeat.filter(|_| lines), status, ask_levels);
+            let watching = Watching::new(Announcer::new(lines, words), report, enough, flight, beats);
             let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, &ended, lines)

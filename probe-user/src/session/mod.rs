@@ -3,6 +3,7 @@
 //! `bring_up` attaches the hooks, `waiter` waits for what ends the session (a command, a time, a signal, the demo),
 //! `consume` feeds the stream to the books or to a file, `facts` collects what else a report needs, `top` shows the books
 //! on a screen. A replay of a recording takes the same path, without `bring_up` and `waiter`.
+mod beats;
 mod books;
 mod bring_up;
 mod consume;
@@ -16,10 +17,12 @@ mod live;
 mod names;
 mod pieces;
 pub mod plan;
+mod pulse;
 mod replay;
 mod result_files;
 mod selected;
 mod stalls;
+pub(crate) mod status_line;
 mod suite;
 mod top;
 pub(crate) mod waiter;

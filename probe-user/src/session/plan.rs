@@ -65,6 +65,8 @@ pub enum Goal {
         report: ReportPlan,
         /// The flight recorder, if there is to be one.
         keep: Option<KeepPlan>,
+        /// `--heartbeat`: time between two heartbeats among the lines of NDJSON, if there are to be any.
+        heartbeat: Option<Duration>,
     },
     /// A recording; no analysis.
     Record(RecordPlan),

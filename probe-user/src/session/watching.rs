@@ -1,8 +1,10 @@
-//! What `watch` does beside the books: shows news, ends the session when there is enough of them, and keeps the last records.
+//! What `watch` does beside the books: shows news and how it stands, ends the session when there is enough of them, and keeps the last
+//! records.
 use probe_record::{batch::RecordBatch, record::Record, stream::Source};
 use tokio::sync::Notify;
 
 use super::{
+    beats::Beats,
     books::Books,
     consume::{Announcer, Onlooker},
     flight::{FlightRecorder, Trigger},
@@ -17,6 +19,7 @@ pub struct Watching<'a> {
     report: &'a ReportPlan,
     enough: &'a Notify,
     flight: Option<FlightRecorder>,
+    beats: Option<Beats>,
 }
 
 impl<'a> Watching<'a> {
@@ -26,8 +29,9 @@ impl<'a> Watching<'a> {
         report: &'a ReportPlan,
         enough: &'a Notify,
         flight: Option<FlightRecorder>,
+        beats: Option<Beats>,
     ) -> Self {
-        Self { announcer, report, enough, flight }
+        Self { announcer, report, enough, flight, beats }
     }
 
     fn show_recordings(&mut self) {
@@ -57,6 +61,9 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
     fn now_and_then(&mut self, books: &Books, source: &S) {
         let before = (self.announcer.counted(), self.announcer.stalled());
         self.announcer.announce(books, source, &self.report.policy);
+        if let Some(beats) = self.beats.as_mut().filter(|_| !books.over) {
+            beats.tick(&self.announcer, books, source, &self.report.policy);
+        }
         let counted = self.announcer.counted();
         if let Some(flight) = &mut self.flight {
             if counted > before.0 {
@@ -79,5 +86,8 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
             }
         }
         self.show_recordings();
+        if let Some(beats) = &self.beats {
+            beats.over();
+        }
     }
 }

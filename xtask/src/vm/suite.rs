@@ -32,8 +32,8 @@ struct Entry {
 
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 
-/// Rights, the screen and the workloads are the same on every kernel: `live_rights`, `live_top` and `live_workload` run on the
-/// machine itself. In the order of running. All of a part share one boot, so that what one leaves behind in the kernel is
+/// Rights, the screen and the workloads are the same on every kernel: `live_beats`, `live_rights`, `live_top` and `live_workload`
+/// run on the machine itself. In the order of running. All of a part share one boot, so that what one leaves behind in the kernel is
 /// met by the next.
 const ENTRIES: &[Entry] = &[
     Entry { test: "live_filesystems", releases: EVERY, only: "", fault: false, seconds: 1800 },

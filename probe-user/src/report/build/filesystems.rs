@@ -57,7 +57,7 @@ fn one(input: &ReportInput<'_>, fs: &FsSummary, names: &WaitNames<'_>) -> Filesy
         aborted: *aborted,
         accounts: accounts(fs, books, closings),
         space: fs.spaces().into_iter().filter_map(space).collect(),
-        holders: holders::build(fs, input.facts.started_monotonic_ns),
+        holders: holders(fs, input.facts.started_monotonic_ns),
         chains: chains.iter().map(chain).collect(),
         audit: audit_of(audit),
         tickets: Tickets { granted: tickets.0, failed: tickets.1 },

@@ -231,10 +231,7 @@ impl PictureMaker {
         if !waits {
             doubts.extend(nothing.iter().cloned());
         }
-        let stacks = self.books.stacks();
-        let findings = ledger.findings().iter().collect();
-        let explanations = build::Explanations { findings, filesystems: pools, stacks: &stacks };
-        doubts.extend(build::failed_checks(&ledger.warnings(), &explanations));
+        doubts.extend(self.books.failed_checks(pools));
         let mut found = Tally::of(&self.findings);
         for group in self.groups.list().iter().skip(self.findings.len()) {
             let number = if group.known.is_some() { &mut found.known } else { &mut found.counted };
