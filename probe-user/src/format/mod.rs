@@ -50,6 +50,13 @@ pub fn space_name(flags: u64, nth: u32) -> String {
     }
 }
 
+/// The level of a space_info in a few words; `total` is 0 if it is not known.
+#[must_use]
+pub fn level(filesystem: &str, space: &str, may_use: i64, total: i64) -> String {
+    let of = if total == 0 { String::new() } else { format!(" of {}", bytes(total, "")) };
+    format!("{} {space} may_use {}{of}", escape::escape(filesystem), bytes(may_use, ""))
+}
+
 /// `qgroup->qgroupid` as btrfs-progs prints it: the level is in the upper 16 bits.
 #[must_use]
 pub fn qgroup(id: u64) -> String {

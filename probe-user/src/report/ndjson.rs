@@ -137,8 +137,7 @@ impl BiggestPool {
     pub fn words(&self) -> String {
         let Self { filesystem, device, space, bytes_may_use, total } = self;
         let name = if device.is_empty() { filesystem.get(..8).unwrap_or(filesystem) } else { device };
-        let of = total.map(|total| format!(" of {}", format::bytes(total, ""))).unwrap_or_default();
-        format!("{} {space} may_use {}{of}", escape(name), format::bytes(*bytes_may_use, ""))
+        format::level(name, space, *bytes_may_use, total.unwrap_or(0))
     }
 }
 

@@ -1,4 +1,6 @@
 //! Inodes: who holds what right now.
+use std::cmp::Reverse;
+
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
@@ -10,6 +12,7 @@ use crate::{
         columns::inode_columns,
         drawing::{Hits, put, put_text},
         palette::Role,
+        picture::{FsView, PoolRow},
         state::App,
         table,
     },
@@ -17,6 +20,23 @@ use crate::{
 
 /// What the mark before an amount means.
 const NOT_EXACT: &str = "~ not exact: not all records of the inode were seen";
+
+/// Pools that are shown beside what inodes hold.
+const POOLS: usize = 3;
+
+/// The space_infos of which most may be used, most first.
+fn levels(filesystems: &[FsView]) -> Vec<String> {
+    let live = filesystems.iter().filter(|fs| !fs.ended);
+    let mut spaces: Vec<(&FsView, &PoolRow)> =
+        live.flat_map(|fs| fs.pools.iter().filter(|row| row.is_space()).map(move |row| (fs, row))).collect();
+    spaces.retain(|(_, row)| row.held > 0);
+    spaces.sort_by_key(|(_, row)| Reverse(row.held));
+    let level = |(fs, row): &(&FsView, &PoolRow)| {
+        let name = row.name.strip_prefix("space.").unwrap_or(&row.name);
+        format::level(fs.short(), name, row.held, i64::try_from(row.whole).unwrap_or(i64::MAX))
+    };
+    spaces.iter().take(POOLS).map(level).collect()
+}
 
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
@@ -35,7 +55,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     } else {
         format::counted(view.known, "inode")
     };
-    let sum = escape(&format!("{} held by {whole}", format::bytes(view.bytes, "iB")));
+    let mut sum = escape(&format!("{} held by {whole}", format::bytes(view.bytes, "iB")));
+    for level in levels(&picture.filesystems) {
+        if width(&sum) + 2 + width(&level) > usize::from(area.width) {
+            break;
+        }
+        sum.push_str("; ");
+        sum.push_str(&level);
+    }
     put(buffer, area.x, area.y, area.width, &[(sum.clone(), Role::Faint)], app.palette);
     let list = Rect { y: area.y + 1, height: area.height - 2, ..area };
     if rows.is_empty() {
