@@ -87,7 +87,12 @@ impl Ledger {
                 shortages.line(context, filesystems, body);
                 return context.printed.line(body, filesystems);
             }
-            Record::FailureState(body) => return shortages.state(filesystems, body),
+            Record::FailureState(body) => {
+                let others = Others { loss: &context.loss, calls, tickets };
+                let fs = filesystems.find(header.fs);
+                let holders = fs.and_then(|fs| holders::failure(&others, fs, body, &context.names));
+                return shortages.state(filesystems, body, holders);
+            }
             Record::FailureDevices(body) => return shortages.devices(body),
             Record::TaskSeen(body) => {
                 if context.names.task_seen(body) {

@@ -10,8 +10,9 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use probe_common::{
-    fs::{AuditMark, LEVELS_AUDIT, LEVELS_UNMOUNT, Levels},
+    fs::{AuditMark, LEVELS_AUDIT, LEVELS_UNMOUNT, Levels, Rsv},
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NOT_REGULAR, COUNTERS_VALID, Counters},
+    shortage::FailureState,
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, BLOCK_GROUP_SYSTEM},
 };
 use rustc_hash::FxHashMap;
@@ -24,6 +25,7 @@ use crate::{
         inode::InodeBook,
         loss::{Loss, Phase},
     },
+    context::names::Names,
     vocabulary::{
         account::Account,
         holders::{Holder, InodesRead, NAMED_INODES, PoolHolders, SpaceHolders},
@@ -33,6 +35,8 @@ use crate::{
 
 /// With more inodes than this, a commit costs a walk over them once a second only.
 const FEW_INODES: usize = 4096;
+/// With more, nobody walks over them when a reservation fails, which can happen eight times a second.
+const MANY_INODES: usize = 1 << 16;
 /// ns
 const SECOND: u64 = 1_000_000_000;
 /// `BTRFS_DATA_RELOC_TREE_OBJECTID`: what is dirty there was reserved as a preallocation.
@@ -66,7 +70,7 @@ pub(crate) fn levels(others: &Others<'_>, fs: &mut Fs, record: &Levels) {
     if !fs.audits.reads() && fs.holders.as_deref().is_some_and(better) {
         return;
     }
-    let holders = snapshot(others, fs, record, None);
+    let holders = snapshot(others, fs, &Figures::of(record), None);
     fs.holders = Some(Box::new(holders));
 }
 
@@ -75,7 +79,7 @@ pub(crate) fn mark(others: &Others<'_>, fs: &mut Fs, record: &AuditMark) {
     let Some(round) = fs.audits.ends(record.phase) else { return };
     let Some(levels) = round.levels else { return };
     let inodes = if round.links.0 == record.links { InodesRead::Quiet } else { InodesRead::Moving };
-    let mut holders = snapshot(others, fs, &levels, Some((round, inodes)));
+    let mut holders = snapshot(others, fs, &Figures::of(&levels), Some((round, inodes)));
     if inodes == InodesRead::Moving
         && let Some(before) = fs.holders.take()
     {
@@ -89,59 +93,102 @@ pub(crate) fn mark(others: &Others<'_>, fs: &mut Fs, record: &AuditMark) {
     fs.holders = Some(Box::new(holders));
 }
 
+/// Who held the pools when a reservation failed; `None` where a walk over the inodes would cost too much.
+pub(crate) fn failure(
+    others: &Others<'_>,
+    fs: &Fs,
+    record: &FailureState,
+    names: &Names,
+) -> Option<Box<PoolHolders>> {
+    if fs.inodes.len() > MANY_INODES || others.loss.phase() == Phase::Detaching {
+        return None;
+    }
+    let [global, trans, chunk, delayed, delayed_refs, ..] = record.rsvs;
+    let figures = Figures {
+        time: record.at,
+        spaces: record.space.iter().map(|space| (space.flags, space.may_use)).collect(),
+        rsvs: [global, trans, delayed, delayed_refs, chunk],
+    };
+    let mut holders = snapshot(others, fs, &figures, None);
+    let rows = holders.spaces.iter().flat_map(|space| &space.rows);
+    let named = rows.filter_map(|(holder, _)| match *holder {
+        Holder::Inode { root, ino, .. } => {
+            Some(((root, ino), names.path(fs.id, InodeKey { root, ino })?.to_owned()))
+        }
+        _ => None,
+    });
+    holders.paths = named.collect();
+    Some(Box::new(holders))
+}
+
+/// The kernel's figures of one record.
+struct Figures {
+    time: u64,
+    /// `flags` and `bytes_may_use`
+    spaces: Vec<(u64, u64)>,
+    /// global, trans, delayed, delayed_refs, chunk
+    rsvs: [Rsv; 5],
+}
+
+impl Figures {
+    fn of(levels: &Levels) -> Self {
+        Self {
+            time: levels.header.time,
+            spaces: levels.space.iter().map(|space| (space.flags, space.may_use)).collect(),
+            rsvs: [levels.global, levels.trans, levels.delayed, levels.delayed_refs, levels.chunk],
+        }
+    }
+}
+
 fn snapshot(
     others: &Others<'_>,
     fs: &Fs,
-    levels: &Levels,
+    figures: &Figures,
     read: Option<(&Round, InodesRead)>,
 ) -> PoolHolders {
     let mut shares = Shares::default();
     shares.read(others.loss, fs, read);
-    let (mut metadata_told, mut system_told) = (false, false);
-    let space = |space: &probe_common::fs::SpaceLevels| {
+    let (mut metadata_told, mut data_told, mut system_told) = (false, false, false);
+    let [global, trans, delayed, delayed_refs, chunk] = figures.rsvs.map(|rsv| rsv.reserved as i64);
+    let space = |(flags, may_use): &(u64, u64)| {
+        let (flags, may_use) = (*flags, *may_use);
         let mut rows = Vec::new();
         // A second space_info of a kind (zoned) holds what is in flight only.
-        if space.flags & BLOCK_GROUP_METADATA != 0 && !std::mem::replace(&mut metadata_told, true) {
+        if flags & BLOCK_GROUP_METADATA != 0 && !std::mem::replace(&mut metadata_told, true) {
             rows.extend([
-                (Holder::Rsv(Account::FsGlobalRsv), levels.global.reserved as i64),
-                (Holder::Rsv(Account::TransRsv), levels.trans.reserved as i64),
-                (Holder::Rsv(Account::FsDelayedRsv), levels.delayed.reserved as i64),
-                (Holder::Rsv(Account::FsDelayedRefsRsv), levels.delayed_refs.reserved as i64),
+                (Holder::Rsv(Account::FsGlobalRsv), global),
+                (Holder::Rsv(Account::TransRsv), trans),
+                (Holder::Rsv(Account::FsDelayedRsv), delayed),
+                (Holder::Rsv(Account::FsDelayedRefsRsv), delayed_refs),
             ]);
             shares.metadata.rows(Account::InodeMetaRsv, &mut rows);
             let (count, bytes) = others.calls.temporary(fs.id);
             rows.push((Holder::Temporary { count }, bytes));
         }
-        if space.flags & BLOCK_GROUP_SYSTEM != 0 && !std::mem::replace(&mut system_told, true) {
-            rows.push((Holder::Rsv(Account::FsChunkRsv), levels.chunk.reserved as i64));
+        if flags & BLOCK_GROUP_SYSTEM != 0 && !std::mem::replace(&mut system_told, true) {
+            rows.push((Holder::Rsv(Account::FsChunkRsv), chunk));
         }
-        if space.flags & BLOCK_GROUP_DATA != 0 {
+        if flags & BLOCK_GROUP_DATA != 0 && !std::mem::replace(&mut data_told, true) {
             shares.data.rows(Account::InodeDelallocBytes, &mut rows);
             let (count, bytes) = others.calls.data_in_hands(fs.id);
             rows.push((Holder::Tasks { count }, bytes));
         }
-        let (count, bytes) = others.tickets.granted_of(fs.id, space.flags, others.loss.epoch());
+        let (count, bytes) = others.tickets.granted_of(fs.id, flags, others.loss.epoch());
         rows.push((Holder::Tickets { count }, bytes));
         rows.retain(|(_, bytes)| *bytes != 0);
         rows.sort_by_key(|(_, bytes)| Reverse(*bytes));
         let sum = rows.iter().fold(0, |sum: i64, (_, bytes)| sum.wrapping_add(*bytes));
-        let handles = if space.flags & BLOCK_GROUP_METADATA != 0 {
+        let handles = if flags & BLOCK_GROUP_METADATA != 0 {
             fs.claims.local_of_handles(others.loss.epoch())
         } else {
             (0, 0)
         };
-        SpaceHolders {
-            flags: space.flags,
-            may_use: space.may_use,
-            rest: (space.may_use as i64).wrapping_sub(sum),
-            rows,
-            handles,
-        }
+        SpaceHolders { flags, may_use, rest: (may_use as i64).wrapping_sub(sum), rows, handles }
     };
     PoolHolders {
-        time: levels.header.time,
+        time: figures.time,
         inodes: read.map_or(InodesRead::Books, |(_, read)| read),
-        spaces: levels.space.iter().filter(|space| space.flags != 0).map(space).collect(),
+        spaces: figures.spaces.iter().filter(|(flags, _)| *flags != 0).map(space).collect(),
         // Names may come later.
         paths: BTreeMap::new(),
     }

@@ -20,6 +20,7 @@ use crate::{
     context::{Context, names::Names},
     vocabulary::{
         draws::GlobalDraw,
+        holders::PoolHolders,
         keys::InodeKey,
         shortage::{Shortage, ShortageEvent, ShortageHolder, ShortageKind, ShortageState},
         words::text,
@@ -204,9 +205,14 @@ impl Shortages {
     }
 
     /// The state behind a failure.
-    pub(crate) fn state(&mut self, filesystems: &Filesystems, record: &FailureState) {
+    pub(crate) fn state(
+        &mut self,
+        filesystems: &Filesystems,
+        record: &FailureState,
+        holders: Option<Box<PoolHolders>>,
+    ) {
         let drained_by = drained_by(filesystems, record);
-        let state = ShortageState { state: *record, devices: None, decided: false };
+        let state = ShortageState { state: *record, devices: None, decided: false, holders };
         let tid = record.header.tid;
         match record.why {
             FAILURE_ALL_TICKETS => {

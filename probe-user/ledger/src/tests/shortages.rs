@@ -1,7 +1,7 @@
 //! Failures for lack of space: what counts as one, and which state explains it. They are no findings.
 use probe_common::{
     failure::{Enospc, Ticket},
-    fs::FS_BORN,
+    fs::{FS_BORN, Rsv},
     shortage::{
         DeviceState, FAILURE_ABORT, FAILURE_ALL_TICKETS, FAILURE_NO_WAIT, FAILURE_TICKET, FailureDevices,
         FailureState, QGROUP_GRANTED, QGROUP_REFUSED, QgroupRefusal, SpaceState,
@@ -10,7 +10,11 @@ use probe_common::{
 use probe_simulated::{DATA, METADATA};
 
 use super::stream::{FS, ROOT, Stream};
-use crate::vocabulary::shortage::{Shortage, ShortageKind};
+use crate::vocabulary::{
+    account::Account,
+    holders::Holder,
+    shortage::{Shortage, ShortageKind},
+};
 
 const BYTES: u64 = 4 << 20;
 const ENOSPC: i32 = -28;
@@ -69,6 +73,31 @@ fn a_failed_ticket_and_its_enospc_are_one_failure() {
     let state = shortage.first.state.as_ref().unwrap();
     assert_eq!(state.devices.unwrap().device[0].devid, 1);
     assert!(!state.decided && shortage.last.is_none());
+}
+
+/// The holders are those of the moment of the failure, not of the last commit.
+#[test]
+fn a_failure_tells_who_held_the_pool() {
+    let mut stream = Stream::born();
+    failed_ticket(stream.reserve(257, 3 << 20), BYTES);
+    let header = stream.header(FS);
+    let mut record = FailureState {
+        header,
+        at: header.time,
+        why: FAILURE_TICKET,
+        bytes: BYTES,
+        space_flags: METADATA,
+        ..FailureState::default()
+    };
+    record.rsvs[0] = Rsv { size: 5 << 20, reserved: 4 << 20 };
+    record.space[0] =
+        SpaceState { flags: METADATA, total: 9 << 20, may_use: 8 << 20, ..SpaceState::default() };
+    stream.push(record).release(257, 3 << 20);
+    let state = only(&stream).first.state.unwrap();
+    let space = &state.holders.unwrap().spaces[0];
+    let inode = Holder::Inode { account: Account::InodeMetaRsv, root: ROOT, ino: 257 };
+    assert_eq!(space.rows, [(Holder::Rsv(Account::FsGlobalRsv), 4 << 20), (inode, 3 << 20)]);
+    assert_eq!((space.may_use, space.rest), (8 << 20, 1 << 20));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! moment. They are no findings: the books balance.
 use probe_common::shortage::{FailureDevices, FailureState, QgroupRefusal};
 
-use super::{draws::GlobalDraw, finding::TaskRef};
+use super::{draws::GlobalDraw, finding::TaskRef, holders::PoolHolders};
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub struct ShortageState {
     pub devices: Option<FailureDevices>,
     /// It is the state at `btrfs_fail_all_tickets`, which decided; something was freed before the task saw its outcome.
     pub decided: bool,
+    /// Who held the pools then; `None` if that was not found out.
+    pub holders: Option<Box<PoolHolders>>,
 }
 
 /// An inode that held bytes when a limit refused more.

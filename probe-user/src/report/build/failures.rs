@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use probe_common::shortage::{FAILURE_ABORT, FAILURE_NO_WAIT, LIMIT_MAX_EXCL, LIMIT_MAX_RFER, QgroupRefusal};
 use probe_ledger::{Shortage, ShortageEvent, ShortageKind, ShortageState, TaskRef};
 
-use super::{ReportInput, draws, findings};
+use super::{ReportInput, draws, findings, holders};
 use crate::{
     explain::{build as explain, cause::Cause, model::Filesystem as Explanation, qgroup, state},
     format::{self, bytes},
@@ -114,13 +114,17 @@ fn instance(input: &ReportInput<'_>, shortage: &Shortage, event: &ShortageEvent)
         aborted_at: line.clone(),
         why,
         drained_by,
+        holders: state
+            .as_ref()
+            .filter(|_| matches!(shortage.kind, ShortageKind::Ticket | ShortageKind::NoWait))
+            .and_then(|state| holders::at_failure(state.holders.as_deref()?, shortage.object)),
         limit: qgroup.as_ref().map(|refusal| limit(refusal, event)),
         stack,
     }
 }
 
 fn of_state(shortage: &Shortage, state: &ShortageState, drained_by: &[GlobalDraws]) -> Explanation {
-    let ShortageState { state: figures, devices, decided: _ } = state;
+    let ShortageState { state: figures, devices, decided: _, holders: _ } = state;
     let devices = devices.as_ref();
     let mut why = explain::filesystem(&state::case(&shortage.device, figures, devices));
     // What a text does not prove is known here.

@@ -18,16 +18,7 @@ pub fn holders(fs: &FsSummary, started: u64) -> Option<Holders> {
         let kind = space.flags & BLOCK_GROUP_TYPE_MASK;
         let same = spaces[..at].iter().filter(|before| before.flags & BLOCK_GROUP_TYPE_MASK == kind);
         let nth = u32::try_from(same.count()).unwrap_or(u32::MAX);
-        let probe_ledger::SpaceHolders { flags, may_use, rows, rest, handles } = space;
-        let row = |(holder, bytes): &(Holder, i64)| row(holder, *bytes, paths);
-        let space = SpaceHolders {
-            bytes_may_use: *may_use as i64,
-            holders: rows.iter().map(row).collect(),
-            not_attributed: *rest,
-            handles: handles.0,
-            handles_claimed: handles.1,
-        };
-        named.insert(format::space_name(*flags, nth), space);
+        named.insert(format::space_name(space.flags, nth), of_space(space, paths));
     }
     Some(Holders {
         time_ns: time.saturating_sub(started),
@@ -38,6 +29,25 @@ pub fn holders(fs: &FsSummary, started: u64) -> Option<Holders> {
         },
         spaces: named,
     })
+}
+
+/// Who held a space_info when a reservation failed; `None` if that was not found out. `kind`: its block group type.
+#[must_use]
+pub(super) fn at_failure(holders: &PoolHolders, kind: u64) -> Option<SpaceHolders> {
+    let space = holders.spaces.iter().find(|space| space.flags & BLOCK_GROUP_TYPE_MASK == kind)?;
+    Some(of_space(space, &holders.paths))
+}
+
+fn of_space(space: &probe_ledger::SpaceHolders, paths: &BTreeMap<(u64, u64), String>) -> SpaceHolders {
+    let probe_ledger::SpaceHolders { flags: _, may_use, rows, rest, handles } = space;
+    let row = |(holder, bytes): &(Holder, i64)| row(holder, *bytes, paths);
+    SpaceHolders {
+        bytes_may_use: *may_use as i64,
+        holders: rows.iter().map(row).collect(),
+        not_attributed: *rest,
+        handles: handles.0,
+        handles_claimed: handles.1,
+    }
 }
 
 fn row(holder: &Holder, bytes: i64, paths: &BTreeMap<(u64, u64), String>) -> model::Holder {

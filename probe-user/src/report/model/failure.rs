@@ -2,7 +2,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, GlobalDraws, Task};
+use super::{Frame, GlobalDraws, SpaceHolders, Task};
 use crate::explain::model::Filesystem as Explanation;
 
 /// Failures of one kind, with one errno, on one space_info or qgroup of a filesystem.
@@ -91,6 +91,9 @@ pub struct FailureInstance {
     pub why: Option<Explanation>,
     /// The draws on the global reserve that were largest since it was last seen full; empty if it was full or none was seen.
     pub drained_by: Vec<GlobalDraws>,
+    /// Who held `bytes_may_use` of that space_info then; null if that was not found out. What was dirty was not read.
+    #[serde(default)]
+    pub holders: Option<SpaceHolders>,
     /// The limit that refused, and what the qgroup held; null if it was none.
     pub limit: Option<QgroupLimit>,
     /// Where; innermost frame first, empty if no stack was taken.

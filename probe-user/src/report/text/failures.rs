@@ -2,12 +2,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::model::{Failure, FailureInstance, FailureKind, Report},
+    super::model::{Failure, FailureInstance, FailureKind, Report, SpaceHolders},
     Detail,
     paper::{Paper, Tone},
 };
 use crate::format::{self, bytes, escape::escape};
 
+/// Holders that are shown.
+const HOLDERS: usize = 4;
 /// Task names that are shown.
 const TASKS: usize = 4;
 
@@ -101,6 +103,9 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
             .collect();
         paper.field("held by", &holders.join(", "));
     }
+    if let Some(space) = instance.holders.as_ref().filter(|space| !space.holders.is_empty()) {
+        paper.field("held by", &held_by(space));
+    }
     if let Some(cause) = why.causes.first() {
         let read = paper.tone(Tone::Faint, &format!("(btrfs-probe explain {cause})"));
         paper.field("cause", &format!("{} {read}", why.causes.join(", ")));
@@ -111,6 +116,26 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
     for impossible in &why.impossible {
         paper.field("impossible", &escape(impossible));
     }
+}
+
+/// Who held the space_info, most first, and what it adds up to.
+fn held_by(space: &SpaceHolders) -> String {
+    let short = |number: i64| bytes(number, "iB");
+    let mut parts: Vec<String> = space
+        .holders
+        .iter()
+        .take(HOLDERS)
+        .map(|holder| format!("{} {}", short(holder.bytes), holder.words()))
+        .collect();
+    let others =
+        space.holders.iter().skip(HOLDERS).fold(0, |sum: i64, holder| sum.wrapping_add(holder.bytes));
+    if others != 0 {
+        parts.push(format!("{} others", short(others)));
+    }
+    if space.not_attributed != 0 {
+        parts.push(format!("{} in flight or not attributed", short(space.not_attributed)));
+    }
+    format!("{}; together {}", parts.join(", "), short(space.bytes_may_use))
 }
 
 fn name(comm: &str) -> String {
