@@ -11,6 +11,7 @@ mod inode;
 mod inodes;
 mod pools;
 mod screen;
+mod stalls;
 mod waits;
 mod windows;
 

@@ -1,7 +1,7 @@
 //! Pools: what every space_info and block_rsv of a filesystem holds, and why tasks wait for space.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{holders::Panel, waits};
+use super::{holders::Panel, stalls, waits};
 use crate::{
     format::{self, escape::escape},
     tui::{
@@ -27,6 +27,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let below = Rect { y: area.y + 2, height: area.height - 2, ..area };
     let high = waits::rows_for(&fs.waits, area.height);
     waits::waiting(buffer, Rect { height: high.min(below.height), ..below }, &fs.waits, app.palette);
+    let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };
+    let high = stalls::rows_for(&fs.waits, area.height).min(below.height);
+    stalls::draw(buffer, Rect { height: high, ..below }, &fs.waits, app.palette);
     let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };
     let selected = rows.get(app.pools.selected.min(rows.len().saturating_sub(1))).copied();
     let panel = selected.and_then(|row| Panel::of(fs, &row.key, picture.now_ns));
