@@ -74,6 +74,7 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 600,
     },
+    Entry { test: "vm_functions", releases: EVERY, only: "", fault: false, seconds: 600 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {

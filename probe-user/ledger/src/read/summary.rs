@@ -8,8 +8,8 @@ use crate::{
     context::warnings::KernelWarn,
     read::{closings::Closing, kernel_lines::KernelLine},
     vocabulary::{
-        account::Account, draws::FsDraws, failed_reservations::FailedReservations, holders::PoolHolders, shortage::Shortage,
-        waits::FsWaits,
+        account::Account, draws::FsDraws, failed_reservations::FailedReservations, holders::PoolHolders,
+        shortage::Shortage, waits::FsWaits,
     },
 };
 

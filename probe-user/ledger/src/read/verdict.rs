@@ -200,12 +200,12 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
             grouped(checked.contracts.saturating_add(checked.qgroups))
         ));
         reasons.push(format!(
-            "{} operations released all extents that they had reserved.",
+            "Operations that released all extents that they had reserved: {}.",
             grouped(checked.operations)
         ));
         if checked.returned > 0 {
             reasons.push(format!(
-                "{} system calls ended, and their tasks had given back or handed on all that they had taken.",
+                "System calls and work items that ended, and whose tasks had given back or handed on all that they had taken: {}.",
                 grouped(checked.returned)
             ));
         }

@@ -2,6 +2,7 @@
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_RSV, Call, STATE_KNOWN},
     claim::RsvType,
+    header::Header,
     hook::HookId,
     task::Returned,
 };
@@ -142,6 +143,12 @@ impl Calls {
     /// The system call of the task ends.
     pub fn system_call_ends(&mut self) {
         let header = self.stream.header(FS);
+        self.stream.push(Returned { header, ret: 0 });
+    }
+
+    /// The work item of the worker ends.
+    pub fn work_item_ends(&mut self) {
+        let header = Header { hook: HookId::WorkEnd as u8, ..self.stream.header(FS) };
         self.stream.push(Returned { header, ret: 0 });
     }
 

@@ -29,6 +29,7 @@ mod shortages;
 mod stream;
 mod system_calls;
 mod task_data;
+mod task_ends;
 mod tickets;
 mod traps;
 mod waits;

@@ -104,7 +104,7 @@ fn failed() -> Shortage {
     state.rsvs[0] = Rsv { size: 5_767_168, reserved: 1 << 20 };
     state.space[0] =
         SpaceState { flags: 4, total: 8 << 20, used: 5 << 20, may_use: 1 << 20, ..SpaceState::default() };
-    let state = Some(Box::new(ShortageState { state, devices: None, decided: false }));
+    let state = Some(Box::new(ShortageState { state, devices: None, decided: false, holders: None }));
     let first = ShortageEvent {
         time: START + 4_000_000_000,
         bytes: 3_932_160,
