@@ -200,7 +200,7 @@ fn a_recording_that_takes_turns_keeps_the_newest_files() {
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert_eq!(files.len(), 2, "{files:?}: {}", done.stderr);
-    assert!(done.stderr.contains("older ones were removed"), "{}", done.stderr);
+    assert!(done.stderr.contains("older ones removed: "), "{}", done.stderr);
     for file in &files {
         let report = probe::run(&["report", file.to_str().unwrap()]);
         assert_silent(report.report());

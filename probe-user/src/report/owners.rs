@@ -22,15 +22,26 @@ pub fn explanation(finding: &Finding) -> String {
 }
 
 /// The number of them and the `most` largest: `1,368, the largest: 257 of subvolume 5 (131,072 bytes), ...`, with its label;
-/// `None` if it is about one only.
+/// `None` if it is about one only. What is listed of one owner is added up.
 #[must_use]
 pub fn largest(finding: &Finding, most: usize) -> Option<(String, String)> {
     let counted = counted(finding)?;
     let (number, what) = counted.split_once(' ')?;
-    let mut instances: Vec<&Instance> = finding.instances.iter().collect();
-    instances.sort_by_key(|instance| std::cmp::Reverse(instance.amount.unsigned_abs()));
-    let name = |instance: &&Instance| Some(format!("{} ({})", name(instance)?, amount(instance, finding)));
-    let named = instances.iter().filter_map(name).take(most).collect::<Vec<_>>().join(", ");
+    let mut owners: Vec<(String, i64)> = Vec::new();
+    for instance in &finding.instances {
+        let Some(name) = name(instance) else { continue };
+        match owners.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum = sum.saturating_add(instance.amount),
+            None => owners.push((name, instance.amount)),
+        }
+    }
+    owners.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.unsigned_abs()));
+    let named: Vec<String> = owners
+        .into_iter()
+        .take(most)
+        .map(|(name, sum)| format!("{name} ({})", units(sum, finding)))
+        .collect();
+    let named = named.join(", ");
     let text = if named.is_empty() { number.to_owned() } else { format!("{number}, the largest: {named}") };
     Some((what.to_owned(), text))
 }
@@ -56,9 +67,13 @@ pub fn name(instance: &Instance) -> Option<String> {
 /// Its amount, exactly.
 #[must_use]
 pub fn amount(instance: &Instance, finding: &Finding) -> String {
+    units(instance.amount, finding)
+}
+
+fn units(amount: i64, finding: &Finding) -> String {
     match finding.unit.as_str() {
-        "bytes" => format!("{} bytes", format::exact(instance.amount)),
-        _ => format::exact(instance.amount),
+        "bytes" => format!("{} bytes", format::exact(amount)),
+        _ => format::exact(amount),
     }
 }
 

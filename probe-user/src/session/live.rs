@@ -201,8 +201,7 @@ fn record(
         ),
     };
     if let [first, _, ..] = files.as_slice() {
-        let removed =
-            if removed > 0 { format!(", {removed} older ones were removed") } else { String::new() };
+        let removed = if removed > 0 { format!(", older ones removed: {removed}") } else { String::new() };
         text = format!("{text}; {} files from {} on{removed}", files.len(), first.display());
     }
     let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());

@@ -12,6 +12,7 @@ use crate::report::{
     build::{Groups, Policy, finding_of_test},
     folded, junit,
     model::{IgnoredBy, Report},
+    owners,
     text::{self, Detail, Look},
 };
 
@@ -95,6 +96,21 @@ fn text_of_a_thousand_inodes_fits_on_a_screen() {
     let text = text::render(&report, Look::PLAIN, Detail::Brief);
     assert!(text.lines().count() <= 45, "{text}");
     assert_snapshot!(text);
+}
+
+/// A subvolume that broke the rule on each of three mounts was named three times.
+#[test]
+fn an_owner_with_several_instances_is_named_once() {
+    let findings = [
+        published(0, FS, 257, 5),
+        published(1, FS, 258, 7),
+        published(2, AGAIN, 257, 5),
+        published(3, AGAIN, 257, 5),
+    ];
+    let report = report(&findings, &Policy::default());
+    let largest = owners::largest(&report.findings[0], 3);
+    let text = "2, the largest: 257 of subvolume 5 (15), 258 of subvolume 5 (7)";
+    assert_eq!(largest, Some(("inodes".to_owned(), text.to_owned())));
 }
 
 #[test]

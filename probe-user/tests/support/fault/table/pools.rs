@@ -115,7 +115,7 @@ pub const ALL: &[Scenario] = &[
             account: "inode.qgroup_data",
             inode: Some(257),
             amount: Amount::Is(LENGTH as i64),
-            stack: "btrfs_destroy_inode|btrfs_qgroup_reserve_data",
+            stack: "btrfs_clear_delalloc_extent|btrfs_destroy_inode|btrfs_qgroup_reserve_data",
             ..BUG
         }),
         tracepoints: Sight::Bounded {
