@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use probe_workload::{ioctl::btrfs, loopfs::LoopFs};
 use serde_json::Value;
 use support::{
@@ -199,35 +200,44 @@ impl Drop for Scrub<'_> {
 #[ignore = "needs root: run by cargo xtask test"]
 fn what_scrub_makes_read_only_is_named() {
     let Some(_alone) = support::live() else { return };
-    let fs = load::filesystem(400);
+    const PIECE: usize = 64 * MIB;
+    // Of block groups that take scrub a minute each. Nothing is written to them but what names them.
+    let fs = load::filesystem(8 << 10);
     let uuid = fs.fsid().to_string();
     let speed = format!("/sys/fs/btrfs/{uuid}/devinfo/1/scrub_speed_max");
     std::fs::write(&speed, "1048576").unwrap();
     // A new file would need metadata.
     File::create(fs.path().join("g")).unwrap();
-    let block = vec![0x5a; 4 * MIB];
-    let full = (0..1000).find(|number| std::fs::write(fs.path().join(format!("f{number}")), &block).is_err());
-    assert!(full.is_some(), "never full");
+    let allocate = |number: &usize| {
+        let file = File::create(fs.path().join(format!("f{number}"))).unwrap();
+        fallocate(&file, FallocateFlags::empty(), 0, PIECE as i64).is_ok()
+    };
+    let full = (0..1000).find(|number| !allocate(number)).expect("never full");
     fs.sync().unwrap();
     // Each block group has free bytes, and room for what is in one of the others.
-    for number in (0..full.unwrap_or(0)).step_by(2) {
+    for number in (0..full).step_by(2) {
         std::fs::remove_file(fs.path().join(format!("f{number}"))).unwrap();
     }
     fs.sync().unwrap();
     let scrub = Scrub::start(fs.path());
-    let readonly = format!("/sys/fs/btrfs/{uuid}/allocation/data/bytes_readonly");
+    let data = |name: &str| {
+        let path = format!("/sys/fs/btrfs/{uuid}/allocation/data/{name}");
+        std::fs::read_to_string(path).unwrap().trim().parse::<usize>().unwrap()
+    };
     let begun = Instant::now();
-    while std::fs::read_to_string(&readonly).unwrap().trim().parse::<usize>().unwrap() < 4 * MIB {
+    while data("bytes_readonly") < 2 * PIECE {
         assert!(begun.elapsed() < support::deadline(30), "scrub does not begin");
         std::thread::sleep(Duration::from_millis(50));
     }
-    let command = format!("dd if=/dev/zero of={}/g bs=1M conv=notrunc", fs.path().display());
+    // What is free would do, if all of it could be used.
+    let bytes = data("total_bytes") - data("bytes_used") - PIECE;
+    let command = format!("fallocate -l {bytes} {}/g", fs.path().display());
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &command]);
     drop(scrub);
     assert_adds_up(done.report());
     let [failure] = of_data(done.report())[..] else { panic!("{}", done.report()["failures"]) };
     let why = &list(&failure["instances"])[0]["why"];
-    assert_eq!(list(&why["causes"])[0], "readonly-block-groups", "{why}");
+    assert_eq!(list(&why["causes"]).first(), Some(&"readonly-block-groups".into()), "{why}");
     assert!(text(why, "sentence").ends_with("cannot be used while they are read-only."), "{why}");
 }
 
