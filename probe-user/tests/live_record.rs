@@ -268,6 +268,7 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
         offsets: resolved.offsets,
         signatures: functions::signatures(&[]),
         config,
+        root_fs_type: None,
         ring_bytes: 256 << 20,
         verbose: false,
     };

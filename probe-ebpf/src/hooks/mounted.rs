@@ -3,8 +3,8 @@
 //! No symbol is needed: a file of ours on another filesystem leads to its type, and from there one goes along the list of all
 //! types. The kernel adds a type at its end, so the file has to be on one that is older than btrfs: `/proc` is.
 //!
-//! Before 6.8 the superblocks belong to a second type (`btrfs_root_fs_type`), which is in no list: nothing is found there, and a
-//! filesystem is met at its first event.
+//! Before 6.8 the superblocks belong to a second type (`btrfs_root_fs_type`), which is in no list. The user side has its address from
+//! the kernel's symbols, if they show data (`CONFIG_KALLSYMS_ALL`). Elsewhere a filesystem is met at its first event.
 use core::ffi::c_void;
 
 use aya_ebpf::{helpers::generated::bpf_get_current_task, programs::RawTracePointContext};
@@ -66,7 +66,7 @@ pub extern "C" fn audit_type(ctx: *mut c_void) -> u32 {
     0
 }
 
-/// Arguments: address of btrfs' `file_system_type`, and how many superblocks to skip. Meets one filesystem and sends its levels.
+/// Arguments: address of a `file_system_type` of btrfs, and how many superblocks to skip. Meets one filesystem and sends its levels.
 /// Returns 0 if there are no more superblocks, 1 if the filesystem is left out or not mounted, 2 if it was met.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "raw_tp/audit_mounted")]

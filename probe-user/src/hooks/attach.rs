@@ -53,6 +53,7 @@ impl Probe {
             with_fallback: Vec::new(),
             fallbacks,
             verbose: options.verbose,
+            root_fs_type: options.root_fs_type,
             calls: Vec::new(),
             without: Vec::new(),
         };

@@ -117,14 +117,17 @@ impl Probe {
         let Ok(file) = std::fs::File::open("/proc/self/stat") else { return 0 };
         let fd = std::os::fd::AsRawFd::as_raw_fd(&file).unsigned_abs();
         let half = |number: u64| u64::from(self.run_program(AUDIT_TYPE, [u64::from(fd), number, 0]));
-        let of_btrfs = half(0) | half(1) << 32;
+        let listed = Some(half(0) | half(1) << 32).filter(|address| *address != 0);
+        listed.into_iter().chain(self.root_fs_type).map(|of_type| self.meet_mounted_of(of_type)).sum()
+    }
+
+    /// Those whose superblocks belong to the `file_system_type` at this address.
+    fn meet_mounted_of(&self, of_type: u64) -> u64 {
         let mut met = 0;
-        if of_btrfs != 0 {
-            for skip in 0..MOST_MOUNTED {
-                match self.run_program(AUDIT_MOUNTED, [of_btrfs, skip, 0]) {
-                    0 => break,
-                    answer => met += u64::from(answer == 2),
-                }
+        for skip in 0..MOST_MOUNTED {
+            match self.run_program(AUDIT_MOUNTED, [of_type, skip, 0]) {
+                0 => break,
+                answer => met += u64::from(answer == 2),
             }
         }
         met

@@ -13,6 +13,8 @@ pub struct ProbeOptions {
     pub signatures: Signatures,
     /// Session settings.
     pub config: Config,
+    /// Address of `btrfs_root_fs_type`, on kernels that have it.
+    pub root_fs_type: Option<u64>,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
     pub ring_bytes: u32,
     /// Whether to ask for the verifier's full log and for the log of the kernel side.
@@ -30,6 +32,8 @@ pub struct Probe {
     pub(super) fallbacks: bool,
     /// [`ProbeOptions::verbose`]
     pub(super) verbose: bool,
+    /// [`ProbeOptions::root_fs_type`]
+    pub(super) root_fs_type: Option<u64>,
     pub(super) calls: Vec<CallLink>,
     /// Programs on demand that this kernel does not take, with the reason.
     pub(super) without: Vec<(HookId, String)>,

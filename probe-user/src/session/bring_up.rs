@@ -29,6 +29,7 @@ use crate::{
         mounts, preempt,
         select::{self, SelectError},
     },
+    symbols::SymbolTable,
 };
 
 /// The eBPF object, empty in a build without it.
@@ -90,6 +91,7 @@ pub fn bring_up(
     let granting =
         symbols.table().as_ref().ok().and_then(|symbols| tickets::granting(&resolved.offsets, symbols));
     let (granting, granting_len) = granting.unwrap_or_default();
+    let root_fs_type = symbols.table().as_ref().ok().and_then(SymbolTable::root_fs_type);
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
@@ -114,6 +116,7 @@ pub fn bring_up(
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
         config,
+        root_fs_type,
         ring_bytes: capture.ring_bytes,
         verbose: verbosity > 1,
     };
@@ -287,6 +290,7 @@ pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> 
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
         config: Config { abi: ABI_VERSION, ..Config::default() },
+        root_fs_type: None,
         ring_bytes: 64 << 10,
         verbose: false,
     };

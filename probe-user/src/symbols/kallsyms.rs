@@ -52,12 +52,16 @@ struct Entry {
 
 const NOT_TEXT: u32 = u32::MAX;
 
+/// The only data whose address is kept: `fs/btrfs/super.c` of kernels before 6.8.
+const ROOT_FS_TYPE: &str = "btrfs_root_fs_type";
+
 /// The symbols of a running kernel, sorted by address.
 #[derive(Clone, Debug, Default)]
 pub struct SymbolTable {
     entries: Vec<Entry>,
     names: String,
     modules: Vec<String>,
+    root_fs_type: Option<u64>,
 }
 
 impl SymbolTable {
@@ -101,6 +105,9 @@ impl SymbolTable {
     fn add<'a>(&mut self, line: &'a [u8], modules: &mut HashMap<&'a str, u16>) -> Option<()> {
         let Some((address, kind, name, module)) = fields(line) else { return Some(()) };
         if !matches!(kind, b't' | b'T' | b'w' | b'W') {
+            if name == ROOT_FS_TYPE && address != 0 {
+                self.root_fs_type = Some(address);
+            }
             self.entries.push(Entry { address, name: NOT_TEXT, length: 0, module: 0 });
             return Some(());
         }
@@ -129,13 +136,13 @@ impl SymbolTable {
 
     /// Adds a later capture, for modules loaded since. Unloaded symbols stay, unless new ones took their addresses.
     pub fn absorb(&mut self, later: Self) {
-        let Self { entries, names, modules } = later;
+        let Self { entries, names, modules, root_fs_type } = later;
         // A module loaded again has new addresses, or old ones with other names: drop what the new ones cover.
         let mut old = std::mem::take(self);
         let same_address =
             |entry: &Entry| entries.binary_search_by_key(&entry.address, |new| new.address).is_ok();
         old.entries.retain(|entry| !same_address(entry));
-        *self = Self { entries, names, modules };
+        *self = Self { entries, names, modules, root_fs_type };
         for entry in old.entries {
             let (Some(name), Ok(start)) = (old.names.get(range(entry)), u32::try_from(self.names.len()))
             else {
@@ -182,6 +189,12 @@ impl SymbolTable {
         let after = self.entries.partition_point(|entry| entry.address <= address);
         let length = self.entries.get(after)?.address - address;
         (length < MAX_FUNCTION).then_some((address, length))
+    }
+
+    /// Address of `btrfs_root_fs_type`, which the superblocks belong to before 6.8. Shown with `CONFIG_KALLSYMS_ALL` only.
+    #[must_use]
+    pub const fn root_fs_type(&self) -> Option<u64> {
+        self.root_fs_type
     }
 
     /// How many functions are known.
@@ -286,6 +299,16 @@ mod tests {
         assert_eq!(found, [(0xffff_ffff_8100_0100, "use_block_rsv.constprop.0")]);
         assert_eq!(table.named("btrfs_get").count(), 0);
         assert_eq!(table.named("btrfs_get_extent").count(), 1);
+    }
+
+    #[test]
+    fn the_type_of_superblocks_is_found_by_its_name() {
+        assert_eq!(SymbolTable::parse(TEXT).unwrap().root_fs_type(), None);
+        let before =
+            b"ffffffffc0800900 d btrfs_root_fs_type\t[btrfs]\nffffffffc0800a00 d btrfs_fs_type\t[btrfs]\n";
+        let mut table = SymbolTable::parse(TEXT).unwrap();
+        table.absorb(SymbolTable::parse(before).unwrap());
+        assert_eq!(table.root_fs_type(), Some(0xffff_ffff_c080_0900));
     }
 
     #[test]

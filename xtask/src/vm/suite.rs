@@ -66,12 +66,11 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 600,
     },
-    // 6.1 aborts a filesystem whose metadata is filled to the last block, and does not show one on which nothing happens (see
-    // `hooks/mounted.rs` of the kernel side).
+    // 6.1 aborts a filesystem whose metadata is filled to the last block.
     Entry {
         test: "live_failures",
         releases: &[Release::V6_1],
-        only: "data_that_is_full limit_of_a_qgroup",
+        only: "data_that_is_full limit_of_a_qgroup held_before",
         fault: false,
         seconds: 600,
     },
