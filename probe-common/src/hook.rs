@@ -143,6 +143,8 @@ pub enum HookId {
     SysExit = 80,
     /// `workqueue_execute_end` (functions tier): a work item in which the worker has called hooked functions ends
     WorkEnd = 87,
+    /// `sched_process_exit` (functions tier): a thread ends that has called hooked functions since its last system call ended
+    ThreadEnd = 88,
     /// Run by the capture to read the tickets of a filesystem; attached to nothing.
     AuditTickets = 76,
     /// Run by the capture to find the threads behind a wait; attached to nothing.
@@ -167,7 +169,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 76] = [
+    pub const ALL: [Self; 77] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -237,6 +239,7 @@ impl HookId {
         Self::MigrateToDelayedRefs,
         Self::SysExit,
         Self::WorkEnd,
+        Self::ThreadEnd,
         Self::AuditTickets,
         Self::FindThreads,
         Self::FlushSpace,
@@ -319,6 +322,7 @@ impl HookId {
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
             Self::SysExit => "sys_exit",
             Self::WorkEnd => "workqueue_execute_end",
+            Self::ThreadEnd => "thread_end",
             Self::AuditTickets => "audit_tickets",
             Self::FindThreads => "find_threads",
             Self::FlushSpace => "btrfs_flush_space",
@@ -348,6 +352,7 @@ impl HookId {
                 | Self::DonePreemptiveReclaim
                 | Self::SysExit
                 | Self::WorkEnd
+                | Self::ThreadEnd
         )
     }
 

@@ -22,8 +22,8 @@ pub struct TaskSeen {
     pub comm: [u8; 16],
 }
 
-/// `trace_sys_exit` or `trace_workqueue_execute_end`: a system call or a work item in which the thread has called hooked functions
-/// has ended. What the thread had in hand it must have given back or handed on.
+/// `trace_sys_exit`, `trace_workqueue_execute_end` or `trace_sched_process_exit`: a system call, a work item or a thread has ended,
+/// and the thread has called hooked functions since the last such end. What it had in hand it must have given back or handed on.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -33,7 +33,7 @@ pub struct TaskSeen {
 pub struct Returned {
     /// Header; `fs` is that of the thread's last hooked call.
     pub header: Header,
-    /// What the system call returned; 0 for a work item.
+    /// What the system call returned; 0 for a work item or a thread.
     pub ret: i64,
 }
 

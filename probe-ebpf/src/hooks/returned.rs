@@ -1,4 +1,4 @@
-//! Ends of system calls and of work items.
+//! Ends of system calls, of work items and of threads.
 use aya_ebpf::{EbpfContext, macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{header::RecordKind, hook::HookId, loss::LossClass, task::Returned};
 
@@ -16,6 +16,14 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "workqueue_execute_end")]
 pub fn workqueue_execute_end(ctx: RawTracePointContext) -> i32 {
     returned(HookId::WorkEnd, &ctx, 0);
+    0
+}
+
+/// `trace_sched_process_exit(task)`: a thread that works by page faults alone makes no system call that returns after them. It is in
+/// the middle of nothing here, though it still closes its files.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn thread_end(ctx: RawTracePointContext) -> i32 {
+    returned(HookId::ThreadEnd, &ctx, 0);
     0
 }
 

@@ -54,6 +54,7 @@ pub const CATALOGUE: &[Entry] = &[
         functions: true,
         ..entry(HookId::WorkEnd, "workqueue_execute_end", &["workqueue_execute_end"], false, &[])
     },
+    Entry { functions: true, ..entry(HookId::ThreadEnd, "thread_end", &["sched_process_exit"], false, &[]) },
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
     suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),

@@ -111,6 +111,11 @@ proptest! {
             prop_assert!(matches!(found[0].0, FindingKind::OverRelease | FindingKind::WrongOwner));
             return Ok(());
         }
+        if how == 0 && found.first() == Some(&(FindingKind::Leak, account, owner, amount)) {
+            // The task began another operation before the inode was destroyed.
+            prop_assert_eq!(found.len(), 1);
+            return Ok(());
+        }
         prop_assert_eq!(found, vec![(kind, account, owner, amount)], "how {}: {:#?}", how, ledger.findings());
         prop_assert_eq!(summary.verdict, Verdict::Findings);
     }

@@ -152,6 +152,12 @@ impl Calls {
         self.stream.push(Returned { header, ret: 0 });
     }
 
+    /// The thread ends.
+    pub fn thread_ends(&mut self) {
+        let header = Header { hook: HookId::ThreadEnd as u8, ..self.stream.header(FS) };
+        self.stream.push(Returned { header, ret: 0 });
+    }
+
     pub fn temp(&mut self, hook: HookId, address: u64, args: [u64; 4], before: u64, after: u64) {
         self.call(hook, 0, args, |call| {
             (call.rsv, call.rsv_type) = (address, RsvType::Temp as u32);

@@ -50,11 +50,14 @@ fn event(calls: &mut Calls, told: Option<(u64, u64)>, flags: u32) {
 #[test]
 fn an_event_with_another_inode_is_no_leak_of_either() {
     let mut calls = Calls::new();
-    for ino in [257, 258] {
+    for (tid, ino) in [(101, 257), (102, 258)] {
+        calls.stream.by(tid);
         reserve(&mut calls, ino, Some((ino, BYTES)));
     }
-    release(&mut calls, 257, Some((258, BYTES)));
-    release(&mut calls, 258, Some((257, BYTES)));
+    for (tid, ino, told) in [(101, 257, 258), (102, 258, 257)] {
+        calls.stream.by(tid);
+        release(&mut calls, ino, Some((told, BYTES)));
+    }
     calls.stream.evict(257).destroy(257).evict(258).destroy(258);
     let findings = calls.findings();
     let found: Vec<_> = findings

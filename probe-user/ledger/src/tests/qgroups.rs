@@ -96,6 +96,7 @@ fn what_the_inode_books_is_what_was_reserved() {
     reserve(&mut calls, 257, 0, &[Meta::Reserve(N)]);
     shed(&mut calls, 257, N, &[Meta::Convert(N)]);
     calls.silent();
+    calls.stream.by(101);
     reserve(&mut calls, 258, 0, &[]);
     calls.one("over-release", ACCOUNT, N);
 

@@ -57,6 +57,37 @@ fn extents_that_were_not_released_are_told_when_the_system_call_ends() {
     calls.one("leak", "inode.outstanding_extents", 1);
 }
 
+/// Page faults: no system call of the thread ends between them.
+#[test]
+fn extents_that_were_not_released_are_told_when_the_next_operation_begins() {
+    let mut calls = Calls::new();
+    calls.reserve(257, LEN, 0);
+    calls.dirty(257, LEN);
+    calls.silent();
+    write(&mut calls);
+    let finding = calls.one("leak", "inode.outstanding_extents", 1);
+    assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), Some(257)));
+    assert!(finding.violation.explanation.ends_with("when it began another operation."), "{finding:#?}");
+    calls.system_call_ends();
+    let flags = COUNTERS_VALID;
+    calls.stream.destroy_with(257, Counters { outstanding_extents: 1, flags, ..Counters::default() });
+    calls.one("leak", "inode.outstanding_extents", 1);
+}
+
+/// The last page fault of a thread.
+#[test]
+fn extents_that_were_not_released_are_told_when_the_thread_ends() {
+    let mut calls = Calls::new();
+    write(&mut calls);
+    calls.thread_ends();
+    calls.silent();
+    calls.reserve(257, LEN, 0);
+    calls.dirty(257, LEN);
+    calls.thread_ends();
+    let finding = calls.one("leak", "inode.outstanding_extents", 1);
+    assert!(finding.violation.explanation.ends_with("when its thread ended."), "{finding:#?}");
+}
+
 #[test]
 fn data_that_was_neither_freed_nor_handed_on_is_told_when_the_system_call_ends() {
     let mut calls = Calls::new();

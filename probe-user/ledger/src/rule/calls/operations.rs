@@ -48,6 +48,9 @@ pub(crate) fn reserve(
         }
         return;
     }
+    if !thread.missed {
+        begun_again(context, thread, node);
+    }
     // The thread can release nothing of earlier operations any more.
     thread.operations.retain(|operation| !operation.is_closed());
     if node.ret < 0 {
@@ -193,21 +196,33 @@ impl Thread {
     }
 }
 
+/// The task begins another operation, so the one before has ended. A task that works by page faults alone makes no system call
+/// whose end could show it.
+fn begun_again(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
+    let (ended, others): (Vec<_>, Vec<_>) = thread
+        .operations
+        .drain(..)
+        .partition(|operation| operation.fs == node.fs && !operation.doubtful && !operation.is_closed());
+    thread.operations = others;
+    if !context.fs.aborted {
+        kept(context, ended, (node.tid, node.time), "when it began another operation");
+    }
+}
+
 /// The system call or the work item of the task has ended, and with it all its operations.
-pub(super) fn returned(
-    context: &mut CallContext<'_>,
-    thread: &mut Thread,
-    (tid, time): (u32, u64),
-    when: &str,
-) {
+pub(super) fn returned(context: &mut CallContext<'_>, thread: &mut Thread, moment: (u32, u64), when: &str) {
     let fs = context.fs.id;
     let (left, others): (Vec<_>, Vec<_>) =
         thread.operations.drain(..).partition(|of| of.fs == fs && !of.doubtful);
     thread.operations = others;
-    if !context.judges || context.fs.aborted {
-        return;
+    if context.judges && !context.fs.aborted {
+        kept(context, left, moment, when);
     }
-    for operation in left.into_iter().filter(|operation| !operation.is_closed()) {
+}
+
+/// Operations that have ended with extents.
+fn kept(context: &mut CallContext<'_>, ended: Vec<Operation>, (tid, time): (u32, u64), when: &str) {
+    for operation in ended.into_iter().filter(|operation| !operation.is_closed()) {
         let held = operation.extents;
         let text = format!(
             "The task reserved metadata for {} of the inode, and had not released them {when}.",
@@ -218,7 +233,7 @@ pub(super) fn returned(
             key: operation.key,
             stack: operation.stack,
             exit: operation.exit,
-            ..Node::at(fs, tid, time)
+            ..Node::at(context.fs.id, tid, time)
         };
         let mut deviation = Deviation::of(Account::InodeOutstandingExtents, held, text);
         deviation.before = Some(held);

@@ -1,9 +1,10 @@
-//! A system call or a work item has ended: its task has nothing in hand any more.
+//! A system call, a work item or a thread has ended: the task has nothing in hand any more.
 //!
 //! What a system call takes it gives back, or hands on to what outlives it: a dirty range, an ordered extent, a delayed node, the
 //! qgroup half of an inode's block_rsv. No path of the kernel returns to user space in the middle of an operation, and none leaves one
-//! to a worker. A worker does the same by the end of its work item. So what is open by the books of the task at that moment was forgotten on the way out. This needs to know nothing
-//! of the function that forgot it, so it holds for functions that no contract describes.
+//! to a worker. A worker does the same by the end of its work item. Page faults have no such end, so a thread that ends shows what its last
+//! ones kept. So what is open by the books of the task at that moment was forgotten on the way out. This needs to know nothing of the
+//! function that forgot it, so it holds for functions that no contract describes.
 //!
 //! Other kernel threads (the one that commits, the cleaner) do not come here. What they forget shows later: when they reserve again, when the inode is destroyed, or at unmount.
 use probe_common::{hook::HookId, task::Returned};
@@ -13,7 +14,13 @@ use crate::book::thread::Thread;
 
 /// What has ended.
 pub(crate) const fn end(record: &Returned) -> &'static str {
-    if record.header.hook == HookId::WorkEnd as u8 { "work item" } else { "system call" }
+    const WORK: u8 = HookId::WorkEnd as u8;
+    const THREAD: u8 = HookId::ThreadEnd as u8;
+    match record.header.hook {
+        WORK => "work item",
+        THREAD => "thread",
+        _ => "system call",
+    }
 }
 
 impl Thread {
