@@ -1,6 +1,6 @@
 //! Data that a task reserves: handed on, freed, or kept.
 use probe_common::{
-    call::{CALL_INODE, CALL_QUOTAS, CALL_RETURNED, Call},
+    call::{CALL_INODE, CALL_QUOTAS, CALL_RETURNED, CALL_SPECIAL_INODE, Call},
     chain::{CHAIN_OPEN, CHAIN_UNDERFLOW, Chain, ChainCounter},
     header::Header,
     hook::HookId,
@@ -52,6 +52,31 @@ fn data_that_a_task_keeps_is_a_leak_at_the_destroy_of_the_inode_and_at_unmount()
     // The level that it leaves is the same leak.
     calls.stream.unmount_with(|levels| levels.space[0].may_use = LEN);
     assert_is_of(&calls.one("leak", "space.data.bytes_may_use", LEN), 257);
+}
+
+/// `prealloc_file_extent_cluster()`: an inode of the data relocation tree.
+#[test]
+fn data_that_relocation_keeps_is_a_leak_when_it_goes_on() {
+    const CLUSTER: u64 = 1 << 20;
+    let reserve = |calls: &mut Calls| {
+        calls.call(HookId::AllocDataChunkOndemand, 257, [CLUSTER, 0, 0, 0], |call| {
+            call.flags |= CALL_SPECIAL_INODE;
+        });
+    };
+    let mut calls = Calls::new();
+    reserve(&mut calls);
+    calls.spend(CLUSTER);
+    // It fails halfway.
+    reserve(&mut calls);
+    calls.spend(LEN);
+    calls.call(HookId::FreeReservedDataSpaceNoquota, 0, [CLUSTER - LEN, 0, 0, 0], |call| {
+        call.flags &= !CALL_INODE;
+    });
+    reserve(&mut calls);
+    calls.spend(LEN);
+    calls.silent();
+    calls.system_call_ends();
+    assert_is_of(&calls.one("leak", "space.data.bytes_may_use", CLUSTER - LEN), 257);
 }
 
 #[test]

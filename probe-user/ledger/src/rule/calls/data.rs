@@ -68,21 +68,24 @@ impl Thread {
 
     /// `btrfs_check_data_free_space` or `btrfs_alloc_data_chunk_ondemand` has returned.
     pub(crate) fn data_reserved(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
-        if node.has(CALL_SPECIAL_INODE) {
+        let chunk = node.is(HookId::AllocDataChunkOndemand);
+        // Relocation reserves for its own inode, and preallocates at once. What is reserved for a free space cache
+        // (`cache_save_setup()`) stays with its block group until a later function writes it.
+        if node.has(CALL_SPECIAL_INODE) && !chunk {
             return;
         }
         self.settle_failure(context, node);
         let fs = node.fs;
         self.data_gone(context, (node.tid, node.time), "when it reserved data again", |data| data.fs == fs);
         self.data.retain(|data| data.key != node.key || data.fs != node.fs);
-        self.data_known = context.judged(node);
+        let seen = Node { flags: node.flags & !CALL_SPECIAL_INODE, ..*node };
+        self.data_known = context.judged(&seen);
         if !self.data_known || node.ret < 0 {
             return;
         }
         if self.data.len() >= MAX_INODES {
             self.data.remove(0);
         }
-        let chunk = node.is(HookId::AllocDataChunkOndemand);
         let sector = context.fs.sector();
         let bytes = if chunk {
             lengths::align(node.args[0], sector)
@@ -268,7 +271,7 @@ impl Thread {
     }
 
     /// `btrfs_free_reserved_data_space_noquota` has no inode argument on 6.1 and 6.12. An encoded write gives back its whole
-    /// reservation through it; what relocation gives back was not reserved for any inode that is followed here.
+    /// reservation through it, and relocation what it has not preallocated.
     pub(crate) fn data_freed_by_nobody(&mut self, context: &mut CallContext<'_>, node: &Node) {
         let bytes = lengths::align(node.args[0], context.fs.sector());
         let Some(data) = self.data.iter_mut().rev().find(|data| data.fs == node.fs && data.left == bytes)
