@@ -18,8 +18,10 @@ use crate::{
 const ENOSPC: i32 = -28;
 /// `-EINTR`
 const EINTR: i32 = -4;
-/// Prefixes of the functions of system calls.
-const SYSTEM_CALLS: [&str; 5] = ["__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_"];
+/// Prefixes of the functions of system calls. The last is what some of them end with: a compiler may make a jump of it, and then
+/// the stack has nothing else (`write(2)` of x86).
+const SYSTEM_CALLS: [&str; 6] =
+    ["__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_", "ksys_"];
 
 /// All failures, in the order of their first.
 pub(super) fn build(input: &ReportInput<'_>) -> Vec<Failure> {
@@ -195,8 +197,10 @@ fn call(stack: &[Frame]) -> Option<String> {
     let names = || stack.iter().filter_map(|frame| frame.symbol.as_deref());
     let of_call =
         |name: &str| SYSTEM_CALLS.iter().find_map(|prefix| name.strip_prefix(prefix).map(str::to_owned));
+    // The outermost is the call as programs know it.
     names()
-        .find_map(of_call)
+        .filter_map(of_call)
+        .last()
         .or_else(|| names().any(|name| name == "process_one_work").then(|| "a worker".to_owned()))
 }
 
@@ -246,5 +250,30 @@ fn errno(error: i32) -> String {
         30 => "EROFS".to_owned(),
         122 => "EDQUOT".to_owned(),
         number => format!("errno {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, call};
+
+    fn of(names: &[&str]) -> Option<String> {
+        let frame = |name: &&str| Frame {
+            address: "0x1".to_owned(),
+            symbol: Some((*name).to_owned()),
+            offset: Some(0),
+            module: None,
+        };
+        call(&names.iter().map(frame).collect::<Vec<_>>())
+    }
+
+    /// A `write` that failed was said to be made in no system call.
+    #[test]
+    fn a_call_is_named_although_its_own_function_is_not_in_the_stack() {
+        assert_eq!(of(&["vfs_write", "ksys_write", "do_syscall_64"]).as_deref(), Some("write"));
+        assert_eq!(of(&["ksys_mmap_pgoff", "__x64_sys_mmap", "do_syscall_64"]).as_deref(), Some("mmap"));
+        assert_eq!(of(&["do_mkdirat", "__x64_sys_mkdir"]).as_deref(), Some("mkdir"));
+        assert_eq!(of(&["wb_workfn", "process_one_work", "worker_thread"]).as_deref(), Some("a worker"));
+        assert_eq!(of(&["btrfs_commit_transaction", "kthread"]), None);
     }
 }
