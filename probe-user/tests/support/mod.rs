@@ -7,6 +7,7 @@
     clippy::expect_used,
     reason = "tests say why they skip, and may fail by panicking"
 )]
+pub mod failures;
 pub mod fault;
 pub mod load;
 pub mod probe;

@@ -50,8 +50,10 @@ pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Res
     let mut order = String::new();
     for module in modules {
         archive.file(&format!("/modules/{}.ko", module.name), &module.bytes, false);
-        order.push_str(&module.name);
-        order.push('\n');
+        if module.at_start {
+            order.push_str(&module.name);
+            order.push('\n');
+        }
     }
     archive.file("/modules/order", order.as_bytes(), false);
     let mut libraries = BTreeSet::new();

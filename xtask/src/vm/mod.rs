@@ -7,8 +7,8 @@
 //! the files asked for over another, as a tar archive.
 //!
 //! Fixed places in the guest: `/bin/btrfs-probe`, `/lib/fault/btrfs_probe_fault.ko` where a fault module was built
-//! (`headers.rs`), `/modules/NAME.ko` and `/modules/order` (to load btrfs again), `/tmp` in memory, `/out` for what is
-//! to be collected.
+//! (`headers.rs`), `/modules/NAME.ko`, some of them for tests to load, and `/modules/order` (to load btrfs again), `/tmp` in memory,
+//! `/out` for what is to be collected.
 //!
 //! It never touches `/etc/apt` or the machine's package lists, installs no kernel, and leaves no QEMU running.
 mod apt;

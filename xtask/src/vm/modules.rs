@@ -1,4 +1,4 @@
-//! The modules that btrfs on a loop device needs, in the order in which they can be loaded.
+//! The modules that btrfs on a loop device needs, and those that a test loads by itself, in the order in which they can be loaded.
 use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
@@ -18,6 +18,8 @@ const WANTED: &[&str] = &[
     "loop",
     "btrfs",
 ];
+/// Brought along for tests that load them: zoned devices.
+const FOR_TESTS: &[&str] = &["null_blk"];
 
 /// One module, decompressed.
 pub struct Module {
@@ -25,6 +27,8 @@ pub struct Module {
     pub name: String,
     /// The object.
     pub bytes: Vec<u8>,
+    /// Whether the guest loads it before anything else runs.
+    pub at_start: bool,
 }
 
 /// Modules in the order of loading.
@@ -35,8 +39,10 @@ pub fn ordered(kernel: &Kernel) -> Result<Vec<Module>> {
     let mut files = BTreeMap::new();
     find(&kernel.modules, &mut files)?;
     let mut order = Vec::new();
-    for name in WANTED {
-        add(name, &files, &mut order)?;
+    for (names, at_start) in [(WANTED, true), (FOR_TESTS, false)] {
+        for name in names {
+            add(name, at_start, &files, &mut order)?;
+        }
     }
     if !order.iter().any(|module| module.name == "btrfs") {
         bail!("Linux {} has no module btrfs below {}", kernel.uname, kernel.modules.display());
@@ -70,16 +76,16 @@ fn find(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn add(name: &str, files: &BTreeMap<String, PathBuf>, order: &mut Vec<Module>) -> Result<()> {
+fn add(name: &str, at_start: bool, files: &BTreeMap<String, PathBuf>, order: &mut Vec<Module>) -> Result<()> {
     if order.iter().any(|module| module.name == name) {
         return Ok(());
     }
     let Some(file) = files.get(name) else { return Ok(()) };
     let bytes = read(file)?;
     for needed in needs(&bytes) {
-        add(&needed, files, order)?;
+        add(&needed, at_start, files, order)?;
     }
-    order.push(Module { name: name.to_owned(), bytes });
+    order.push(Module { name: name.to_owned(), bytes, at_start });
     Ok(())
 }
 
@@ -111,7 +117,27 @@ fn needs(module: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::needs;
+    #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+    use std::{collections::BTreeMap, fs};
+
+    use super::{add, needs};
+
+    #[test]
+    fn what_a_test_loads_brings_what_it_needs_and_is_not_loaded_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = BTreeMap::new();
+        for (name, needs) in [("loop", ""), ("null_blk", "loop,configfs"), ("configfs", "")] {
+            let path = folder.path().join(format!("{name}.ko"));
+            fs::write(&path, format!("x\0depends={needs}\0")).unwrap();
+            files.insert(name.to_owned(), path);
+        }
+        let mut order = Vec::new();
+        add("loop", true, &files, &mut order).unwrap();
+        add("null_blk", false, &files, &mut order).unwrap();
+        add("not_there", true, &files, &mut order).unwrap();
+        let order: Vec<_> = order.iter().map(|module| (module.name.as_str(), module.at_start)).collect();
+        assert_eq!(order, [("loop", true), ("configfs", false), ("null_blk", false)]);
+    }
 
     #[test]
     fn dependencies_are_read_from_modinfo() {

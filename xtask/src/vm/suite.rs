@@ -78,6 +78,13 @@ const ENTRIES: &[Entry] = &[
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {
+        test: "vm_causes",
+        releases: &[Release::V6_1, Release::V6_12],
+        only: "",
+        fault: true,
+        seconds: 400,
+    },
+    Entry {
         test: "vm_faults",
         releases: &[Release::V6_1, Release::V6_12],
         only: "",

@@ -14,10 +14,12 @@ pub mod returns;
 pub mod run;
 pub mod scenario;
 pub mod session;
+pub mod shortages;
 pub mod suite;
 pub mod table;
 pub mod work;
 pub mod worker;
+pub mod zoned;
 
 /// Whether this machine is a guest that may be spoilt. `cargo xtask vm` says so.
 pub fn guest() -> bool {
