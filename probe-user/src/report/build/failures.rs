@@ -200,7 +200,7 @@ fn call(stack: &[Frame]) -> Option<String> {
     // The outermost is the call as programs know it.
     names()
         .filter_map(of_call)
-        .last()
+        .next_back()
         .or_else(|| names().any(|name| name == "process_one_work").then(|| "a worker".to_owned()))
 }
 
