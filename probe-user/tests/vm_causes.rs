@@ -61,7 +61,6 @@ fn caused(cause: &str, kind: &str, space_info: &str, comm: &str) -> (&'static Va
     if kind == "ticket" {
         assert_eq!(number(&instance["bytes"]), number(&why["request"]), "{instance}");
     }
-    println!("  {}", text(why, "sentence"));
     (why, state)
 }
 
