@@ -6,7 +6,9 @@
 //! Refused: reading symbols, mounts or clocks here (the caller passes them in); deciding what is a finding (the
 //! ledger does); obeying anything in a name that came from the kernel ([`crate::format::escape`]).
 pub mod build;
+pub mod drawn;
 pub mod explanation;
+pub mod failed;
 pub mod fingerprint;
 pub mod folded;
 pub mod ignore;

@@ -2,16 +2,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::model::{Failure, FailureInstance, FailureKind, Report, SpaceHolders},
+    super::{
+        failed,
+        model::{Failure, FailureInstance, FailureKind, Report},
+    },
     Detail,
     paper::{Paper, Tone},
 };
-use crate::format::{self, bytes, escape::escape};
-
-/// Holders that are shown.
-const HOLDERS: usize = 4;
-/// Task names that are shown.
-const TASKS: usize = 4;
+use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     let (waited, refused): (Vec<&Failure>, Vec<&Failure>) =
@@ -66,45 +64,14 @@ pub(super) fn brief(paper: &mut Paper, failure: &Failure) {
 
 fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
     paper.blank();
-    let mut text = escape(&instance.who);
-    if let Some(why) = &instance.why {
-        text.push(' ');
-        text.push_str(&escape(&why.sentence));
-    } else if failure.with_state > 0 {
-        text.push_str(" Too many failed at that time to read the figures of each.");
-    } else {
-        text.push_str(" The figures of that moment were not recorded.");
-    }
+    let text = failed::sentence(failure, instance);
     paper.paragraph("   ", &text);
     if failure.count > 1 {
-        let names: Vec<String> = failure
-            .tasks
-            .iter()
-            .take(TASKS)
-            .map(|task| format!("{} {}", name(&task.comm), task.count))
-            .collect();
-        let more = if failure.tasks.len() > TASKS || failure.other_tasks > 0 { ", and others" } else { "" };
-        paper.field(
-            "happened",
-            &format!("{} ({}{more})", format::counted(failure.count, "time"), names.join(", ")),
-        );
+        paper.field("happened", &failed::happened(failure));
     }
     let Some(why) = &instance.why else { return };
-    if let Some(limit) = &instance.limit
-        && !limit.holders.is_empty()
-    {
-        let holders: Vec<String> = limit
-            .holders
-            .iter()
-            .map(|holder| {
-                let name = holder.path.as_deref().map_or_else(|| format!("inode {}", holder.inode), escape);
-                format!("{name} {} dirty", bytes(holder.delalloc_bytes as i64, "iB"))
-            })
-            .collect();
-        paper.field("held by", &holders.join(", "));
-    }
-    if let Some(space) = instance.holders.as_ref().filter(|space| !space.holders.is_empty()) {
-        paper.field("held by", &held_by(space));
+    if let Some(held) = failed::held_by(instance) {
+        paper.field("held by", &held);
     }
     if let Some(cause) = why.causes.first() {
         let read = paper.tone(Tone::Faint, &format!("(btrfs-probe explain {cause})"));
@@ -116,28 +83,4 @@ fn one(paper: &mut Paper, failure: &Failure, instance: &FailureInstance) {
     for impossible in &why.impossible {
         paper.field("impossible", &escape(impossible));
     }
-}
-
-/// Who held the space_info, most first, and what it adds up to.
-fn held_by(space: &SpaceHolders) -> String {
-    let short = |number: i64| bytes(number, "iB");
-    let mut parts: Vec<String> = space
-        .holders
-        .iter()
-        .take(HOLDERS)
-        .map(|holder| format!("{} {}", short(holder.bytes), holder.words()))
-        .collect();
-    let others =
-        space.holders.iter().skip(HOLDERS).fold(0, |sum: i64, holder| sum.wrapping_add(holder.bytes));
-    if others != 0 {
-        parts.push(format!("{} others", short(others)));
-    }
-    if space.not_attributed != 0 {
-        parts.push(format!("{} in flight or not attributed", short(space.not_attributed)));
-    }
-    format!("{}; together {}", parts.join(", "), short(space.bytes_may_use))
-}
-
-fn name(comm: &str) -> String {
-    if comm.is_empty() { "without a name".to_owned() } else { escape(comm) }
 }
