@@ -1,6 +1,13 @@
 //! Draws in words, for text and screen. All of it is escaped.
-use super::model::{DrawMove, Draws, GlobalDraws, IdleGrowth, Moved};
+use super::model::{DrawMove, Draws, GlobalDraws, IdleGrowth, Moved, ReserveBalance, RootMoved};
 use crate::format::{self, escape::escape};
+
+/// Between a function and the one that called it.
+pub const CALLED_BY: &str = " < ";
+/// Callers that are named.
+const CALLERS: usize = 3;
+/// Trees that are named.
+const TREES: usize = 4;
 
 /// From where to where, and why.
 #[must_use]
@@ -73,4 +80,36 @@ pub fn hint(growth: &IdleGrowth) -> String {
 #[must_use]
 pub fn amount(bytes: u64) -> String {
     format::bytes(i64::try_from(bytes).unwrap_or(i64::MAX), "")
+}
+
+/// Who moved bytes, most first; how many, if it is not all.
+#[must_use]
+pub fn callers(of: &DrawMove) -> Vec<String> {
+    let named = of.callers.iter().filter_map(|by| Some((by.caller.as_deref()?, by.bytes)));
+    named
+        .take(CALLERS)
+        .map(|(name, bytes)| {
+            let part = if bytes == of.bytes { String::new() } else { format!("{} ", amount(bytes)) };
+            format!("{part}by {}", escape(name))
+        })
+        .collect()
+}
+
+/// For which trees, most bytes first; `None` if it was for none.
+#[must_use]
+pub fn trees(of: &DrawMove) -> Option<String> {
+    let tree = |tree: &RootMoved| match format::root(tree.root) {
+        root if tree.bytes == of.bytes => root,
+        root => format!("{root} ({})", amount(tree.bytes)),
+    };
+    let named: Vec<String> = of.roots.iter().take(TREES).map(tree).collect();
+    let others = of.roots.len() > TREES || of.other_roots.count > 0;
+    let (many, more) = (if named.len() > 1 { "s" } else { "" }, if others { ", others" } else { "" });
+    (!named.is_empty()).then(|| format!("for tree{many} {}{more}", named.join(", ")))
+}
+
+/// Whether anything is to be said of a block_rsv.
+#[must_use]
+pub const fn moved(row: &ReserveBalance) -> bool {
+    row.came | row.went | row.not_attributed.unsigned_abs() != 0
 }

@@ -14,11 +14,14 @@ pub enum Page {
     Tests,
     /// Hooks, losses, cost.
     Health,
+    /// Reservations that failed for lack of space.
+    Failures,
 }
 
 impl Page {
     /// All pages in the order of their keys.
-    pub const ALL: [Self; 5] = [Self::Inodes, Self::Pools, Self::Findings, Self::Tests, Self::Health];
+    pub const ALL: [Self; 6] =
+        [Self::Inodes, Self::Pools, Self::Findings, Self::Tests, Self::Health, Self::Failures];
 
     /// Its name on its tab.
     #[must_use]
@@ -29,6 +32,7 @@ impl Page {
             Self::Findings => "Findings",
             Self::Tests => "Tests",
             Self::Health => "Health",
+            Self::Failures => "Failures",
         }
     }
 }

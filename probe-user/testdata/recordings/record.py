@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -273,6 +274,34 @@ def audited(top, ids):
     fs.sync()
 
 
+def failures(top, ids):
+    small, main = Fs(top, "a", 128 * MIB, ids[0]), Fs(top, "b", 256 * MIB, ids[1])
+    for fs in (main, small):
+        fs.mount()
+    sh("btrfs", "quota", "enable", main.path)
+    main.subvolume("v")
+    sh("btrfs", "qgroup", "limit", "2M", f"{main.path}/v")
+    for n in range(12):
+        attempt(main.write, f"v/log{n}", 256 << 10)
+    main.sync()
+    # All room is data's, so metadata has nowhere to go.
+    fd = small.file("data")
+    for length in (16 * MIB, MIB, 64 * MIB):
+        while attempt(os.posix_fallocate, fd, os.fstat(fd).st_size, length):
+            pass
+    small.sync()
+    os.ftruncate(fd, 4096)
+    os.close(fd)
+    small.sync()
+    # The figures of so many failures are read in a second, and no more.
+    time.sleep(1.2)
+    for n in range(40):
+        attempt(os.mkdir, f"{small.path}/{n:03d}" + "x" * 200)
+    attempt(main.write, "v/last", 64 << 10)
+    for fs in (main, small):
+        fs.umount()
+
+
 def demo(top, ids):
     main = Fs(top, "a", 1024 * MIB, ids[0], "-L", "btrfs-probe-main").mount()
     small = Fs(top, "b", 128 * MIB, ids[1], "-L", "btrfs-probe-small").mount()
@@ -303,6 +332,7 @@ WORKLOADS = {
     "parallel": (1, None, parallel, ()),
     "lossy": (1, None, lossy, ("--ring-size", "64K")),
     "audited": (1, None, audited, ()),
+    "failures": (2, None, failures, ()),
     "demo": (2, None, demo, ()),
 }
 

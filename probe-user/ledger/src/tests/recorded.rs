@@ -88,7 +88,9 @@ impl Closing {
 
 /// Every recording of the folder, by name.
 pub static RECORDED: LazyLock<Vec<Recorded>> = LazyLock::new(|| {
-    ["born", "midlife", "enospc", "edquot", "paths", "twins", "parallel", "lossy", "audited"].map(read).into()
+    ["born", "midlife", "enospc", "edquot", "failures", "paths", "twins", "parallel", "lossy", "audited"]
+        .map(read)
+        .into()
 });
 
 pub fn recorded(name: &str) -> &'static Recorded {

@@ -13,8 +13,9 @@ use crate::{
     },
 };
 
-/// The draws of a filesystem.
-pub(super) fn build(input: &ReportInput<'_>, draws: &FsDraws) -> Draws {
+/// The draws of a filesystem. Public so that they can be shown at any moment.
+#[must_use]
+pub fn build(input: &ReportInput<'_>, draws: &FsDraws) -> Draws {
     // Destructured, so that a new field of the ledger cannot be forgotten here.
     let FsDraws {
         by_calls,

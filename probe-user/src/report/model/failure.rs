@@ -53,6 +53,19 @@ pub enum FailureKind {
     Abort,
 }
 
+impl FailureKind {
+    /// Name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::NoWait => "no-wait",
+            Self::Qgroup => "qgroup",
+            Self::Abort => "abort",
+        }
+    }
+}
+
 /// Tasks of one name that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

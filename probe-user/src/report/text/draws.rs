@@ -80,8 +80,7 @@ fn row(of: &DrawMove) -> Vec<String> {
 }
 
 fn balance(paper: &mut Paper, draws: &Draws) {
-    let moved =
-        draws.reserves.iter().filter(|row| row.came | row.went | row.not_attributed.unsigned_abs() != 0);
+    let moved = draws.reserves.iter().filter(|row| drawn::moved(row));
     let rows: Vec<Vec<String>> = moved
         .map(|row| {
             vec![

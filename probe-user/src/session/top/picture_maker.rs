@@ -2,7 +2,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Instant};
 
 use probe_common::hook::HookId;
-use probe_ledger::{FailedReservations, FsSummary, Ledger, Origin, Statistics, Summary, Verdict};
+use probe_ledger::{FailedReservations, FsSummary, Origin, Shortage, Statistics, Summary, Verdict};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -22,16 +22,11 @@ use crate::{
         },
         model::{self, StackSource},
     },
-    session::{
-        books::Books,
-        facts,
-        names::{Stacks, StreamNames},
-        suite,
-    },
+    session::{books::Books, facts, names::Stacks, suite},
     tui::{
         picture::{
-            FsView, HealthView, HookLine, InodeDetail, InodeId, OriginView, Picture, PoolKey, ReplayView,
-            SessionView, SysfsComparisons, TestView, WindowView, WindowsView,
+            FailureRow, FailuresView, FsView, HealthView, HookLine, InodeDetail, InodeId, OriginView,
+            Picture, PoolKey, ReplayView, SessionView, SysfsComparisons, TestView, WindowView, WindowsView,
         },
         requests::Wish,
         watch::{self, SAMPLE_NS, Watch},
@@ -200,6 +195,7 @@ impl PictureMaker {
             filesystems: Arc::new(self.filesystems(&pools, &extras, started)),
             findings: Arc::clone(&self.findings),
             found: self.groups.list().len() as u64,
+            failures: Arc::clone(&self.walked.failures),
             windows: Arc::new(self.windows(started)),
             health: Arc::clone(&self.health),
             replay: extras.replay,
@@ -216,9 +212,32 @@ impl PictureMaker {
             }
         }
         (self.walked.tests, self.walked.test_of) = self.tests(pools);
+        self.shortages(pools, names);
         self.findings(pools, true);
         self.judge(pools, extras);
         self.walked.over(begun, wish);
+    }
+
+    /// Failures and draws as reports have them: all of them again, since paths and function names come late.
+    fn shortages(&mut self, pools: &[FsSummary], names: &FsNames) {
+        let ledger = &self.books.ledger;
+        let (failures, draws) = with_input(&self.header, &self.books, Vec::new(), |input| {
+            let row = |(number, shortage): (usize, &Shortage)| FailureRow {
+                number: u32::try_from(number).unwrap_or(u32::MAX),
+                fs: shortage.fs,
+                device: names.get(&shortage.fs).cloned().unwrap_or_default(),
+                failure: build::build_failure(input, shortage),
+            };
+            let failures = FailuresView {
+                rows: ledger.shortages().iter().enumerate().map(row).collect(),
+                left_out: ledger.shortages_beyond(),
+            };
+            let of =
+                |fs: &FsSummary| Some((fs.fs, Arc::new(build::build_draws(input, fs.draws.as_deref()?))));
+            (failures, pools.iter().filter_map(of).collect())
+        });
+        self.walked.failures = Arc::new(failures);
+        self.walked.draws = draws;
     }
 
     /// The verdict as a report of this moment has it.
@@ -298,9 +317,8 @@ impl PictureMaker {
         if self.found().min(MAX_FINDINGS) <= known {
             return;
         }
-        let Books { ledger, names, .. } = &self.books;
         let fresh = self.groups.list().iter().take(MAX_FINDINGS).skip(known);
-        let mut made = build_findings(&self.header, ledger, names, pools, fresh);
+        let mut made = build_findings(&self.header, &self.books, pools, fresh);
         for finding in &mut made {
             finding.test = self.walked.test_of.get(&finding.id).cloned();
         }
@@ -388,6 +406,7 @@ impl PictureMaker {
             lines: tickets
                 .map(|tickets| tickets.lines(&self.books.ledger, &|time| time.saturating_sub(started)))
                 .unwrap_or_default(),
+            draws: self.walked.draws.get(&fs.fs).cloned(),
             sysfs: SysfsComparisons {
                 compared: fs.audit.compared,
                 equal: fs.audit.equal,
@@ -499,18 +518,30 @@ fn short_name(fs: &FsSummary) -> Arc<str> {
 /// These findings as reports have them.
 fn build_findings<'a>(
     header: &SessionHeader,
-    ledger: &Ledger,
-    names: &StreamNames,
+    books: &Books,
     pools: &[FsSummary],
     groups: impl Iterator<Item = &'a Group>,
 ) -> Vec<model::Finding> {
+    with_input(header, books, pools.to_vec(), |input| {
+        groups.filter_map(|group| build::build_finding(input, group)).collect()
+    })
+}
+
+/// Gives what a report is made of: the books as of now, without the sums over all inodes.
+fn with_input<T>(
+    header: &SessionHeader,
+    books: &Books,
+    pools: Vec<FsSummary>,
+    make: impl FnOnce(&ReportInput<'_>) -> T,
+) -> T {
+    let ledger = &books.ledger;
     let span = ledger.span();
     let summary = Summary {
         verdict: Verdict::Findings,
         verdict_reasons: Vec::new(),
         doubts: Vec::new(),
         loss: ledger.loss(),
-        filesystems: pools.to_vec(),
+        filesystems: pools,
         failed: FailedReservations::default(),
         shortages: (Vec::new(), 0),
         inodes: Vec::new(),
@@ -521,7 +552,7 @@ fn build_findings<'a>(
     };
     let mut facts = facts::facts(header, None, span, Vec::new());
     facts.paths = facts::paths(ledger);
-    let stacks = Stacks { ledger, names };
+    let stacks = Stacks { ledger, names: &books.names };
     let policy = Policy::default();
     let input = ReportInput {
         summary: &summary,
@@ -530,5 +561,5 @@ fn build_findings<'a>(
         facts: &facts,
         policy: &policy,
     };
-    groups.filter_map(|group| build::build_finding(&input, group)).collect()
+    make(&input)
 }

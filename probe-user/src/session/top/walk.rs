@@ -13,11 +13,14 @@ use std::{
 use probe_ledger::{InodeView, Ledger, Verdict, add_held};
 use rustc_hash::FxHashMap;
 
-use crate::tui::{
-    filter::{Fields, Filter, Word},
-    picture::{InodeId, InodeRow, InodesView, Rest, WindowView},
-    requests::{InodeSort, Wish},
-    watch::Watch,
+use crate::{
+    report::model::Draws,
+    tui::{
+        filter::{Fields, Filter, Word},
+        picture::{FailuresView, InodeId, InodeRow, InodesView, Rest, WindowView},
+        requests::{InodeSort, Wish},
+        watch::Watch,
+    },
 };
 
 /// A walk may take one part in so many of the time.
@@ -30,6 +33,10 @@ pub struct Walked {
     pub inodes: Arc<InodesView>,
     /// Held by inodes, by filesystem.
     pub held: BTreeMap<u32, i64>,
+    /// Failures for lack of space.
+    pub failures: Arc<FailuresView>,
+    /// Draws, by filesystem.
+    pub draws: BTreeMap<u32, Arc<Draws>>,
     /// Verdict so far.
     pub verdict: Option<Verdict>,
     /// Why.

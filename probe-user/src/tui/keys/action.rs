@@ -31,6 +31,7 @@ pub enum Action {
     Open,
     Filter,
     NextAccount,
+    Draws,
     NextFilesystem,
     PreviousFilesystem,
     Step,

@@ -68,6 +68,13 @@ pub static BINDINGS: &[Binding] = {
             "",
             "page Health: hooks, losses, our own cost",
         ),
+        bind(
+            &[char('6')],
+            A::Go(Page::Failures),
+            S::Everywhere,
+            "",
+            "page Failures: reservations that failed, and why",
+        ),
         bind(&[code(K::Tab)], A::NextPage, S::Everywhere, "page", "next page"),
         bind(&[code(K::BackTab)], A::PreviousPage, S::Everywhere, "", "previous page"),
         bind(&[char('+')], A::RefreshFaster, S::Everywhere, "", "refresh more often"),
@@ -108,6 +115,14 @@ pub static BINDINGS: &[Binding] = {
         bind(&[code(K::Right), char('l')], A::SortRight, S::Table, "sort", "sort by the column to the right"),
         bind(&[char('r')], A::Reverse, S::Table, "", "sort the other way round"),
         bind(&[char('a')], A::NextAccount, S::Inode, "account", "chart another account"),
+        bind(&[char('d')], A::Draws, S::Pools, "draws", "who draws on which reserve, or back"),
+        bind(
+            &[char('d')],
+            A::Draws,
+            S::Failures,
+            "draws",
+            "page Pools: who draws on which reserve of this filesystem",
+        ),
         bind(&[char('f')], A::NextFilesystem, S::Pools, "next fs", "next filesystem"),
         bind(&[char('F')], A::PreviousFilesystem, S::Pools, "", "previous filesystem"),
         bind(&[char('.')], A::Step, S::Replay, "step", "one record on"),
@@ -150,10 +165,11 @@ mod tests {
     use super::*;
 
     /// Scopes that can hold together: a key must not stand in two of them for different things.
-    const TOGETHER: [&[Scope]; 4] = [
+    const TOGETHER: [&[Scope]; 5] = [
         &[Scope::Everywhere, Scope::Table, Scope::List, Scope::Filtered, Scope::Replay],
         &[Scope::Everywhere, Scope::List, Scope::Inode, Scope::Replay],
         &[Scope::Everywhere, Scope::Table, Scope::List, Scope::Pools, Scope::Replay],
+        &[Scope::Everywhere, Scope::Table, Scope::List, Scope::Failures, Scope::Replay],
         &[Scope::Prompt],
     ];
 

@@ -15,6 +15,8 @@ pub enum Scope {
     Inode,
     /// The page Pools.
     Pools,
+    /// The page Failures.
+    Failures,
     /// While a recording is played.
     Replay,
     /// The line where a filter is typed.
@@ -32,6 +34,7 @@ impl Scope {
             Self::Filtered => "Inodes and Findings",
             Self::Inode => "One inode",
             Self::Pools => "Pools",
+            Self::Failures => "Failures",
             Self::Replay => "Replay",
             Self::Prompt => "While a filter is typed",
         }

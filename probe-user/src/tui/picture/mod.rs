@@ -2,6 +2,7 @@
 //!
 //! Made on the thread of the books, at a bounded rate, and handed to the screen as a whole. Rows that a screen has no room
 //! for (of a million inodes) are counted here and not carried.
+mod failure;
 mod health;
 mod inode;
 mod inode_id;
@@ -12,6 +13,7 @@ mod session;
 mod window;
 
 pub use self::{
+    failure::{FailureRow, FailuresView},
     health::{HealthView, HookLine},
     inode::{InodeDetail, InodeRow, InodesView, OriginView, RecordLine, Rest},
     inode_id::InodeId,

@@ -5,6 +5,7 @@ use probe_common::loss::LossClass;
 use probe_ledger::Verdict;
 
 use super::{
+    failure::FailuresView,
     health::HealthView,
     inode::{InodeDetail, InodesView},
     pool::FsView,
@@ -43,6 +44,8 @@ pub struct Picture {
     pub findings: Arc<Vec<Finding>>,
     /// How many there are.
     pub found: u64,
+    /// Failures for lack of space.
+    pub failures: Arc<FailuresView>,
     /// Tests and commands.
     pub windows: Arc<WindowsView>,
     /// Hooks and costs.

@@ -1,10 +1,12 @@
 //! Pools of a filesystem on the screen.
+use std::sync::Arc;
+
 use probe_ledger::Account;
 
 use super::inode::RecordLine;
 use crate::{
     format,
-    report::model::{Flushes, Holders, Waits},
+    report::model::{Draws, Flushes, Holders, Waits},
 };
 
 /// A pool, and the name under which its history is kept.
@@ -136,6 +138,8 @@ pub struct FsView {
     pub waits: Waits,
     /// What was done to get space back.
     pub flush: Flushes,
+    /// Who draws on what; `None` if nothing moved.
+    pub draws: Option<Arc<Draws>>,
     /// Comparisons with sysfs.
     pub sysfs: SysfsComparisons,
 }

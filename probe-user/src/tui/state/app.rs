@@ -57,10 +57,18 @@ pub struct App {
     pub filesystem: usize,
     /// The chart of the selected pool takes the room of the tickets.
     pub pool_chart: bool,
+    /// Who draws on what is shown, from this line on.
+    pub pool_draws: Option<usize>,
     /// Findings.
     pub findings: TableState,
     /// Finding that is open, and the first line of it that is shown.
     pub open_finding: Option<(u32, usize)>,
+    /// Failures.
+    pub failures: TableState,
+    /// The selected failure, once a selection was made: it stays selected wherever it moves.
+    pub chosen_failure: Option<u32>,
+    /// Failure that is open, and the first line of it that is shown.
+    pub open_failure: Option<(u32, usize)>,
     /// Windows.
     pub windows: TableState,
     /// Health.
@@ -97,8 +105,12 @@ impl App {
             pools: TableState::default(),
             filesystem: 0,
             pool_chart: false,
+            pool_draws: None,
             findings: TableState { descending: false, ..TableState::default() },
             open_finding: None,
+            failures: TableState { descending: true, ..TableState::default() },
+            chosen_failure: None,
+            open_failure: None,
             windows: TableState { sort: 1, descending: true, ..TableState::default() },
             health_scroll: 0,
             help: None,
@@ -150,6 +162,14 @@ impl App {
         self.pools.bound(pools);
         let findings = self.finding_rows().len();
         self.findings.bound(findings);
+        let failures: Vec<u32> = self.failure_rows().iter().map(|row| row.number).collect();
+        if let Some(chosen) = self.chosen_failure {
+            match failures.iter().position(|number| *number == chosen) {
+                Some(at) => self.failures.selected = at,
+                None => self.chosen_failure = None,
+            }
+        }
+        self.failures.bound(failures.len());
         let windows = self.picture.as_ref().map_or(0, |picture| picture.windows.rows.len());
         self.windows.bound(windows);
     }

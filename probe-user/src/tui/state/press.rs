@@ -9,7 +9,7 @@ use super::{
     prompt::Prompt,
 };
 use crate::tui::{
-    columns::{finding_columns, inode_columns, window_columns},
+    columns::{failure_columns, finding_columns, inode_columns, window_columns},
     drawing::Hit,
     filter::Filter,
     keys::{Action, action as action_of},
@@ -113,6 +113,7 @@ impl App {
             Page::Inodes => (self.inodes.selected, self.inode_rows().len()),
             Page::Pools => (self.pools.selected, self.pool_count()),
             Page::Findings => (self.findings.selected, self.finding_rows().len()),
+            Page::Failures => (self.failures.selected, self.failure_rows().len()),
             Page::Tests => {
                 (self.windows.selected, self.picture.as_ref().map_or(0, |picture| picture.windows.rows.len()))
             }
@@ -138,10 +139,21 @@ impl App {
                     self.chosen = self.inode_rows().get(self.inodes.selected).map(|row| row.id);
                 }
             },
-            Page::Pools => self.pools.go(by, rows, page),
+            Page::Pools => match &mut self.pool_draws {
+                Some(from) => *from = scroll(*from),
+                None => self.pools.go(by, rows, page),
+            },
             Page::Findings => match &mut self.open_finding {
                 Some((_, from)) => *from = scroll(*from),
                 None => self.findings.go(by, rows, page),
+            },
+            Page::Failures => match &mut self.open_failure {
+                Some((_, from)) => *from = scroll(*from),
+                None => {
+                    self.failures.go(by, rows, page);
+                    self.chosen_failure =
+                        self.failure_rows().get(self.failures.selected).map(|row| row.number);
+                }
             },
             Page::Tests => self.windows.go(by, rows, page),
             Page::Health => self.health_scroll = scroll(self.health_scroll),
@@ -181,6 +193,7 @@ impl App {
                 self.go(isize::MIN / 2);
                 // At the top one looks at what comes to the top, not at one inode.
                 self.chosen = None;
+                self.chosen_failure = None;
             }
             Action::Last => self.go(isize::MAX / 2),
             Action::SortLeft => return self.sort_step(-1),
@@ -193,6 +206,7 @@ impl App {
                     open.account = (open.account + 1) % 4;
                 }
             }
+            Action::Draws => self.draws(),
             Action::NextFilesystem => self.filesystem_by(1),
             Action::PreviousFilesystem => self.filesystem_by(-1),
             Action::Step => return vec![Effect::Replay(ReplayOrder::Step(1))],
@@ -224,6 +238,8 @@ impl App {
         match self.page {
             Page::Inodes if self.open_inode.take().is_some() => return vec![Effect::Wish],
             Page::Findings if self.open_finding.take().is_some() => return Vec::new(),
+            Page::Failures if self.open_failure.take().is_some() => return Vec::new(),
+            Page::Pools if self.pool_draws.take().is_some() => {}
             Page::Pools if self.pool_chart => self.pool_chart = false,
             Page::Inodes | Page::Findings if !self.filter_text.is_empty() => {
                 self.filter_text.clear();
@@ -240,6 +256,8 @@ impl App {
         if self.page == page {
             self.open_inode = None;
             self.open_finding = None;
+            self.open_failure = None;
+            self.pool_draws = None;
         }
         self.page = page;
         vec![Effect::Wish]
@@ -260,11 +278,23 @@ impl App {
         vec![Effect::Wish]
     }
 
+    /// The draws of the filesystem in view, or back to its pools.
+    fn draws(&mut self) {
+        let shown = self.page == Page::Pools && self.pool_draws.is_some();
+        self.pool_draws = if shown { None } else { Some(0) };
+        if self.page == Page::Failures {
+            self.filesystem = self.failing_filesystem();
+            self.page = Page::Pools;
+            self.settle();
+        }
+    }
+
     fn filesystem_by(&mut self, by: isize) {
         let count = self.picture.as_ref().map_or(0, |picture| picture.filesystems.len());
         if count > 0 {
             self.filesystem = (self.filesystem as isize + by).rem_euclid(count as isize) as usize;
             self.pools.bound(self.pool_count());
+            self.pool_draws = self.pool_draws.map(|_| 0);
         }
     }
 
@@ -272,6 +302,7 @@ impl App {
         let column = match self.page {
             Page::Inodes => next_sort(&inode_columns(), self.inodes.sort, by),
             Page::Findings => next_sort(&finding_columns(), self.findings.sort, by),
+            Page::Failures => next_sort(&failure_columns(), self.failures.sort, by),
             Page::Tests => next_sort(&window_columns(), self.windows.sort, by),
             Page::Pools | Page::Health => return Vec::new(),
         };
@@ -283,6 +314,7 @@ impl App {
         let state = match self.page {
             Page::Inodes => &mut self.inodes,
             Page::Findings => &mut self.findings,
+            Page::Failures => &mut self.failures,
             Page::Tests => &mut self.windows,
             Page::Pools | Page::Health => return Vec::new(),
         };
@@ -298,6 +330,7 @@ impl App {
         let column = match self.page {
             Page::Inodes => self.inodes.sort,
             Page::Findings => self.findings.sort,
+            Page::Failures => self.failures.sort,
             Page::Tests => self.windows.sort,
             Page::Pools | Page::Health => return Vec::new(),
         };
@@ -321,7 +354,12 @@ impl App {
                 let id = self.finding_rows().get(self.findings.selected).map(|finding| finding.id);
                 self.open_finding = id.map(|id| (id, 0));
             }
-            Page::Pools => self.pool_chart = !self.pool_chart,
+            Page::Failures if self.open_failure.is_none() => {
+                let number = self.failure_rows().get(self.failures.selected).map(|row| row.number);
+                self.chosen_failure = number;
+                self.open_failure = number.map(|number| (number, 0));
+            }
+            Page::Pools if self.pool_draws.is_none() => self.pool_chart = !self.pool_chart,
             _ => {}
         }
         Vec::new()

@@ -3,8 +3,8 @@ use super::{app::App, finding_fields::FindingFields};
 use crate::{
     report::model::Finding,
     tui::{
-        columns::{finding_columns, inode_sort},
-        picture::InodeRow,
+        columns::{failure_columns, finding_columns, inode_sort},
+        picture::{FailureRow, InodeRow},
         table::sort,
     },
 };
@@ -32,6 +32,23 @@ impl App {
         let mut rows: Vec<&Finding> = picture.findings.iter().filter(accepted).collect();
         sort(&mut rows, &finding_columns(), &self.findings);
         rows
+    }
+
+    /// Failures as they are listed.
+    #[must_use]
+    pub fn failure_rows(&self) -> Vec<&FailureRow> {
+        let Some(picture) = &self.picture else { return Vec::new() };
+        let mut rows: Vec<&FailureRow> = picture.failures.rows.iter().collect();
+        sort(&mut rows, &failure_columns(), &self.failures);
+        rows
+    }
+
+    /// The filesystem of the selected failure; without one, that of the page Pools.
+    #[must_use]
+    pub fn failing_filesystem(&self) -> usize {
+        let of = self.failure_rows().get(self.failures.selected).map(|row| row.fs);
+        let mut filesystems = self.picture.iter().flat_map(|picture| picture.filesystems.iter());
+        filesystems.position(|fs| Some(fs.fs) == of).unwrap_or(self.filesystem)
     }
 
     /// Pools of the filesystem that is shown.

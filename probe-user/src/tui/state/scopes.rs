@@ -18,6 +18,10 @@ impl App {
                 Page::Findings if self.open_finding.is_none() => {
                     scopes.extend([Scope::Table, Scope::Filtered])
                 }
+                Page::Failures if self.open_failure.is_none() => {
+                    scopes.extend([Scope::Table, Scope::Failures])
+                }
+                Page::Failures => scopes.push(Scope::Failures),
                 Page::Tests => scopes.push(Scope::Table),
                 Page::Findings | Page::Health => {}
             }

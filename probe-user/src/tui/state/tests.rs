@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::{App, Effect};
 use crate::{
-    report::model::FailedReservationTotals,
+    report::model::{FailedReservationTotals, Failure, FailureKind},
     tui::{
         columns::column_of,
         drawing::Hit,
@@ -15,7 +15,10 @@ use crate::{
         keys::Scope,
         page::Page,
         palette::{Palette, Theme},
-        picture::{HealthView, InodeDetail, InodeId, InodeRow, InodesView, Picture, SessionView},
+        picture::{
+            FailureRow, FailuresView, HealthView, InodeDetail, InodeId, InodeRow, InodesView, Picture,
+            SessionView,
+        },
         requests::{InodeSort, ReplayOrder},
     },
 };
@@ -45,6 +48,7 @@ fn picture(inodes: &[u64]) -> Arc<Picture> {
         filesystems: Arc::default(),
         findings: Arc::default(),
         found: 0,
+        failures: Arc::default(),
         windows: Arc::default(),
         health: Arc::new(HealthView::default()),
         replay: None,
@@ -153,9 +157,86 @@ fn pages_turn_by_number_and_round_by_tab() {
     press(&mut app, "5");
     assert!(app.page == Page::Health && app.wish().program_time);
     app.press(&key(KeyCode::Tab));
+    app.press(&key(KeyCode::Tab));
     assert!(app.page == Page::Inodes && !app.wish().program_time);
     app.press(&key(KeyCode::BackTab));
-    assert_eq!(app.page, Page::Health);
+    assert_eq!(app.page, Page::Failures);
+}
+
+/// A picture with failures that came last at these moments.
+fn failing(moments: &[u64]) -> Arc<Picture> {
+    let row = |(number, last): (usize, &u64)| FailureRow {
+        number: u32::try_from(number).unwrap(),
+        fs: 1,
+        device: "loop0".into(),
+        failure: Failure {
+            filesystem: None,
+            kind: if number == 2 { FailureKind::NoWait } else { FailureKind::Ticket },
+            error: -28,
+            errno: "ENOSPC".to_owned(),
+            space_info: Some("metadata".to_owned()),
+            qgroup: None,
+            count: 1,
+            with_state: 0,
+            largest_bytes: 4096,
+            first_seen_ns: 0,
+            last_seen_ns: *last,
+            tasks: Vec::new(),
+            other_tasks: 0,
+            instances: Vec::new(),
+        },
+    };
+    let rows = moments.iter().enumerate().map(row).collect();
+    let failures = Arc::new(FailuresView { rows, left_out: 0 });
+    Arc::new(Picture { failures, ..Picture::clone(&picture(&[])) })
+}
+
+#[test]
+fn the_selection_stays_with_its_failure_and_opens_it() {
+    let mut app = app(&[]);
+    app.take(failing(&[10, 30, 40]));
+    press(&mut app, "6");
+    let numbers = |app: &App| app.failure_rows().iter().map(|row| row.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&app), [1, 0, 2], "the last comes first, but for one that has another way");
+    press(&mut app, "j");
+    assert_eq!(app.chosen_failure, Some(0));
+    app.take(failing(&[50, 30, 40]));
+    assert_eq!((numbers(&app), app.failures.selected), (vec![0, 1, 2], 0));
+    app.press(&key(KeyCode::Enter));
+    assert_eq!(app.open_failure, Some((0, 0)));
+    assert!(!app.scopes().contains(&Scope::Table));
+    app.press(&key(KeyCode::Esc));
+    assert_eq!(app.open_failure, None);
+    // At the top one looks at what comes last.
+    press(&mut app, "g");
+    app.take(failing(&[50, 60, 40]));
+    assert_eq!((app.failures.selected, app.chosen_failure), (0, None));
+    // Who may not wait has another way.
+    assert_eq!(failing(&[1, 2, 99]).failures.last().unwrap().number, 1);
+    // There may be nothing to open.
+    app.take(picture(&[]));
+    app.press(&key(KeyCode::Enter));
+    assert_eq!(app.open_failure, None);
+}
+
+#[test]
+fn draws_are_shown_over_the_pools_and_left() {
+    let mut app = app(&[]);
+    press(&mut app, "2d");
+    assert_eq!(app.pool_draws, Some(0));
+    app.hits.text(100, 10);
+    press(&mut app, "G");
+    assert_eq!((app.pool_draws, app.pools.selected), (Some(90), 0));
+    // The chart is below: it is not switched unseen.
+    app.press(&key(KeyCode::Enter));
+    assert!(!app.pool_chart);
+    app.press(&key(KeyCode::Esc));
+    assert_eq!(app.pool_draws, None);
+    press(&mut app, "d2");
+    assert_eq!(app.pool_draws, None);
+    // From the page Failures too.
+    press(&mut app, "d6d");
+    assert_eq!((app.page, app.pool_draws), (Page::Pools, Some(0)));
 }
 
 #[test]

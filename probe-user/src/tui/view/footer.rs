@@ -102,7 +102,8 @@ fn means(app: &App, action: Action) -> bool {
                 || match app.page {
                     Page::Inodes => app.open_inode.is_some() || !app.filter_text.is_empty(),
                     Page::Findings => app.open_finding.is_some() || !app.filter_text.is_empty(),
-                    Page::Pools => app.pool_chart,
+                    Page::Pools => app.pool_chart || app.pool_draws.is_some(),
+                    Page::Failures => app.open_failure.is_some(),
                     Page::Tests | Page::Health => false,
                 }
         }
@@ -111,7 +112,8 @@ fn means(app: &App, action: Action) -> bool {
                 && match app.page {
                     Page::Inodes => app.open_inode.is_none(),
                     Page::Findings => app.open_finding.is_none(),
-                    Page::Pools => true,
+                    Page::Pools => app.pool_draws.is_none(),
+                    Page::Failures => app.open_failure.is_none() && !app.failure_rows().is_empty(),
                     Page::Tests | Page::Health => false,
                 }
         }

@@ -7,6 +7,7 @@ use crate::{
         self,
         escape::{escape, width},
     },
+    report::model::FailureKind,
     tui::{
         drawing::{Hit, Hits, Piece, put},
         page::Page,
@@ -23,6 +24,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App) {
     if let Some(picture) = &app.picture {
         pieces.extend(state(app, picture));
         pieces.extend(losses(picture, usize::from(area.width)));
+        pieces.extend(failed(picture));
         let more = [
             (format!("  {}", picture.session.tier), Role::Text),
             (format!("  {}/s", format::counted(picture.record_rate, "record")), Role::Text),
@@ -69,7 +71,17 @@ fn state(app: &App, picture: &Picture) -> Vec<Piece> {
     } else {
         (String::from("live "), Role::Key)
     };
-    vec![mode, (format!("{} ", format::about(picture.now_ns)), Role::Text), verdict]
+    let length = picture.replay.as_ref().and_then(|replay| replay.length_ns);
+    let of = length.map_or(String::new(), |length| format!(" of {}", length_of(length)));
+    let now = format::about(picture.now_ns);
+    // `+1.1 of 1.8 s`: the unit once.
+    let now = if of.is_empty() { now } else { now.trim_end_matches(" s").to_owned() };
+    vec![mode, (format!("{now}{of} "), Role::Text), verdict]
+}
+
+/// `1.8 s`
+fn length_of(ns: u64) -> String {
+    format::about(ns).trim_start_matches('+').to_owned()
 }
 
 /// Losses by class, those that touch the books as an alarm. Always there: no loss is said too.
@@ -93,26 +105,38 @@ fn losses(picture: &Picture, width: usize) -> Vec<Piece> {
     pieces
 }
 
+/// The last reservation whose caller got no space.
+fn failed(picture: &Picture) -> Option<Piece> {
+    let failure = &picture.failures.last()?.failure;
+    let what = if failure.kind == FailureKind::Abort { "abort " } else { "" };
+    let ago = format::length(picture.now_ns.saturating_sub(failure.last_seen_ns));
+    Some((format!("  {what}{} {ago} ago", failure.errno), Role::Warn))
+}
+
 /// The tabs, and where a replay stands.
 pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let mut x = area.x;
     for (number, page) in Page::ALL.into_iter().enumerate() {
         let count = match (page, &app.picture) {
-            (Page::Findings, Some(picture)) if picture.found > 0 => format!(" ({})", picture.found),
-            _ => String::new(),
+            (Page::Findings, Some(picture)) => picture.found,
+            (Page::Failures, Some(picture)) => picture.failures.rows.len() as u64,
+            _ => 0,
         };
+        let count = if count > 0 { format!(" ({count})") } else { String::new() };
         let text = format!(" {} {}{count} ", number + 1, page.title());
         let width = text.len() as u16;
         let role = if page == app.page {
             Role::Selected
         } else if count.is_empty() {
             Role::Text
+        } else if page == Page::Failures {
+            Role::Warn
         } else {
             Role::Bad
         };
         put(buffer, x, area.y, width, &[(text, role)], app.palette);
         hits.add(Rect { x, width, ..area }, Hit::Tab(page));
-        x += width + 1;
+        x += width;
     }
     if let Some(replay) = app.picture.as_ref().and_then(|picture| picture.replay.as_ref()) {
         let now = app.picture.as_ref().map_or(0, |picture| picture.now_ns);
@@ -133,17 +157,7 @@ fn transport(replay: &ReplayView, now_ns: u64, app: &App, room: usize) -> String
         (None, false, true) => app.palette.glyph("‖ paused", "|| paused").to_owned(),
         (None, false, false) => format!("{} {}x", app.palette.glyph("▶", ">"), replay.speed),
     };
-    let of = match replay.length_ns {
-        Some(length) => format!(
-            " {}.{} of {}.{} s",
-            now_ns / 1_000_000_000,
-            now_ns / 100_000_000 % 10,
-            length / 1_000_000_000,
-            length / 100_000_000 % 10
-        ),
-        None => String::new(),
-    };
-    let mut text = format!("{state}{of}");
+    let mut text = state;
     let last = replay.last.as_ref().map(|line| format!("  #{} {}", replay.applied, line.text));
     if let Some(last) = last.filter(|last| text.len() + last.len().min(16) < room) {
         text.push_str(&last);

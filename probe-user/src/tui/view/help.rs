@@ -9,13 +9,14 @@ use crate::tui::{
     state::App,
 };
 
-const SCOPES: [Scope; 8] = [
+const SCOPES: [Scope; 9] = [
     Scope::Everywhere,
     Scope::List,
     Scope::Table,
     Scope::Filtered,
     Scope::Inode,
     Scope::Pools,
+    Scope::Failures,
     Scope::Replay,
     Scope::Prompt,
 ];
@@ -57,6 +58,7 @@ pub fn lines(width: usize) -> Vec<Vec<Piece>> {
         width,
     );
     entry(&mut lines, "-", "the kernel's counter was not seen yet", width);
+    entry(&mut lines, "+", "behind a task, a subvolume or an inode: the first of several", width);
     lines
 }
 

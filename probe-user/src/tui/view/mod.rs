@@ -1,4 +1,7 @@
 //! Draws a state: header, tabs, page, footer. It decides and remembers nothing; it returns the areas that can be clicked.
+mod draws;
+mod failure;
+mod failures;
 mod finding;
 mod findings;
 mod footer;

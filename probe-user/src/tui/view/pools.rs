@@ -1,7 +1,7 @@
 //! Pools: what every space_info and block_rsv of a filesystem holds, and why tasks wait for space.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{holders::Panel, stalls, waits};
+use super::{draws, holders::Panel, stalls, waits};
 use crate::{
     format::{self, escape::escape},
     tui::{
@@ -25,6 +25,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     head(buffer, Rect { height: 2, ..area }, app, fs, picture.filesystems.len(), picture.now_ns);
     let rows: Vec<&PoolRow> = fs.pools.iter().collect();
     let below = Rect { y: area.y + 2, height: area.height - 2, ..area };
+    if let Some(from) = app.pool_draws {
+        draws::whole(buffer, below, fs, from, app.palette, hits);
+        return;
+    }
     let high = waits::rows_for(&fs.waits, area.height);
     waits::waiting(buffer, Rect { height: high.min(below.height), ..below }, &fs.waits, app.palette);
     let below = Rect { y: below.y + high, height: below.height.saturating_sub(high), ..below };

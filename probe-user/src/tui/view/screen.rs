@@ -1,7 +1,9 @@
 //! The whole screen: header, tabs, page, footer.
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{finding, findings, footer, header, health, help, inode, inodes, pools, windows};
+use super::{
+    failure, failures, finding, findings, footer, header, health, help, inode, inodes, pools, windows,
+};
 use crate::tui::{
     drawing::{Hits, put_text, wrap},
     page::Page,
@@ -45,6 +47,8 @@ fn page(buffer: &mut Buffer, body: Rect, app: &App, hits: &mut Hits) {
         Page::Pools => pools::draw(buffer, body, app, hits),
         Page::Findings if app.open_finding.is_some() => finding::draw(buffer, body, app, hits),
         Page::Findings => findings::draw(buffer, body, app, hits),
+        Page::Failures if app.open_failure.is_some() => failure::draw(buffer, body, app, hits),
+        Page::Failures => failures::draw(buffer, body, app, hits),
         Page::Tests => windows::draw(buffer, body, app, hits),
         Page::Health => health::draw(buffer, body, app, hits),
     }

@@ -19,15 +19,17 @@ use crate::{
     },
     session::{books::Books, facts},
     tui::picture::{
-        FsView, HealthView, HookLine, InodeRow, Picture, PoolKey, PoolRow, ReplayView, WindowView,
+        FailureRow, FailuresView, FsView, HealthView, HookLine, InodeRow, Picture, PoolKey, PoolRow,
+        ReplayView, WindowView,
     },
 };
 
-const RECORDINGS: [&str; 11] = [
+const RECORDINGS: [&str; 12] = [
     "born",
     "midlife",
     "enospc",
     "edquot",
+    "failures",
     "paths",
     "twins",
     "parallel",
@@ -209,6 +211,7 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
         filesystems,
         findings,
         found,
+        failures: shortages,
         windows,
         health,
         replay: Some(ReplayView { ended: picture_is_over, .. }),
@@ -239,9 +242,8 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
         kernel_warnings,
         // The screen has them among the verdict's reasons.
         kernel_lines: _,
-        // The screen has no list of them.
-        failures: _,
-        failures_left_out: _,
+        failures,
+        failures_left_out,
         // Parts of the findings.
         outside_tests: _,
         statistics:
@@ -271,6 +273,20 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
     assert_eq!(records, counted, "{what}");
     assert_eq!(failed, failed_reservations, "{what}");
     assert_eq!((&**findings, *found), (rows, rows.len() as u64), "{what}");
+
+    let FailuresView { rows: failed, left_out } = &**shortages;
+    assert_eq!(
+        failed.iter().map(|row| &row.failure).collect::<Vec<_>>(),
+        failures.iter().collect::<Vec<_>>(),
+        "{what}"
+    );
+    assert_eq!(left_out, failures_left_out, "{what}");
+    for (at, FailureRow { number, fs, device, failure }) in failed.iter().enumerate() {
+        let of = filesystems.iter().find(|view| view.fs == *fs);
+        assert_eq!(*number as usize, at, "{what}");
+        assert_eq!(of.map(|view| Some(&view.uuid)), Some(failure.filesystem.as_ref()), "{what}");
+        assert_eq!(of.map(FsView::short), Some(&**device), "{what}");
+    }
 
     let views: &[FsView] = filesystems;
     assert_eq!(views.len(), reported.len(), "{what}");
@@ -371,9 +387,11 @@ fn filesystem(what: &str, view: &FsView, fs: &Filesystem) {
         lines: _,
         waits,
         flush,
+        draws,
         sysfs,
     } = view;
     assert_eq!((waits, flush, holders), (&fs.waits, &fs.flushes, &fs.holders), "{what}");
+    assert_eq!(draws.as_deref(), fs.draws.as_ref(), "{what}");
     assert_eq!((uuid, mounts, ended, aborted), (&fs.uuid, &fs.mounts, &fs.ended, &fs.aborted), "{what}");
     assert_eq!(
         [*inodes, tickets.0, tickets.1, *enospc],

@@ -21,7 +21,7 @@ use crate::{
 fn no_size_breaks_any_page() {
     let mut stage = Stage::open(&recording("demo"));
     stage.step(25_000);
-    for keys in ["1", "\n", "2", "\n", "3", "4", "5", "?", "?1/path~"] {
+    for keys in ["1", "\n", "2", "\n", "3", "4", "5", "6", "\n", "2d", "2", "?", "?1/path~"] {
         stage.keys(keys);
         for (width, height) in [
             (1, 1),
@@ -46,11 +46,11 @@ fn no_size_breaks_any_page() {
 
 #[test]
 fn every_moment_of_every_recording_can_be_drawn() {
-    for name in ["born", "midlife", "enospc", "edquot", "paths", "twins", "lossy", "audited"] {
+    for name in ["born", "midlife", "enospc", "edquot", "failures", "paths", "twins", "lossy", "audited"] {
         let mut stage = Stage::open(&recording(name));
         loop {
             stage.step(701);
-            for keys in ["1", "\n", "2", "3", "4", "5", "1"] {
+            for keys in ["1", "\n", "2", "d", "2", "3", "4", "5", "6", "\n", "1"] {
                 stage.keys(keys);
                 stage.screen(80, 24);
             }

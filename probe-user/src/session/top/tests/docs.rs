@@ -52,6 +52,14 @@ fn the_pages_in_the_docs_are_those_of_this_screen() {
     stage.step(4000);
     page("inode", &mut stage, &mut stale);
 
+    let mut stage = open(&recording("failures"), i64::MAX);
+    stage.keys("6j");
+    page("failures", &mut stage, &mut stale);
+    stage.keys("\n");
+    page("failure", &mut stage, &mut stale);
+    stage.keys("2d");
+    page("draws", &mut stage, &mut stale);
+
     let mut stage = open(&with_leaks("paths", &[2, 5, 9, 11, 13, 15, 17], folder.path()), i64::MAX);
     stage.keys("3");
     page("broken", &mut stage, &mut stale);

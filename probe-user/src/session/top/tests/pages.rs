@@ -78,6 +78,52 @@ fn findings() {
 }
 
 #[test]
+fn failures() {
+    let mut stage = Stage::open(&recording("failures"));
+    stage.step(200);
+    stage.keys("6");
+    assert_snapshot!("failures_none", stage.screen(80, 24));
+    stage.end();
+    stage.keys("j");
+    snapshots("failures", &mut stage);
+    stage.keys("\n");
+    snapshots("failure", &mut stage);
+    // The first line of every page tells of the last one.
+    stage.keys("1");
+    let first = stage.screen(80, 24);
+    assert!(first.lines().next().unwrap().contains("  EDQUOT "), "{first}");
+    // By how often, the least first: a qgroup's.
+    stage.keys("66glr");
+    assert_snapshot!("failures_qgroup", stage.screen(80, 24));
+    stage.keys("\n");
+    assert_snapshot!("failure_qgroup", stage.screen(80, 24));
+}
+
+/// Recordings of the versions before had no figures of failures.
+#[test]
+fn failures_without_figures() {
+    let mut stage = Stage::open(&recording("enospc"));
+    stage.end();
+    stage.keys("6");
+    assert_snapshot!("failures_no_figures", stage.screen(80, 24));
+    stage.keys("\n");
+    assert_snapshot!("failure_no_figures", stage.screen(80, 24));
+}
+
+#[test]
+fn draws() {
+    let mut stage = Stage::open(&recording("failures"));
+    stage.end();
+    // Of the filesystem of the selected failure.
+    stage.keys("6jd");
+    snapshots("draws", &mut stage);
+    let mut stage = Stage::open(&recording("functions"));
+    stage.end();
+    stage.keys("2d");
+    snapshots("draws_calls", &mut stage);
+}
+
+#[test]
 fn tests_page() {
     let mut stage = middle();
     stage.keys("4");
@@ -110,7 +156,7 @@ fn help_and_small_screens() {
 fn ascii_is_enough() {
     let mut stage = middle();
     stage.app.palette = Palette { theme: Theme::Plain, unicode: false };
-    for page in ["1", "2", "3", "4", "5", "1\n", "?"] {
+    for page in ["1", "2", "3", "4", "5", "6", "6\n", "2d", "1\n", "?"] {
         stage.keys(page);
         let screen = stage.screen(120, 40);
         assert!(screen.is_ascii(), "{screen}");
