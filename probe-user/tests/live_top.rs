@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,7 +40,13 @@ fn is_whole(screen: &str, lines: usize) -> bool {
         && shown[0].starts_with("btrfs-probe ")
         && shown[1].contains("1 Inodes")
         && shown[1].contains("5 Health")
+        && shown[1].contains("6 Failures")
         && shown[lines - 1].starts_with("? help")
+}
+
+/// The screen at the end of the recording.
+fn wait_for_end(tmux: &Tmux) -> String {
+    tmux.wait_until("the end", |screen| screen.contains(" +1.8 of 1.8 s ") && screen.contains("  end"))
 }
 
 #[test]
@@ -143,6 +151,60 @@ fn it_shows_a_live_filesystem_and_answers_to_keys() {
     tmux.wait_for_state(&before);
 }
 
+/// Writes until there is no room.
+fn fill(folder: &Path) {
+    let mut file = File::create(folder.join("large")).unwrap();
+    let block = vec![0x5a; 4 << 20];
+    loop {
+        match file.write_all(&block).and_then(|()| file.sync_data()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::StorageFull => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn it_says_why_there_is_no_space_and_who_draws_on_what() {
+    let Some(_alone) = support::live() else { return };
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let fs = load::filesystem(256);
+    tmux.command(&top(&format!("--ring-size {RING} --fs {}", quoted(fs.path()))));
+    tmux.wait_for("live +");
+    tmux.type_text("6");
+    assert_whole(&tmux.wait_for("No reservation failed so far"));
+    fill(fs.path());
+    let screen = tmux.wait_until("a row with its reason and the draws", |screen| {
+        screen.contains("no-room-for-a-chunk") && screen.contains("space_info > ")
+    });
+    assert_whole(&screen);
+    for part in ["6 Failures (", "failed: ", "ticket", "ENOSPC", "Data is full", "helps: ", "draws on "] {
+        assert!(screen.contains(part), "{part} in {screen}");
+    }
+    // The first line of every page tells of it.
+    tmux.type_text("1");
+    let screen = tmux.wait_for("META_RSV");
+    let first = screen.lines().next().unwrap();
+    assert!(first.contains("  ENOSPC ") && first.contains(" ago"), "{screen}");
+    tmux.type_text("6");
+    tmux.wait_for("failed: ");
+    tmux.key("Enter");
+    let screen = tmux.wait_until("one failure", |screen| screen.contains("filesystem   "));
+    for part in [&fs.fsid().to_string(), "happened", "btrfs-probe explain no-room-for-a-chunk", "the first"] {
+        assert!(
+            screen.contains(part) || part == "the first" && screen.contains("once"),
+            "{part} in {screen}"
+        );
+    }
+    tmux.type_text("d");
+    tmux.wait_for("bytes that moved, most first");
+    tmux.key("Escape");
+    tmux.wait_for("space.metadata");
+    tmux.type_text("q");
+    tmux.wait_for("left with 0");
+}
+
 #[test]
 #[ignore = "needs root: run by cargo xtask test"]
 fn signals_end_it_and_the_terminal_is_as_it_was() {
@@ -168,7 +230,7 @@ fn it_can_be_stopped_and_comes_back() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let before = tmux.state();
     tmux.command(&recorded_top());
-    tmux.wait_for("end 1.8");
+    wait_for_end(&tmux);
     let inside = tmux.state();
     let stop: [&dyn Fn(); 2] =
         [&|| kill(Pid::from_raw(tmux.child()), Signal::SIGTSTP).unwrap(), &|| tmux.key("C-z")];
@@ -179,7 +241,7 @@ fn it_can_be_stopped_and_comes_back() {
         tmux.command("fg");
         tmux.wait_for("replay +");
         tmux.wait_for_state(&inside);
-        assert_whole(&tmux.wait_for("end 1.8"));
+        assert_whole(&wait_for_end(&tmux));
     }
     tmux.type_text("q");
     tmux.wait_for_state(&before);
@@ -192,7 +254,7 @@ fn a_recording_is_played_stopped_and_stepped_through() {
     let Some(tmux) = Tmux::start(100, 30) else { return };
     tmux.command(&recorded_top());
     // At its own pace to its end, and back to where something is held.
-    tmux.wait_for("end 1.8 of 1.8 s");
+    wait_for_end(&tmux);
     tmux.type_text(" [[[[[[[[");
     tmux.wait_for("META_RSV");
     tmux.type_text("0");
@@ -202,7 +264,7 @@ fn a_recording_is_played_stopped_and_stepped_through() {
     tmux.wait_for("#2 ");
     // There is no finding in it: the next one is its end.
     tmux.type_text("n");
-    tmux.wait_for("end 1.8 of 1.8 s");
+    wait_for_end(&tmux);
     // The wheel and the mouse: the tab of the page Health.
     tmux.run_mouse(0, 48, 2);
     tmux.wait_for("hooks attached");

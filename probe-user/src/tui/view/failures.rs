@@ -24,6 +24,9 @@ const NONE: [&str; 2] = [
     "When one does, its row says who asked for how much, why it did not fit, and what helps.",
 ];
 
+/// Lines that are left for the draws.
+const DRAWS: u16 = 6;
+
 /// Draws the page.
 pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
     let Some(picture) = &app.picture else { return };
@@ -62,7 +65,7 @@ fn list(
     hits: &mut Hits,
 ) -> u16 {
     put(buffer, area.x, area.y, area.width, &sums(&picture.failures), app.palette);
-    // A third is for the list, a third for the text, a third for the draws, unless one needs less.
+    // The list takes a third at most; the text has what it needs, but leaves room for some draws.
     let third = (area.height - 1) / 3;
     let high = (rows.len() as u16 + 1).min(third.max(5));
     let table = Rect { y: area.y + 1, height: high, ..area };
@@ -72,7 +75,7 @@ fn list(
     put_text(buffer, area.x, y, area.width, &facts, app.palette, Role::Head);
     y += 1;
     let lines = text(selected, usize::from(area.width).saturating_sub(1));
-    let room = usize::from(third.max(5) - 1);
+    let room = usize::from((area.bottom().saturating_sub(y + DRAWS)).max(third.max(5) - 1));
     let cut = lines.len() > room;
     for (at, line) in lines.into_iter().take(room).enumerate() {
         let last = cut && at + 1 == room;
