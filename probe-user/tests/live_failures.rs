@@ -176,7 +176,7 @@ fn what_scrub_makes_read_only_is_named() {
         let file = File::create(fs.path().join(format!("f{number}"))).unwrap();
         fallocate(&file, FallocateFlags::empty(), 0, PIECE as i64).is_ok()
     };
-    let full = (0..1000).find(|number| !allocate(number)).expect("never full");
+    let Some(full) = (0..1000).find(|number| !allocate(number)) else { panic!("never full") };
     fs.sync().unwrap();
     // Each block group has free bytes, and room for what is in one of the others.
     for number in (0..full).step_by(2) {

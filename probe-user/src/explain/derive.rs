@@ -121,15 +121,13 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
     let Some(space) = stuck(moment) else { return Derived::nothing(SpaceKind::Unknown) };
     let lacking = lacking(space, moment);
     let fits = moment.request.is_some_and(|request| request <= space.free());
-    if fits && moment.trigger < Trigger::Tickets && moment.waiting > 0 {
-        // `__reserve_bytes()`: whoever may not wait does not pass those that do.
-        return Derived {
-            causes: vec![Cause::WaitingReservations],
-            kind: space.kind,
-            subgroup: space.subgroup,
-            room: room_of(case, space),
-            data_free: data_free(case, moment, space.kind),
-        };
+    let room = room_of(case, space);
+    let data_free = data_free(case, moment, space.kind);
+    // `__reserve_bytes()`: whoever may not wait does not pass those that do, whether it would have found free bytes or unallocated
+    // space. Where there is neither, that is why.
+    if moment.trigger < Trigger::Tickets && moment.waiting > 0 && (fits || !room.is_none()) {
+        let (kind, subgroup) = (space.kind, space.subgroup);
+        return Derived { causes: vec![Cause::WaitingReservations], kind, subgroup, room, data_free };
     }
     let held = |name| moment.reserve(name).map_or(0, |reserve| reserve.reserved);
     let metadata = space.kind.has_metadata() && space.subgroup == 0;
@@ -154,8 +152,6 @@ fn of_moment(case: &Case, moment: &Moment) -> Derived {
         causes.push(Cause::GlobalReserveDrained);
     }
 
-    let room = room_of(case, space);
-    let data_free = data_free(case, moment, space.kind);
     if room.is_none() && !fits {
         if data_free >= lacking && data_free > 1 << 20 {
             causes.push(Cause::DataOnlyFreeSpace);

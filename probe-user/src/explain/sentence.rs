@@ -69,10 +69,16 @@ fn unknown(case: &Case) -> String {
 
 fn of_dump(case: &Case, moment: &Moment, space: &SpaceInfo, cause: Cause, derived: &Derived) -> String {
     if cause == Cause::WaitingReservations {
+        let begin = match moment.request.filter(|request| *request > space.free()) {
+            Some(request) => format!(
+                "A reservation of {} of {} could be granted against unallocated space only",
+                size(request),
+                space.kind.name()
+            ),
+            None => format!("{} has {} free", space.kind.title(), size(space.free())),
+        };
         return format!(
-            "{} has {} free, but reservations of {} wait for space already, and one that may not wait cannot pass them.",
-            space.kind.title(),
-            size(space.free()),
+            "{begin}, but reservations of {} wait for space already, and one that may not wait cannot pass them.",
             size(moment.waiting)
         );
     }

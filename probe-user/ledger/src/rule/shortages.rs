@@ -323,6 +323,10 @@ impl Shortages {
         let Some(abort) = abort_line::parse(&line) else { return };
         let named = |fs: &&Fs| !fs.ended && fs.device == abort.device;
         let Some(fs) = filesystems.iter().filter(named).last() else { return };
+        if self.groups.iter().any(|group| group.fs == fs.id && group.kind == ShortageKind::Abort) {
+            // A filesystem is aborted for good. What comes later follows from that, such as the line of `cleanup_transaction()`.
+            return;
+        }
         let header = &record.header;
         let stack = if self.warned.0 == header.tid { self.warned.1 } else { 0 };
         let line = Some(abort.place.to_owned());

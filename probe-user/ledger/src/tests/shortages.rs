@@ -187,6 +187,8 @@ fn an_abort_has_its_place_and_the_state_right_after_it() {
     stream.on(FS, FS_BORN, "sdb");
     stream.line("BTRFS: error (device sdb state A) in btrfs_run_delayed_refs:2163: errno=-28 No space left");
     stream.line("BTRFS info (device sdb state EA): forced readonly");
+    // What follows from it is no other abort.
+    stream.line("BTRFS: error (device sdb state EA) in cleanup_transaction:2051: errno=-28 No space left");
     state(&mut stream, FAILURE_ABORT, 0, 4096);
     let shortage = only(&stream);
     assert_eq!((shortage.kind, shortage.error, shortage.count), (ShortageKind::Abort, ENOSPC, 1));

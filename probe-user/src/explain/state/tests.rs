@@ -179,6 +179,18 @@ fn who_may_not_wait_does_not_pass_those_that_do() {
          them."
     );
     assert_eq!(first.causes, ["waiting-reservations"]);
+    // It could only be granted against unallocated space.
+    let (mut more, mut roomy) = (state, devices);
+    (more.bytes, more.free_chunk_space, roomy.device[0].used) = (3_932_160, 128 * MIB, 128 * MIB);
+    let second = explained(&more, &roomy);
+    assert_eq!(second.causes, ["waiting-reservations"]);
+    assert_eq!(
+        second.sentence,
+        "A reservation of 3.75 MiB of metadata could be granted against unallocated space only, but reservations of 3.75 MiB \
+         wait for space already, and one that may not wait cannot pass them."
+    );
+    roomy.reclaim_size = 0;
+    assert_eq!(explained(&more, &roomy).causes, ["overcommit-refused"]);
     // What is free is never said to be too little for what fits into it.
     devices.reclaim_size = 0;
     let later = explained(&state, &devices);

@@ -28,7 +28,10 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
             let key =
                 (failure.filesystem.as_deref(), failure.space_info.as_deref(), failure.error, causes.first());
             let no_wait = failure.kind == FailureKind::NoWait;
-            if no_wait && causes.is_empty() {
+            // Another instance of the same failure says more.
+            let has_figures = |other: &FailureInstance| other.why.is_some();
+            let says_less = instance.why.is_none() && failure.instances.iter().any(has_figures);
+            if says_less || (no_wait && causes.is_empty()) {
                 continue;
             }
             if told.insert(key) || (at == 0 && failure.kind == FailureKind::Qgroup) {
