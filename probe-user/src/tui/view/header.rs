@@ -113,21 +113,49 @@ fn failed(picture: &Picture) -> Option<Piece> {
     Some((format!("  {what}{} {ago} ago", failure.errno), Role::Warn))
 }
 
+/// How much room the tabs take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tabs {
+    /// With space around each.
+    Wide,
+    /// One space between two.
+    Close,
+    /// Pages that are not shown and have nothing to count have only their number.
+    Numbers,
+}
+
+/// What is on the tab of a page.
+fn tab(app: &App, number: usize, page: Page, tabs: Tabs) -> (String, bool) {
+    let count = match (page, &app.picture) {
+        (Page::Findings, Some(picture)) => picture.found,
+        (Page::Failures, Some(picture)) => picture.failures.rows.len() as u64,
+        _ => 0,
+    };
+    let counts = if count > 0 { format!(" ({count})") } else { String::new() };
+    let text = match tabs {
+        Tabs::Wide => format!(" {number} {}{counts} ", page.title()),
+        Tabs::Numbers if count == 0 && page != app.page => number.to_string(),
+        Tabs::Close | Tabs::Numbers => format!("{number} {}{counts}", page.title()),
+    };
+    (text, count > 0)
+}
+
 /// The tabs, and where a replay stands.
 pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
-    let mut x = area.x;
-    for (number, page) in Page::ALL.into_iter().enumerate() {
-        let count = match (page, &app.picture) {
-            (Page::Findings, Some(picture)) => picture.found,
-            (Page::Failures, Some(picture)) => picture.failures.rows.len() as u64,
-            _ => 0,
-        };
-        let count = if count > 0 { format!(" ({count})") } else { String::new() };
-        let text = format!(" {} {}{count} ", number + 1, page.title());
+    let gap = |tabs| u16::from(tabs != Tabs::Wide);
+    let all =
+        |tabs| Page::ALL.into_iter().zip(1..).map(move |(page, number)| (page, tab(app, number, page, tabs)));
+    let fits = |tabs: &Tabs| {
+        let wide: usize = all(*tabs).map(|(_, (text, _))| text.len() + usize::from(gap(*tabs))).sum();
+        wide <= usize::from(area.width)
+    };
+    let how = [Tabs::Wide, Tabs::Close].into_iter().find(fits).unwrap_or(Tabs::Numbers);
+    let mut x = area.x + gap(how);
+    for (page, (text, counts)) in all(how) {
         let width = text.len() as u16;
         let role = if page == app.page {
             Role::Selected
-        } else if count.is_empty() {
+        } else if !counts {
             Role::Text
         } else if page == Page::Failures {
             Role::Warn
@@ -136,7 +164,7 @@ pub fn tabs(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         };
         put(buffer, x, area.y, width, &[(text, role)], app.palette);
         hits.add(Rect { x, width, ..area }, Hit::Tab(page));
-        x += width;
+        x += width + gap(how);
     }
     if let Some(replay) = app.picture.as_ref().and_then(|picture| picture.replay.as_ref()) {
         let now = app.picture.as_ref().map_or(0, |picture| picture.now_ns);

@@ -99,6 +99,22 @@ fn failures() {
     assert_snapshot!("failure_qgroup", stage.screen(80, 24));
 }
 
+/// On 60 columns the last tab was cut.
+#[test]
+fn tabs_fit_a_narrow_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stage = Stage::open(&recording("failures"));
+    stage.end();
+    let tabs = |stage: &mut Stage, width| stage.screen(width, 24).lines().nth(1).unwrap().to_owned();
+    assert_eq!(tabs(&mut stage, 60), " 1 Inodes 2 Pools 3 Findings 4 Tests 5 Health 6 Failures (4)");
+    // Findings and failures: what is not shown and has nothing to count is a number.
+    let mut stage = Stage::open(&with_leaks("enospc", &[2, 5, 9], folder.path()));
+    stage.end();
+    stage.keys("4");
+    let found = stage.app.picture.as_ref().unwrap().found;
+    assert!(tabs(&mut stage, 60).starts_with(&format!(" 1 2 3 Findings ({found}) 4 Tests 5 6 Failures (3)")));
+}
+
 /// Recordings of the versions before had no figures of failures.
 #[test]
 fn failures_without_figures() {
