@@ -17,12 +17,24 @@ pub const FAILURE_ABORT: u32 = 4;
 pub const STATE_SPACES: usize = 4;
 /// Devices in a record. Others are counted.
 pub const STATE_DEVICES: usize = 14;
-/// States that are sent of one filesystem in a window of [`STATE_WINDOW_BITS`]. Others are counted in the next one.
-pub const STATES_AT_MOST: u32 = 8;
-/// Of [`STATES_AT_MOST`], those that a request that may not wait can take.
+/// States of one class ([`state_class`]) that are sent of one filesystem in a window of [`STATE_WINDOW_BITS`]. Others are counted in
+/// the next one.
+pub const STATES_AT_MOST: u32 = 4;
+/// As [`STATES_AT_MOST`], of requests that may not wait.
 pub const STATES_NO_WAIT: u32 = 2;
+/// Classes of states.
+pub const STATE_CLASSES: usize = 8;
 /// Length of a window, as a power of two in ns: about a second.
 pub const STATE_WINDOW_BITS: u32 = 30;
+
+/// The class of a state, below [`STATE_CLASSES`]: a burst of one class does not hide another. `why`: `FAILURE_*`. `space_flags`:
+/// `space_info->flags` of the request.
+#[must_use]
+#[inline(always)]
+pub const fn state_class(why: u32, space_flags: u64) -> u32 {
+    let data = (space_flags & crate::space::BLOCK_GROUP_DATA != 0) as u32;
+    (why << 1 | data) & (STATE_CLASSES as u32 - 1)
+}
 
 /// One `struct btrfs_space_info`, with everything that its `total_bytes` have to be enough for; bytes.
 #[repr(C)]
@@ -191,3 +203,21 @@ pub const LIMIT_MAX_EXCL: u64 = 1 << 1;
 
 const _: () = assert!(size_of::<FailureState>() <= MAX_RECORD_LEN);
 const _: () = assert!(size_of::<FailureDevices>() <= MAX_RECORD_LEN);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA};
+
+    /// A burst of failed tickets of data left `mkdir` without figures.
+    #[test]
+    fn each_kind_of_failure_has_a_class_for_data_and_one_for_the_rest() {
+        let mut seen = [false; STATE_CLASSES];
+        for why in [FAILURE_TICKET, FAILURE_NO_WAIT, FAILURE_ALL_TICKETS, FAILURE_ABORT] {
+            for flags in [BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA] {
+                seen[state_class(why, flags) as usize] = true;
+            }
+        }
+        assert_eq!(seen, [true; STATE_CLASSES]);
+    }
+}

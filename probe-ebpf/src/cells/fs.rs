@@ -3,7 +3,7 @@ use probe_common::{
     fs::{self, FS_BORN, FS_LOG_RECOVERING, FsSeen, MAX_LIVES},
     header::RecordKind,
     loss::LossClass,
-    shortage::STATE_WINDOW_BITS,
+    shortage::{STATE_CLASSES, STATE_WINDOW_BITS},
     table::{FILESYSTEMS as SHAPE, NEAR_PROBES, counters_are_gone, filesystem_is_gone},
 };
 
@@ -49,7 +49,7 @@ impl FsCell {
             (*cell).pools_settled = if born != 0 { 0 } else { pools::look(run, fs_info, 0) };
             (*cell).pools_unknown = 0;
             (*cell).reclaim_told = 0;
-            (*cell).failures_sent = 0;
+            (*cell).failures_sent = [0; STATE_CLASSES];
             (*cell).failure_window = 0;
             (*cell).failures_left_out = 0;
             (*cell).limit_refused = 0;
@@ -316,23 +316,25 @@ pub fn qgroup_gave_way(fs: u32) {
     }
 }
 
-/// Whether the state at a failure is to be sent, so that not more than `most` are sent in a window. Returns the number of failures
+/// Whether the state at a failure is to be sent, so that not more than `most` of its class are sent in a window. Returns the number of failures
 /// left out since the last one that was sent. Two CPUs that count at the same time can send one more.
 #[inline(always)]
-pub fn failure_due(run: &Run, fs: u32, most: u32) -> Option<u32> {
+pub fn failure_due(run: &Run, fs: u32, class: u32, most: u32) -> Option<u32> {
     let cell = fs_cell(fs)?;
+    let class = class as usize & (STATE_CLASSES - 1);
     let window = run.time() >> STATE_WINDOW_BITS;
     // SAFETY: an array entry stays.
     unsafe {
         if (*cell).failure_window != window {
             (*cell).failure_window = window;
-            (*cell).failures_sent = 0;
+            (*cell).failures_sent = [0; STATE_CLASSES];
         }
-        if (*cell).failures_sent >= most {
+        let sent = &raw mut (*cell).failures_sent[class];
+        if *sent >= most {
             (*cell).failures_left_out = (*cell).failures_left_out.wrapping_add(1);
             return None;
         }
-        (*cell).failures_sent += 1;
+        *sent += 1;
         let left_out = (*cell).failures_left_out;
         (*cell).failures_left_out = 0;
         Some(left_out)

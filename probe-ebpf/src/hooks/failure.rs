@@ -5,7 +5,7 @@ use probe_common::{
     loss::LossClass,
     shortage::{
         DeviceState, FAILURE_NO_WAIT, FailureDevices, FailureState, STATE_DEVICES, STATE_SPACES,
-        STATES_AT_MOST, STATES_NO_WAIT,
+        STATES_AT_MOST, STATES_NO_WAIT, state_class,
     },
 };
 
@@ -43,11 +43,13 @@ pub struct Ask {
 
 /// Sends the state, unless it was sent too often of late: thousands of tasks can fail at once.
 ///
-/// Fewer are sent of requests that may not wait: they have another way, and are many on a healthy filesystem that is full.
+/// Fewer are sent of requests that may not wait: they have another way, and are many on a healthy filesystem that is full. Each class has
+/// its own bound, so that failures of data do not hide those of metadata.
 #[inline(never)]
 pub fn send(run: &Run, ask: &Ask) {
     let most = if ask.why == FAILURE_NO_WAIT { STATES_NO_WAIT } else { STATES_AT_MOST };
-    let Some(left_out) = cells::failure_due(run, ask.fs, most) else { return };
+    let class = state_class(ask.why, ask.space_flags);
+    let Some(left_out) = cells::failure_due(run, ask.fs, class, most) else { return };
     // SAFETY: plain helper.
     let at = unsafe { bpf_ktime_get_ns() };
     state(run, ask, at, left_out);

@@ -7,6 +7,10 @@ const HOLDERS: usize = 4;
 /// Task names that are named.
 const TASKS: usize = 4;
 
+/// `-EINTR`
+pub const EINTR: i32 = -4;
+/// Said of a task that did not wait to the end, whatever the figures were.
+pub const KILLED: &str = "It was killed while it waited for space.";
 /// Said of a failure of a reservation that may not wait.
 pub const ANOTHER_WAY: &str = "Its caller has another way, so nobody need have seen the error.";
 
@@ -21,6 +25,7 @@ pub fn sentence(failure: &Failure, instance: &FailureInstance) -> String {
 pub fn why(failure: &Failure, instance: &FailureInstance) -> String {
     match &instance.why {
         Some(why) => escape(&why.sentence),
+        None if failure.error == EINTR => KILLED.to_owned(),
         None if failure.with_state > 0 => {
             "Too many failed at that time to read the figures of each.".to_owned()
         }
@@ -225,6 +230,8 @@ mod tests {
         assert_eq!(cause(&none), Err("figures not recorded"));
         none.with_state = 1;
         assert_eq!(why(&none, &instance), "Too many failed at that time to read the figures of each.");
+        none.error = EINTR;
+        assert_eq!(why(&none, &instance), KILLED);
         assert_eq!(most_by(&none), None);
         none.tasks = vec![FailedTask { comm: String::new(), count: 1 }];
         assert_eq!(most_by(&none).as_deref(), Some("without a name"));

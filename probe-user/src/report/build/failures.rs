@@ -8,16 +8,17 @@ use super::{ReportInput, draws, findings, holders};
 use crate::{
     explain::{build as explain, cause::Cause, model::Filesystem as Explanation, qgroup, state},
     format::{self, bytes},
-    report::model::{
-        FailedTask, Failure, FailureInstance, FailureKind, Frame, GlobalDraws, QgroupHolder, QgroupLimit,
-        Task,
+    report::{
+        failed::{EINTR, KILLED},
+        model::{
+            FailedTask, Failure, FailureInstance, FailureKind, Frame, GlobalDraws, QgroupHolder, QgroupLimit,
+            Task,
+        },
     },
 };
 
 /// `-ENOSPC`
 const ENOSPC: i32 = -28;
-/// `-EINTR`
-const EINTR: i32 = -4;
 /// Prefixes of the functions of system calls. The last is what some of them end with: a compiler may make a jump of it, and then
 /// the stack has nothing else (`write(2)` of x86).
 const SYSTEM_CALLS: [&str; 6] =
@@ -133,7 +134,7 @@ fn of_state(shortage: &Shortage, state: &ShortageState, drained_by: &[GlobalDraw
     why.not_proven = state::left_out(figures, devices);
     if shortage.error != ENOSPC {
         why.sentence = match shortage.error {
-            EINTR => "It was killed while it waited for space.".to_owned(),
+            EINTR => KILLED.to_owned(),
             error => format!("That is no lack of space: {} has another reason.", errno(error)),
         };
         why.causes.clear();
