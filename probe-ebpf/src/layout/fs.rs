@@ -1,5 +1,4 @@
 //! The cell of a filesystem.
-use probe_common::shortage::STATE_CLASSES;
 
 /// One filesystem. Claimed by whoever meets it first; flags are set by mount, commit and unmount only.
 ///
@@ -30,8 +29,8 @@ pub struct FsCell {
     pub pools_unknown: u32,
     /// 1 if it was told that `reclaim_size` is not zero although no ticket waits.
     pub reclaim_told: u32,
-    /// States at a failure that were sent in the present window, by class.
-    pub failures_sent: [u32; STATE_CLASSES],
+    /// States at a failure that were sent in the present window: a byte for each class.
+    pub failures_sent: u64,
     /// The window: coarse time.
     pub failure_window: u64,
     /// Failures whose state was not sent since the last one that was.
