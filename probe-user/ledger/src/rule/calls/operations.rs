@@ -199,10 +199,13 @@ impl Thread {
 /// The task begins another operation, so the one before has ended. A task that works by page faults alone makes no system call
 /// whose end could show it.
 fn begun_again(context: &mut CallContext<'_>, thread: &mut Thread, node: &Node) {
-    let (ended, others): (Vec<_>, Vec<_>) = thread
-        .operations
-        .drain(..)
-        .partition(|operation| operation.fs == node.fs && !operation.doubtful && !operation.is_closed());
+    let is_kept =
+        |operation: &Operation| operation.fs == node.fs && !operation.doubtful && !operation.is_closed();
+    // On a correct kernel there is none.
+    if !thread.operations.iter().any(is_kept) {
+        return;
+    }
+    let (ended, others): (Vec<_>, Vec<_>) = thread.operations.drain(..).partition(is_kept);
     thread.operations = others;
     if !context.fs.aborted {
         kept(context, ended, (node.tid, node.time), "when it began another operation");
