@@ -64,6 +64,8 @@ pub enum RecordKind {
     QgroupRefusal = 24,
     /// [`crate::draw::Draw`]: the global block_rsv paid for a tree block.
     Draw = 29,
+    /// [`crate::extent::Extent`]: an extent on disk was reserved, handed on, used or freed.
+    Extent = 30,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -85,7 +87,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -115,6 +117,7 @@ impl RecordKind {
         Self::FailureDevices,
         Self::QgroupRefusal,
         Self::Draw,
+        Self::Extent,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

@@ -145,6 +145,18 @@ pub enum HookId {
     WorkEnd = 87,
     /// `sched_process_exit` (functions tier): a thread ends that has called hooked functions since its last system call ended
     ThreadEnd = 88,
+    /// `btrfs_reserve_extent` (functions tier): an extent of data is reserved
+    ReserveExtent = 81,
+    /// `btrfs_reserved_extent_alloc` (functions tier): it is in the extent tree
+    ReservedExtentAlloc = 82,
+    /// `btrfs_reserved_extent_free` (functions tier): it is given back
+    ReservedExtentFree = 83,
+    /// `btrfs_ordered_extent_add` (functions tier)
+    OrderedExtentAdd = 84,
+    /// `add_delayed_data_ref` (functions tier)
+    DelayedDataRef = 85,
+    /// `btrfs_ordered_extent_remove` (functions tier)
+    OrderedExtentRemove = 86,
     /// Run by the capture to read the tickets of a filesystem; attached to nothing.
     AuditTickets = 76,
     /// Run by the capture to find the threads behind a wait; attached to nothing.
@@ -169,7 +181,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 77] = [
+    pub const ALL: [Self; 83] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -240,6 +252,12 @@ impl HookId {
         Self::SysExit,
         Self::WorkEnd,
         Self::ThreadEnd,
+        Self::ReserveExtent,
+        Self::ReservedExtentAlloc,
+        Self::ReservedExtentFree,
+        Self::OrderedExtentAdd,
+        Self::DelayedDataRef,
+        Self::OrderedExtentRemove,
         Self::AuditTickets,
         Self::FindThreads,
         Self::FlushSpace,
@@ -323,6 +341,12 @@ impl HookId {
             Self::SysExit => "sys_exit",
             Self::WorkEnd => "workqueue_execute_end",
             Self::ThreadEnd => "thread_end",
+            Self::ReserveExtent => "btrfs_reserve_extent",
+            Self::ReservedExtentAlloc => "btrfs_reserved_extent_alloc",
+            Self::ReservedExtentFree => "btrfs_reserved_extent_free",
+            Self::OrderedExtentAdd => "btrfs_ordered_extent_add",
+            Self::DelayedDataRef => "add_delayed_data_ref",
+            Self::OrderedExtentRemove => "btrfs_ordered_extent_remove",
             Self::AuditTickets => "audit_tickets",
             Self::FindThreads => "find_threads",
             Self::FlushSpace => "btrfs_flush_space",
@@ -338,7 +362,22 @@ impl HookId {
     pub const fn is_function(self) -> bool {
         self as u8 >= Self::ReserveMetadata as u8
             && !self.only_informs()
+            && !self.follows_extents()
             && !matches!(self, Self::QgroupMetaReserve | Self::QgroupDataReserve | Self::AuditMounted)
+    }
+
+    /// True for the hooks that follow extents on disk.
+    #[must_use]
+    pub const fn follows_extents(self) -> bool {
+        matches!(
+            self,
+            Self::ReserveExtent
+                | Self::ReservedExtentAlloc
+                | Self::ReservedExtentFree
+                | Self::OrderedExtentAdd
+                | Self::DelayedDataRef
+                | Self::OrderedExtentRemove
+        )
     }
 
     /// True for the hooks that no rule needs: what they miss is not seen, and nothing is wrong because of it.

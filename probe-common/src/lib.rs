@@ -20,6 +20,7 @@ pub mod chain;
 pub mod claim;
 pub mod config;
 pub mod draw;
+pub mod extent;
 pub mod failure;
 pub mod fs;
 pub mod header;

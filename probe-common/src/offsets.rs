@@ -409,6 +409,22 @@ pub struct Offsets {
     pub fs_type_fs_supers: u32,
     /// 1 if `btrfs_qgroup_reserve_data` passes the `struct btrfs_inode`, 0 if it passes the `struct inode`
     pub qgroup_data_has_btrfs_inode: u32,
+    /// `struct btrfs_block_group` . `fs_info`
+    pub block_group_fs_info: u32,
+    /// . `flags` (u64)
+    pub block_group_flags: u32,
+    /// 1 if `btrfs_reserve_extent` passes a `struct find_free_extent_ctl`, 0 if it passes start and length
+    pub reserve_extent_has_ctl: u32,
+    /// `struct find_free_extent_ctl` . `search_start`
+    pub ffe_search_start: u32,
+    /// . `num_bytes`
+    pub ffe_num_bytes: u32,
+    /// `struct btrfs_ordered_extent` . `disk_bytenr`
+    pub ordered_disk_bytenr: u32,
+    /// `struct btrfs_delayed_ref_node` . `bytenr`
+    pub ref_bytenr: u32,
+    /// . `num_bytes`
+    pub ref_num_bytes: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

@@ -64,6 +64,8 @@ scenarios! {
     delayed_inode_gives_its_bytes_back_twice
     items_of_a_directory_keep_their_bytes
     evicted_inode_keeps_its_temporary_rsv
+    failed_preallocation_keeps_its_extent
+    failed_preallocation_frees_its_extent_twice
     release_takes_too_much_out_of_a_pool
     release_leaves_bytes_in_a_pool
     new_chunk_keeps_its_bytes

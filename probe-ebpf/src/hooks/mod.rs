@@ -21,6 +21,7 @@ mod limit;
 mod mounted;
 mod name;
 mod reservation;
+mod reserved;
 mod returned;
 mod space;
 mod suite;

@@ -201,6 +201,7 @@ impl Ledger {
                 draws::call(context, fs, body);
                 calls.call(context, fs, body);
             }
+            Record::Extent(body) => calls.extent(context, fs, body),
             Record::Returned(body) => calls.returned(context, fs, body),
             Record::Waiting(body) => {
                 draws::waited(fs);

@@ -6,6 +6,7 @@ use probe_common::{
     chain::{Bmu, Chain, QgroupLevel},
     claim::Claim,
     draw::Draw,
+    extent::Extent,
     failure::{Enospc, Flush, LogLine, Ticket, Warn},
     fs::{AuditMark, FsEnd, FsSeen, Levels, SysfsLevels},
     header::{HEADER_LEN, Header, RecordKind},
@@ -62,6 +63,7 @@ pub enum Record {
     FailureDevices(FailureDevices),
     QgroupRefusal(QgroupRefusal),
     Draw(Draw),
+    Extent(Extent),
     ThreadStack(ThreadStack),
     WaitRound(WaitRound),
 }
@@ -192,6 +194,7 @@ records!(
     FailureDevices,
     QgroupRefusal,
     Draw,
+    Extent,
     ThreadStack,
     WaitRound
 );

@@ -55,6 +55,33 @@ pub const CATALOGUE: &[Entry] = &[
         ..entry(HookId::WorkEnd, "workqueue_execute_end", &["workqueue_execute_end"], false, &[])
     },
     Entry { functions: true, ..entry(HookId::ThreadEnd, "thread_end", &["sched_process_exit"], false, &[]) },
+    // What ends an extent before what begins one.
+    extents(HookId::ReservedExtentFree, "reserved_extent_free", &["btrfs_reserved_extent_free"], &[]),
+    extents(HookId::ReservedExtentAlloc, "reserved_extent_alloc", &["btrfs_reserved_extent_alloc"], &[]),
+    extents(
+        HookId::OrderedExtentRemove,
+        "ordered_extent_remove",
+        &["btrfs_ordered_extent_remove"],
+        &["ordered_disk_bytenr", "ordered_disk_num_bytes"],
+    ),
+    extents(
+        HookId::DelayedDataRef,
+        "delayed_data_ref",
+        &["add_delayed_data_ref"],
+        &["ref_bytenr", "ref_num_bytes"],
+    ),
+    extents(
+        HookId::OrderedExtentAdd,
+        "ordered_extent_add",
+        &["btrfs_ordered_extent_add"],
+        &["ordered_disk_bytenr", "ordered_disk_num_bytes"],
+    ),
+    extents(
+        HookId::ReserveExtent,
+        "reserve_extent",
+        &["btrfs_reserve_extent"],
+        &["block_group_fs_info", "block_group_flags", "reserve_extent_has_ctl"],
+    ),
     suite(HookId::ProcessExit, "process_exit", &["sched_process_exit"], &["task_exit_code"]),
     suite(HookId::ProcessExec, "process_exec", &["sched_process_exec"], &["binprm_filename"]),
     entry(HookId::ProcessFree, "process_free", &["sched_process_free"], true, &["task_pid"]),
@@ -187,6 +214,16 @@ const fn entry(
         _ => None,
     };
     Entry { hook, program, tracepoints, required, needs, suite: false, functions: false, fallback }
+}
+
+/// A hook that follows extents on disk, for the rules of the functions tier.
+const fn extents(
+    hook: HookId,
+    program: &'static str,
+    tracepoints: &'static [&'static str],
+    needs: &'static [&'static str],
+) -> Entry {
+    Entry { functions: true, ..entry(hook, program, tracepoints, false, needs) }
 }
 
 /// A hook that shows which test of a test suite runs.

@@ -93,6 +93,9 @@ pub fn bring_up(
     let (granting, granting_len) = granting.unwrap_or_default();
     let root_fs_type = symbols.table().as_ref().ok().and_then(SymbolTable::root_fs_type);
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
+    if machine.preempts_tracepoints() {
+        plan::leave_out_preempted(&mut resolved.plan);
+    }
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
         abi: ABI_VERSION,

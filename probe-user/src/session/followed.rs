@@ -251,6 +251,7 @@ const fn happens(record: &Record) -> bool {
         | Record::FailureState(_)
         | Record::FailureDevices(_)
         | Record::QgroupRefusal(_)
+        | Record::Extent(_)
         | Record::Draw(_) => false,
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod chains;
 pub(crate) mod claims;
 pub(crate) mod delayed;
 pub(crate) mod draws;
+pub(crate) mod extents;
 pub(crate) mod filesystem;
 pub(crate) mod filesystems;
 pub(crate) mod flushes;

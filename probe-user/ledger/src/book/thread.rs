@@ -1,5 +1,5 @@
 //! What one thread holds, as far as its calls show it.
-use super::node::Node;
+use super::{extents::Removed, node::Node};
 use crate::vocabulary::{
     account::Account,
     failed_reservations::FailedReservations,
@@ -40,6 +40,8 @@ pub(crate) struct Thread {
     /// It had such an event since `epoch`.
     pub has_events: bool,
     pub waiting: Vec<Node>,
+    /// An ordered extent that the thread is removing had this left.
+    pub removed: Option<Removed>,
     /// The return of a call was missed since its last system call ended.
     pub missed: bool,
     /// Some calls were dropped because `waiting` was full.
@@ -70,6 +72,7 @@ impl Thread {
         self.events.clear();
         self.has_events = false;
         self.waiting.clear();
+        self.removed = None;
         self.missed = false;
         self.crowded = false;
     }
@@ -103,6 +106,13 @@ impl Thread {
         self.failure.is_some()
             || self.data.iter().any(|data| data.kept() > 0)
             || !self.operations.iter().all(Operation::is_closed)
+    }
+
+    /// The inode that the thread has last reserved for since its system call began.
+    pub(crate) fn works_on(&self, fs: u32) -> Option<InodeKey> {
+        let data = self.data.iter().rev().find(|data| data.fs == fs).map(|data| data.key);
+        let open = self.operations.iter().rev().find(|of| of.fs == fs && !of.is_closed());
+        data.or_else(|| open.map(|operation| operation.key))
     }
 
     pub(crate) fn make_room(&mut self) {

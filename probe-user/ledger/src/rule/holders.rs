@@ -29,7 +29,7 @@ use crate::{
     vocabulary::{
         account::Account,
         holders::{Holder, InodesRead, NAMED_INODES, PoolHolders, SpaceHolders},
-        keys::InodeKey,
+        keys::{DATA_RELOC, InodeKey},
     },
 };
 
@@ -39,8 +39,6 @@ const FEW_INODES: usize = 4096;
 const MANY_INODES: usize = 1 << 16;
 /// ns
 const SECOND: u64 = 1_000_000_000;
-/// `BTRFS_DATA_RELOC_TREE_OBJECTID`: what is dirty there was reserved as a preallocation.
-const DATA_RELOC: u64 = -9_i64 as u64;
 
 /// What holds bytes besides the filesystem itself.
 pub(crate) struct Others<'a> {
@@ -231,6 +229,7 @@ fn by_books(loss: &Loss, fs: &Fs, book: &InodeBook) -> Option<i64> {
 /// Dirty data that has reserved its bytes.
 const fn dirty(key: InodeKey, counters: &Counters) -> i64 {
     let reserves = counters.flags & (COUNTERS_NOT_REGULAR | COUNTERS_FREE_SPACE) == 0;
+    // What is dirty in the relocation tree was reserved as a preallocation.
     if reserves && key.root != DATA_RELOC { counters.delalloc_bytes as i64 } else { 0 }
 }
 

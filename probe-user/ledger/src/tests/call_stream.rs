@@ -2,17 +2,20 @@
 use probe_common::{
     call::{CALL_INODE, CALL_RETURNED, CALL_RSV, Call, STATE_KNOWN},
     claim::RsvType,
+    extent::Extent,
     header::Header,
     hook::HookId,
+    space::BLOCK_GROUP_DATA,
     task::Returned,
 };
+use probe_record::record::Record;
 use probe_simulated::{DATA, I, M};
 
 use super::{
-    calls::run,
+    calls::functions,
     stream::{FS, ROOT, Stream},
 };
-use crate::vocabulary::finding::Finding;
+use crate::{ledger::Ledger, vocabulary::finding::Finding};
 
 /// Calls of threads, in the order in which they return.
 #[derive(Clone, Debug, Default)]
@@ -167,8 +170,24 @@ impl Calls {
         });
     }
 
+    /// An event of an extent on disk; the inode counts only for ordered extents.
+    pub fn extent(&mut self, hook: HookId, ino: u64, start: u64, len: u64) {
+        let header = Header { hook: hook as u8, ..self.stream.header(FS) };
+        let (flags, stack) = (BLOCK_GROUP_DATA, 900 + u64::from(hook as u8));
+        self.stream.push(Extent { header, start, len, root: ROOT, ino, flags, stack });
+    }
+
+    /// A stream without events of extents is that of a kernel on which they are not hooked.
     pub fn findings(&self) -> Vec<Finding> {
-        run(&self.stream.records).findings().to_vec()
+        let records = &self.stream.records;
+        let mut setup = functions();
+        if !records.iter().any(|record| matches!(record, Record::Extent(_))) {
+            setup.attached.retain(|hook| !hook.follows_extents());
+        }
+        let mut ledger = Ledger::new(setup);
+        records.iter().for_each(|record| ledger.apply(record));
+        ledger.finish();
+        ledger.findings().to_vec()
     }
 
     #[track_caller]

@@ -16,6 +16,7 @@ mod delayed_nodes;
 mod draws;
 mod errors;
 mod events;
+mod extents;
 mod holders;
 mod log_lines;
 mod pools;

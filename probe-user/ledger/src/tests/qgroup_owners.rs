@@ -2,7 +2,7 @@
 use probe_common::{
     call::{CALL_FS_ERROR, CALL_ORDERED, CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_QUOTAS_SIMPLE, Call},
     hook::HookId::{
-        AllocDataChunkOndemand, AllocReservedFileExtent, CheckDataFreeSpace, ClearDelallocExtent,
+        self, AllocDataChunkOndemand, AllocReservedFileExtent, CheckDataFreeSpace, ClearDelallocExtent,
         ClearRecordBits, DelayedUpdateInode, InodeRsvRelease, QgroupAccountExtents, QgroupConvertMeta,
         QgroupEnd, QgroupFreeData, QgroupFreePertrans, QgroupFreeRefroot, QgroupReleaseData,
         QgroupReserveData, ReleaseExtents, SetRecordBits, StartTransaction,
@@ -59,7 +59,7 @@ fn reserve(calls: &mut Calls, ino: u64, parent: u32) {
     });
 }
 
-fn unmark(calls: &mut Calls, hook: probe_common::hook::HookId, ino: u64) {
+fn unmark(calls: &mut Calls, hook: HookId, ino: u64) {
     let inside = |calls: &mut Calls, serial| {
         calls.call(ClearRecordBits, ino, [0, LEN - 1, 0x1000, LEN], |call| call.parent = serial);
     };
@@ -174,6 +174,30 @@ fn a_fallocate_that_fails_and_keeps_its_bytes_is_a_leak_when_its_task_goes_on() 
     calls.call(ClearDelallocExtent, 257, [0; 4], |call| state(call, false));
     calls.stream.commit(8).commit(9);
     calls.one("leak", DATA, LEN);
+}
+
+/// Where ordered extents are seen as they come, it is told when the system call ends.
+#[test]
+fn released_bytes_that_no_ordered_extent_has_are_lost_when_the_system_call_ends() {
+    for added in [false, true] {
+        let mut calls = begin();
+        reserve(&mut calls, 257, 0);
+        unmark(&mut calls, QgroupReleaseData, 257);
+        let hook = if added { HookId::OrderedExtentAdd } else { HookId::ReserveExtent };
+        calls.extent(hook, 257, 1 << 30, LEN);
+        if !added {
+            calls.extent(HookId::ReservedExtentFree, 0, 1 << 30, LEN);
+        }
+        calls.free(257, 0);
+        calls.call(ClearDelallocExtent, 257, [0; 4], |call| state(call, added));
+        calls.system_call_ends();
+        if added {
+            calls.silent();
+        } else {
+            let finding = calls.one("leak", DATA, LEN);
+            assert_eq!(finding.violation.ino, Some(257));
+        }
+    }
 }
 
 /// The destroy of an inode that only `fallocate` has used is not in the stream.
@@ -302,7 +326,7 @@ fn start(calls: &mut Calls, bytes: u64) {
 
 fn convert(calls: &mut Calls, bytes: u64, parent: u32) {
     if parent != 0 {
-        calls.call(probe_common::hook::HookId::QgroupReserveMeta, 0, [bytes, 2, 1, 0], |call| {
+        calls.call(HookId::QgroupReserveMeta, 0, [bytes, 2, 1, 0], |call| {
             call.parent = parent;
         });
     }
@@ -378,7 +402,7 @@ fn the_end_of_an_operation_frees_prealloc_and_does_not_convert_it() {
     let shed = |calls: &mut Calls, bytes: u64| {
         let inside = |calls: &mut Calls, serial| {
             let inside = |calls: &mut Calls, serial| {
-                calls.call(probe_common::hook::HookId::BlockRsvRelease, 257, [0, bytes, 0, 0], |call| {
+                calls.call(HookId::BlockRsvRelease, 257, [0, bytes, 0, 0], |call| {
                     (call.parent, call.rsv_type) = (serial, probe_common::claim::RsvType::Delalloc as u32);
                     call.flags |= probe_common::call::CALL_RSV;
                 });

@@ -1,6 +1,6 @@
 //! Ends of system calls: what a task has in hand then was forgotten.
 use probe_common::{
-    call::{CALL_QUOTAS, CALL_RSV},
+    call::{CALL_QUOTAS, CALL_RSV, CALL_SPECIAL_INODE, Call},
     claim::RsvType,
     hook::HookId,
     inode::{COUNTERS_VALID, Counters},
@@ -55,6 +55,35 @@ fn extents_that_were_not_released_are_told_when_the_system_call_ends() {
     let flags = COUNTERS_VALID;
     calls.stream.destroy_with(257, Counters { outstanding_extents: 1, flags, ..Counters::default() });
     calls.one("leak", "inode.outstanding_extents", 1);
+}
+
+/// A balance: the inode of the relocation tree has data of its own kind, and extents like all others.
+#[test]
+fn extents_that_relocation_keeps_are_told_when_its_system_call_ends() {
+    for kept in [false, true] {
+        let mut calls = Calls::new();
+        let relocation = |call: &mut Call| {
+            call.root = -9_i64 as u64;
+            call.flags |= CALL_SPECIAL_INODE;
+        };
+        calls.call(HookId::ReserveMetadata, 257, [LEN, LEN, 0, 0], |call| {
+            relocation(call);
+            (call.extents, call.csum_bytes, call.calculations) = (1, LEN as i64, 1);
+        });
+        if !kept {
+            calls.call(HookId::ReleaseExtents, 257, [LEN, 0, 0, 0], |call| {
+                relocation(call);
+                call.extents = -1;
+            });
+        }
+        calls.system_call_ends();
+        if kept {
+            let finding = calls.one("leak", "inode.outstanding_extents", 1);
+            assert_eq!((finding.violation.root, finding.violation.ino), (Some(-9_i64 as u64), Some(257)));
+        } else {
+            calls.silent();
+        }
+    }
 }
 
 /// Page faults: no system call of the thread ends between them.

@@ -17,3 +17,6 @@ pub struct AuditCandidate {
     /// Address of the `struct btrfs_inode` as last seen; 0 if not known. The inode may be gone by now.
     pub address: u64,
 }
+
+/// `BTRFS_DATA_RELOC_TREE_OBJECTID`: its inodes stand for the data that a balance moves.
+pub(crate) const DATA_RELOC: u64 = -9_i64 as u64;

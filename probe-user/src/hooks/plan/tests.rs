@@ -32,6 +32,16 @@ fn every_hook_is_taken_on_every_kernel() {
     }
 }
 
+/// A skipped event would take an extent from its owner.
+#[test]
+fn where_programs_can_be_preempted_no_extent_is_followed() {
+    let mut plan = plan_of(KERNELS[3]);
+    leave_out_preempted(&mut plan);
+    let left_out = plan.iter().filter(|hook| hook.left_out.is_some()).map(|hook| hook.entry.hook);
+    let followed = CATALOGUE.iter().map(|entry| entry.hook).filter(|hook| hook.follows_extents());
+    assert!(left_out.eq(followed));
+}
+
 #[test]
 fn renamed_tracepoints_are_taken_by_the_name_of_the_kernel() {
     let target = |kernel: &str, hook: HookId| {

@@ -280,6 +280,19 @@ pub(super) const ROWS: &[Row] = rows! {
         yes: &["struct btrfs_inode *"],
         no: &["struct inode *"],
     };
+    block_group_fs_info = at("btrfs_block_group", &[&["fs_info"]]);
+    block_group_flags = at("btrfs_block_group", &[&["flags"]]);
+    reserve_extent_has_ctl = Source::Argument {
+        names: &["btrfs_reserve_extent"],
+        index: 1,
+        yes: &["struct find_free_extent_ctl *"],
+        no: &["u64"],
+    };
+    ffe_search_start = at("find_free_extent_ctl", &[&["search_start"]]);
+    ffe_num_bytes = at("find_free_extent_ctl", &[&["num_bytes"]]);
+    ordered_disk_bytenr = at(ORDERED, &[&["disk_bytenr"]]);
+    ref_bytenr = at("btrfs_delayed_ref_node", &[&["bytenr"]]);
+    ref_num_bytes = at("btrfs_delayed_ref_node", &[&["num_bytes"]]);
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

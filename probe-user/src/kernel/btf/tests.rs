@@ -88,6 +88,7 @@ const MEASURED: &[(&str, [u32; 4])] = &[
     ("ordered_encoded_bit",       [12, 12, 12, 11]),
     ("mod_has_outstanding",       [0, 1, 1, 1]),
     ("ffe_has_ctl",               [0, 1, 1, 1]),
+    ("reserve_extent_has_ctl",    [0, 1, 1, 1]),
     ("commit_has_handle",         [0, 0, 0, 1]),
     ("trans_join_mask",           [ABSENT, 8, 8, 8]),
     ("extent_delalloc",           [ABSENT, 0x20, 0x20, 0x20]),

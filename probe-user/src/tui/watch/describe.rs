@@ -158,7 +158,8 @@ pub fn describe(record: &Record) -> Option<String> {
             let paid = if own_tree(body.root) { "pays" } else { "pays in place of another one" };
             format!("the global reserve {paid} for a block of tree {}", format::root(body.root as i64))
         }
-        Record::TaskSeen(_)
+        Record::Extent(_)
+        | Record::TaskSeen(_)
         | Record::Stack(_)
         | Record::Name(_)
         | Record::SysfsLevels(_)

@@ -6,6 +6,7 @@ use probe_common::{
     },
     chain::{Bmu, Chain, ChainCounter},
     claim::{CLAIM_LOG_RECOVERING, CLAIM_RESERVE, Claim, ClaimType, RsvType},
+    extent::Extent,
     failure::Ticket,
     fs::Levels,
     hook::HookId,
@@ -15,11 +16,12 @@ use probe_common::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    balance, data, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
+    balance, data, extents, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
     writeback::SeenClean,
 };
 use crate::{
     book::{
+        extents::Extents,
         filesystem::Fs,
         node::Node,
         thread::{ItemsDue, Thread},
@@ -66,6 +68,16 @@ const PERTRANS: [HookId; 2] = [HookId::QgroupFreePertrans, HookId::StartTransact
 const DATA: [HookId; 3] =
     [HookId::SetDelallocExtent, HookId::FreeReservedDataSpaceNoquota, HookId::BytesMayUse];
 
+/// Hooks without which it is not known who has a reserved extent.
+const EXTENTS: [HookId; 6] = [
+    HookId::ReserveExtent,
+    HookId::ReservedExtentAlloc,
+    HookId::ReservedExtentFree,
+    HookId::OrderedExtentAdd,
+    HookId::OrderedExtentRemove,
+    HookId::DelayedDataRef,
+];
+
 /// Hooks without which block_rsvs are not compared with `bytes_may_use` call by call.
 const POOLS: [HookId; 12] = [
     HookId::BlockRsvAdd,
@@ -105,6 +117,7 @@ pub(crate) struct Calls {
     rsvs: Rsvs,
     qgroups: Qgroups,
     seen_clean: SeenClean,
+    extents: Extents,
     /// Threads that have published counters outside of a reservation; none on a correct kernel.
     publishing: Vec<u32>,
     epoch: u32,
@@ -125,6 +138,7 @@ impl Calls {
                 events: attached(&HookId::SpaceReservation),
                 data: DATA.iter().all(attached),
                 pools: POOLS.iter().all(attached),
+                extents: EXTENTS.iter().all(attached),
             },
             wanted: setup.attached.iter().any(|hook| hook.is_function()),
             ..Self::default()
@@ -161,6 +175,7 @@ impl Calls {
             self.rsvs.forget();
             self.qgroups.forget();
             self.seen_clean.forget();
+            self.extents.forget();
             self.publishing.clear();
         }
     }
@@ -188,6 +203,7 @@ impl Calls {
             rsvs,
             qgroups,
             seen_clean,
+            extents,
             epoch,
             since,
             publishing,
@@ -230,6 +246,16 @@ impl Calls {
         }
         if node.is(HookId::ReleaseGlobalBlockRsv) {
             context.fs.unmount_stack = node.stack;
+        }
+        if context.follows.extents {
+            if node.is(HookId::RemoveOrderedExtent)
+                && let Some(removed) = thread.removed.take()
+            {
+                extents::removed(&mut context, removed, &node);
+            }
+            if let Some(key) = node.inode() {
+                extents.works_on(tid, node.fs, key);
+            }
         }
         thread.enter(&mut context, rsvs, qgroups, &node, record);
         if !thread.listed && thread.may_hold() {
@@ -305,25 +331,57 @@ impl Calls {
         }
     }
 
+    /// An extent on disk was reserved, handed on, used or freed.
+    pub(crate) fn extent(&mut self, shared: &mut Context, fs: &mut Fs, record: &Extent) {
+        if !self.active || !self.follows.extents || self.epoch != shared.loss.epoch() {
+            return;
+        }
+        let follows = self.follows;
+        let Self { checked, failed, threads, qgroups, extents, since, epoch, .. } = self;
+        let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
+        let tid = record.header.tid;
+        let thread = threads.get(&tid).filter(|thread| thread.epoch == *epoch);
+        let key = thread.and_then(|thread| thread.works_on(record.header.fs));
+        let removed = extents::event(&mut context, extents, record, key);
+        if record.header.hook == HookId::OrderedExtentAdd as u8 {
+            let key = InodeKey { root: record.root, ino: record.ino };
+            qgroups.ordered((record.header.fs, key), (tid, record.header.time));
+        }
+        // The call that removes it may be the first of its thread.
+        if removed.is_some() || thread.is_some_and(|thread| thread.removed.is_some()) {
+            let thread = threads.entry(tid).or_default();
+            if thread.epoch != *epoch {
+                thread.restart(*epoch, context.failed);
+            }
+            thread.removed = removed;
+        }
+    }
+
     /// A system call or a work item of a task has ended.
     pub(crate) fn returned(&mut self, shared: &mut Context, fs: &mut Fs, record: &Returned) {
         if !self.active || self.epoch != shared.loss.epoch() {
             return;
         }
         let follows = self.follows;
-        let Self { checked, failed, threads, holders, rsvs, qgroups, since, epoch, publishing, .. } = self;
+        let Self {
+            checked, failed, threads, holders, rsvs, qgroups, extents, since, epoch, publishing, ..
+        } = self;
         let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let tid = record.header.tid;
         if let Some(thread) = threads.get_mut(&tid).filter(|thread| thread.epoch == *epoch) {
             let seen = thread.returned(&mut context, rsvs, record);
             publishing.retain(|of| *of != tid);
             if seen {
+                let when = format!("when its {} ended", returned::end(record));
+                extents::returned(&mut context, extents, (tid, record.header.time), &when);
                 let id = context.fs.id;
                 let held = |key: InodeKey| {
                     let mut threads = holders.iter().filter_map(|tid| threads.get(tid));
                     threads.any(|thread| thread.epoch == *epoch && thread.holds(id, key))
                 };
                 qgroups.returned(&mut context, held, (tid, record.header.time), returned::end(record));
+            } else {
+                extents.thread_replaced(tid);
             }
         }
     }
@@ -377,7 +435,7 @@ impl Calls {
             return;
         }
         let follows = self.follows;
-        let Self { checked, failed, threads, holders, qgroups, since, epoch, .. } = self;
+        let Self { checked, failed, threads, holders, qgroups, extents, since, epoch, .. } = self;
         let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let id = context.fs.id;
         let held = |key: InodeKey| {
@@ -385,6 +443,7 @@ impl Calls {
             threads.any(|thread| thread.epoch == *epoch && thread.holds(id, key))
         };
         qgroups.committed(&mut context, held, record);
+        extents.committed(id);
     }
 
     /// The filesystem is unmounted, so no task is inside it. Runs before `rule::closing`.
@@ -393,7 +452,7 @@ impl Calls {
             return;
         }
         let follows = self.follows;
-        let Self { checked, failed, threads, rsvs, since, epoch, .. } = self;
+        let Self { checked, failed, threads, rsvs, extents, since, epoch, .. } = self;
         let mut context = CallContext::new(shared, fs, (checked, failed), *since, follows);
         let mut all: Vec<_> = threads.iter_mut().filter(|(_, thread)| thread.epoch == *epoch).collect();
         all.sort_unstable_by_key(|(tid, _)| **tid);
@@ -402,6 +461,7 @@ impl Calls {
         }
         rsvs.unmounted(&mut context, record);
         data::unmounted(&mut context, record);
+        extents::unmounted(&mut context, extents, record);
         self.qgroups.unmounted(context.fs.id);
         self.seen_clean.unmounted(context.fs.id);
     }
@@ -409,6 +469,7 @@ impl Calls {
     /// The thread id belongs to a new thread, which holds nothing.
     pub(crate) fn thread_replaced(&mut self, tid: u32) {
         self.qgroups.thread_replaced(tid);
+        self.extents.thread_replaced(tid);
         if let Some(mut thread) = self.threads.remove(&tid) {
             thread.restart(0, &mut self.failed);
         }

@@ -47,6 +47,8 @@ pub(crate) struct Follows {
     pub data: bool,
     /// Calls that change block_rsvs.
     pub pools: bool,
+    /// Extents on disk, from reservation to the extent tree.
+    pub extents: bool,
 }
 
 /// What every rule of calls needs besides its call.

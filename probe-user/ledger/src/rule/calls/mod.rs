@@ -22,6 +22,7 @@ mod contracts;
 mod data;
 mod delayed;
 mod events;
+mod extents;
 mod failed;
 mod handles;
 mod operations;

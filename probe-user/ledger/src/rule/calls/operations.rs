@@ -20,10 +20,16 @@ use crate::{
     vocabulary::{
         account::Account,
         finding::{Confidence, FindingKind, Origin, StackRef},
-        keys::InodeKey,
+        keys::{DATA_RELOC, InodeKey},
         lengths, words,
     },
 };
+
+/// Relocation takes and gives back extents of its own inode as all others do. What is special of that inode is its data.
+fn of_relocation(node: &Node) -> Node {
+    let special = if node.key.root == DATA_RELOC { CALL_SPECIAL_INODE } else { 0 };
+    Node { flags: node.flags & !special, ..*node }
+}
 
 /// `btrfs_delalloc_reserve_metadata` has returned.
 pub(crate) fn reserve(
@@ -34,6 +40,7 @@ pub(crate) fn reserve(
     record: &Call,
     already_reported: bool,
 ) {
+    let node = &of_relocation(node);
     if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_INODE) {
         return;
     }
@@ -53,6 +60,9 @@ pub(crate) fn reserve(
     }
     // The thread can release nothing of earlier operations any more.
     thread.operations.retain(|operation| !operation.is_closed());
+    if node.ret < 0 && node.key.root == DATA_RELOC {
+        return;
+    }
     if node.ret < 0 {
         thread.failed(context, node, record, already_reported);
         thread.known = true;
@@ -82,6 +92,7 @@ pub(crate) fn release(
     node: &Node,
     already_reported: bool,
 ) {
+    let node = &of_relocation(node);
     if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_INODE) {
         return;
     }

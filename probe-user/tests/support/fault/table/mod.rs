@@ -1,6 +1,7 @@
 //! All scenarios, in the order in which they run: those that leave a kernel with warnings and wrong pools of their own
 //! filesystem only. None leaves a kernel that cannot go on: each filesystem is made for its scenario and goes with it.
 mod balance;
+mod extents;
 mod failures;
 mod holders;
 mod inodes;
@@ -19,6 +20,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         failures::ALL,
         qgroups::ALL,
         holders::ALL,
+        extents::ALL,
         balance::ALL,
         tickets::ALL,
         silent::ALL,

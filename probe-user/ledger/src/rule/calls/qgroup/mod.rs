@@ -262,6 +262,11 @@ impl Qgroups {
         context.report_on(&node, Some(key), deviation);
     }
 
+    /// The thread has put what it had released of the inode into an ordered extent.
+    pub(crate) fn ordered(&mut self, at: (u32, InodeKey), moment: (u32, u64)) {
+        self.owners.released.ordered(at, moment);
+    }
+
     /// A system call or a work item of the thread has ended (`end`), so it has nothing in hand of the inodes that it changed.
     pub(crate) fn returned(
         &mut self,
@@ -279,9 +284,12 @@ impl Qgroups {
                 inode.idle.close(1);
             }
         }
-        owners.released.thread_ended(moment);
+        let lost = owners.released.thread_ended(moment, context.follows.extents);
         if context.fs.aborted || !context.judges {
             return;
+        }
+        for (at, bytes, stack) in lost.into_iter().filter(|((of, _), ..)| *of == fs) {
+            owners.lost(context, (at, bytes, stack), moment, end);
         }
         for at in changed.into_iter().filter(|(of, key)| *of == fs && !held(*key)) {
             let key = at.1;

@@ -90,7 +90,7 @@ impl Owners {
         record: &Call,
     ) {
         if context.follows.owners {
-            if let Some(over) = self.released.follow(node) {
+            if let Some(over) = self.released.follow(node, !context.follows.extents) {
                 report_over(context, over);
             }
             self.destroys(node);
@@ -297,6 +297,25 @@ impl Owners {
         );
         let node = Node { key: at.1, stack: inode.stack, ..Node::at(at.0, tid, time) };
         report_inode(context, &node, bytes, inode.origin(), text);
+    }
+
+    /// A thread had taken marks off, and has gone on.
+    pub(super) fn lost(
+        &self,
+        context: &mut CallContext<'_>,
+        (at, bytes, stack): ((u32, InodeKey), u64, StackRef),
+        (tid, time): (u32, u64),
+        end: &str,
+    ) {
+        if !context.follows.owners {
+            return;
+        }
+        let text = format!(
+            "The task took the marks off {bytes} bytes of the inode for an extent, and they stay reserved in its qgroup: when its {end} \
+             ended, no ordered extent and no delayed ref had them, and nobody had freed them."
+        );
+        let node = Node { key: at.1, stack, ..Node::at(at.0, tid, time) };
+        report_inode(context, &node, bytes, Origin { bytes, count: 1, stack }, text);
     }
 
     /// A commit has ended. Returns whether a transaction has started since the commit before.

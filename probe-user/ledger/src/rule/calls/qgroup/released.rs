@@ -4,7 +4,8 @@
 //! ordered extent. They leave the inode by `btrfs_alloc_reserved_file_extent`, which hands them to a delayed ref head, or by
 //! `btrfs_qgroup_free_refroot`. Every path does one of the two before its ordered extent is gone.
 //!
-//! A task still has what it released until it goes on: `fallocate` may wait for space with it, over many transactions. So the
+//! Where ordered extents are seen as they come, a task has what it released until it puts it into one, and what it still has at the end of
+//! its system call is lost. Elsewhere it has it until it goes on: `fallocate` may wait for space with it, over many transactions. So the
 //! inode is judged only if all tasks have gone on, and a call that began after that showed no ordered extent. It is judged when the
 //! last thread that changed it ends what it did (`hands.rs`), at a commit, or when it is destroyed.
 use probe_common::{
@@ -64,6 +65,7 @@ struct Hold {
     /// Call around it.
     parent: u32,
     bytes: u64,
+    stack: StackRef,
 }
 
 /// A free of which it is not known yet for which inode it was.
@@ -125,15 +127,18 @@ impl Hold {
 }
 
 impl ReleasedBooks {
-    /// Any call: ends holds of its thread, finds the inode of a free, and notes whether the inode has ordered extents.
-    pub(super) fn follow(&mut self, node: &Node) -> Option<Over> {
+    /// Any call: finds the inode of a free, and notes whether the inode has ordered extents. `guesses`: ordered extents are not seen as
+    /// they come, so the call may show that its thread has gone on.
+    pub(super) fn follow(&mut self, node: &Node, guesses: bool) -> Option<Over> {
         self.shows_ordered |= node.has(CALL_ORDERED);
         if self.inodes.is_empty() {
             self.holds.clear();
             self.frees.clear();
             return None;
         }
-        self.go_on(node);
+        if guesses {
+            self.go_on(node);
+        }
         let key = node.inode().filter(|_| !node.has(CALL_SPECIAL_INODE))?;
         let mut over = None;
         if let Some(free) = self.frees.remove(&node.tid) {
@@ -165,14 +170,33 @@ impl ReleasedBooks {
         self.inodes.contains_key(&at)
     }
 
-    /// The system call or the work item of the thread has ended: it has gone on from all that it released.
-    pub(super) fn thread_ended(&mut self, (tid, time): (u32, u64)) {
+    /// The thread has put what it released last of the inode into an ordered extent.
+    pub(super) fn ordered(&mut self, at: (u32, InodeKey), (tid, time): (u32, u64)) {
+        if !self.holds.is_empty() {
+            self.end_hold(at, &Node::at(at.0, tid, time));
+        }
+    }
+
+    /// The system call or the work item of the thread has ended: it has gone on from all that it released. `shows_ordered`: whether ordered
+    /// extents are seen as they come. Then what it put into none, and neither handed over nor freed, is lost; returns it.
+    pub(super) fn thread_ended(
+        &mut self,
+        (tid, time): (u32, u64),
+        shows_ordered: bool,
+    ) -> Vec<((u32, InodeKey), u64, StackRef)> {
         let node = Node::at(0, tid, time);
+        let mut lost = Vec::new();
         for hold in self.holds.remove(&tid).unwrap_or_default() {
             if let Some(inode) = self.inodes.get_mut(&hold.at) {
                 inode.settle(&node);
+                if shows_ordered && inode.bytes >= hold.bytes {
+                    inode.left(hold.bytes);
+                    lost.push((hold.at, hold.bytes, hold.stack));
+                }
+                self.drop_empty(hold.at);
             }
         }
+        lost
     }
 
     /// No thread can be in the middle of something with the inode. What it has released and no ordered extent has is lost.
@@ -221,7 +245,7 @@ impl ReleasedBooks {
         }
         if let Some(inode) = self.inodes.get_mut(&at) {
             inode.holders += 1;
-            holds.push(Hold { at, parent: node.parent, bytes });
+            holds.push(Hold { at, parent: node.parent, bytes, stack: node.stack });
         }
     }
 
