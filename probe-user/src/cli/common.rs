@@ -1,5 +1,6 @@
 //! Options that several subcommands share, in groups: what to capture, what to follow, what to report.
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
 };
@@ -7,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{
     Args, ValueEnum,
-    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _},
+    builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use probe_ledger::FindingKind;
 
@@ -103,7 +104,7 @@ impl CaptureOpts {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Filter")]
 pub(super) struct FilterOpts {
-    /// Follow only this filesystem; may be given several times
+    /// Follow only this filesystem, also by a path below its mount, `UUID=` or `LABEL=`; may be given several times
     #[arg(long = "fs", value_name = "MOUNT|UUID|DEVICE")]
     filesystems: Vec<FsSelector>,
     /// Follow only inodes with this number
@@ -136,7 +137,7 @@ pub(super) struct ReportOpts {
     output: Option<PathBuf>,
     /// Format of the report: text, json, ndjson, junit or folded; may be given several times as FORMAT=FILE
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
-    #[arg(value_parser = OsStringValueParser::new().try_map(|typed| output::parse_format(&typed)))]
+    #[arg(value_parser = FormatParser, hide_possible_values = true)]
     formats: Vec<(Format, Option<Target>)>,
     /// Count only findings of these kinds for verdict and exit status; separate kinds with commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
@@ -153,6 +154,29 @@ pub(super) struct ReportOpts {
     /// End the session when N findings count; sends SIGTERM to COMMAND and waits for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
+}
+
+/// `FORMAT` or `FORMAT=FILE`.
+#[derive(Clone, Debug)]
+struct FormatParser;
+
+impl TypedValueParser for FormatParser {
+    type Value = (Format, Option<Target>);
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let parse = |typed: OsString| output::parse_format(&typed);
+        OsStringValueParser::new().try_map(parse).parse_ref(command, argument, value)
+    }
+
+    /// For completion.
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Format::ALL.into_iter().map(|format| PossibleValue::new(format.name()))))
+    }
 }
 
 fn kinds() -> PossibleValuesParser {
@@ -202,7 +226,7 @@ impl ValueEnum for TierChoice {
         &[Self::Auto, Self::Tracepoints, Self::Functions]
     }
 
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Auto => "auto".into(),
             Self::Tracepoints => "tracepoints".into(),
@@ -216,7 +240,7 @@ impl ValueEnum for StacksChoice {
         &[Self::Auto, Self::All, Self::Off]
     }
 
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+    fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Auto => "auto".into(),
             Self::All => "all".into(),

@@ -30,7 +30,9 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_description_section(page)?;
     man.render_options_section(page)?;
     writeln!(page, ".SH COMMANDS")?;
-    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+    for command in
+        root.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set())
+    {
         // Global options are shown once, above.
         let own = command.clone().mut_args(|arg| {
             let shown_above = arg.is_global_set() || arg.get_id() == "help";

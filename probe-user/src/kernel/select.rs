@@ -1,6 +1,7 @@
 //! `--fs MOUNT|UUID|DEVICE`: which filesystem is meant.
 //!
-//! Only exact mount points count: a mistyped folder below `/` must not silently mean the root filesystem.
+//! A path below a mount means that mount, by its text alone. Below `/` it does not: a mistyped folder must not silently mean the root
+//! filesystem.
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -42,6 +43,16 @@ pub enum SelectError {
         /// What is mounted, in words.
         known: String,
     },
+    /// Several mounted filesystems have the label.
+    #[error("{count} mounted filesystems have the label {label}: name the one by its UUID; {known}")]
+    Label {
+        /// The label.
+        label: String,
+        /// How many.
+        count: usize,
+        /// What is mounted, in words.
+        known: String,
+    },
     /// No mounted btrfs has it.
     #[error("{given} is neither mount point, UUID nor device of a mounted btrfs; {known}")]
     Unknown {
@@ -68,10 +79,24 @@ pub fn select(root: &Path, given: &str) -> Result<Filesystem, SelectError> {
             .find(|filesystem| filesystem.fsid == fsid)
             .ok_or(SelectError::NotMounted { fsid, known });
     }
-    let path = lexical(given);
+    let label = given.strip_prefix("LABEL=");
+    let named = |filesystem: &Filesystem| match label {
+        Some(label) => filesystem.label.trim_end_matches('\n') == label,
+        None => filesystem.devices.iter().any(|device| device == given),
+    };
+    let count = all.iter().filter(|filesystem| named(filesystem)).count();
+    if let (Some(label), 2..) = (label, count) {
+        return Err(SelectError::Label { label: shown(label.as_ref()), count, known: list(&all) });
+    }
+    if count == 1 || label.is_some() {
+        let known = list(&all);
+        let unknown = SelectError::Unknown { given: shown(given.as_ref()), known };
+        return all.into_iter().find(named).ok_or(unknown);
+    }
     let mounts = mountinfo::read(root)?;
+    let path = linked(root, &mounts, lexical(given));
     let given = shown(given.as_ref());
-    if let Some(mount) = mounts.iter().rfind(|mount| mount.mount_point == path) {
+    if let Some(mount) = mount_of(&mounts, &path) {
         let known = list(&all);
         if !mount.is_btrfs() {
             return Err(SelectError::NotBtrfs { given, fs_type: mount.fs_type.clone(), known });
@@ -86,6 +111,38 @@ pub fn select(root: &Path, given: &str) -> Result<Filesystem, SelectError> {
     all.into_iter()
         .find(|filesystem| device.as_ref().is_some_and(|device| filesystem.devices.contains(device)))
         .ok_or(SelectError::Unknown { given, known })
+}
+
+/// Follows a link to a mount point. What is below a btrfs is not looked up, and is no link then.
+fn linked(root: &Path, mounts: &[Mount], mut path: PathBuf) -> PathBuf {
+    const MOST: usize = 8;
+    for _ in 0..MOST {
+        if on_btrfs(mounts, &path) {
+            break;
+        }
+        let Ok(target) = std::fs::read_link(root.join(path.strip_prefix("/").unwrap_or(&path))) else {
+            break;
+        };
+        // Devices have links too; they are looked up by number.
+        if path.starts_with("/dev") {
+            break;
+        }
+        let beside = path.parent().unwrap_or(&path).join(target);
+        path = lexical(&beside.to_string_lossy());
+    }
+    path
+}
+
+/// The mount at this path, or else the btrfs other than `/` that the path lies in.
+fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let at = mounts.iter().rfind(|mount| mount.mount_point == path);
+    let around = || {
+        let above = mounts.iter().filter(|mount| path.starts_with(&mount.mount_point));
+        // Of several at one place the last one hides the others.
+        let innermost = above.max_by_key(|mount| mount.mount_point.components().count());
+        innermost.filter(|mount| mount.is_btrfs() && mount.mount_point != Path::new("/"))
+    };
+    at.or_else(around)
 }
 
 /// Whether a lookup of this path would touch a btrfs.
@@ -173,6 +230,7 @@ mod tests {
         fs::create_dir_all(root.join("sys/fs/btrfs/features")).unwrap();
         fs::create_dir(root.join("dev/mapper")).unwrap();
         symlink("../dm-0", root.join("dev/mapper/my-disk")).unwrap();
+        symlink("scratch", root.join("link")).unwrap();
         tree
     }
 
@@ -189,6 +247,12 @@ mod tests {
             ("/dev/sdb", TWO),
             (TWO, TWO),
             (&ONE.to_uppercase(), ONE),
+            ("/tmp/m nt/below/file", ONE),
+            ("/scratch/x", TWO),
+            ("/link", TWO),
+            ("loop0", ONE),
+            ("sdb", TWO),
+            ("LABEL=my label", ONE),
         ] {
             assert_eq!(select(tree.path(), given).unwrap().fsid.to_string(), fsid, "{given}");
         }
@@ -202,8 +266,12 @@ mod tests {
         let sentence = |given: &str| select(tree.path(), given).unwrap_err().to_string();
         let known = format!("mounted are {ONE} on /tmp/m nt (loop0); {TWO} on /scratch (dm-0, sdb)");
         assert_eq!(
-            sentence("/tmp/m nt/below"),
-            format!("/tmp/m nt/below is neither mount point, UUID nor device of a mounted btrfs; {known}")
+            sentence("/tmp/other"),
+            format!("/tmp/other is neither mount point, UUID nor device of a mounted btrfs; {known}")
+        );
+        assert_eq!(
+            sentence("LABEL=none"),
+            format!("LABEL=none is neither mount point, UUID nor device of a mounted btrfs; {known}")
         );
         assert_eq!(sentence("/"), format!("/ is a mount of ext4, not of btrfs; {known}"));
         assert_eq!(

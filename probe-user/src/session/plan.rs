@@ -150,7 +150,8 @@ impl StacksChoice {
 pub enum FsSelector {
     /// By `fs_devices->fsid`.
     Uuid([u8; 16]),
-    /// By a path: a mount point, a file on it, or a device. Resolved when the session starts.
+    /// By a path (a mount point, what lies below it, or a device), by the name of a device, or by `LABEL=`. Resolved when the session
+    /// starts.
     Path(PathBuf),
 }
 
@@ -158,13 +159,16 @@ impl FromStr for FsSelector {
     type Err = String;
 
     fn from_str(typed: &str) -> Result<Self, String> {
-        if let Some(uuid) = format::parse_uuid(typed) {
+        let uuid = typed.strip_prefix("UUID=");
+        if let Some(uuid) = format::parse_uuid(uuid.unwrap_or(typed)) {
             return Ok(Self::Uuid(uuid));
         }
-        if typed.contains('/') || typed == "." || typed == ".." {
-            return Ok(Self::Path(PathBuf::from(typed)));
+        let part =
+            typed.contains('-') && typed.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit());
+        if uuid.is_some() || typed.is_empty() || part {
+            return Err("give the whole UUID, or a mount point, a device or LABEL=".to_owned());
         }
-        Err("name a mount point or device by its path, or a filesystem by its whole UUID".to_owned())
+        Ok(Self::Path(PathBuf::from(typed)))
     }
 }
 
@@ -242,6 +246,12 @@ mod tests {
         assert!(matches!("2a6f7e80-ab5e-4c01-0203-0405060708ff".parse(), Ok(FsSelector::Uuid(_))));
         assert_eq!("/mnt".parse(), Ok(FsSelector::Path("/mnt".into())));
         assert_eq!(".".parse(), Ok(FsSelector::Path(".".into())));
-        assert!("2a6f7e80-ab5e".parse::<FsSelector>().is_err());
+        assert_eq!("loop0".parse(), Ok(FsSelector::Path("loop0".into())));
+        assert_eq!("LABEL=a b".parse(), Ok(FsSelector::Path("LABEL=a b".into())));
+        let uuid = "UUID=2a6f7e80-ab5e-4c01-0203-0405060708ff".parse();
+        assert!(matches!(uuid, Ok(FsSelector::Uuid(_))));
+        for typed in ["2a6f7e80-ab5e", "UUID=2a6f7e80", ""] {
+            assert!(typed.parse::<FsSelector>().is_err(), "{typed}");
+        }
     }
 }

@@ -153,13 +153,17 @@ impl Survey {
         passing
     }
 
-    /// The filesystems that a path means: all that had this mount point or this device.
-    fn at(&self, path: &Path) -> Vec<Fsid> {
-        let path = select::lexical(&path.to_string_lossy());
-        let device = path.strip_prefix("/dev").ok().map(|name| name.to_string_lossy().into_owned());
-        let is = |name: &String| Some(name) == device.as_ref();
+    /// The filesystems that a path or the name of a device means: all that had this mount point, or one above the path, or this device.
+    fn at(&self, given: &Path) -> Vec<Fsid> {
+        let path = select::lexical(&given.to_string_lossy());
+        let device = path.strip_prefix("/dev").unwrap_or(given).to_string_lossy().into_owned();
+        let is = |name: &String| *name == device;
+        let mounts = self.places.iter().flat_map(|place| &place.mounts).map(Path::new);
+        let above =
+            mounts.filter(|mount| *mount == path || (*mount != Path::new("/") && path.starts_with(mount)));
+        let around = above.max_by_key(|mount| mount.components().count());
         let there = |place: &&FsPlace| {
-            place.mounts.iter().any(|mount| Path::new(mount) == path) || place.devices.iter().any(is)
+            place.mounts.iter().any(|mount| Some(Path::new(mount)) == around) || place.devices.iter().any(is)
         };
         let placed = self.places.iter().filter(there).filter_map(|place| place.uuid.parse().ok());
         let seen = self.seen.values().filter(|(_, name)| is(name)).map(|(fsid, _)| *fsid);
