@@ -251,10 +251,10 @@ fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
     assert_eq!(done.report()["verdict"], "clean");
 }
 
-/// Whole or not at all, and for its owner alone.
+/// Whole or not at all.
 #[test]
 #[ignore = "needs root: run by cargo xtask test"]
-fn a_report_file_is_private() {
+fn a_recording_is_private_and_a_report_is_as_the_umask_says() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
     let folder = tempfile::tempdir().unwrap();
@@ -264,9 +264,11 @@ fn a_report_file_is_private() {
     assert_eq!(done.code, 0, "{}", done.stderr);
     let done = probe::run(&["record", "-o", recording.to_str().unwrap(), "--", "true"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!((mode(&text), mode(&recording)), (0o600, 0o600));
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "").unwrap();
+    assert_eq!((mode(&text), mode(&recording)), (mode(&plain), 0o600));
     assert!(std::fs::read_to_string(&text).unwrap().to_lowercase().contains("clean"));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[test]

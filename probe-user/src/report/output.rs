@@ -1,12 +1,13 @@
 //! Where a report goes, and in which format. The only file of `report/` that writes.
 //!
-//! A file is written under a temporary name in its own folder, with mode 0600, flushed to the disk, and renamed, so a reader
+//! A file is written under a temporary name in its own folder, flushed to the disk, and renamed, so a reader
 //! sees a whole report or the one before. A pipe, `/dev/null` or anything else that is not a regular file is written to
 //! directly, since a rename would replace it. If the reader closes standard output early, that is not an error.
 use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -251,12 +252,20 @@ fn place_of(path: &Path) -> io::Result<Place> {
     Ok(Place::Aside { folder, file })
 }
 
-/// A new file beside the target: mode 0600, gone when dropped.
+/// A new file beside the target, gone when dropped.
+///
+/// The umask decides who may read it, as for any other program: a job that runs as root makes reports that the next step of CI reads. In a
+/// folder that everybody can write to, such as `/tmp`, only its owner may: names of files and tasks are in it.
 fn aside(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new().prefix(".btrfs-probe-").suffix(".tmp").tempfile_in(folder)
+    const BY_OTHERS: u32 = 0o002;
+    let open_to_all = fs::metadata(folder)?.permissions().mode() & BY_OTHERS != 0;
+    let mode = if open_to_all { 0o600 } else { 0o666 };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".btrfs-probe-").suffix(".tmp").permissions(fs::Permissions::from_mode(mode));
+    builder.tempfile_in(folder)
 }
 
-/// Writes a file as reports are written: aside, with mode 0600, and renamed when it is on the disk.
+/// Writes a file as reports are written: aside, and renamed when it is on the disk.
 ///
 /// # Errors
 /// Those of the filesystem; what was there before stays.

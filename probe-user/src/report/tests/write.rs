@@ -14,20 +14,32 @@ fn to(path: &Path) -> Output {
 }
 
 #[test]
-fn a_report_file_is_private_and_replaced_as_a_whole() {
+fn a_report_file_is_replaced_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
     fs::write(&path, "old").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let before = fs::metadata(&path).unwrap().ino();
     to(&path).check().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"old", "checking changes nothing");
     to(&path).write(&clean(), TextStyle::default()).unwrap();
     let after = fs::metadata(&path).unwrap();
     assert_ne!(after.ino(), before);
-    assert_eq!(after.mode() & 0o777, 0o600);
     assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+}
+
+/// The umask of the process that runs the tests is what it is, so a file made without us shows it.
+#[test]
+fn the_umask_decides_who_reads_a_report_but_in_a_folder_that_is_open_to_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let (plain, path) = (folder.path().join("plain"), folder.path().join("report.json"));
+    fs::write(&plain, "").unwrap();
+    to(&path).write(&clean(), TextStyle::default()).unwrap();
+    assert_eq!(mode(&path), mode(&plain));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    to(&path).write(&clean(), TextStyle::default()).unwrap();
+    assert_eq!(mode(&path), 0o600);
 }
 
 #[test]
