@@ -6,6 +6,7 @@ pub mod capture;
 pub mod cli;
 pub mod explain;
 pub mod format;
+pub mod history;
 pub mod hooks;
 pub mod kernel;
 pub mod report;

@@ -12,7 +12,7 @@ use super::{
     followed::Followed,
     names::{Stacks, StreamNames},
 };
-use crate::{attribution::Windows, report::build};
+use crate::{attribution::Windows, history::History, report::build};
 
 /// Books, names and tests of one stream.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Books {
     pub names: StreamNames,
     /// Tests of a test suite.
     pub windows: Windows,
+    /// Pools over time, and who reserved.
+    pub history: History,
     /// Whether any rule had something to judge.
     followed: Followed,
     /// Records of kinds that this version does not know, or damaged ones. A live stream has none.
@@ -39,6 +41,7 @@ impl Books {
             ledger: Ledger::new(facts::setup(header)),
             names: StreamNames::default(),
             windows: Windows::default(),
+            history: History::default(),
             followed: Followed::new(header),
             undecodable: 0,
             over: false,
@@ -89,6 +92,7 @@ impl Books {
     pub fn apply(&mut self, record: &Record) {
         self.ledger.apply(record);
         self.followed.note(record);
+        self.history.note(record);
         if let Record::TestNote(note) = record {
             self.windows.note(note, self.ledger.record_count());
         }

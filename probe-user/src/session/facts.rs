@@ -3,25 +3,24 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use probe_common::hook::HookId;
-use probe_ledger::{Ledger, Setup};
+use probe_ledger::{Account, Ledger, Origin, Setup, StackRef};
 use probe_record::session::{self, BtrfsBuild, SessionEnd, SessionHeader};
+use rustc_hash::FxHashMap;
 
-use super::{
-    names::{Stacks, StreamNames},
-    suite,
-};
+use super::{books::Books, names::Stacks, suite};
 use crate::{
-    attribution::Windows,
-    format,
+    format, history,
     hooks::{catalogue, functions},
     report::{
-        build::{FsPlaces, Policy, ReportInput, SessionFacts, build},
-        model::{BtrfsKind, Hook, HookState, Kernel, Report, Tier},
+        build::{self, FsPlaces, Policy, ReportInput, SessionFacts},
+        model::{BtrfsKind, Hook, HookState, Kernel, Report, Tier, Timeline},
     },
 };
 
 /// Holders that a report lists.
 const TOP_INODES: usize = 20;
+/// Stacks that a report lists of all that reserved.
+const RESERVING_STACKS: usize = 24;
 
 /// What the books may expect of this session.
 #[must_use]
@@ -92,6 +91,8 @@ pub fn facts(
         outside_tests: Vec::new(),
         doubts,
         flush_states: header.flush_states.clone(),
+        timeline: Timeline::default(),
+        reserving: Default::default(),
     }
 }
 
@@ -158,23 +159,56 @@ pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
         .collect()
 }
 
+/// What the block_rsvs of inodes hold, by the stacks that reserved since the inode was last empty: of each inode in proportion to
+/// what each reserved, since it is not known whose bytes were given back. Walks all inodes.
+fn held(ledger: &Ledger) -> history::Stacks {
+    let ended: Vec<u32> = ledger.pools().iter().filter(|fs| fs.ended).map(|fs| fs.fs).collect();
+    let mut sums: FxHashMap<(u32, u64), (u64, u64, bool)> = FxHashMap::default();
+    let mut others = 0_u64;
+    ledger.for_each_inode(|inode| {
+        let Some(held) = u64::try_from(inode.meta_rsv).ok().filter(|held| *held > 0) else { return };
+        if ended.contains(&inode.fs) {
+            return;
+        }
+        let origins = ledger.inode_origins(inode.fs, inode.root, inode.ino);
+        let all: u128 = origins.iter().map(|origin| u128::from(origin.bytes)).sum();
+        let mut rest = held;
+        for Origin { bytes, count, stack } in origins {
+            let share = u128::from(bytes) * u128::from(held) / all.max(1);
+            let share = u64::try_from(share).unwrap_or(u64::MAX).min(bytes).min(rest);
+            rest -= share;
+            let (sum, reservations, representative) = sums.entry((inode.fs, stack.id)).or_default();
+            *sum = sum.saturating_add(share);
+            *reservations += count;
+            *representative |= stack.representative;
+        }
+        others = others.saturating_add(rest);
+    });
+    let list = sums.into_iter().map(|((fs, id), (bytes, count, representative))| {
+        (fs, Account::InodeMetaRsv, Origin { bytes, count, stack: StackRef { id, representative } })
+    });
+    history::Stacks::most(list.collect(), others, RESERVING_STACKS)
+}
+
 /// The report of a stream that has ended. `doubts`: what the books do not know of.
 #[must_use]
 pub fn report(
     header: &SessionHeader,
     end: Option<&SessionEnd>,
     doubts: Vec<String>,
-    ledger: &Ledger,
-    names: &StreamNames,
-    windows: &Windows,
+    books: &Books,
     policy: &Policy,
 ) -> Report {
+    let Books { ledger, names, windows, history, .. } = books;
     let summary = ledger.summary(TOP_INODES);
     let mut facts = facts(header, end, summary.span, doubts);
     facts.paths = paths(ledger);
     let stacks = Stacks { ledger, names };
+    let ended = facts.started_monotonic_ns.saturating_add(facts.duration_ns).max(summary.span.1);
+    facts.timeline = build::timeline(history, facts.started_monotonic_ns, ended);
+    facts.reserving = (held(ledger), history.reserving.most(RESERVING_STACKS));
     (facts.tests, facts.outside_tests) = suite::tests(windows, ledger, &stacks, clock(header, ledger));
-    build(&ReportInput {
+    build::build(&ReportInput {
         summary: &summary,
         findings: ledger.findings(),
         stacks: &stacks,
@@ -209,21 +243,12 @@ mod tests {
             moment: MOMENT_DESTROY,
             ..InodeState::default()
         };
-        let mut ledger = Ledger::new(Setup::default());
+        let mut books = Books::new(&SessionHeader::default());
+        let ledger = &mut books.ledger;
         ledger.apply(&Record::from(Name { header, root: 5, ino: 257, components }));
         ledger.apply(&Record::from(state));
         ledger.finish();
-        let names = StreamNames::default();
-        let windows = Windows::default();
-        let report = report(
-            &SessionHeader::default(),
-            None,
-            Vec::new(),
-            &ledger,
-            &names,
-            &windows,
-            &Policy::default(),
-        );
+        let report = report(&SessionHeader::default(), None, Vec::new(), &books, &Policy::default());
         let paths: Vec<_> = report.findings.iter().map(|finding| finding.path.as_deref()).collect();
         assert_eq!(paths, [Some("dir/file")]);
     }

@@ -266,9 +266,7 @@ pub(super) fn deliver(
         receiver.header(),
         receiver.end(),
         books.all_doubts(receiver),
-        &books.ledger,
-        &books.names,
-        &books.windows,
+        &books,
         &plan.policy,
     );
     write(plan, &report, streamed)?;

@@ -36,9 +36,7 @@ pub fn replay_source<R: std::io::Read>(
         reader.header(),
         reader.end(),
         books.all_doubts(&reader),
-        &books.ledger,
-        &books.names,
-        &books.windows,
+        &books,
         &report_plan.policy,
     );
     live::write(report_plan, &report, false)?;

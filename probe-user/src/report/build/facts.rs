@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use probe_ledger::{Finding, FsSummary, Summary};
 
 use super::{Groups, Policy, WaitNames};
-use crate::report::model::{Frame, Hook, Kernel, Test, TestFinding, Tier};
+use crate::{
+    history::Stacks,
+    report::model::{Frame, Hook, Kernel, Test, TestFinding, Tier, Timeline},
+};
 
 /// Ids and addresses to frames. The caller implements it over its symbols and the ledger's stacks.
 pub trait StackResolver {
@@ -75,6 +78,10 @@ pub struct SessionFacts {
     pub doubts: Vec<String>,
     /// `enum btrfs_flush_state` of the kernel that was watched; empty if it is not known.
     pub flush_states: BTreeMap<i32, String>,
+    /// The pools over time.
+    pub timeline: Timeline,
+    /// Stacks by what they reserved that is held at the end, and by what they reserved in all.
+    pub reserving: (Stacks, Stacks),
 }
 
 impl SessionFacts {

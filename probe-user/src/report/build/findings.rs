@@ -172,7 +172,8 @@ pub(super) fn frames(stacks: &dyn StackResolver, id: u64) -> Vec<Frame> {
     if id == 0 { Vec::new() } else { stacks.frames(id) }
 }
 
-fn resolve(stacks: &dyn StackResolver, stack: StackRef) -> (Vec<Frame>, StackSource) {
+/// Frames of a stack, and what they are.
+pub(super) fn resolve(stacks: &dyn StackResolver, stack: StackRef) -> (Vec<Frame>, StackSource) {
     let frames = frames(stacks, stack.id);
     let source = if frames.is_empty() {
         StackSource::None

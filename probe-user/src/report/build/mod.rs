@@ -12,6 +12,8 @@ mod groups;
 mod holders;
 mod inodes;
 mod instances;
+mod reserving;
+mod timeline;
 mod verdict;
 mod waits;
 mod warnings;
@@ -26,6 +28,7 @@ pub use findings::{part as findings_of, whole as build_finding};
 pub use groups::{Group, Groups};
 pub use holders::holders;
 pub use instances::of_test as finding_of_test;
+pub use timeline::timeline;
 use probe_common::loss::LossClass;
 use probe_ledger::{self, FailedReservations, Statistics};
 pub use verdict::{Policy, STALL_NS, Tally, decide, of_window};
@@ -74,6 +77,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         failures: failures::build(input),
         failures_left_out: summary.shortages.1,
         inodes: inodes::build(summary),
+        reserving: reserving::build(input),
         kernel_warnings: summary
             .warnings
             .iter()
@@ -85,6 +89,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
             .collect(),
         kernel_lines: summary.lines.iter().map(|line| kernel_line(input, &groups, line)).collect(),
         statistics: statistics(&summary.statistics),
+        timeline: facts.timeline.clone(),
     }
 }
 

@@ -19,7 +19,9 @@ mod filesystem;
 mod finding;
 mod holders;
 mod names;
+mod reserving;
 mod session;
+mod timeline;
 mod totals;
 mod waits;
 
@@ -39,7 +41,9 @@ pub use finding::{
 };
 pub use holders::{DirtyData, Holder, Holders, SpaceHolders};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
+pub use reserving::{Reserving, ReservingStack, ReservingStacks};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
+pub use timeline::{CounterTimeline, FsTimeline, PoolTimeline, TimePoint, Timeline};
 pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};
 pub use waits::{
     FlushRunTotals, FlushStateTotals, Flushes, ReclaimWorker, Stall, TaskWait, WaitBucket, WaitTimes,
@@ -95,6 +99,9 @@ pub struct Report {
     pub failures_left_out: u64,
     /// Inodes that hold something, most bytes first.
     pub inodes: Vec<InodeHolder>,
+    /// Who reserved metadata, by stack.
+    #[serde(default)]
+    pub reserving: Reserving,
     /// Tests of a test suite, in the order in which they ran; empty without one.
     pub tests: Vec<Test>,
     /// What of the findings fell into no test; empty without tests.
@@ -105,4 +112,7 @@ pub struct Report {
     pub kernel_lines: Vec<KernelLine>,
     /// Numbers of the session.
     pub statistics: StatisticTotals,
+    /// The pools over time. Only in memory, for the HTML report.
+    #[serde(skip)]
+    pub timeline: Timeline,
 }

@@ -16,7 +16,7 @@ use probe_ledger::{
 
 use crate::report::{
     build::{self, FsPlaces, Policy, ReportInput, SessionFacts, StackResolver},
-    model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, TestFinding, Tier},
+    model::{BtrfsKind, Frame, Hook, HookState, Kernel, Report, Test, TestFinding, Tier, Timeline},
 };
 
 pub(super) const FSID: [u8; 16] = [0x2a, 0x6f, 0x7e, 0x80, 0xab, 0x5e, 0x4c, 1, 2, 3, 4, 5, 6, 7, 8, 0xff];
@@ -409,6 +409,8 @@ pub(super) fn facts() -> SessionFacts {
         outside_tests: Vec::new(),
         doubts: Vec::new(),
         flush_states: BTreeMap::from([(5, "FLUSH_DELALLOC".to_owned()), (11, "COMMIT_TRANS".to_owned())]),
+        timeline: Timeline::default(),
+        reserving: Default::default(),
     }
 }
 

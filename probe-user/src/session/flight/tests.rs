@@ -43,7 +43,7 @@ fn report(file: &Path) -> Report {
     let books = consume::into_books(&mut source, Nobody);
     let doubts = books.all_doubts(&source);
     let policy = Policy::default();
-    facts::report(source.header(), source.end(), doubts, &books.ledger, &books.names, &books.windows, &policy)
+    facts::report(source.header(), source.end(), doubts, &books, &policy)
 }
 
 fn findings(report: &Report) -> BTreeSet<(String, String)> {

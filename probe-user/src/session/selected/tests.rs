@@ -116,9 +116,7 @@ fn report(file: &Path, filter: &FilterPlan) -> Report {
         source.header(),
         source.end(),
         doubts,
-        &books.ledger,
-        &books.names,
-        &books.windows,
+        &books,
         &Policy::default(),
     )
 }

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     report::{
         build::Policy,
-        model::{AccountState, Filesystem, HookState, IgnoredBy, InodeHolder, Report, StatisticTotals},
+        model::{
+            AccountState, Filesystem, HookState, IgnoredBy, InodeHolder, Report, Reserving, StatisticTotals,
+        },
         text::{self, Detail, Look},
     },
     session::{books::Books, facts},
@@ -60,8 +62,7 @@ fn report_of(path: &Path, most: u64) -> Report {
     }
     let end = if books.over { reader.end() } else { None };
     let doubts = if books.over { books.all_doubts(&reader) } else { Vec::new() };
-    let Books { ledger, names, windows, .. } = &books;
-    facts::report(reader.header(), end, doubts, ledger, names, windows, &Policy::default())
+    facts::report(reader.header(), end, doubts, &books, &Policy::default())
 }
 
 fn length_of(path: &Path) -> u64 {
@@ -257,7 +258,11 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
                 inodes_closed: _,
                 overlapping: _,
             },
+        // The screen keeps histories of its own, of another length.
+        timeline: _,
+        reserving: _,
     } = report;
+    timeline_agrees(what, report);
 
     assert_eq!((&session.release, session.tier.as_str()), (&kernel.release, tier.name()), "{what}");
     assert_eq!(session.tier_reason, tier_reason.clone().unwrap_or_default(), "{what}");
@@ -519,4 +524,33 @@ fn a_path_that_comes_after_its_finding_is_on_the_screen_too() {
     stage.step(1);
     assert_eq!(shown(&stage).as_deref(), Some("dir/file"));
     agree(&path);
+}
+
+/// The last moment of the pools over time is what the report says that they hold. What is read at a failure is in the timeline only.
+fn timeline_agrees(what: &str, report: &Report) {
+    for fs in &report.filesystems {
+        let timeline = report.timeline.filesystems.iter().rfind(|of| of.uuid == fs.uuid).unwrap();
+        for (name, state) in &fs.space {
+            let pool = timeline.pools.iter().find(|pool| pool.is_space && pool.name == *name).unwrap();
+            let last = |counter| pool.counter(counter).unwrap().points.last().unwrap().last;
+            let expected = [
+                ("total_bytes", state.total),
+                ("bytes_used", state.used),
+                ("bytes_may_use", state.bytes_may_use),
+                ("bytes_reserved", state.bytes_reserved),
+                ("bytes_pinned", state.bytes_pinned),
+            ];
+            for (counter, value) in expected {
+                assert_eq!(last(counter), value, "{what}: {counter} of {name} of {}", fs.uuid);
+            }
+        }
+        for (account, state) in &fs.accounts {
+            let Some(reserved) = state.reserved else { continue };
+            let pool = timeline.pools.iter().find(|pool| pool.name == *account).unwrap();
+            assert_eq!(pool.counters[0].points.last().unwrap().last, reserved, "{what}: {account} of {}", fs.uuid);
+        }
+    }
+    let Reserving { held, total } = &report.reserving;
+    assert!(held.bytes() <= report.inodes.iter().map(|inode| inode.meta_rsv.unsigned_abs()).sum::<u64>() || report.inodes.len() == 20, "{what}");
+    assert!(total.bytes() >= held.bytes() || report.filesystems.iter().any(|fs| !fs.born), "{what}");
 }
