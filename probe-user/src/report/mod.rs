@@ -11,6 +11,7 @@ pub mod explanation;
 pub mod failed;
 pub mod fingerprint;
 pub mod folded;
+pub mod html;
 pub mod ignore;
 pub mod json;
 pub mod junit;

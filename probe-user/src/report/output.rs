@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    folded, json, junit,
+    folded, html, json, junit,
     model::Report,
     ndjson,
     text::{self, ColorChoice, Detail},
@@ -31,11 +31,14 @@ pub enum Format {
     Junit,
     /// Folded stacks.
     Folded,
+    /// A page for a browser.
+    Html,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 5] = [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded];
+    pub const ALL: [Self; 6] =
+        [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html];
 
     /// Name on the command line.
     #[must_use]
@@ -46,6 +49,7 @@ impl Format {
             Self::Ndjson => "ndjson",
             Self::Junit => "junit",
             Self::Folded => "folded",
+            Self::Html => "html",
         }
     }
 }
@@ -134,6 +138,7 @@ impl Output {
             Format::Ndjson => ndjson::write(report, &mut bytes)?,
             Format::Junit => junit::write(report, &mut bytes)?,
             Format::Folded => folded::write(report, &mut bytes)?,
+            Format::Html => html::write(report, &mut bytes)?,
         }
         Ok(bytes)
     }

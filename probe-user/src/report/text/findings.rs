@@ -25,7 +25,8 @@ const NAMED: usize = 3;
 /// Findings shown in short, of those with the fingerprint of another.
 const ALIKE: usize = 4;
 
-const REPRESENTATIVE: &str = "An exact stack was taken at the very event. A representative stack was taken at an earlier \
+/// What kinds of stacks there are.
+pub const REPRESENTATIVE: &str = "An exact stack was taken at the very event. A representative stack was taken at an earlier \
                               event of the same context: hook, task group, syscall or worker, subvolume. `--stacks \
                               all` makes every stack exact.";
 
@@ -255,12 +256,12 @@ fn evidence(paper: &mut Paper, finding: &Finding) {
 }
 
 /// Frames without those of our own hook at the inner end: they say nothing about btrfs.
-fn shown(frames: &[Frame]) -> impl Iterator<Item = &Frame> {
+pub fn shown(frames: &[Frame]) -> impl Iterator<Item = &Frame> {
     frames.iter().skip_while(|frame| frame.symbol.as_deref().is_some_and(is_tracing))
 }
 
 /// `symbol+0x1c [module]`, or the bare address.
-pub(super) fn frame_text(frame: &Frame) -> String {
+pub fn frame_text(frame: &Frame) -> String {
     let module = frame.module.as_deref().map(|module| format!(" [{}]", escape(module))).unwrap_or_default();
     match &frame.symbol {
         Some(symbol) => format!("{}+{:#x}{module}", escape(symbol), frame.offset.unwrap_or(0)),

@@ -11,24 +11,12 @@ use super::{
 use crate::format::{self, escape::escape};
 
 pub(super) fn render(paper: &mut Paper, report: &Report) {
-    let Tally { counted, in_file, known, of_other_kind } = Tally::of(&report.findings);
-    let ignored = in_file + known + of_other_kind;
-    let what = if ignored == 0 { "no rule was broken" } else { "no finding counts" };
-    let (tone, headline) = match report.verdict.0 {
-        Verdict::Clean => (Tone::Good, format!("CLEAN: {what}, and nothing that matters was missed")),
-        Verdict::Findings => {
-            (Tone::Bad, format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")))
-        }
-        Verdict::Inconclusive => {
-            (Tone::Doubt, format!("INCONCLUSIVE: {what}, but a finding may have been missed"))
-        }
+    let tone = match report.verdict.0 {
+        Verdict::Clean => Tone::Good,
+        Verdict::Findings => Tone::Bad,
+        Verdict::Inconclusive => Tone::Doubt,
     };
-    let more = if counted > 0 { " more" } else { "" };
-    let ignored = match ignored {
-        0 => String::new(),
-        1 => format!(" (1{more} finding does not count)"),
-        count => format!(" ({count}{more} findings do not count)"),
-    };
+    let (headline, ignored) = headline(report);
     let headline = paper.tone(tone, &headline);
     paper.line(&format!("{headline}{ignored}"));
     for reason in &report.verdict_reasons {
@@ -36,6 +24,26 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     }
     paper.blank();
     session(paper, report);
+}
+
+/// The verdict in one line, and how many findings do not count.
+#[must_use]
+pub fn headline(report: &Report) -> (String, String) {
+    let Tally { counted, in_file, known, of_other_kind } = Tally::of(&report.findings);
+    let ignored = in_file + known + of_other_kind;
+    let what = if ignored == 0 { "no rule was broken" } else { "no finding counts" };
+    let headline = match report.verdict.0 {
+        Verdict::Clean => format!("CLEAN: {what}, and nothing that matters was missed"),
+        Verdict::Findings => format!("FINDINGS: {}", format::counted(counted as u64, "broken rule")),
+        Verdict::Inconclusive => format!("INCONCLUSIVE: {what}, but a finding may have been missed"),
+    };
+    let more = if counted > 0 { " more" } else { "" };
+    let ignored = match ignored {
+        0 => String::new(),
+        1 => format!(" (1{more} finding does not count)"),
+        count => format!(" ({count}{more} findings do not count)"),
+    };
+    (headline, ignored)
 }
 
 fn session(paper: &mut Paper, report: &Report) {
@@ -54,10 +62,15 @@ fn session(paper: &mut Paper, report: &Report) {
     paper.field("tier", &tier);
     paper.field("session", &format!("{} for {}", report.started_at, format::duration(report.duration_ns)));
     if let Some(command) = &report.command {
-        let words: Vec<String> = command.iter().map(|word| quote(word)).collect();
-        paper.field("command", &words.join(" "));
+        paper.field("command", &typed(command));
     }
     paper.field("tool", &format!("{} {}", report.tool.name, report.tool.version));
+}
+
+/// A command as one would type it; escaped.
+#[must_use]
+pub fn typed(command: &[String]) -> String {
+    command.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word of a command as one would type it.
