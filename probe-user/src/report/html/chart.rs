@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::{
     super::model::CounterTimeline,
     lanes::{Kind, Lane, PARTS},
-    sample::{Column, columns},
+    sample::{Column, Length, columns},
 };
 
 /// Width of a picture in its own units. It is stretched to the page's.
@@ -17,18 +17,18 @@ pub(super) const LINE: i64 = 40;
 /// Height of a stack.
 pub(super) const STACK: i64 = 64;
 
-/// A lane, from `from` to `to` (ns), in `count` columns.
-pub(super) fn draw(lane: &Lane, from: u64, to: u64, count: usize) -> Markup {
+/// A lane in `count` columns.
+pub(super) fn draw(lane: &Lane, length: Length, count: usize) -> Markup {
     match lane.kind {
-        Kind::Line => line(lane, from, to, count),
-        Kind::Stack => stack(lane, from, to, count),
+        Kind::Line => line(lane, length, count),
+        Kind::Stack => stack(lane, length, count),
     }
 }
 
-fn line(lane: &Lane, from: u64, to: u64, count: usize) -> Markup {
+fn line(lane: &Lane, length: Length, count: usize) -> Markup {
     let Some(counter) = lane.counters.first() else { return html! {} };
     let scale = Scale::of(counter.low(), counter.high(), LINE);
-    let columns = columns(&counter.points, from, to, count);
+    let columns = columns(&counter.points, length, count);
     html! {
         svg.plot viewBox={ "0 0 " (WIDTH) " " (LINE) } preserveAspectRatio="none" aria-hidden="true" {
             path.band d=(band(&columns, &scale)) {}
@@ -81,8 +81,8 @@ fn steps(columns: &[Option<Column>], scale: &Scale, value: impl Fn(&Column) -> i
         };
         at = Some(y);
     }
-    if at.is_some() {
-        let _ = write!(path, "H{WIDTH}");
+    if let Some(last) = columns.iter().rposition(Option::is_some) {
+        let _ = write!(path, "H{}", x(last + 1, columns.len()));
     }
     path
 }
@@ -109,19 +109,19 @@ fn band(columns: &[Option<Column>], scale: &Scale) -> String {
     path
 }
 
-fn stack(lane: &Lane, from: u64, to: u64, count: usize) -> Markup {
+fn stack(lane: &Lane, length: Length, count: usize) -> Markup {
     let (parts, totals): (Vec<&CounterTimeline>, Vec<&CounterTimeline>) =
         lane.counters.iter().partition(|counter| counter.name != "total_bytes");
     let Some(total) = totals.first() else { return html! {} };
     let all: Vec<Vec<Option<Column>>> =
-        parts.iter().map(|part| columns(&part.points, from, to, count)).collect();
+        parts.iter().map(|part| columns(&part.points, length, count)).collect();
     // The parts of a column need not have been highest at the same time, so what they were last is added up.
     let sum_to = |part: usize, column: usize| {
         all[..=part].iter().filter_map(|of| of[column]).fold(0_i64, |sum, of| sum.saturating_add(of.last))
     };
     let highest = (0..count).map(|column| sum_to(parts.len() - 1, column)).max().unwrap_or(0);
     let scale = Scale::of(0, highest.max(total.high()), STACK);
-    let of_total = columns(&total.points, from, to, count);
+    let of_total = columns(&total.points, length, count);
     html! {
         svg.plot viewBox={ "0 0 " (WIDTH) " " (STACK) } preserveAspectRatio="none" aria-hidden="true" {
             // From the top down, so that each covers the part of the one before that is not its own.

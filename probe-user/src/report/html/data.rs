@@ -7,22 +7,23 @@ use maud::PreEscaped;
 use serde_json::{Value, json};
 
 use super::{
-    super::model::{CounterTimeline, Report},
+    super::model::{CounterTimeline, FsTimeline, Report},
     lanes::{Kind, Pool},
 };
 
-/// The data of the timelines that the page draws. `lanes`: those of each of its filesystems.
-pub(super) fn json_of(report: &Report, lanes: &[Vec<Pool>]) -> PreEscaped<String> {
+/// The data of the timelines that the page draws. `lanes`: those of each filesystem that is shown.
+pub(super) fn json_of(report: &Report, shown: &[&FsTimeline], lanes: &[Vec<Pool>]) -> PreEscaped<String> {
     let filesystems: Vec<Value> = lanes
         .iter()
-        .map(|pools| {
+        .zip(shown)
+        .map(|(pools, fs)| {
             let lanes = pools.iter().flat_map(|pool| &pool.lanes).map(|lane| {
                 json!({
                     "stack": lane.kind == Kind::Stack,
                     "counters": lane.counters.iter().map(counter).collect::<Vec<_>>(),
                 })
             });
-            json!(lanes.collect::<Vec<_>>())
+            json!({ "to": fs.to_ns / 1000, "lanes": lanes.collect::<Vec<_>>() })
         })
         .collect();
     let data = json!({ "duration": duration_us(report), "filesystems": filesystems });

@@ -181,7 +181,7 @@ fn figures(spaces: &[SpaceInfo]) -> Markup {
                 th { "bytes" }
                 @for (name, ..) in parts(&spaces[0]) { th.num { (name) } }
                 th.num { "= total" }
-                th { "chunk" }
+                th { "last try for a chunk" }
             } }
             tbody {
                 @for space in spaces {
@@ -191,9 +191,8 @@ fn figures(spaces: &[SpaceInfo]) -> Markup {
                         td.num { (exact(space.total)) }
                         td {
                             @match space.full {
-                                Some(true) => "none could be made",
-                                Some(false) => "not tried in vain",
-                                None => "",
+                                Some(true) => "refused",
+                                Some(false) | None => "–",
                             }
                         }
                     }

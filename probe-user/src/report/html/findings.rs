@@ -60,7 +60,8 @@ pub(super) fn section(report: &Report) -> Option<Section> {
     let title = match (counted.len(), ignored.len()) {
         (0, _) => "Findings that do not count".to_owned(),
         (_, 0) => "Findings".to_owned(),
-        (_, ignored) => format!("Findings, {ignored} of which do not count"),
+        (_, 1) => "Findings (1 does not count)".to_owned(),
+        (_, ignored) => format!("Findings ({ignored} do not count)"),
     };
     let short = format!("Findings ({})", report.findings.len());
     Some(Section { id: "findings", title, short, body })
@@ -100,20 +101,25 @@ fn rows(report: &Report, findings: &[&Finding]) -> Markup {
     }
 }
 
-fn one(report: &Report, finding: &Finding, open: bool) -> Markup {
+/// What is wrong, in a line.
+pub(super) fn title(finding: &Finding) -> Markup {
     let times = match finding.count {
         0 | 1 => String::new(),
         count => format!(" in {}", format::counted(count, "violation")),
     };
+    html! {
+        span.number { "#" (finding.id) } " "
+        strong { (finding.kind.name()) } " of " code { (finding.account.name()) } ": "
+        (format::amount(finding.amount, &finding.unit)) (times)
+        @if finding.ignored.is_some() { " " span.tag { "does not count" } }
+    }
+}
+
+fn one(report: &Report, finding: &Finding, open: bool) -> Markup {
     let ignored = finding.ignored.is_some();
     html! {
         details.finding.ignored[ignored] #{ "finding-" (finding.id) } open[open] {
-            summary {
-                span.number { "#" (finding.id) } " "
-                strong { (finding.kind.name()) } " of " code { (finding.account.name()) } ": "
-                (format::amount(finding.amount, &finding.unit)) (times)
-                @if ignored { " " span.tag { "does not count" } }
-            }
+            summary { (title(finding)) }
             p.explanation { (shown(&owners::explanation(finding))) }
             dl.facts { (about(report, finding)) }
             p { "What it means: " (explain(finding.kind.name())) }

@@ -5,13 +5,17 @@ use probe_ledger::Verdict;
 use super::{
     super::{
         build::Tally,
+        failed,
         model::{BtrfsKind, FailureKind, Report},
         text,
     },
-    Section,
-    words::{fact, shown},
+    Section, findings,
+    words::{fact, filesystem_of, shown},
 };
 use crate::format;
+
+/// Findings, and kinds of failures, that are named at the top.
+const NAMED: usize = 4;
 
 /// Title of the window.
 pub(super) fn title(report: &Report) -> String {
@@ -34,6 +38,7 @@ pub(super) fn render(report: &Report, sections: &[Section]) -> Markup {
                 h1 { span.sign aria-hidden="true" { (sign) } (headline) span.ignored { (ignored) } }
                 ul { @for reason in &report.verdict_reasons { li { (shown(reason)) } } }
             }
+            (what_is_wrong(report))
             (tiles(report))
             dl.facts {
                 (fact("kernel", &kernel(report)))
@@ -44,6 +49,37 @@ pub(super) fn render(report: &Report, sections: &[Section]) -> Markup {
             }
             nav aria-label="Parts of the report" {
                 @for section in sections { a href={ "#" (section.id) } { (section.short) } }
+            }
+        }
+    }
+}
+
+/// The findings and failures in a line each, as links: what a reader came for.
+fn what_is_wrong(report: &Report) -> Markup {
+    let mut findings: Vec<_> = report.findings.iter().collect();
+    findings.sort_by_key(|finding| finding.ignored.is_some());
+    let failures: Vec<_> =
+        report.failures.iter().enumerate().filter(|(_, failure)| failure.kind != FailureKind::NoWait).collect();
+    html! {
+        @if !findings.is_empty() || !failures.is_empty() {
+            ul.wrong {
+                @for finding in findings.iter().take(NAMED) {
+                    li.finding { a href={ "#finding-" (finding.id) } { (findings::title(finding)) } }
+                }
+                @if findings.len() > NAMED {
+                    li { a href="#findings" { (format::counted((findings.len() - NAMED) as u64, "more finding")) } }
+                }
+                @for (number, failure) in failures.iter().take(NAMED) {
+                    @let device = failure.filesystem.as_deref().map(|uuid| filesystem_of(report, uuid)).unwrap_or_default();
+                    li.failure {
+                        a href={ "#failure-" (number) } { (failed::title(failure, &device)) }
+                        " " span.faint { (format::counted(failure.count, "time")) }
+                        @if let Some(best) = failed::best(failure) { span.why { (failed::why(failure, best)) } }
+                    }
+                }
+                @if failures.len() > NAMED {
+                    li { a href="#failures" { (format::counted((failures.len() - NAMED) as u64, "more kind")) " of failures" } }
+                }
             }
         }
     }

@@ -95,9 +95,9 @@ struct Section {
 
 fn sections(report: &Report) -> Vec<Section> {
     let parts = [
+        timeline::section(report),
         findings::section(report),
         failures::section(report),
-        timeline::section(report),
         holders::section(report),
         flame::section(report),
         suite::section(report),

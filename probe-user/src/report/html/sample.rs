@@ -12,13 +12,29 @@ pub(super) struct Column {
     pub last: i64,
 }
 
-/// The columns of the time from `from` to `to` (ns); `None` before the first point.
-pub(super) fn columns(points: &[TimePoint], from: u64, to: u64, count: usize) -> Vec<Option<Column>> {
+/// A length of time, ns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    /// Its begin.
+    pub from: u64,
+    /// Its end.
+    pub to: u64,
+    /// What is drawn in it ends here.
+    pub known_to: u64,
+}
+
+/// The columns of a length of time; `None` before the first point, and after the end.
+pub(super) fn columns(points: &[TimePoint], length: Length, count: usize) -> Vec<Option<Column>> {
+    let Length { from, to, known_to } = length;
     let length = u128::from(to.saturating_sub(from).max(1));
     let mut next = points.partition_point(|point| point.time_ns < from);
     let mut held = next.checked_sub(1).and_then(|before| points.get(before)).map(|point| point.last);
     (0..count as u128)
         .map(|column| {
+            let begin = u128::from(from) + column * length / count as u128;
+            if begin > u128::from(known_to) {
+                return None;
+            }
             // The last column has its right edge.
             let until = u128::from(from) + (column + 1) * length / count as u128;
             let mut sum = held.map(|last| Column { low: last, high: last, last });
@@ -72,10 +88,12 @@ mod tests {
     #[test]
     fn columns_hold_a_value_until_the_next_and_show_a_spike() {
         let of = counter(&[(10, 1, 1, 1), (25, 1, 90, 3), (100, 5, 5, 5)]);
-        let columns = columns(&of.points, 0, 100, 5);
+        let columns = columns(&of.points, Length { from: 0, to: 100, known_to: 100 }, 5);
         let shown: Vec<_> = columns.iter().map(|of| of.map(|of| (of.low, of.high, of.last))).collect();
         let [before, spike, after] = [(1, 1, 1), (1, 90, 3), (3, 3, 3)].map(Some);
         assert_eq!(shown, [before, spike, after, after, Some((3, 5, 5))]);
+        let ended = super::columns(&of.points, Length { from: 0, to: 100, known_to: 45 }, 5);
+        assert_eq!(ended.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, true, false, false]);
     }
 
     #[test]

@@ -39,12 +39,16 @@
     }
     return low;
   }
-  function columns(counter, count) {
+  function columns(counter, count, knownTo) {
     const length = view.to - view.from;
     let next = until(counter, view.from - 0.5);
     let held = next > 0 ? counter.last[next - 1] : null;
     const list = [];
     for (let column = 0; column < count; column++) {
+      if (view.from + (column * length) / count > knownTo) {
+        list.push(null);
+        continue;
+      }
       const end = view.from + ((column + 1) * length) / count;
       let here = held === null ? null : { low: held, high: held, last: held };
       while (next < counter.time.length) {
@@ -87,7 +91,8 @@
         at = here;
       }
     });
-    return at === null ? "" : path + "H" + WIDTH;
+    const known = list.reduce(function (last, column, number) { return column ? number + 1 : last; }, 0);
+    return at === null ? "" : path + "H" + place(known, list.length);
   }
   function band(list, y) {
     const zero = y(0);
@@ -143,21 +148,21 @@
     return data.duration < 3600e6 ? "+" + minutes : "+" + Math.floor(seconds / 3600) + ":" + minutes;
   }
 
-  function laneOf(element, raw) {
+  function laneOf(element, raw, knownTo) {
     const svg = element.querySelector(".plot");
     return {
       counters: raw.counters.map(counterOf),
+      knownTo: knownTo,
       isStack: raw.stack,
       height: svg.viewBox.baseVal.height,
       paths: Array.from(svg.querySelectorAll("path")),
       value: element.querySelector(".lane-value"),
       top: element.querySelector(".lane-top"),
-      shown: element.querySelector(".lane-value").textContent,
     };
   }
   function drawLine(lane) {
     const counter = lane.counters[0];
-    const list = columns(counter, WIDTH);
+    const list = columns(counter, WIDTH, lane.knownTo);
     const most = highest(list);
     const y = scaleOf(lowest(list), most, lane.height);
     lane.paths[0].setAttribute("d", band(list, y));
@@ -166,8 +171,8 @@
   }
   function drawStack(lane) {
     const parts = lane.counters.slice(0, -1);
-    const total = columns(lane.counters[lane.counters.length - 1], WIDTH);
-    const all = parts.map(function (part) { return columns(part, WIDTH); });
+    const total = columns(lane.counters[lane.counters.length - 1], WIDTH, lane.knownTo);
+    const all = parts.map(function (part) { return columns(part, WIDTH, lane.knownTo); });
     const levels = [];
     all.forEach(function (list, part) {
       levels.push(list.map(function (column, number) {
@@ -202,7 +207,7 @@
       part: part,
       element: element,
       lanes: Array.from(element.querySelectorAll("[data-lane]")).map(function (lane) {
-        return laneOf(lane, raw[Number(lane.dataset.lane)]);
+        return laneOf(lane, raw.lanes[Number(lane.dataset.lane)], raw.to);
       }),
       axis: element.querySelector(".axis"),
       plot: element.querySelector(".lane-plot"),
@@ -256,29 +261,36 @@
     }
     return { last: counter.last[after - 1], high: counter.high[after - 1] };
   }
+  function say(lane, value, more) {
+    lane.value.textContent = value;
+    if (more) {
+      const part = document.createElement("span");
+      part.className = "more-high";
+      part.textContent = more;
+      lane.value.append(" ", part);
+    }
+  }
   function show(lane, time) {
-    lane.value.textContent = "";
+    if (time > lane.knownTo && cursor !== null) {
+      say(lane, "gone");
+      return;
+    }
     const values = lane.counters.map(function (counter) { return valueAt(counter, time); });
     if (lane.isStack) {
       const total = values[values.length - 1];
       const taken = values.slice(0, -1).reduce(function (sum, value) { return value ? sum + value.last : sum; }, 0);
       if (total && values[0]) {
         const share = Math.floor((taken * 100) / Math.max(1, total.last));
-        lane.value.textContent = "used " + bytes(values[0].last) + ", " + share + "% taken";
+        say(lane, "used " + bytes(values[0].last), share + "% taken");
       }
       return;
     }
     if (!values[0]) {
-      lane.value.textContent = "not known yet";
+      say(lane, "not known yet");
       return;
     }
-    lane.value.append(bytes(values[0].last));
-    if (values[0].high > values[0].last) {
-      const high = document.createElement("span");
-      high.className = "more-high";
-      high.textContent = "up to " + bytes(values[0].high);
-      lane.value.append(" ", high);
-    }
+    const spike = cursor !== null && values[0].high > values[0].last;
+    say(lane, bytes(values[0].last), spike ? "up to " + bytes(values[0].high) : "");
   }
   // Where the pictures are in a chart.
   function area(chart) {
@@ -294,13 +306,7 @@
       chart.line.style.left = place.left + (percent(cursor) * place.width) / 100 + "px";
     }
     chart.time.textContent = cursor === null ? "at the end" : "at " + clock(cursor, Math.min(view.to - view.from, 119e6));
-    chart.lanes.forEach(function (lane) {
-      if (cursor === null) {
-        lane.value.textContent = lane.shown;
-      } else {
-        show(lane, cursor);
-      }
-    });
+    chart.lanes.forEach(function (lane) { show(lane, cursor === null ? whole.to : cursor); });
   }
   function pointAll() {
     charts.forEach(function (chart) {

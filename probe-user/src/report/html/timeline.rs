@@ -6,6 +6,7 @@ use super::{
     Section, chart, data,
     lanes::{self, Kind, Lane, PARTS, Pool},
     marks::{self, Mark},
+    sample::Length,
     words::{exact, filesystem_of},
 };
 use crate::format;
@@ -57,7 +58,7 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         @if hidden > 0 {
             p.note { (format::counted(hidden, "more filesystem")) " came and went and are not drawn." }
         }
-        script #timeline-data type="application/json" { (data::json_of(report, &lanes)) }
+        script #timeline-data type="application/json" { (data::json_of(report, &shown, &lanes)) }
     };
     Some(Section { id: "timeline", title: "Pools over time".to_owned(), short: "Timeline".to_owned(), body })
 }
@@ -124,6 +125,7 @@ fn draw(report: &Report, fs: &FsTimeline, pools: &[Pool], marks: &[Mark], column
     let of_fs = |mark: &&Mark| mark.filesystem.as_deref().is_none_or(|uuid| uuid == fs.uuid);
     // Numbered through all pools, as in the data.
     let mut number = 0;
+    let length = Length { from: 0, to: report.duration_ns.max(1), known_to: fs.to_ns };
     html! {
         .chart tabindex="0" role="group" aria-label="Timeline of the pools; arrow keys move through time" {
             .lane.axis-lane {
@@ -144,7 +146,7 @@ fn draw(report: &Report, fs: &FsTimeline, pools: &[Pool], marks: &[Mark], column
             @for pool in pools {
                 .pool-name { (pool.name) }
                 @for lane in &pool.lanes {
-                    (draw_lane(report, lane, { number += 1; number - 1 }, columns))
+                    (draw_lane(lane, { number += 1; number - 1 }, length, columns))
                 }
                 @if !pool.zero.is_empty() {
                     p.zero { "0 all the time: " (pool.zero.join(", ")) }
@@ -154,7 +156,7 @@ fn draw(report: &Report, fs: &FsTimeline, pools: &[Pool], marks: &[Mark], column
     }
 }
 
-fn draw_lane(report: &Report, lane: &Lane, number: usize, columns: usize) -> Markup {
+fn draw_lane(lane: &Lane, number: usize, length: Length, columns: usize) -> Markup {
     let high = lane.counters.last().map_or(0, |counter| counter.high());
     html! {
         div class={ "lane " (lane.class) } data-lane=(number) {
@@ -162,24 +164,27 @@ fn draw_lane(report: &Report, lane: &Lane, number: usize, columns: usize) -> Mar
                 (lane.name) " "
                 span.lane-top { @if lane.kind == Kind::Line { "up to " } (format::bytes(high, "iB")) }
             }
-            .lane-plot { (chart::draw(lane, 0, report.duration_ns.max(1), columns)) }
-            .lane-value { (value(lane)) }
+            .lane-plot { (chart::draw(lane, length, columns)) }
+            .lane-value {
+                @let (value, more) = value(lane);
+                (value) @if let Some(more) = more { " " span.more-high { (more) } }
+            }
         }
     }
 }
 
 /// What a lane shows at the end.
-fn value(lane: &Lane) -> String {
+fn value(lane: &Lane) -> (String, Option<String>) {
     let last = |counter: &CounterTimeline| counter.points.last().map_or(0, |point| point.last);
     match (lane.kind, lane.counters.split_last()) {
-        (Kind::Line, Some((counter, _))) => format::bytes(last(counter), "iB"),
+        (Kind::Line, Some((counter, _))) => (format::bytes(last(counter), "iB"), None),
         (Kind::Stack, Some((total, parts))) => {
             let taken: i128 = parts.iter().map(|part| i128::from(last(part))).sum();
             let used = parts.first().map_or(0, last);
             let share = taken * 100 / i128::from(last(total)).max(1);
-            format!("used {}, {share}% taken", format::bytes(used, "iB"))
+            (format!("used {}", format::bytes(used, "iB")), Some(format!("{share}% taken")))
         }
-        (_, None) => String::new(),
+        (_, None) => (String::new(), None),
     }
 }
 
