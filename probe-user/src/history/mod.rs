@@ -46,7 +46,8 @@ impl History {
     }
 
     fn loss(&mut self, sample: &LossSample) {
-        let touching = LossClass::ALL.into_iter().zip(sample.counts).filter(|(class, _)| class.touches_books());
+        let touching =
+            LossClass::ALL.into_iter().zip(sample.counts).filter(|(class, _)| class.touches_books());
         let lost = touching.fold(0, |sum: u64, (_, count)| sum.saturating_add(count));
         let more = lost.saturating_sub(self.lost_so_far);
         self.lost_so_far = self.lost_so_far.max(lost);

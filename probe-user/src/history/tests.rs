@@ -73,7 +73,8 @@ fn header(fs: u32, time: u64) -> Header {
 
 fn chain(time: u64, event: u32, old: u64, diff: i64, peak: u64) -> Record {
     let counter = ChainCounter::BytesMayUse as u32;
-    let body = Chain { header: header(1, time), object: 7, object_flags: 4, counter, event, ..Chain::default() };
+    let body =
+        Chain { header: header(1, time), object: 7, object_flags: 4, counter, event, ..Chain::default() };
     Record::from(Chain { expected: old, old, diff, peak, ..body })
 }
 

@@ -77,7 +77,8 @@ impl Track {
 
     /// What came to light later of the time right after `at`: the counter went up to `high`, and stood at `then` in the end.
     pub fn amend(&mut self, at: u64, high: i64, then: i64, most: usize) {
-        let after = |points: &[Point], bits: u32| points.partition_point(|point| point.at >> bits <= at >> bits);
+        let after =
+            |points: &[Point], bits: u32| points.partition_point(|point| point.at >> bits <= at >> bits);
         let mut place = after(&self.points, self.bits);
         let Some(before) = place.checked_sub(1).map(|place| self.points[place]) else { return };
         if before.at >> self.bits != at >> self.bits {

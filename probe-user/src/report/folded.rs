@@ -103,7 +103,8 @@ pub fn graphs(report: &Report) -> Vec<Graph> {
 /// Of all findings that count, or of those in a unit.
 fn findings(report: &Report, unit: Option<&str>) -> Vec<Stack> {
     let mut stacks = Vec::new();
-    let counts = |finding: &&Finding| finding.ignored.is_none() && unit.is_none_or(|unit| unit == finding.unit);
+    let counts =
+        |finding: &&Finding| finding.ignored.is_none() && unit.is_none_or(|unit| unit == finding.unit);
     for finding in report.findings.iter().filter(counts) {
         let of = [finding.kind.name(), finding.account.name()];
         if finding.origins.is_empty() {
@@ -120,11 +121,8 @@ fn findings(report: &Report, unit: Option<&str>) -> Vec<Stack> {
 }
 
 fn reserving(what: &str, reserving: &ReservingStacks) -> Vec<Stack> {
-    let mut stacks: Vec<Stack> = reserving
-        .stacks
-        .iter()
-        .map(|of| line([what, of.account.name()], &of.stack, of.bytes))
-        .collect();
+    let mut stacks: Vec<Stack> =
+        reserving.stacks.iter().map(|of| line([what, of.account.name()], &of.stack, of.bytes)).collect();
     if reserving.other_bytes > 0 {
         let frames = vec![what.to_owned(), "other stacks, or none taken".to_owned()];
         stacks.push(Stack { frames, weight: reserving.other_bytes });

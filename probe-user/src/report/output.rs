@@ -37,8 +37,7 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] =
-        [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html];
+    pub const ALL: [Self; 6] = [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html];
 
     /// Name on the command line.
     #[must_use]

@@ -262,13 +262,8 @@ pub(super) fn deliver(
     ended: &Ended,
     streamed: bool,
 ) -> anyhow::Result<ExitStatus> {
-    let report = facts::report(
-        receiver.header(),
-        receiver.end(),
-        books.all_doubts(receiver),
-        &books,
-        &plan.policy,
-    );
+    let report =
+        facts::report(receiver.header(), receiver.end(), books.all_doubts(receiver), &books, &plan.policy);
     write(plan, &report, streamed)?;
     let verdict = report.verdict.0;
     Ok(match ended.command {

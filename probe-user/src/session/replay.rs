@@ -32,13 +32,8 @@ pub fn replay_source<R: std::io::Read>(
     let (Goal::Report(report_plan) | Goal::Watch { report: report_plan, .. }) = &plan.goal else {
         anyhow::bail!("a recording cannot be recorded again: copy the file");
     };
-    let report = facts::report(
-        reader.header(),
-        reader.end(),
-        books.all_doubts(&reader),
-        &books,
-        &report_plan.policy,
-    );
+    let report =
+        facts::report(reader.header(), reader.end(), books.all_doubts(&reader), &books, &report_plan.policy);
     live::write(report_plan, &report, false)?;
     Ok(ExitStatus::of(report.verdict.0))
 }

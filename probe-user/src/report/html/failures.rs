@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Failures in full.
-const MOST: usize = 40;
+pub(super) const MOST: usize = 40;
 /// Failures that are open when the page is.
 const OPEN: usize = 3;
 
@@ -224,7 +224,9 @@ fn reserves(reserves: &[BlockRsv]) -> Markup {
 }
 
 fn limit_table(limit: &QgroupLimit) -> Markup {
-    let of = |limit: Option<u64>| limit.map_or_else(|| "none".to_owned(), |bytes| format::exact(super::words::signed(bytes)));
+    let of = |limit: Option<u64>| {
+        limit.map_or_else(|| "none".to_owned(), |bytes| format::exact(super::words::signed(bytes)))
+    };
     let row = |name: &str, bytes: u64| html! { tr { th scope="row" { (name) } td.num { (exact(super::words::signed(bytes))) } } };
     html! {
         h4 { "Qgroup " (limit.qgroup) " at that moment" }

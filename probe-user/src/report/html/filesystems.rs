@@ -12,7 +12,7 @@ use super::{
 use crate::format;
 
 /// Filesystems in full, those that live first.
-const MOST: usize = 60;
+pub(super) const MOST: usize = 60;
 
 pub(super) fn section(report: &Report) -> Option<Section> {
     if report.filesystems.is_empty() {
@@ -34,7 +34,11 @@ fn one(number: usize, fs: &Filesystem, open: bool) -> Markup {
     let to = if fs.ended { "to its unmount" } else { "to the end of the session" };
     let audit = match fs.audit.compared {
         0 => String::new(),
-        compared => format!("{} of {} comparisons with sysfs agree", format::count(fs.audit.equal), format::count(compared)),
+        compared => format!(
+            "{} of {} comparisons with sysfs agree",
+            format::count(fs.audit.equal),
+            format::count(compared)
+        ),
     };
     html! {
         details.filesystem #{ "fs-" (number) } open[open] {
@@ -79,7 +83,8 @@ fn space(fs: &Filesystem) -> Markup {
 }
 
 fn accounts(fs: &Filesystem) -> Markup {
-    let known = |number: Option<i64>| html! { @match number { Some(number) => (exact(number)), None => "–" } };
+    let known =
+        |number: Option<i64>| html! { @match number { Some(number) => (exact(number)), None => "–" } };
     html! {
         @if !fs.accounts.is_empty() {
             details.more {

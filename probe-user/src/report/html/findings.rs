@@ -20,8 +20,8 @@ use crate::format;
 const MOST: usize = 60;
 /// Findings that are open when the page is.
 const OPEN: usize = 3;
-/// Rows of findings.
-const ROWS: usize = 1000;
+/// Rows of findings in one table. So many findings have each a place on the page.
+pub(super) const ROWS: usize = 1000;
 /// Frames of a line of evidence.
 const EVIDENCE_FRAMES: usize = 3;
 
@@ -42,6 +42,10 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         }
     }
     let (full, rest) = firsts.split_at(firsts.len().min(MOST));
+    let rest: Vec<&Finding> = rest
+        .iter()
+        .flat_map(|first| alike.get(first.fingerprint.as_str()).into_iter().flatten().copied())
+        .collect();
     let representative = full.iter().any(|finding| {
         let origins = finding.origins.iter().map(|origin| origin.stack_source);
         origins.chain([finding.stack_source]).any(|source| source == StackSource::Representative)
@@ -53,7 +57,7 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         }
         @if !rest.is_empty() {
             h3 { (format::counted(rest.len() as u64, "more finding")) ", in short" }
-            (rows(report, rest))
+            (rows(report, &rest))
         }
         @if representative { p.note { (REPRESENTATIVE) } }
     };
@@ -141,7 +145,11 @@ fn about(report: &Report, finding: &Finding) -> Markup {
     let seen = if finding.count == 1 {
         format::moment(finding.first_seen_ns)
     } else {
-        format!("{} first, {} last", format::moment(finding.first_seen_ns), format::moment(finding.last_seen_ns))
+        format!(
+            "{} first, {} last",
+            format::moment(finding.first_seen_ns),
+            format::moment(finding.last_seen_ns)
+        )
     };
     let ignored = match finding.ignored {
         None | Some(IgnoredBy::Known) => "",
@@ -201,8 +209,11 @@ fn stacks(finding: &Finding) -> Markup {
 }
 
 fn evidence(finding: &Finding) -> Markup {
-    let title =
-        if owners::counted(finding).is_some() { "Evidence of the first, oldest first" } else { "Evidence, oldest first" };
+    let title = if owners::counted(finding).is_some() {
+        "Evidence of the first, oldest first"
+    } else {
+        "Evidence, oldest first"
+    };
     html! {
         @if !finding.evidence.is_empty() {
             h4 { (title) }

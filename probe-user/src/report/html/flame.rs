@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{
-    super::{folded::{self, Stack}, model::Report},
+    super::{
+        folded::{self, Stack},
+        model::Report,
+    },
     Section,
     words::{shown, signed},
 };

@@ -58,13 +58,17 @@ pub(super) fn render(report: &Report, sections: &[Section]) -> Markup {
 fn what_is_wrong(report: &Report) -> Markup {
     let mut findings: Vec<_> = report.findings.iter().collect();
     findings.sort_by_key(|finding| finding.ignored.is_some());
-    let failures: Vec<_> =
-        report.failures.iter().enumerate().filter(|(_, failure)| failure.kind != FailureKind::NoWait).collect();
+    let failures: Vec<_> = report
+        .failures
+        .iter()
+        .enumerate()
+        .filter(|(_, failure)| failure.kind != FailureKind::NoWait)
+        .collect();
     html! {
         @if !findings.is_empty() || !failures.is_empty() {
             ul.wrong {
                 @for finding in findings.iter().take(NAMED) {
-                    li.finding { a href={ "#finding-" (finding.id) } { (findings::title(finding)) } }
+                    li.finding.ignored[finding.ignored.is_some()] { a href={ "#finding-" (finding.id) } { (findings::title(finding)) } }
                 }
                 @if findings.len() > NAMED {
                     li { a href="#findings" { (format::counted((findings.len() - NAMED) as u64, "more finding")) } }
@@ -108,7 +112,8 @@ fn tiles(report: &Report) -> Markup {
         .iter()
         .filter(|failure| failure.kind != FailureKind::NoWait)
         .fold(0, |sum, failure| sum.saturating_add(failure.count));
-    let stalls: usize = report.filesystems.iter().map(|fs| fs.waits.stalls.len() + fs.waits.waiting.len()).sum();
+    let stalls: usize =
+        report.filesystems.iter().map(|fs| fs.waits.stalls.len() + fs.waits.waiting.len()).sum();
     let lost = report.loss.records;
     let inodes: u64 = report.filesystems.iter().map(|fs| fs.inodes_closed).sum();
     let mut tiles = vec![

@@ -31,7 +31,8 @@ pub(super) fn section(report: &Report) -> Section {
 
 fn lost(report: &Report) -> String {
     let classes = report.loss.by_class.iter().filter(|(_, count)| **count > 0);
-    let list: Vec<String> = classes.map(|(class, count)| format!("{class} {}", format::count(*count))).collect();
+    let list: Vec<String> =
+        classes.map(|(class, count)| format!("{class} {}", format::count(*count))).collect();
     if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
 }
 

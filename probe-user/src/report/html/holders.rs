@@ -65,7 +65,8 @@ pub(super) fn space(name: &str, space: &SpaceHolders, dirty: DirtyData) -> Marku
 }
 
 fn inodes(report: &Report) -> Markup {
-    let known = |number: Option<i64>| html! { @match number { Some(number) => (exact(number)), None => "–" } };
+    let known =
+        |number: Option<i64>| html! { @match number { Some(number) => (exact(number)), None => "–" } };
     html! {
         h3 { "Inodes that hold most" }
         .scroll { table {

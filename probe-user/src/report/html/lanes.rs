@@ -67,7 +67,12 @@ fn space(pool: &PoolTimeline, few: &impl Fn(&CounterTimeline) -> CounterTimeline
     if let Some(total) = pool.counter("total_bytes") {
         let parts = PARTS.iter().filter_map(|(name, _)| pool.counter(name));
         let counters = parts.chain([total]).map(few).collect();
-        lanes.lanes.push(Lane { name: "of total_bytes".to_owned(), class: "stack", kind: Kind::Stack, counters });
+        lanes.lanes.push(Lane {
+            name: "of total_bytes".to_owned(),
+            class: "stack",
+            kind: Kind::Stack,
+            counters,
+        });
     }
     // What changes most first; `bytes_used` is in the stack.
     for (name, class) in PARTS.iter().rev() {

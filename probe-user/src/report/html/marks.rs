@@ -1,5 +1,5 @@
 //! What happened, as marks on the timeline. Shape and row tell what a mark is, colour only repeats it.
-use std::str::FromStr as _;
+use std::{fmt::Display, str::FromStr as _};
 
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::{
     super::{failed, model::Report, text},
     data::duration_us,
+    failures, filesystems, findings, suite,
     words::{filesystem_of, shown},
 };
 use crate::format;
@@ -121,6 +122,11 @@ fn thin_out(marks: &mut Vec<Mark>, kind: Kind, count: usize) {
     });
 }
 
+/// Where a mark leads to: if the page does not have all of them, to the section.
+fn place(section: &str, what: &str, number: impl Display, has_all: bool) -> String {
+    if has_all { format!("{what}-{number}") } else { section.to_owned() }
+}
+
 fn tests(report: &Report, marks: &mut Vec<Mark>) {
     let Ok(start) = Timestamp::from_str(&report.started_at) else { return };
     for (number, test) in report.tests.iter().enumerate() {
@@ -132,7 +138,7 @@ fn tests(report: &Report, marks: &mut Vec<Mark>) {
             from,
             to: from.saturating_add(test.duration_ns),
             text: format!("{}: {}{result}", shown(&test.name), test.verdict.name()),
-            target: format!("test-{number}"),
+            target: place("tests", "test", number, report.tests.len() <= suite::MOST),
             filesystem: None,
         });
     }
@@ -157,7 +163,7 @@ fn findings(report: &Report, marks: &mut Vec<Mark>) {
                     finding.account.name(),
                     format::moment(time)
                 ),
-                target: format!("finding-{}", finding.id),
+                target: place("findings", "finding", finding.id, report.findings.len() <= findings::ROWS),
                 filesystem: finding.filesystem.clone(),
             });
         }
@@ -167,7 +173,8 @@ fn findings(report: &Report, marks: &mut Vec<Mark>) {
 /// Tickets that failed, as often as they are known to; the instances of others.
 fn failures(report: &Report, marks: &mut Vec<Mark>) {
     for (number, failure) in report.failures.iter().enumerate() {
-        let device = failure.filesystem.as_deref().map(|uuid| filesystem_of(report, uuid)).unwrap_or_default();
+        let device =
+            failure.filesystem.as_deref().map(|uuid| filesystem_of(report, uuid)).unwrap_or_default();
         for instance in &failure.instances {
             marks.push(Mark {
                 kind: Kind::Failure,
@@ -178,7 +185,7 @@ fn failures(report: &Report, marks: &mut Vec<Mark>) {
                     failed::title(failure, &device),
                     format::coarse_moment(instance.time_ns)
                 ),
-                target: format!("failure-{number}"),
+                target: place("failures", "failure", number, report.failures.len() <= failures::MOST),
                 filesystem: failure.filesystem.clone(),
             });
         }
@@ -193,8 +200,12 @@ fn failures(report: &Report, marks: &mut Vec<Mark>) {
                 kind: Kind::Failure,
                 from: *time,
                 to: *time,
-                text: format!("{} failed, {}", format::counted(*count, "ticket"), format::coarse_moment(*time)),
-                target: "failures".to_owned(),
+                text: format!(
+                    "{} failed, {}",
+                    format::counted(*count, "ticket"),
+                    format::coarse_moment(*time)
+                ),
+                target: if report.failures.is_empty() { "filesystems" } else { "failures" }.to_owned(),
                 filesystem: Some(fs.uuid.clone()),
             });
         }
@@ -203,7 +214,7 @@ fn failures(report: &Report, marks: &mut Vec<Mark>) {
 
 fn stalls(report: &Report, marks: &mut Vec<Mark>) {
     for (number, fs) in report.filesystems.iter().enumerate() {
-        let target = format!("fs-{number}");
+        let target = place("filesystems", "fs", number, report.filesystems.len() <= filesystems::MOST);
         for stall in &fs.waits.stalls {
             marks.push(Mark {
                 kind: Kind::Stall,

@@ -22,9 +22,6 @@ mod suite;
 mod timeline;
 mod words;
 
-#[cfg(test)]
-mod tests;
-
 use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -34,8 +31,7 @@ use super::model::Report;
 /// The style sheet.
 const STYLE: &str = include_str!("style.css");
 /// The scripts: each is a function that is called at once, and fails alone.
-const SCRIPTS: [&str; 3] =
-    [include_str!("theme.js"), include_str!("timeline.js"), include_str!("flame.js")];
+const SCRIPTS: [&str; 3] = [include_str!("theme.js"), include_str!("timeline.js"), include_str!("flame.js")];
 
 /// Writes the page.
 ///

@@ -57,7 +57,9 @@ pub(super) fn columns(points: &[TimePoint], length: Length, count: usize) -> Vec
 
 /// At most `most` points: those that lie near one another become one, which keeps the lowest and highest.
 pub(super) fn coarsen(counter: &CounterTimeline, most: usize) -> Vec<TimePoint> {
-    let (Some(first), Some(last)) = (counter.points.first(), counter.points.last()) else { return Vec::new() };
+    let (Some(first), Some(last)) = (counter.points.first(), counter.points.last()) else {
+        return Vec::new();
+    };
     if counter.points.len() <= most {
         return counter.points.clone();
     }

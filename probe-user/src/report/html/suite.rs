@@ -6,7 +6,7 @@ use super::{super::model::Report, Section, words::shown};
 use crate::format;
 
 /// Tests that are listed; those that are not clean come first.
-const MOST: usize = 3000;
+pub(super) const MOST: usize = 3000;
 
 pub(super) fn section(report: &Report) -> Option<Section> {
     if report.tests.is_empty() {

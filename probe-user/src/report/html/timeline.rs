@@ -18,7 +18,7 @@ const POINTS: usize = 40_000;
 /// Columns of a picture of the first filesystem, and of the others, which are closed.
 const COLUMNS: (usize, usize) = (chart::WIDTH, 250);
 /// Marks of time on the axis.
-const TICKS: u64 = 5;
+const TICKS: u64 = 4;
 
 pub(super) fn section(report: &Report) -> Option<Section> {
     let shown = chosen(report);
@@ -33,8 +33,9 @@ pub(super) fn section(report: &Report) -> Option<Section> {
     let hidden = all - shown.len() as u64;
     let body = html! {
         p {
-            "What each pool held from the start to the end of the session, each counter on a scale of its own. The line is the level "
-            "that was last known; the band goes up to the highest since. "
+            "What each pool held, each counter on a scale of its own. The line is the level that was last known; the band below it goes "
+            "up to the highest until the next. " code { "bytes_may_use" } " and " code { "bytes_pinned" } " are known between commits too, the "
+            "others at commits, audits and failures. Metadata may be promised beyond " code { "total_bytes" } ": that is overcommit. "
             span.script-only {
                 "Point at a picture, or use " kbd { "←" } " " kbd { "→" } ", for the values of a moment. "
                 kbd { "+" } " " kbd { "-" } " or the wheel zooms once the timeline is clicked, dragging zooms to a part, "
@@ -238,15 +239,12 @@ fn table(fs: &FsTimeline) -> Markup {
                     }
                 }
             } }
-            p.note { "Bytes, as far as they were read: " (bytes_note(fs)) }
+            p.note { "Bytes. A time is exact to " (format::length(exact_to(fs))) "." }
         }
     }
 }
 
-fn bytes_note(fs: &FsTimeline) -> Markup {
-    let exact_to = fs.pools.iter().flat_map(|pool| &pool.counters).map(|of| of.exact_to_ns).max().unwrap_or(0);
-    html! {
-        "bytes_may_use and bytes_pinned at changes that were shown, all of them at commits and at failures. A time is exact to "
-        (format::length(exact_to)) "."
-    }
+/// The longest span that a point stands for, ns.
+fn exact_to(fs: &FsTimeline) -> u64 {
+    fs.pools.iter().flat_map(|pool| &pool.counters).map(|counter| counter.exact_to_ns).max().unwrap_or(0)
 }

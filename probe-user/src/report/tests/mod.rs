@@ -5,6 +5,7 @@ mod draws;
 mod examples;
 mod formats;
 mod groups;
+mod html;
 mod kernel_lines;
 mod known;
 mod policy;

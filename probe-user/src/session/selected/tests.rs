@@ -112,13 +112,7 @@ fn report(file: &Path, filter: &FilterPlan) -> Report {
     let mut source = Recording::new(file, filter).unwrap().open().unwrap();
     let books = consume::into_books(&mut source, consume::Nobody);
     let doubts = books.all_doubts(&source);
-    facts::report(
-        source.header(),
-        source.end(),
-        doubts,
-        &books,
-        &Policy::default(),
-    )
+    facts::report(source.header(), source.end(), doubts, &books, &Policy::default())
 }
 
 fn uuids(report: &Report) -> Vec<&str> {

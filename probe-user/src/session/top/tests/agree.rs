@@ -547,10 +547,19 @@ fn timeline_agrees(what: &str, report: &Report) {
         for (account, state) in &fs.accounts {
             let Some(reserved) = state.reserved else { continue };
             let pool = timeline.pools.iter().find(|pool| pool.name == *account).unwrap();
-            assert_eq!(pool.counters[0].points.last().unwrap().last, reserved, "{what}: {account} of {}", fs.uuid);
+            assert_eq!(
+                pool.counters[0].points.last().unwrap().last,
+                reserved,
+                "{what}: {account} of {}",
+                fs.uuid
+            );
         }
     }
     let Reserving { held, total } = &report.reserving;
-    assert!(held.bytes() <= report.inodes.iter().map(|inode| inode.meta_rsv.unsigned_abs()).sum::<u64>() || report.inodes.len() == 20, "{what}");
+    assert!(
+        held.bytes() <= report.inodes.iter().map(|inode| inode.meta_rsv.unsigned_abs()).sum::<u64>()
+            || report.inodes.len() == 20,
+        "{what}"
+    );
     assert!(total.bytes() >= held.bytes() || report.filesystems.iter().any(|fs| !fs.born), "{what}");
 }
