@@ -1,4 +1,6 @@
 //! `cargo test`, with its output read while it runs.
+use std::{env, path::PathBuf};
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -11,8 +13,12 @@ use crate::{
 
 /// Integration tests with this prefix run in guests only.
 const GUEST: &str = "vm";
+/// The integration test that needs a browser.
+const BROWSER: &str = "browser";
+/// Names under which a browser is installed.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// All tests but the live ones and those of guests.
+/// All tests but the live ones, those of guests, and the one in a browser.
 ///
 /// # Errors
 /// If one fails or a binary does not build.
@@ -20,7 +26,8 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let targets = Targets::of(workspace)?;
     let mut command = build::cargo(workspace, Profile::Debug, "test")?;
     command.args(["--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);
-    for name in targets.tests.iter().filter(|name| !name.starts_with(LIVE) && !name.starts_with(GUEST)) {
+    let elsewhere = [LIVE, GUEST, BROWSER];
+    for name in targets.tests.iter().filter(|name| !elsewhere.iter().any(|prefix| name.starts_with(prefix))) {
         command.args(["--test", name]);
     }
     let result = along::read(&mut command, tally);
@@ -31,6 +38,21 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         command.args(["--package", package]);
     }
     result.and(along::read(&mut command, tally))
+}
+
+/// The HTML report in a browser. Returns what cannot be checked here, and why.
+///
+/// # Errors
+/// If a test fails or does not build.
+pub fn browser(workspace: &Workspace, tally: &mut Tally) -> Result<Option<String>> {
+    let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    let installed = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
+    if env::var_os("BTRFS_PROBE_CHROMIUM").is_none() && !BROWSERS.iter().any(|name| installed(&name)) {
+        return Ok(Some("the HTML report in a browser: no Chromium (apt-get install chromium)".to_owned()));
+    }
+    let mut command = build::cargo(workspace, Profile::Debug, "test")?;
+    command.args(["--package", "probe-user", "--test", BROWSER, "--", "--include-ignored", "--test-threads=1"]);
+    along::read(&mut command, tally).map(|()| None)
 }
 
 /// Test targets of the workspace.

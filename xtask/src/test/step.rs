@@ -36,6 +36,8 @@ pub enum Step {
     Msrv,
     /// Licences, sources and, where GitHub can be reached, advisories of what we depend on
     Deny,
+    /// The HTML report in a browser, where there is a Chromium
+    Html,
     /// The static tool and the tests that live tests and guests run
     Programs,
     /// Some steps of btrfs fail in a guest, other ones each time (only in CI unless asked for)
@@ -67,6 +69,7 @@ impl Step {
             Self::Fuzz => "fuzz",
             Self::Msrv => "msrv",
             Self::Deny => "deny",
+            Self::Html => "html",
             Self::Programs => "programs",
             Self::Hunt => "hunt",
             Self::Live => "live",
@@ -78,7 +81,7 @@ impl Step {
 
     /// Whether test binaries run in it.
     pub const fn runs_tests(self) -> bool {
-        matches!(self, Self::Fast | Self::Live) || self.release().is_some()
+        matches!(self, Self::Fast | Self::Html | Self::Live) || self.release().is_some()
     }
 
     /// Whether it is one of those that run side by side.
@@ -131,6 +134,7 @@ impl Step {
         match self {
             Self::Msrv => return msrv::run(workspace),
             Self::Deny => return deny::run(workspace),
+            Self::Html => return cargo_test::browser(workspace, tally),
             Self::Fmt => fmt(workspace),
             Self::Tidy => tidy::run(workspace),
             Self::Setup => setup::run(workspace).map(drop),

@@ -71,7 +71,8 @@
     const bottom = Math.min(0, low);
     const range = Math.max(1, high - bottom);
     return function (value) {
-      return Math.round((height - 1.5 - ((value - bottom) * (height - 3)) / range) * 10) / 10;
+      const tenths = height * 10 - 30;
+      return (tenths - Math.floor(((value - bottom) * tenths) / range) + 15) / 10;
     };
   }
   function place(column, count) {
