@@ -1,3 +1,4 @@
+//! Tracks, counts and levels: bounds hold, and nothing that stands out is lost.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 use probe_common::{
     chain::{CHAIN_LEVEL, CHAIN_OPEN, Chain, ChainCounter},

@@ -50,7 +50,13 @@ impl Chromium {
         let mut command = Command::new("sh");
         command.arg("-c").arg("exec \"$0\" \"$@\" 3<\"$IN\" 4>\"$OUT\"").arg(program);
         // Root has no sandbox there, and the page is our own.
-        command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"]);
+        command.args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            "--no-first-run",
+        ]);
         command.arg(format!("--window-size={width},{height}"));
         command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
         command.env("IN", &input).env("OUT", &output).env("HOME", folder.path());
@@ -124,8 +130,7 @@ impl Chromium {
     /// Moves, presses or releases the mouse, or turns its wheel by `delta`.
     pub fn mouse(&mut self, kind: &str, (x, y): (f64, f64), delta: f64) {
         let button = if kind == "mouseWheel" || kind == "mouseMoved" { "none" } else { "left" };
-        let event =
-            json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1, "deltaX": 0, "deltaY": delta });
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1, "deltaX": 0, "deltaY": delta });
         self.call("Input.dispatchMouseEvent", event);
     }
 

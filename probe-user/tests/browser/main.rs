@@ -39,7 +39,9 @@ fn with_finding(folder: &Path) -> PathBuf {
         for record in batch.decoded(&mut undecodable).collect::<Vec<_>>() {
             altered.push_record(&match record {
                 Record::InodeState(mut state)
-                    if state.moment == MOMENT_DESTROY && state.counters.flags & COUNTERS_VALID != 0 && leaks < 3 =>
+                    if state.moment == MOMENT_DESTROY
+                        && state.counters.flags & COUNTERS_VALID != 0
+                        && leaks < 3 =>
                 {
                     leaks += 1;
                     state.counters.reserved = 131_072;
@@ -84,7 +86,8 @@ fn said(browser: &mut Chromium) -> (String, Vec<String>) {
     let of = browser.evaluate(
         "(() => { const chart = document.querySelector('.chart'); const text = e => e.textContent.trim(); return [text(chart.querySelector('.axis-lane .lane-value')), ...Array.from(chart.querySelectorAll('[data-lane] .lane-value')).map(text)]; })()",
     );
-    let mut list: Vec<String> = of.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect();
+    let mut list: Vec<String> =
+        of.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect();
     let moment = list.remove(0);
     (moment, list)
 }
@@ -118,7 +121,8 @@ fn bytes(value: i64) -> String {
 /// Follows the timeline of the page with keys and mouse.
 fn follow(browser: &mut Chromium) {
     assert_eq!(said(browser).0, "at the end");
-    let duration = browser.evaluate("JSON.parse(document.getElementById('timeline-data').textContent).duration");
+    let duration =
+        browser.evaluate("JSON.parse(document.getElementById('timeline-data').textContent).duration");
     let duration = duration.as_f64().unwrap();
     let drawn = "document.querySelector('.lane.may-use .line').getAttribute('d')";
     // The page has the pictures before the script is asked for anything, and the script draws the same.
@@ -196,7 +200,8 @@ fn sees(what: &str, prepare: impl Fn(&Path) -> PathBuf, more: impl Fn(&mut Chrom
         reach_mark(&mut browser);
         more(&mut browser);
         // As wide as the window: only tables may be wider, and scroll by themselves.
-        let beyond = browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        let beyond =
+            browser.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(beyond, 0, "{what} at {size:?} is wider than its window");
         assert_eq!(browser.complaints, Vec::<String>::new(), "{what} at {size:?}");
     }
@@ -210,7 +215,8 @@ fn a_page_with_findings() {
         let title = browser.evaluate("document.title");
         assert!(title.as_str().unwrap().starts_with("findings"), "{title}");
         assert_eq!(browser.evaluate("document.images.length"), 0);
-        let shown = browser.evaluate("document.body.innerText.includes(\"</script><script>document.title='owned'\")");
+        let shown =
+            browser.evaluate("document.body.innerText.includes(\"</script><script>document.title='owned'\")");
         assert_eq!(shown, true);
         // A mark leads to its finding.
         browser.evaluate("document.querySelector('.mark.finding').dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))");
@@ -235,8 +241,11 @@ fn a_page_with_failed_reservations() {
             let width = "document.querySelectorAll('.flame .frame')[2].getAttribute('width')";
             let before = browser.evaluate(width);
             for expected in [serde_json::json!("100%"), serde_json::json!(before)] {
-                browser.evaluate("document.querySelectorAll('.flame .frame')[2].dispatchEvent(new MouseEvent('click'))");
-                let parse = |value: &Value| value.as_str().unwrap().trim_end_matches('%').parse::<f64>().unwrap();
+                browser.evaluate(
+                    "document.querySelectorAll('.flame .frame')[2].dispatchEvent(new MouseEvent('click'))",
+                );
+                let parse =
+                    |value: &Value| value.as_str().unwrap().trim_end_matches('%').parse::<f64>().unwrap();
                 let difference = parse(&browser.evaluate(width)) - parse(&expected);
                 assert!(difference.abs() < 0.01);
             }

@@ -45,13 +45,22 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// # Errors
 /// If a test fails or does not build.
 pub fn browser(workspace: &Workspace, tally: &mut Tally) -> Result<Option<String>> {
-    let folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-    let installed = |name: &&str| folders.iter().any(|folder| folder.join(name).is_file());
-    if env::var_os("BTRFS_PROBE_CHROMIUM").is_none() && !BROWSERS.iter().any(|name| installed(&name)) {
+    let folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    let installed = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
+    if env::var_os("BTRFS_PROBE_CHROMIUM").is_none() && !BROWSERS.iter().any(|name| installed(name)) {
         return Ok(Some("the HTML report in a browser: no Chromium (apt-get install chromium)".to_owned()));
     }
     let mut command = build::cargo(workspace, Profile::Debug, "test")?;
-    command.args(["--package", "probe-user", "--test", BROWSER, "--", "--include-ignored", "--test-threads=1"]);
+    command.args([
+        "--package",
+        "probe-user",
+        "--test",
+        BROWSER,
+        "--",
+        "--include-ignored",
+        "--test-threads=1",
+    ]);
     along::read(&mut command, tally).map(|()| None)
 }
 
