@@ -2,7 +2,7 @@
 use maud::{Markup, html};
 
 use super::{
-    super::model::{DirtyData, Filesystem, Report, SpaceHolders},
+    super::model::{DirtyData, Filesystem, InodeHolder, Report, SpaceHolders},
     Section,
     words::{exact, filesystem, filesystem_of, shown, task},
 };
@@ -14,12 +14,13 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         .iter()
         .filter(|fs| fs.holders.as_ref().is_some_and(|of| of.spaces.values().any(|space| !space.is_empty())))
         .collect();
+    let inodes: Vec<&InodeHolder> = report.inodes.iter().filter(|inode| holds(inode)).collect();
     let body = html! {
-        @if holding.is_empty() && report.inodes.is_empty() {
+        @if holding.is_empty() && inodes.is_empty() {
             p { "At the end of the session nothing was held, as far as it was seen." }
         }
         @for fs in holding { (of_filesystem(fs)) }
-        @if !report.inodes.is_empty() { (inodes(report)) }
+        @if !inodes.is_empty() { (inodes_table(report, &inodes)) }
     };
     Some(Section { id: "holders", title: "Top holders".to_owned(), short: "Holders".to_owned(), body })
 }
@@ -64,7 +65,19 @@ pub(super) fn space(name: &str, space: &SpaceHolders, dirty: DirtyData) -> Marku
     }
 }
 
-fn inodes(report: &Report) -> Markup {
+/// Whether it holds anything: the list of a report is filled up with inodes that have reserved most.
+fn holds(inode: &InodeHolder) -> bool {
+    let of = [
+        Some(inode.meta_rsv),
+        inode.rsv_reserved,
+        inode.csum_bytes,
+        inode.delalloc_bytes,
+        inode.outstanding_extents,
+    ];
+    of.into_iter().flatten().any(|number| number != 0)
+}
+
+fn inodes_table(report: &Report, inodes: &[&InodeHolder]) -> Markup {
     let known =
         |number: Option<i64>| html! { @match number { Some(number) => (exact(number)), None => "–" } };
     html! {
@@ -75,7 +88,7 @@ fn inodes(report: &Report) -> Markup {
                 th { "inode" } th { "path" } th { "filesystem" } th { "task that reserved last" }
             } }
             tbody {
-                @for inode in &report.inodes {
+                @for inode in inodes {
                     tr {
                         td.num { (exact(inode.meta_rsv)) @if !inode.opening_known { " *" } }
                         td.num { (known(inode.delalloc_bytes)) }
@@ -90,7 +103,7 @@ fn inodes(report: &Report) -> Markup {
                 }
             }
         } }
-        @if report.inodes.iter().any(|inode| !inode.opening_known) {
+        @if inodes.iter().any(|inode| !inode.opening_known) {
             p.note { "* first met in the middle of its life: counts from there" }
         }
     }
