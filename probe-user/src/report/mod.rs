@@ -16,11 +16,13 @@ pub mod ignore;
 pub mod json;
 pub mod junit;
 pub mod known;
+pub mod mail;
 pub mod model;
 pub mod ndjson;
 pub mod output;
 pub mod owners;
 pub mod schema;
+pub mod subject;
 pub mod text;
 
 #[cfg(test)]

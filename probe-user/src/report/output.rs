@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    folded, html, json, junit,
+    folded, html, json, junit, mail,
     model::Report,
     ndjson,
     text::{self, ColorChoice, Detail},
@@ -33,11 +33,14 @@ pub enum Format {
     Folded,
     /// A page for a browser.
     Html,
+    /// Mails, one for each finding.
+    Mail,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] = [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html];
+    pub const ALL: [Self; 7] =
+        [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html, Self::Mail];
 
     /// Name on the command line.
     #[must_use]
@@ -49,6 +52,7 @@ impl Format {
             Self::Junit => "junit",
             Self::Folded => "folded",
             Self::Html => "html",
+            Self::Mail => "mail",
         }
     }
 }
@@ -138,6 +142,7 @@ impl Output {
             Format::Junit => junit::write(report, &mut bytes)?,
             Format::Folded => folded::write(report, &mut bytes)?,
             Format::Html => html::write(report, &mut bytes)?,
+            Format::Mail => mail::write(report, &mut bytes)?,
         }
         Ok(bytes)
     }

@@ -1,4 +1,6 @@
 //! Whom a finding is about, in words, for text and screen.
+use probe_ledger::FindingKind;
+
 use super::model::{Finding, Instance};
 use crate::format;
 
@@ -82,5 +84,18 @@ pub fn pages(finding: &Finding) -> String {
     match &finding.known {
         Some(known) => format!("{}, {}", finding.doc, known.doc),
         None => finding.doc.clone(),
+    }
+}
+
+/// What the stack of a finding did: `freed`.
+#[must_use]
+pub const fn verb(finding: &Finding) -> &'static str {
+    match finding.kind.0 {
+        FindingKind::OverRelease | FindingKind::ErrorPathOverRelease | FindingKind::WrongOwner => "freed",
+        FindingKind::PublishBeforeReserve => "published",
+        FindingKind::Leak
+        | FindingKind::ErrorPathLeak
+        | FindingKind::Underflow
+        | FindingKind::CounterMismatch => "showed",
     }
 }

@@ -325,10 +325,12 @@ impl Trace {
                     (0, csums) => format!(", csum_bytes {csums:+}"),
                     (extents, csums) => format!(", outstanding_extents {extents:+}, csum_bytes {csums:+}"),
                 };
+                let argument = number(first).unwrap_or_else(|| "a pointer".to_owned());
                 if third >> 32 & 1 == 0 {
-                    format!("{hook}({first}) was called{changes}")
+                    format!("{hook}({argument}) was called{changes}")
                 } else {
-                    format!("{hook}({first}) returned {}{changes}", second as i64)
+                    let returned = number(second).unwrap_or_else(|| "a pointer".to_owned());
+                    format!("{hook}({argument}) returned {returned}{changes}")
                 }
             }
             What::Bmu => format!("bytes_may_use {first} {:+}, flags {third}", second as i64),
@@ -344,4 +346,11 @@ impl Trace {
             }
         }
     }
+}
+
+/// An argument or result of a call as a signed number; `None` for an address of the kernel, which says nothing to a reader and
+/// should not be passed on. (x86-64; the last 4 GiB are text and modules, which no call takes, and small negative numbers.)
+fn number(value: u64) -> Option<String> {
+    let address = 0xffff_8000_0000_0000..0xffff_ffff_0000_0000;
+    (!address.contains(&value)).then(|| (value as i64).to_string())
 }

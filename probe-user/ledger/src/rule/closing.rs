@@ -87,7 +87,8 @@ impl Closed<'_> {
             ino: Some(key.ino),
             generation: Some(record.generation),
             amount,
-            balance_before: book.map(|book| book.balance),
+            // The balance is in bytes.
+            balance_before: book.map(|book| book.balance).filter(|_| account.unit() == "bytes"),
             stack: StackRef { id: record.stack, representative: false },
             origins: match kind {
                 // The inode held nothing, so nobody's bytes were taken; the finding names the stack that reserved last.

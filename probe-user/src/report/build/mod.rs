@@ -33,7 +33,7 @@ use probe_ledger::{self, FailedReservations, Statistics};
 pub use timeline::timeline;
 pub use verdict::{Policy, STALL_NS, Tally, decide, of_window};
 pub use waits::WaitNames;
-pub use warnings::{Explanations, failed_checks, unexplained as unexplained_warnings};
+pub use warnings::{Explanations, checks_of, failed_checks, unexplained as unexplained_warnings};
 
 use super::model::{
     FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, Report, SCHEMA_VERSION,

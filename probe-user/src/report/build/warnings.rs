@@ -67,6 +67,12 @@ impl Checks {
     }
 }
 
+/// The kernel's checks that look at such an account.
+#[must_use]
+pub fn checks_of(account: Account) -> Vec<&'static str> {
+    CHECKS.into_iter().filter(|(_, checks)| checks.means(account)).map(|(name, _)| name).collect()
+}
+
 /// What WARNs are held against.
 pub struct Explanations<'a> {
     /// What was found.

@@ -44,7 +44,7 @@ pub(super) fn render(report: &Report, sections: &[Section]) -> Markup {
                 (fact("kernel", &kernel(report)))
                 (fact("tier", &tier(report)))
                 (fact("session", &format!("{} for {}", report.started_at, format::duration(report.duration_ns))))
-                @if let Some(command) = &report.command { (fact("command", &text::typed(command))) }
+                @if let Some(command) = &report.command { (fact("command", &text::command_line(command))) }
                 (fact("records", &format::count(report.statistics.records)))
             }
             nav aria-label="Parts of the report" {

@@ -81,14 +81,21 @@ pub fn bug_of(violation: &Violation, frames: impl Fn(u64) -> Vec<Frame>) -> Opti
 /// Which known kernel bug made a finding, and whether it counts, for reports and screen alike; `None` if none did.
 #[must_use]
 pub fn words(finding: &Finding) -> Option<String> {
-    let KnownBug { id, title, versions, doc: _ } = finding.known.as_ref()?;
+    let description = description(finding)?;
     let counts = match finding.ignored {
         None => "; counts (--strict)",
         Some(IgnoredBy::Known) => "; does not count (--strict counts it)",
         // The fingerprint's line says why.
         Some(IgnoredBy::IgnoreFile | IgnoredBy::FailOn) => "",
     };
-    Some(format!("{id}: {title}; kernels {versions}{counts}"))
+    Some(description + counts)
+}
+
+/// The known kernel bug that made a finding; `None` if none did.
+#[must_use]
+pub fn description(finding: &Finding) -> Option<String> {
+    let KnownBug { id, title, versions, doc: _ } = finding.known.as_ref()?;
+    Some(format!("{id}: {title}; kernels {versions}"))
 }
 
 /// True if a stack begins with these functions, innermost first, with no other between them.

@@ -67,7 +67,7 @@ pub struct Finding {
     pub origins: Vec<OriginOf>,
     /// Number of stacks that reserved and are not listed.
     pub origins_left_out: u64,
-    /// What these reserved, in `unit`.
+    /// Bytes that these reserved.
     pub origins_left_out_bytes: u64,
     /// The records that speak for it, oldest first.
     pub evidence: Vec<EvidenceLine>,
@@ -261,7 +261,7 @@ pub enum StackSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OriginOf {
-    /// Reserved from this stack and not known to be released, in the finding's `unit`.
+    /// Bytes reserved from this stack and not known to be released; bytes also where the finding's `unit` is `count`.
     pub bytes: u64,
     /// Number of reservations.
     pub count: u64,

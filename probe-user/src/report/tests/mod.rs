@@ -8,6 +8,7 @@ mod groups;
 mod html;
 mod kernel_lines;
 mod known;
+mod mail;
 mod policy;
 mod warnings;
 mod write;

@@ -1,14 +1,12 @@
 //! Findings: which rule was broken, where, by which task, and the evidence.
 use std::collections::BTreeMap;
 
-use probe_ledger::FindingKind;
-
 use super::{
     super::{
         fingerprint::is_tracing,
         known,
         model::{Finding, Frame, IgnoredBy, OriginOf, Report, StackSource},
-        owners,
+        owners, subject,
     },
     Detail,
     paper::{Paper, Tone},
@@ -85,21 +83,9 @@ fn others(paper: &mut Paper, first: &Finding, others: &[&Finding]) {
 }
 
 fn title(paper: &mut Paper, finding: &Finding) {
-    let times = match finding.count {
-        0 | 1 => String::new(),
-        count => format!(" in {}", format::counted(count, "violation")),
-    };
-    let title = format!(
-        "#{} {} of {}: {}{times}",
-        finding.id,
-        finding.kind.name(),
-        finding.account.name(),
-        format::amount(finding.amount, &finding.unit),
-    );
     paper.blank();
     let tone = if finding.ignored.is_some() { Tone::Faint } else { Tone::Bad };
-    let title = paper.tone(tone, &title);
-    paper.line(&title);
+    paper.toned(tone, &format!("#{} ", finding.id), &subject::heading(finding));
 }
 
 /// A finding in full.
@@ -108,18 +94,11 @@ pub(super) fn one(paper: &mut Paper, finding: &Finding) {
     paper.paragraph("   ", &escape(&owners::explanation(finding)));
     paper.blank();
     about(paper, finding);
-    let shows = match finding.kind.0 {
-        FindingKind::OverRelease | FindingKind::ErrorPathOverRelease | FindingKind::WrongOwner => "freed",
-        FindingKind::PublishBeforeReserve => "published",
-        FindingKind::Leak
-        | FindingKind::ErrorPathLeak
-        | FindingKind::Underflow
-        | FindingKind::CounterMismatch => "showed",
-    };
+    let shows = owners::verb(finding);
     stack(paper, shows, finding.stack_source, &finding.stack);
     exit(paper, finding);
     for origin in finding.origins.iter().take(ORIGINS) {
-        origin_stack(paper, finding, origin);
+        origin_stack(paper, origin);
     }
     other_origins(paper, finding);
     evidence(paper, finding);
@@ -212,8 +191,9 @@ fn exit(paper: &mut Paper, finding: &Finding) {
     }
 }
 
-fn origin_stack(paper: &mut Paper, finding: &Finding, origin: &OriginOf) {
-    let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), &finding.unit);
+fn origin_stack(paper: &mut Paper, origin: &OriginOf) {
+    // Also where the account is a count: what is reserved for it are bytes.
+    let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), "bytes");
     let what = format!("reserved {amount} in {}", format::counted(origin.count, "reservation"));
     stack(paper, &what, origin.stack_source, &origin.stack);
 }
@@ -227,7 +207,7 @@ fn other_origins(paper: &mut Paper, finding: &Finding) {
     }
     let bytes =
         more.iter().fold(finding.origins_left_out_bytes, |sum, origin| sum.saturating_add(origin.bytes));
-    let amount = format::amount(i64::try_from(bytes).unwrap_or(i64::MAX), &finding.unit);
+    let amount = format::amount(i64::try_from(bytes).unwrap_or(i64::MAX), "bytes");
     paper.blank();
     paper.line(&format!("   reserved {amount} from {}", format::counted(stacks, "more stack")));
 }

@@ -25,6 +25,7 @@ pub use verdict::{headline, typed};
 pub(crate) use findings::{REPRESENTATIVE, frame_text, shown as shown_frames};
 pub(crate) use paper::Paper;
 pub(crate) use table::{left, render as render_table, right};
+pub use verdict::command_line;
 pub use waits::{stalled, waits_still, works};
 
 use super::model::Report;

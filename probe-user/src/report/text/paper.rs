@@ -101,6 +101,17 @@ impl Paper {
         }
     }
 
+    /// A paragraph in a tone: the first line begins with `first`, the others with as many blanks.
+    pub(crate) fn toned(&mut self, tone: Tone, first: &str, text: &str) {
+        let indent = width(first);
+        let mut lead = first.to_owned();
+        for line in wrap(text, self.look.width.saturating_sub(indent).max(20)) {
+            let line = self.tone(tone, &format!("{lead}{line}"));
+            self.line(&line);
+            lead = " ".repeat(indent);
+        }
+    }
+
     /// A list item.
     pub(crate) fn item(&mut self, text: &str) {
         let bullet = if self.look.unicode { "  • " } else { "  * " };

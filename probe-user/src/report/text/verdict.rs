@@ -62,14 +62,14 @@ fn session(paper: &mut Paper, report: &Report) {
     paper.field("tier", &tier);
     paper.field("session", &format!("{} for {}", report.started_at, format::duration(report.duration_ns)));
     if let Some(command) = &report.command {
-        paper.field("command", &typed(command));
+        paper.field("command", &command_line(command));
     }
     paper.field("tool", &format!("{} {}", report.tool.name, report.tool.version));
 }
 
-/// A command as one would type it; escaped.
+/// A command as one would type it.
 #[must_use]
-pub fn typed(command: &[String]) -> String {
+pub fn command_line(command: &[String]) -> String {
     command.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -35,7 +35,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, app: &App, hits: &mut Hits) {
         lines.extend(freed(finding, columns));
         for origin in &finding.origins {
             lines.push(Vec::new());
-            lines.extend(reserved(finding, origin, columns));
+            lines.extend(reserved(origin, columns));
         }
     }
     lines.extend(other_origins(finding));
@@ -127,8 +127,8 @@ fn freed(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
     lines
 }
 
-fn reserved(finding: &Finding, origin: &OriginOf, columns: usize) -> Vec<Vec<Piece>> {
-    let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), &finding.unit);
+fn reserved(origin: &OriginOf, columns: usize) -> Vec<Vec<Piece>> {
+    let amount = format::amount(i64::try_from(origin.bytes).unwrap_or(i64::MAX), "bytes");
     let text = format!(
         "reserved {amount} in {} ({})",
         format::counted(origin.count, "reservation"),
@@ -152,7 +152,7 @@ fn other_origins(finding: &Finding) -> Vec<Vec<Piece>> {
         return Vec::new();
     }
     let bytes = i64::try_from(finding.origins_left_out_bytes).unwrap_or(i64::MAX);
-    let amount = format::amount(bytes, &finding.unit);
+    let amount = format::amount(bytes, "bytes");
     let stacks = format::counted(finding.origins_left_out, "more stack");
     vec![Vec::new(), vec![(format!("reserved {amount} from {stacks}"), Role::Head)]]
 }
@@ -186,7 +186,7 @@ fn side_by_side(finding: &Finding, columns: usize) -> Vec<Vec<Piece>> {
     let left = freed(finding, half);
     let mut right: Vec<Vec<Piece>> = Vec::new();
     for origin in &finding.origins {
-        right.extend(reserved(finding, origin, half));
+        right.extend(reserved(origin, half));
     }
     if right.is_empty() {
         right.push(vec![("no stack that reserved is known".to_owned(), Role::Faint)]);

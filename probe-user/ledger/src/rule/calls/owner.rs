@@ -27,13 +27,13 @@ pub(crate) fn wrong(
     };
     let text = if right.root == freed.root {
         format!(
-            "{amounts} reserved for inode {} of the same subvolume were released from inode {}.",
-            right.ino, freed.ino
+            "Inode {} gave back {amounts} reserved for inode {} of the same subvolume.",
+            freed.ino, right.ino
         )
     } else {
         format!(
-            "{amounts} reserved for inode {} of subvolume {} were released from inode {} of subvolume {}.",
-            right.ino, right.root, freed.ino, freed.root
+            "Inode {} of subvolume {} gave back {amounts} reserved for inode {} of subvolume {}.",
+            freed.ino, freed.root, right.ino, right.root
         )
     };
     context.explain(Some(right), account, amount);
