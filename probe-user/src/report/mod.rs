@@ -24,6 +24,7 @@ pub mod owners;
 pub mod schema;
 pub mod subject;
 pub mod text;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use super::{
     model::Report,
     ndjson,
     text::{self, ColorChoice, Detail},
+    trace::{self, Timeline},
 };
 
 /// A format of the report.
@@ -35,12 +36,22 @@ pub enum Format {
     Html,
     /// Mails, one for each finding.
     Mail,
+    /// Chrome's trace events.
+    Trace,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 7] =
-        [Self::Text, Self::Json, Self::Ndjson, Self::Junit, Self::Folded, Self::Html, Self::Mail];
+    pub const ALL: [Self; 8] = [
+        Self::Text,
+        Self::Json,
+        Self::Ndjson,
+        Self::Junit,
+        Self::Folded,
+        Self::Html,
+        Self::Mail,
+        Self::Trace,
+    ];
 
     /// Name on the command line.
     #[must_use]
@@ -53,6 +64,7 @@ impl Format {
             Self::Folded => "folded",
             Self::Html => "html",
             Self::Mail => "mail",
+            Self::Trace => "trace",
         }
     }
 }
@@ -122,7 +134,21 @@ impl Output {
     /// # Errors
     /// The target cannot be written; a closed pipe on standard output is none.
     pub fn write(&self, report: &Report, style: TextStyle) -> Result<(), OutputError> {
-        let bytes = self.render(report, style).map_err(|error| OutputError::new(&self.target, error))?;
+        self.write_with(report, style, &Timeline::default())
+    }
+
+    /// Like [`Output::write`], with what a trace shows besides the report.
+    ///
+    /// # Errors
+    /// See there.
+    pub fn write_with(
+        &self,
+        report: &Report,
+        style: TextStyle,
+        timeline: &Timeline,
+    ) -> Result<(), OutputError> {
+        let bytes =
+            self.render(report, style, timeline).map_err(|error| OutputError::new(&self.target, error))?;
         let written = match &self.target {
             Target::Stdout => write_stdout(&bytes),
             Target::File(path) => write_file(path, &bytes),
@@ -130,7 +156,7 @@ impl Output {
         written.map_err(|error| OutputError::new(&self.target, error))
     }
 
-    fn render(&self, report: &Report, style: TextStyle) -> io::Result<Vec<u8>> {
+    fn render(&self, report: &Report, style: TextStyle, timeline: &Timeline) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self.format {
             Format::Text => {
@@ -143,6 +169,7 @@ impl Output {
             Format::Folded => folded::write(report, &mut bytes)?,
             Format::Html => html::write(report, &mut bytes)?,
             Format::Mail => mail::write(report, &mut bytes)?,
+            Format::Trace => trace::write(report, timeline, &mut bytes)?,
         }
         Ok(bytes)
     }

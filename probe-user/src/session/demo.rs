@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use probe_common::task::MarkerKind;
-use probe_record::{file::RecordingReader, session::ONLY_FILESYSTEMS};
+use probe_record::{file::RecordingReader, session::ONLY_FILESYSTEMS, stream::Source as _};
 use probe_workload::{
     loopfs::stale::cleanup_stale,
     script::{DemoPlan, Step, StepState},
@@ -25,6 +25,7 @@ use super::{
     plan::{CapturePlan, FilterPlan, FsSelector, Goal, SessionPlan, StacksChoice, TierChoice},
     replay,
     selected::Selected,
+    trace::{Tracer, Tracing},
     waiter::{Ended, SessionWaiter},
 };
 use crate::kernel::caps::Capabilities;
@@ -89,12 +90,14 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         capture.join();
         result
     })?;
-    let books = consume::into_books(&mut receiver, consume::Nobody);
+    let mut tracer = Tracer::wanted(report, receiver.header());
+    let onlooker = Tracing { tracer: tracer.as_mut(), other: consume::Nobody };
+    let books = consume::into_books(&mut receiver, onlooker);
     let interrupted = waiter.join().map_err(|_| anyhow::anyhow!("the demo ended by a defect"))??;
     if interrupted {
         say("interrupted: everything the demo made is removed again; the report covers what ran");
     }
-    live::deliver(report, &receiver, &books, &Ended::default(), false)
+    live::deliver(report, &receiver, &books, tracer, &Ended::default(), false)
 }
 
 /// Runs the script. A signal sets its stop flag, and it then cleans up by itself. True if a signal came.

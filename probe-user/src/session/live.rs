@@ -26,6 +26,7 @@ use super::{
     pieces::{self, Pieces, Written},
     plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
     status_line,
+    trace::{Tracer, Tracing},
     waiter::{Ended, SessionWaiter},
     watching::Watching,
 };
@@ -229,9 +230,11 @@ fn consume(
         Goal::Report(report) => {
             // Prints nothing, but keeps the files beside the results of tests.
             let watching = Watching::new(Announcer::new(false, false), report, enough, None, None);
+            let mut tracer = Tracer::wanted(report, receiver.header());
+            let watching = Tracing { tracer: tracer.as_mut(), other: watching };
             let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
-            deliver(report, &receiver, &books, &ended, false)
+            deliver(report, &receiver, &books, tracer, &ended, false)
         }
         Goal::Watch { report, heartbeat, keep: _ } => {
             let lines = has(report, Format::Ndjson, &Target::Stdout);
@@ -239,9 +242,11 @@ fn consume(
             let status = report.style.detail != Detail::Brief && status_line::is_possible();
             let beats = Beats::new(heartbeat.filter(|_| lines), status, ask_levels);
             let watching = Watching::new(Announcer::new(lines, words), report, enough, flight, beats);
+            let mut tracer = Tracer::wanted(report, receiver.header());
+            let watching = Tracing { tracer: tracer.as_mut(), other: watching };
             let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
-            deliver(report, &receiver, &books, &ended, lines)
+            deliver(report, &receiver, &books, tracer, &ended, lines)
         }
     }
 }
@@ -259,12 +264,13 @@ pub(super) fn deliver(
     plan: &ReportPlan,
     receiver: &BatchReceiver,
     books: &Books,
+    tracer: Option<Tracer>,
     ended: &Ended,
     streamed: bool,
 ) -> anyhow::Result<ExitStatus> {
     let report =
         facts::report(receiver.header(), receiver.end(), books.all_doubts(receiver), &books, &plan.policy);
-    write(plan, &report, streamed)?;
+    write(plan, &report, tracer, streamed)?;
     let verdict = report.verdict.0;
     Ok(match ended.command {
         Some(status) => ExitStatus::after_command(verdict, exit::command_status(status)),
@@ -273,7 +279,13 @@ pub(super) fn deliver(
 }
 
 /// Writes a report to all outputs; one that fails does not keep the others from being written.
-pub(super) fn write(plan: &ReportPlan, report: &Report, streamed: bool) -> anyhow::Result<()> {
+pub(super) fn write(
+    plan: &ReportPlan,
+    report: &Report,
+    tracer: Option<Tracer>,
+    streamed: bool,
+) -> anyhow::Result<()> {
+    let timeline = tracer.map(Tracer::into_timeline).unwrap_or_default();
     let mut failed = None;
     for output in &plan.outputs {
         let Output { format, target } = output;
@@ -286,7 +298,7 @@ pub(super) fn write(plan: &ReportPlan, report: &Report, streamed: bool) -> anyho
                 _ => Ok(()),
             }
         } else {
-            output.write(report, plan.style).map_err(Into::into)
+            output.write_with(report, plan.style, &timeline).map_err(Into::into)
         };
         if let Err(error) = result {
             failed.get_or_insert(error);

@@ -25,6 +25,7 @@ mod stalls;
 pub(crate) mod status_line;
 mod suite;
 mod top;
+mod trace;
 pub(crate) mod waiter;
 mod watching;
 

@@ -9,6 +9,7 @@ use super::{
     facts, live,
     plan::{Goal, SessionPlan},
     selected::{Recording, Selected},
+    trace::{Tracer, Tracing},
 };
 
 /// Analyses a recording.
@@ -28,12 +29,13 @@ pub fn replay_source<R: std::io::Read>(
     plan: &SessionPlan,
     mut reader: Selected<R>,
 ) -> anyhow::Result<ExitStatus> {
-    let books = consume::into_books(&mut reader, consume::Nobody);
     let (Goal::Report(report_plan) | Goal::Watch { report: report_plan, .. }) = &plan.goal else {
         anyhow::bail!("a recording cannot be recorded again: copy the file");
     };
+    let mut tracer = Tracer::wanted(report_plan, reader.header());
+    let books = consume::into_books(&mut reader, Tracing { tracer: tracer.as_mut(), other: consume::Nobody });
     let report =
         facts::report(reader.header(), reader.end(), books.all_doubts(&reader), &books, &report_plan.policy);
-    live::write(report_plan, &report, false)?;
+    live::write(report_plan, &report, tracer, false)?;
     Ok(ExitStatus::of(report.verdict.0))
 }

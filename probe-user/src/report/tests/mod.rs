@@ -10,5 +10,6 @@ mod kernel_lines;
 mod known;
 mod mail;
 mod policy;
+mod trace;
 mod warnings;
 mod write;

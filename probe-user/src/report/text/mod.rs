@@ -20,12 +20,11 @@ mod waits;
 pub use paper::Look;
 pub use paper::Tone;
 pub use terminal::{ColorChoice, look_for};
-pub use verdict::{headline, typed};
+pub use verdict::{command_line, headline};
 
 pub(crate) use findings::{REPRESENTATIVE, frame_text, shown as shown_frames};
 pub(crate) use paper::Paper;
 pub(crate) use table::{left, render as render_table, right};
-pub use verdict::command_line;
 pub use waits::{stalled, waits_still, works};
 
 use super::model::Report;
