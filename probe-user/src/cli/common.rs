@@ -2,7 +2,8 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     format::escape::escape,
     report::{
+        baseline::Baseline,
         build::Policy,
         ignore,
         output::{self, Format, Target, TextStyle},
@@ -27,6 +29,7 @@ use crate::{
     session::{
         exit::UsageError,
         plan::{CapturePlan, FilterPlan, FsSelector, ReportPlan, StacksChoice, TierChoice},
+        read_report,
     },
 };
 
@@ -145,6 +148,9 @@ pub(super) struct ReportOpts {
     /// Do not count the known findings in FILE: one fingerprint per line, # begins a comment
     #[arg(long, value_name = "FILE")]
     ignore: Option<PathBuf>,
+    /// Count only findings that FILE does not have: a JSON report or a recording
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// Count findings of known kernel bugs too
     #[arg(long)]
     strict: bool,
@@ -184,16 +190,13 @@ fn kinds() -> PossibleValuesParser {
 }
 
 impl ReportOpts {
-    /// `recording`: the recording to analyse, if any.
-    pub(super) fn plan(
-        &self,
-        terminal: &TerminalOpts,
-        recording: Option<&Path>,
-    ) -> anyhow::Result<ReportPlan> {
+    /// `recordings`: those to analyse, if any.
+    pub(super) fn plan(&self, terminal: &TerminalOpts, recordings: &[PathBuf]) -> anyhow::Result<ReportPlan> {
         let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
-        let inputs = [("recording", recording), ("--ignore file", self.ignore.as_deref())];
-        let inputs: Vec<Input<'_>> =
-            inputs.into_iter().filter_map(|(what, path)| Some(Input { what, path: path? })).collect();
+        let files = [("--ignore file", self.ignore.as_deref()), ("--against file", self.against.as_deref())];
+        let files = files.into_iter().filter_map(|(what, path)| Some(Input { what, path: path? }));
+        let recordings = recordings.iter().map(|path| Input { what: "recording", path });
+        let inputs: Vec<Input<'_>> = recordings.chain(files).collect();
         same_file::check(&outputs, &inputs)?;
         let fail_on = FindingKind::ALL
             .into_iter()
@@ -207,9 +210,16 @@ impl ReportOpts {
                 ignore: self.known_findings()?,
                 strict: self.strict,
                 stall_ns: u64::try_from(self.stall.as_nanos()).unwrap_or(u64::MAX),
+                against: self.baseline()?,
             },
             until_findings: self.until_findings.map(|most| most as usize),
         })
+    }
+
+    fn baseline(&self) -> anyhow::Result<Option<Arc<Baseline>>> {
+        let Some(path) = &self.against else { return Ok(None) };
+        let report = read_report::read(path, &FilterPlan::default(), &Policy::default())?;
+        Ok(Some(Arc::new(Baseline::new(path.to_string_lossy().into_owned(), &report))))
     }
 
     fn known_findings(&self) -> anyhow::Result<std::collections::BTreeSet<String>> {

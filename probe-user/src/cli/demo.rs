@@ -16,7 +16,7 @@ impl Args {
         Ok(SessionPlan {
             source: StreamFrom::Demo,
             filter: FilterPlan::default(),
-            goal: Goal::Report(self.report.plan(terminal, None)?),
+            goal: Goal::Report(self.report.plan(terminal, &[])?),
             verbosity: terminal.verbose,
         })
     }

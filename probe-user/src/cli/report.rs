@@ -2,7 +2,10 @@
 use std::path::PathBuf;
 
 use super::common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts};
-use crate::session::plan::{Goal, SessionPlan, StreamFrom};
+use crate::session::{
+    exit::UsageError,
+    plan::{Goal, SessionPlan, StreamFrom},
+};
 
 /// Analyse a recording
 ///
@@ -18,18 +21,29 @@ pub(super) struct Args {
     filter: FilterOpts,
     #[command(flatten)]
     report: ReportOpts,
-    /// The recording to analyse
-    #[arg(value_name = "FILE", help_heading = "Arguments")]
-    file: PathBuf,
+    /// Make one report of all FILEs; each may be a recording or a JSON report
+    #[arg(long, help_heading = "Report")]
+    merge: bool,
+    /// The recording to analyse; several with --merge
+    #[arg(value_name = "FILE", required = true, num_args = 1.., help_heading = "Arguments")]
+    files: Vec<PathBuf>,
 }
 
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         self.capture.warn_of_recording();
+        let source = match (self.files.as_slice(), self.merge) {
+            (files, true) => StreamFrom::Recordings(files.to_vec()),
+            ([file], false) => StreamFrom::Recording(file.clone()),
+            (files, false) => {
+                let text = format!("{} recordings were named; --merge makes one report of them", files.len());
+                return Err(UsageError(text).into());
+            }
+        };
         Ok(SessionPlan {
-            source: StreamFrom::Recording(self.file.clone()),
+            source,
             filter: self.filter.plan()?,
-            goal: Goal::Report(self.report.plan(terminal, Some(&self.file))?),
+            goal: Goal::Report(self.report.plan(terminal, &self.files)?),
             verbosity: terminal.verbose,
         })
     }

@@ -27,7 +27,7 @@ impl Args {
                 until: Until::Command(self.command.clone()),
             },
             filter: self.filter.plan()?,
-            goal: Goal::Report(self.report.plan(terminal, None)?),
+            goal: Goal::Report(self.report.plan(terminal, &[])?),
             verbosity: terminal.verbose,
         })
     }

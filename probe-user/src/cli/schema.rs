@@ -4,7 +4,7 @@ use crate::{
     session::exit::ExitStatus,
 };
 
-/// Print the JSON Schema of the report, of the NDJSON stream or of an explanation
+/// Print the JSON Schema of the report, of the NDJSON stream, of an explanation or of a report of many recordings
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schema
@@ -20,6 +20,8 @@ enum What {
     Stream,
     /// What explain --format json prints
     Explain,
+    /// The report of many recordings, report --merge --format json
+    Merged,
 }
 
 impl Args {
@@ -28,6 +30,7 @@ impl Args {
             What::Report => schema::report(),
             What::Stream => schema::stream(),
             What::Explain => explanation::schema::explain(),
+            What::Merged => schema::merged(),
         };
         output::print(schema::print(&schema)?.as_bytes())?;
         Ok(ExitStatus::Clean)

@@ -105,7 +105,7 @@ impl Args {
             source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
             goal: Goal::Watch {
-                report: self.report.plan(terminal, None)?,
+                report: self.report.plan(terminal, &[])?,
                 keep: self.keep.plan(),
                 heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
             },

@@ -5,6 +5,7 @@
 //!
 //! Refused: reading symbols, mounts or clocks here (the caller passes them in); deciding what is a finding (the
 //! ledger does); obeying anything in a name that came from the kernel ([`crate::format::escape`]).
+pub mod baseline;
 pub mod build;
 pub mod drawn;
 pub mod explanation;
@@ -17,6 +18,7 @@ pub mod json;
 pub mod junit;
 pub mod known;
 pub mod mail;
+pub mod merge;
 pub mod model;
 pub mod ndjson;
 pub mod output;

@@ -149,19 +149,32 @@ impl Output {
     ) -> Result<(), OutputError> {
         let bytes =
             self.render(report, style, timeline).map_err(|error| OutputError::new(&self.target, error))?;
+        self.put(&bytes)
+    }
+
+    /// Writes what is rendered already.
+    ///
+    /// # Errors
+    /// The target cannot be written; a closed pipe on standard output is none.
+    pub fn put(&self, bytes: &[u8]) -> Result<(), OutputError> {
         let written = match &self.target {
-            Target::Stdout => write_stdout(&bytes),
-            Target::File(path) => write_file(path, &bytes),
+            Target::Stdout => write_stdout(bytes),
+            Target::File(path) => write_file(path, bytes),
         };
         written.map_err(|error| OutputError::new(&self.target, error))
+    }
+
+    /// How text looks there.
+    #[must_use]
+    pub fn look(&self, style: TextStyle) -> text::Look {
+        text::look_for(style.color, self.target != Target::Stdout)
     }
 
     fn render(&self, report: &Report, style: TextStyle, timeline: &Timeline) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self.format {
             Format::Text => {
-                let look = text::look_for(style.color, self.target != Target::Stdout);
-                bytes = text::render(report, look, style.detail).into_bytes();
+                bytes = text::render(report, self.look(style), style.detail).into_bytes();
             }
             Format::Json => json::write(report, &mut bytes)?,
             Format::Ndjson => ndjson::write(report, &mut bytes)?,

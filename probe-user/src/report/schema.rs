@@ -3,12 +3,18 @@
 //! The result is checked in under `docs/schema/`, so a review shows a change of the format. A test compares both.
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-use super::{model::Report, ndjson::StreamLine};
+use super::{merge::Merged, model::Report, ndjson::StreamLine};
 
 /// Schema of the JSON report.
 #[must_use]
 pub fn report() -> Schema {
     titled::<Report>("report", "A report of btrfs-probe, schema version 1.")
+}
+
+/// Schema of the JSON report of many sessions.
+#[must_use]
+pub fn merged() -> Schema {
+    titled::<Merged>("merged", "A report of many sessions of btrfs-probe, schema version 1.")
 }
 
 /// Schema of one line of the NDJSON stream.
@@ -42,7 +48,7 @@ mod tests {
     /// `BLESS=1 cargo test -p probe-user schema` writes the files anew.
     #[test]
     fn the_schemas_that_are_checked_in_are_those_of_the_types() {
-        for (name, schema) in [("report", report()), ("stream", stream())] {
+        for (name, schema) in [("report", report()), ("stream", stream()), ("merged", merged())] {
             let path = format!("{}/../docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
             let now = print(&schema).unwrap();
             if std::env::var_os("BLESS").is_some() {
@@ -74,6 +80,7 @@ mod tests {
         }
         let mut missing = Vec::new();
         walk(report().as_value(), "report", &mut missing);
+        walk(merged().as_value(), "merged", &mut missing);
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -178,6 +178,7 @@ impl Announcer {
                         Some(IgnoredBy::IgnoreFile) => &mut self.found.in_file,
                         Some(IgnoredBy::Known) => &mut self.found.known,
                         Some(IgnoredBy::FailOn) => &mut self.found.of_other_kind,
+                        Some(IgnoredBy::Against) => &mut self.found.before,
                     };
                     *number += 1;
                 }

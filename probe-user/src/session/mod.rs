@@ -14,10 +14,12 @@ mod facts;
 mod flight;
 mod followed;
 mod live;
+mod merge;
 mod names;
 mod pieces;
 pub mod plan;
 mod pulse;
+pub mod read_report;
 mod replay;
 mod result_files;
 mod selected;
@@ -45,6 +47,7 @@ pub fn execute(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
     match &plan.source {
         StreamFrom::Recording(file) => replay::replay(plan, file),
         StreamFrom::Live { capture, until } => live::live(plan, *capture, until),
+        StreamFrom::Recordings(files) => merge::merge(plan, files),
         StreamFrom::Demo => demo::demo(plan),
     }
 }

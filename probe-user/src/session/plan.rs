@@ -39,6 +39,8 @@ pub enum StreamFrom {
     },
     /// A recording.
     Recording(PathBuf),
+    /// Recordings for one report of all.
+    Recordings(Vec<PathBuf>),
     /// A loop-backed filesystem and workload of our own, or the bundled recording where rights are missing.
     Demo,
 }

@@ -54,6 +54,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
     let groups = input.groups();
     let findings = findings::build(input, &groups);
     let (verdict, verdict_reasons) = decide(summary.judged(), Tally::of(&findings), &doubts, policy);
+    let against = policy.against.as_ref().map(|other| other.compare(&findings, facts.tier, verdict));
     Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -90,6 +91,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         kernel_lines: summary.lines.iter().map(|line| kernel_line(input, &groups, line)).collect(),
         statistics: statistics(&summary.statistics),
         timeline: facts.timeline.clone(),
+        against,
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! An ignored finding stays in the report and does not count. Ignoring never turns doubt into `clean`: when no finding
 //! counts, a doubt that could hide one still makes the verdict `inconclusive`.
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use probe_ledger::{FindingKind, Judged, Verdict};
 
 use super::groups::Group;
-use crate::report::model::{Finding, IgnoredBy, Test};
+use crate::report::{
+    baseline::Baseline,
+    model::{Finding, IgnoredBy, Test},
+};
 
 /// Which findings count. The default counts all but those of known kernel bugs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Policy {
     pub strict: bool,
     /// A wait of at least this length is a stall, ns. Stalls do not count for the verdict.
     pub stall_ns: u64,
+    /// What this report has too does not count.
+    pub against: Option<Arc<Baseline>>,
 }
 
 /// [`Policy::stall_ns`] unless told otherwise.
@@ -27,7 +32,13 @@ pub const STALL_NS: u64 = 5_000_000_000;
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { fail_on: BTreeSet::new(), ignore: BTreeSet::new(), strict: false, stall_ns: STALL_NS }
+        Self {
+            fail_on: BTreeSet::new(),
+            ignore: BTreeSet::new(),
+            strict: false,
+            stall_ns: STALL_NS,
+            against: None,
+        }
     }
 }
 
@@ -35,10 +46,13 @@ impl Policy {
     /// Why a finding of this kind does not count, if so.
     #[must_use]
     pub fn ignores(&self, kind: FindingKind, group: &Group) -> Option<IgnoredBy> {
+        let known = group.known.map(|bug| bug.id);
         if self.ignore.contains(&*group.fingerprint) {
             Some(IgnoredBy::IgnoreFile)
         } else if group.known.is_some() && !self.strict {
             Some(IgnoredBy::Known)
+        } else if self.against.as_ref().is_some_and(|other| other.has(&group.fingerprint, known)) {
+            Some(IgnoredBy::Against)
         } else if !self.fail_on.is_empty() && !self.fail_on.contains(&kind) {
             Some(IgnoredBy::FailOn)
         } else {
@@ -58,6 +72,8 @@ pub struct Tally {
     pub known: usize,
     /// Those of a kind that `--fail-on` does not name.
     pub of_other_kind: usize,
+    /// Those that the report given with `--against` has too.
+    pub before: usize,
 }
 
 impl Tally {
@@ -70,6 +86,7 @@ impl Tally {
             in_file: number(Some(IgnoredBy::IgnoreFile)),
             known: number(Some(IgnoredBy::Known)),
             of_other_kind: number(Some(IgnoredBy::FailOn)),
+            before: number(Some(IgnoredBy::Against)),
         }
     }
 }
@@ -77,7 +94,7 @@ impl Tally {
 /// The verdict and its reasons: from what the books say, and from doubts that the books do not know.
 #[must_use]
 pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) -> (Verdict, Vec<String>) {
-    let Tally { counted, in_file, known, of_other_kind } = found;
+    let Tally { counted, in_file, known, of_other_kind, before } = found;
     let (verdict, mut reasons) = if found == Tally::default() {
         (judged.verdict, judged.reasons)
     } else if counted > 0 {
@@ -114,6 +131,11 @@ pub fn decide(judged: Judged, found: Tally, doubts: &[String], policy: &Policy) 
     let kinds: Vec<&str> = policy.fail_on.iter().map(|kind| kind.name()).collect();
     let others = format!("of another kind than --fail-on names ({})", kinds.join(", "));
     reasons.extend(ignored_sentence(of_other_kind, &others));
+    reasons.extend(match before {
+        0 => None,
+        1 => Some("1 finding does not count: the report of --against has it too.".to_owned()),
+        count => Some(format!("{count} findings do not count: the report of --against has them too.")),
+    });
     (verdict, reasons)
 }
 

@@ -86,7 +86,7 @@ pub fn words(finding: &Finding) -> Option<String> {
         None => "; counts (--strict)",
         Some(IgnoredBy::Known) => "; does not count (--strict counts it)",
         // The fingerprint's line says why.
-        Some(IgnoredBy::IgnoreFile | IgnoredBy::FailOn) => "",
+        Some(IgnoredBy::IgnoreFile | IgnoredBy::FailOn | IgnoredBy::Against) => "",
     };
     Some(description + counts)
 }

@@ -203,6 +203,8 @@ pub enum IgnoredBy {
     Known,
     /// Its kind is not among those given with `--fail-on`.
     FailOn,
+    /// The report given with `--against` has it too.
+    Against,
 }
 
 /// An accounting bug of released kernels.

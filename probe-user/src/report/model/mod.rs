@@ -13,6 +13,7 @@
 //!
 //! **Change.** Within one schema version fields are only added. `docs/schema/report.json` is generated from
 //! these types and checked in.
+mod against;
 mod draws;
 mod failure;
 mod filesystem;
@@ -28,6 +29,7 @@ mod waits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use against::{Against, PastFinding, SameFinding};
 pub use draws::{
     DrawMove, Draws, GlobalDraws, GlobalLevel, IdleGrowth, Moved, Mover, ReserveBalance, RootMoved, TaskDraws,
 };
@@ -112,6 +114,9 @@ pub struct Report {
     pub kernel_lines: Vec<KernelLine>,
     /// Numbers of the session.
     pub statistics: StatisticTotals,
+    /// This report held against another (`--against`); absent if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
     /// The pools over time. Only in memory, for the HTML report.
     #[serde(skip)]
     pub timeline: Timeline,

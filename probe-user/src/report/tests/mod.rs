@@ -1,5 +1,6 @@
 //! Reports made of known data: snapshots of every format, and the rules of verdict and fingerprint.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+mod against;
 mod data;
 mod draws;
 mod examples;

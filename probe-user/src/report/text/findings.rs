@@ -91,6 +91,11 @@ fn title(paper: &mut Paper, finding: &Finding) {
 /// A finding in full.
 pub(super) fn one(paper: &mut Paper, finding: &Finding) {
     title(paper, finding);
+    body(paper, finding);
+}
+
+/// A finding without its heading.
+pub(super) fn body(paper: &mut Paper, finding: &Finding) {
     paper.paragraph("   ", &escape(&owners::explanation(finding)));
     paper.blank();
     about(paper, finding);
@@ -161,6 +166,7 @@ fn about(paper: &mut Paper, finding: &Finding) {
         // The line `known` says so.
         None | Some(IgnoredBy::Known) => "",
         Some(IgnoredBy::IgnoreFile) => " (in the --ignore file: does not count)",
+        Some(IgnoredBy::Against) => " (not new, see Against: does not count)",
         Some(IgnoredBy::FailOn) => " (kind not named by --fail-on: does not count)",
     };
     paper.field("fingerprint", &format!("{}{ignored}", finding.fingerprint));

@@ -3,6 +3,7 @@
 //!
 //! A pure function of the report and of what the terminal can do. 80 columns unless told otherwise, plain ASCII
 //! where the locale is not UTF-8, no colour that carries meaning alone. Every name is escaped.
+mod against;
 mod draws;
 mod failures;
 mod filesystems;
@@ -46,6 +47,7 @@ pub enum Detail {
 pub fn render(report: &Report, look: Look, detail: Detail) -> String {
     let mut paper = Paper::new(look);
     verdict::render(&mut paper, report);
+    against::render(&mut paper, report);
     findings::render(&mut paper, report, detail);
     if detail > Detail::Brief {
         failures::render(&mut paper, report, detail);
@@ -71,4 +73,9 @@ pub fn render_finding(finding: &super::model::Finding, look: Look) -> String {
     let mut paper = Paper::new(look);
     findings::one(&mut paper, finding);
     paper.into_text()
+}
+
+/// One finding without its heading, on a page of another report.
+pub(crate) fn finding_body(paper: &mut Paper, finding: &super::model::Finding) {
+    findings::body(paper, finding);
 }

@@ -29,8 +29,8 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
 /// The verdict in one line, and how many findings do not count.
 #[must_use]
 pub fn headline(report: &Report) -> (String, String) {
-    let Tally { counted, in_file, known, of_other_kind } = Tally::of(&report.findings);
-    let ignored = in_file + known + of_other_kind;
+    let Tally { counted, in_file, known, of_other_kind, before } = Tally::of(&report.findings);
+    let ignored = in_file + known + of_other_kind + before;
     let what = if ignored == 0 { "no rule was broken" } else { "no finding counts" };
     let headline = match report.verdict.0 {
         Verdict::Clean => format!("CLEAN: {what}, and nothing that matters was missed"),

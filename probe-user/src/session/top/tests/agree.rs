@@ -261,6 +261,8 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
         // The screen keeps histories of its own, of another length.
         timeline: _,
         reserving: _,
+        // Of the other report.
+        against: _,
     } = report;
     timeline_agrees(what, report);
 

@@ -1,0 +1,60 @@
+//! A report from a file: a JSON report, or a recording that is analysed for it.
+use std::{
+    fs::File,
+    io::{Cursor, Read as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use probe_record::{file::RecordingReader, stream::Source as _};
+
+use super::{
+    consume, facts,
+    plan::FilterPlan,
+    selected::{Recording, Selected},
+};
+use crate::{
+    format::escape::escape,
+    report::{build::Policy, model::Report},
+};
+
+/// Reads a report.
+///
+/// # Errors
+/// The file is neither a JSON report of this schema version nor a recording; one sentence.
+pub fn read(file: &Path, filter: &FilterPlan, policy: &Policy) -> anyhow::Result<Report> {
+    let shown = escape(&file.to_string_lossy());
+    let cannot = || format!("cannot read {shown}");
+    let mut opened = File::open(file).with_context(cannot)?;
+    let regular = opened.metadata().with_context(cannot)?.is_file();
+    let mut bytes = Vec::new();
+    // A recording can be large; a pipe can be read once only.
+    let most = if regular { FIRST } else { u64::MAX };
+    (&mut opened).take(most).read_to_end(&mut bytes).with_context(cannot)?;
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        opened.read_to_end(&mut bytes).with_context(cannot)?;
+        return serde_json::from_slice(&bytes)
+            .with_context(|| format!("{shown} is no JSON report of this version (report --format json)"));
+    }
+    if regular {
+        return Ok(of_source(&mut Recording::new(file, filter)?.open()?, policy));
+    }
+    Ok(of_source(&mut Selected::all(RecordingReader::from_read(file, Cursor::new(bytes))?), policy))
+}
+
+/// Bytes that tell a JSON report from a recording.
+const FIRST: u64 = 64;
+
+/// The report of a recording.
+pub fn of_source<R: std::io::Read>(source: &mut Selected<R>, policy: &Policy) -> Report {
+    let books = consume::into_books(source, consume::Nobody);
+    facts::report(
+        source.header(),
+        source.end(),
+        books.all_doubts(source),
+        &books.ledger,
+        &books.names,
+        &books.windows,
+        policy,
+    )
+}
