@@ -57,7 +57,7 @@ pub fn heading(finding: &Finding) -> String {
         0 | 1 => String::new(),
         count => format!(" in {}", format::counted(count, "violation")),
     };
-    let amount = format::amount(finding.amount, &finding.unit);
+    let amount = amount(finding, |bytes| format::amount(bytes, "bytes"));
     format!("{} of {}{}: {amount}{times}", finding.kind.name(), finding.account.name(), place(finding))
 }
 
@@ -65,10 +65,7 @@ pub fn heading(finding: &Finding) -> String {
 /// btrfs_remove_ordered_extent(): 65536 bytes`. ASCII, one line.
 #[must_use]
 pub fn of_mail(finding: &Finding) -> String {
-    let amount = match finding.unit.as_str() {
-        "bytes" => format!("{} bytes", finding.amount),
-        _ => finding.amount.to_string(),
-    };
+    let amount = amount(finding, |bytes| format!("{bytes} bytes"));
     let owners = match (finding.inodes, finding.roots) {
         (2.., _) => format!(" of {} inodes", finding.inodes),
         (_, 2..) => format!(" of {} subvolumes", finding.roots),
@@ -76,6 +73,15 @@ pub fn of_mail(finding: &Finding) -> String {
     };
     let (kind, account) = (words(finding.kind.0), kernel_name(finding.account.0));
     format!("btrfs: {kind} {account}{}: {amount}{owners}", place(finding))
+}
+
+/// The only account that is no bytes counts extents.
+fn amount(finding: &Finding, bytes: impl Fn(i64) -> String) -> String {
+    match (finding.unit.as_str(), finding.amount) {
+        ("bytes", amount) => bytes(amount),
+        (_, 1) => "1 extent".to_owned(),
+        (_, amount) => format!("{} extents", format::exact(amount)),
+    }
 }
 
 fn place(finding: &Finding) -> String {

@@ -36,6 +36,26 @@ const SEED: u64 = 269;
 /// A real recording of this very demo, for machines where we have no rights.
 static RECORDING: &[u8] = include_bytes!("../../assets/demo.rsv");
 
+/// A real recording of Linux 6.12 in a guest, in which `tests/fault` made four calls go wrong (`testdata/recordings/broken.sh`).
+static BROKEN: &[u8] = include_bytes!("../../assets/broken.rsv");
+
+/// Replays the recording of a btrfs that was made wrong.
+///
+/// # Errors
+/// The report cannot be written.
+pub fn broken(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
+    live::check_outputs(plan)?;
+    say(
+        "this is the analysis of a recording, nothing runs here: Debian's Linux 6.12 in a virtual machine, where a module of ours made \
+         four calls of btrfs go wrong while dd wrote a few files. Its functions are in two of the stacks ([btrfs_probe_fault])",
+    );
+    replay::replay_source(plan, Selected::all(recording(BROKEN)?))
+}
+
+fn recording(bytes: &'static [u8]) -> anyhow::Result<RecordingReader<Cursor<&'static [u8]>>> {
+    Ok(RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(bytes))?)
+}
+
 /// Runs the demo, or replays it where rights are missing.
 ///
 /// # Errors
@@ -46,9 +66,7 @@ pub fn demo(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
     let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
     if !(capabilities.can_trace() && nix::unistd::geteuid().is_root()) {
         say("no rights to trace here (root is needed): this is the analysis of a real recording of the demo");
-        let reader =
-            RecordingReader::from_read(Path::new("the recording in this program"), Cursor::new(RECORDING))?;
-        return replay::replay_source(plan, Selected::all(reader));
+        return replay::replay_source(plan, Selected::all(recording(RECORDING)?));
     }
     run(plan, root)
 }
@@ -153,3 +171,6 @@ fn progress(step: Step, audit: &impl Fn()) {
 fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("btrfs-probe: {text}\n").as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

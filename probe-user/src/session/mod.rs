@@ -49,5 +49,6 @@ pub fn execute(plan: &SessionPlan) -> anyhow::Result<ExitStatus> {
         StreamFrom::Live { capture, until } => live::live(plan, *capture, until),
         StreamFrom::Recordings(files) => merge::merge(plan, files),
         StreamFrom::Demo => demo::demo(plan),
+        StreamFrom::Broken => demo::broken(plan),
     }
 }

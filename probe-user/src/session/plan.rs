@@ -43,6 +43,8 @@ pub enum StreamFrom {
     Recordings(Vec<PathBuf>),
     /// A loop-backed filesystem and workload of our own, or the bundled recording where rights are missing.
     Demo,
+    /// The bundled recording of a btrfs that was made wrong.
+    Broken,
 }
 
 /// When a live session ends. Ctrl-C and SIGTERM end each of them.

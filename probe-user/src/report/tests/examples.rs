@@ -281,6 +281,10 @@ fn rendered(kind: FindingKind) -> String {
     text::render_finding(&report.findings[0], Look::PLAIN)
 }
 
+/// Kinds whose example is real: see the tests of the demo.
+const REAL: [FindingKind; 4] =
+    [FindingKind::OverRelease, FindingKind::Leak, FindingKind::ErrorPathLeak, FindingKind::WrongOwner];
+
 #[test]
 fn each_kind_has_a_page_with_its_parts_and_a_current_example() {
     for kind in FindingKind::ALL {
@@ -290,6 +294,9 @@ fn each_kind_has_a_page_with_its_parts_and_a_current_example() {
         for part in ["## Meaning", "## In the kernel", "## How it looks", "## What can mask it", "## Example"]
         {
             assert!(page.contains(&format!("\n{part}\n")), "{path} lacks `{part}`");
+        }
+        if REAL.contains(&kind) {
+            continue;
         }
         let (before, rest) = page.split_once("```text\n").expect("an example block");
         let (_, after) = rest.split_once("```\n").expect("the end of the example block");

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-const RECORDINGS: [&str; 12] = [
+const RECORDINGS: [&str; 13] = [
     "born",
     "midlife",
     "enospc",
@@ -39,6 +39,7 @@ const RECORDINGS: [&str; 12] = [
     "audited",
     "functions",
     "demo",
+    "broken",
 ];
 
 /// The report of the first `most` records; of all if there are no more, with the end.

@@ -46,7 +46,9 @@ const PALETTE: Palette = Palette { theme: Theme::Plain, unicode: true };
 
 /// Path of a recording, from the folder of the package, where tests run: so it reads the same everywhere.
 fn recording(name: &str) -> PathBuf {
-    if name == "demo" { "assets/demo.rsv".into() } else { format!("testdata/recordings/{name}.rsv").into() }
+    let bundled = matches!(name, "demo" | "broken");
+    let folder = if bundled { "assets" } else { "testdata/recordings" };
+    format!("{folder}/{name}.rsv").into()
 }
 
 /// A recording under the hands of somebody.

@@ -245,3 +245,29 @@ fn orders_on_the_way_back_start_from_where_it_leads() {
     assert!(replay.paused && replay.rebuilding.is_none() && replay.applied < applied, "{replay:?}");
     assert_eq!(picture.records, replay.applied);
 }
+
+/// The recording of `demo --broken`. A finding is sure, and shown, when the counters of losses were read after it: here all four are
+/// at once.
+#[test]
+fn the_findings_of_the_broken_demo_are_met() {
+    let mut stage = Stage::open(&recording("broken"));
+    let state = |stage: &Stage| {
+        let picture = stage.app.picture.as_ref().unwrap();
+        (picture.findings.len(), picture.replay.as_ref().unwrap().applied)
+    };
+    stage.keys("3");
+    let mut met = vec![(0, 0)];
+    while state(&stage).0 < 4 {
+        stage.keys("n");
+        assert!(state(&stage) > *met.last().unwrap(), "{met:?}");
+        met.push(state(&stage));
+    }
+    let screen = stage.screen(120, 40);
+    for kind in ["over-release", "leak", "error-path-leak", "wrong-owner"] {
+        assert!(screen.contains(kind), "{screen}");
+    }
+    stage.keys("\n");
+    assert!(stage.screen(120, 40).contains("btrfs_delalloc_reserve_metadata"), "{}", stage.screen(120, 40));
+    stage.keys("N");
+    assert_eq!(state(&stage), met[met.len() - 2]);
+}
