@@ -48,13 +48,5 @@ const FIRST: u64 = 64;
 /// The report of a recording.
 pub fn of_source<R: std::io::Read>(source: &mut Selected<R>, policy: &Policy) -> Report {
     let books = consume::into_books(source, consume::Nobody);
-    facts::report(
-        source.header(),
-        source.end(),
-        books.all_doubts(source),
-        &books.ledger,
-        &books.names,
-        &books.windows,
-        policy,
-    )
+    facts::report(source.header(), source.end(), books.all_doubts(source), &books, policy)
 }

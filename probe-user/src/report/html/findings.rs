@@ -154,6 +154,7 @@ fn about(report: &Report, finding: &Finding) -> Markup {
     let ignored = match finding.ignored {
         None | Some(IgnoredBy::Known) => "",
         Some(IgnoredBy::IgnoreFile) => " (in the --ignore file: does not count)",
+        Some(IgnoredBy::Against) => " (not new: does not count)",
         Some(IgnoredBy::FailOn) => " (kind not named by --fail-on: does not count)",
     };
     html! {

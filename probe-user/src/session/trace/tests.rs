@@ -18,15 +18,8 @@ fn traced(name: &str) -> (Report, Value) {
     let mut tracer = Tracer::new(source.header());
     let onlooker = Tracing { tracer: Some(&mut tracer), other: consume::Nobody };
     let books = consume::into_books(&mut source, onlooker);
-    let report = facts::report(
-        source.header(),
-        source.end(),
-        books.all_doubts(&source),
-        &books.ledger,
-        &books.names,
-        &books.windows,
-        &Policy::default(),
-    );
+    let report =
+        facts::report(source.header(), source.end(), books.all_doubts(&source), &books, &Policy::default());
     let mut bytes = Vec::new();
     trace::write(&report, &tracer.into_timeline(), &mut bytes).unwrap();
     (report, serde_json::from_slice(&bytes).unwrap())
