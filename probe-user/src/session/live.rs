@@ -269,7 +269,7 @@ pub(super) fn deliver(
     streamed: bool,
 ) -> anyhow::Result<ExitStatus> {
     let report =
-        facts::report(receiver.header(), receiver.end(), books.all_doubts(receiver), &books, &plan.policy);
+        facts::report(receiver.header(), receiver.end(), books.all_doubts(receiver), books, &plan.policy);
     write(plan, &report, tracer, streamed)?;
     let verdict = report.verdict.0;
     Ok(match ended.command {

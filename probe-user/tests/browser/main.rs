@@ -1,6 +1,11 @@
 //! The HTML report in a browser: nothing is on its console, keys and mouse move the timeline, and what it says of a moment is what the
 //! data have. `cargo xtask test --only html` runs it where there is a Chromium.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may fail by panicking, and says why it did not run"
+)]
 mod chromium;
 
 use std::{

@@ -204,9 +204,9 @@ fn axis(duration: u64) -> Markup {
 fn clock(time: u64, length: u64) -> String {
     let seconds = time / 1_000_000_000;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match length {
-        ..120_000_000_000 => format::coarse_moment(time),
-        ..3_600_000_000_000 => format!("+{minutes}:{:02}", seconds % 60),
+    match length / 1_000_000_000 {
+        0..120 => format::coarse_moment(time),
+        120..3600 => format!("+{minutes}:{:02}", seconds % 60),
         _ => format!("+{hours}:{minutes:02}:{:02}", seconds % 60),
     }
 }
