@@ -149,3 +149,16 @@ fn only_the_kinds_named_fail_a_run() {
     let (code, own, _) = report(&["--fail-on", "underflow,leak"]);
     assert_eq!((code, verdicts(&own)[3]), (3, "findings"));
 }
+
+#[test]
+fn one_test_alone_is_reported() {
+    let (code, report_of_one, xml) = report(&["--test", "generic/001"]);
+    assert_eq!(code, 0, "{}", report_of_one["verdict_reasons"]);
+    assert_eq!(verdicts(&report_of_one), ["clean"; 2], "one in each section");
+    assert!(report_of_one["findings"].as_array().unwrap().is_empty());
+    assert_eq!(report_of_one["part"]["test"], "generic/001");
+    assert!(xml.contains("tests=\"2\" failures=\"0\""), "{xml}");
+    let (code, other, _) = report(&["--test", "generic/002"]);
+    assert_eq!((code, verdicts(&other)), (3, vec!["clean", "findings"]));
+    assert_eq!(other["findings"][0]["test"], "generic/002");
+}

@@ -213,6 +213,7 @@ impl ReportOpts {
                 against: self.baseline()?,
             },
             until_findings: self.until_findings.map(|most| most as usize),
+            part: None,
         })
     }
 

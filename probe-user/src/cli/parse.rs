@@ -55,6 +55,14 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
     if parsed.is_zero() { Err("choose a time longer than zero".to_owned()) } else { Ok(parsed) }
 }
 
+/// A time since the start of a session: [`duration`], or 0.
+///
+/// # Errors
+/// One sentence.
+pub fn since_start(typed: &str) -> Result<Duration, String> {
+    if matches!(typed, "0" | "0s") { Ok(Duration::ZERO) } else { duration(typed) }
+}
+
 /// Like [`duration`]; 0 means never, and is returned as zero.
 ///
 /// # Errors

@@ -9,10 +9,11 @@ use rustc_hash::FxHashMap;
 
 use super::{books::Books, names::Stacks, suite};
 use crate::{
+    attribution::TestWindow,
     format, history,
     hooks::{catalogue, functions},
     report::{
-        build::{self, FsPlaces, Policy, ReportInput, SessionFacts},
+        build::{self, FsPlaces, Part, Policy, ReportInput, SessionFacts},
         model::{BtrfsKind, Hook, HookState, Kernel, Report, Tier, Timeline},
     },
 };
@@ -93,6 +94,7 @@ pub fn facts(
         flush_states: header.flush_states.clone(),
         timeline: Timeline::default(),
         reserving: Default::default(),
+        part: None,
     }
 }
 
@@ -199,6 +201,18 @@ pub fn report(
     books: &Books,
     policy: &Policy,
 ) -> Report {
+    report_of_part(header, end, doubts, books, (policy, None))
+}
+
+/// The report of a part of a stream that has ended.
+#[must_use]
+pub fn report_of_part(
+    header: &SessionHeader,
+    end: Option<&SessionEnd>,
+    doubts: Vec<String>,
+    books: &Books,
+    (policy, part): (&Policy, Option<Part>),
+) -> Report {
     let Books { ledger, names, windows, history, .. } = books;
     let summary = ledger.summary(TOP_INODES);
     let mut facts = facts(header, end, summary.span, doubts);
@@ -208,6 +222,15 @@ pub fn report(
     facts.timeline = build::timeline(history, facts.started_monotonic_ns, ended);
     facts.reserving = (held(ledger), history.reserving.most(RESERVING_STACKS));
     (facts.tests, facts.outside_tests) = suite::tests(windows, ledger, &stacks, clock(header, ledger));
+    if let Some(part) = &part {
+        let wanted = |window: &TestWindow| match &part.test {
+            Some(name) => window.name == *name,
+            None => window.touches(part.from, part.to),
+        };
+        let mut kept = windows.list().iter().map(wanted);
+        facts.tests.retain(|_| kept.next().unwrap_or(true));
+    }
+    facts.part = part;
     build::build(&ReportInput {
         summary: &summary,
         findings: ledger.findings(),

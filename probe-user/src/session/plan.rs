@@ -198,6 +198,22 @@ pub struct ReportPlan {
     pub policy: Policy,
     /// `--until-findings`: a live session ends when so many count.
     pub until_findings: Option<usize>,
+    /// `--from`, `--to`, `--test`: the part of a recording that the report is about.
+    pub part: Option<PartPlan>,
+}
+
+/// A part of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartPlan {
+    /// From one time to another, since the start of the session.
+    Time {
+        /// Begin.
+        from: Duration,
+        /// End; that of the session if `None`.
+        to: Option<Duration>,
+    },
+    /// A test of that name.
+    Test(String),
 }
 
 /// What `doctor` shows.

@@ -1,15 +1,22 @@
 //! `report FILE`: the same books from a recording.
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use probe_record::stream::Source as _;
+use probe_record::stream::Source;
 
 use super::{
+    books::Books,
     consume,
-    exit::ExitStatus,
+    exit::{ExitStatus, UsageError},
     facts, live,
-    plan::{Goal, SessionPlan},
+    plan::{Goal, PartPlan, SessionPlan},
     selected::{Recording, Selected},
+    suite,
     trace::{Tracer, Tracing},
+};
+
+use crate::{
+    format::{self, escape::escape},
+    report::build::Part,
 };
 
 /// Analyses a recording.
@@ -34,8 +41,53 @@ pub fn replay_source<R: std::io::Read>(
     };
     let mut tracer = Tracer::wanted(report_plan, reader.header());
     let books = consume::into_books(&mut reader, Tracing { tracer: tracer.as_mut(), other: consume::Nobody });
-    let report =
-        facts::report(reader.header(), reader.end(), books.all_doubts(&reader), &books, &report_plan.policy);
+    let part = report_plan.part.as_ref().map(|part| part_of(part, &books, &reader)).transpose()?;
+    let report = facts::report_of_part(
+        reader.header(),
+        reader.end(),
+        books.all_doubts(&reader),
+        &books,
+        (&report_plan.policy, part),
+    );
     live::write(report_plan, &report, tracer, false)?;
     Ok(ExitStatus::of(report.verdict.0))
+}
+
+/// The part of a session that is meant, once the whole of it is in the books.
+fn part_of(plan: &PartPlan, books: &Books, source: &impl Source) -> Result<Part, UsageError> {
+    let ledger = &books.ledger;
+    let start = facts::started(source.header(), ledger.span().0);
+    let since = |time: Duration| start.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    match plan {
+        PartPlan::Time { from, to } => {
+            let last = ledger.span().1.max(start);
+            let (from, to) = (since(*from), to.map_or(last, since));
+            if from > last {
+                let length = format::duration(last.saturating_sub(start));
+                return Err(UsageError(format!(
+                    "--from is behind the end of the session, which took {length}"
+                )));
+            }
+            let to = to.min(last);
+            Ok(Part { from, to, instances: Part::within(ledger.findings(), from, to), ..Part::default() })
+        }
+        PartPlan::Test(name) => {
+            suite::part(&books.windows, ledger, &books.stacks(), name).ok_or_else(|| no_test(name, books))
+        }
+    }
+}
+
+/// Names of tests in the sentence that there is no such one.
+const NAMED: usize = 8;
+
+fn no_test(name: &str, books: &Books) -> UsageError {
+    let mut names: Vec<String> = books.windows.list().iter().map(|test| escape(&test.name)).collect();
+    names.dedup();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    names.truncate(NAMED);
+    let there = match names.len() {
+        0 => "it has no tests (record with --fstests)".to_owned(),
+        _ => format!("it has {}{more}", names.join(", ")),
+    };
+    UsageError(format!("no test {} is in this recording; {there}", escape(name)))
 }

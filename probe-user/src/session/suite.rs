@@ -10,7 +10,7 @@ use crate::{
     format,
     report::{
         build::{
-            Explanations, Group, Groups, Policy, StackResolver, finding_of_test, of_window,
+            Explanations, Group, Groups, Part, Policy, StackResolver, finding_of_test, of_window,
             unexplained_warnings,
         },
         model::{Test, TestFinding},
@@ -207,6 +207,26 @@ pub fn tests(
     let outside: Vec<u32> =
         ledger.findings().iter().map(|finding| finding.id).filter(|id| !inside.contains(id)).collect();
     (rows, judge.findings(&outside, clock))
+}
+
+/// A test of that name as a part of the session; of several, from the first to the last. `None` if there is none.
+#[must_use]
+pub fn part(windows: &Windows, ledger: &Ledger, stacks: &dyn StackResolver, name: &str) -> Option<Part> {
+    let pools = Pools::of(ledger);
+    let judge = TestJudge::new(windows, ledger, stacks, &pools);
+    let tests = judge.tests(|window| window.name == name);
+    let mut part = Part { from: u64::MAX, test: Some(name.to_owned()), ..Part::default() };
+    let mut doubts = Vec::new();
+    for test in &tests {
+        part.from = part.from.min(test.window.began);
+        part.to = part.to.max(test.window.began.saturating_add(test.duration_ns));
+        part.instances.extend(&test.instances);
+        doubts.extend(test.reasons.iter().map(|reason| format!("In {name}: {reason}.")));
+    }
+    part.instances.sort_unstable();
+    part.instances.dedup();
+    part.doubts = Some(doubts);
+    (!tests.is_empty()).then_some(part)
 }
 
 fn row(test: TestNow<'_>, judge: &TestJudge<'_>, clock: Clock) -> Test {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use probe_ledger::{Finding, FsSummary, Summary};
 
-use super::{Groups, Policy, WaitNames};
+use super::{Groups, Part, Policy, WaitNames};
 use crate::{
     history::Stacks,
     report::model::{Frame, Hook, Kernel, Test, TestFinding, Tier, Timeline},
@@ -82,6 +82,8 @@ pub struct SessionFacts {
     pub timeline: Timeline,
     /// Stacks by what they reserved that is held at the end, and by what they reserved in all.
     pub reserving: (Stacks, Stacks),
+    /// The part of the session that the report is about; all of it without.
+    pub part: Option<Part>,
 }
 
 impl SessionFacts {

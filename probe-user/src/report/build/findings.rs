@@ -27,6 +27,13 @@ pub(super) fn build(input: &ReportInput<'_>, groups: &Groups) -> Vec<model::Find
     findings
 }
 
+/// The findings of these instances alone.
+pub(super) fn chosen(input: &ReportInput<'_>, groups: &Groups, instances: &[u32]) -> Vec<model::Finding> {
+    let mut findings = part(input, groups, instances);
+    name_causes(&mut findings);
+    findings
+}
+
 /// The finding of a whole group. Public so that it can be shown the moment it is made.
 #[must_use]
 pub fn whole(input: &ReportInput<'_>, group: &Group) -> Option<model::Finding> {

@@ -12,6 +12,7 @@ mod groups;
 mod holders;
 mod inodes;
 mod instances;
+mod part;
 mod reserving;
 mod timeline;
 mod verdict;
@@ -28,8 +29,9 @@ pub use findings::{part as findings_of, whole as build_finding};
 pub use groups::{Group, Groups};
 pub use holders::holders;
 pub use instances::of_test as finding_of_test;
+pub use part::Part;
 use probe_common::loss::LossClass;
-use probe_ledger::{self, FailedReservations, Statistics};
+use probe_ledger::{self, FailedReservations, Spans, Statistics};
 pub use timeline::timeline;
 pub use verdict::{Policy, STALL_NS, Tally, decide, of_window};
 pub use waits::WaitNames;
@@ -52,10 +54,21 @@ pub fn build(input: &ReportInput<'_>) -> Report {
     };
     doubts.extend(failed_checks(&summary.warnings, &explanations));
     let groups = input.groups();
-    let findings = findings::build(input, &groups);
-    let (verdict, verdict_reasons) = decide(summary.judged(), Tally::of(&findings), &doubts, policy);
+    let mut judged = summary.judged();
+    let findings = match &facts.part {
+        None => findings::build(input, &groups),
+        Some(part) => {
+            judged = part.judged(judged);
+            if part.doubts.is_some() {
+                doubts.clear();
+            }
+            findings::chosen(input, &groups, &part.instances)
+        }
+    };
+    let (verdict, verdict_reasons) = decide(judged, Tally::of(&findings), &doubts, policy);
     let against = policy.against.as_ref().map(|other| other.compare(&findings, facts.tier, verdict));
-    Report {
+    let in_part = |seen: &Spans| facts.part.as_ref().is_none_or(|part| seen.touch(part.from, part.to));
+    let mut report = Report {
         schema_version: SCHEMA_VERSION,
         tool: Tool { name: "btrfs-probe".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kernel: facts.kernel.clone(),
@@ -82,6 +95,7 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         kernel_warnings: summary
             .warnings
             .iter()
+            .filter(|warning| in_part(&warning.seen))
             .map(|warning| KernelWarning {
                 at: stacks.symbolize(warning.address),
                 count: warning.count,
@@ -92,7 +106,12 @@ pub fn build(input: &ReportInput<'_>) -> Report {
         statistics: statistics(&summary.statistics),
         timeline: facts.timeline.clone(),
         against,
+        part: None,
+    };
+    if let Some(part) = &facts.part {
+        part.narrow(&mut report, |time| input.since_start(time));
     }
+    report
 }
 
 /// Loss by class. All classes are listed, so that a script need not tell "none" from "not known".

@@ -44,7 +44,7 @@ pub use finding::{
 pub use holders::{DirtyData, Holder, Holders, SpaceHolders};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
 pub use reserving::{Reserving, ReservingStack, ReservingStacks};
-pub use session::{BtrfsKind, Hook, HookState, Kernel, Test, Tier, Tool};
+pub use session::{BtrfsKind, Hook, HookState, Kernel, ReportPart, Test, Tier, Tool};
 pub use timeline::{CounterTimeline, FsTimeline, PoolTimeline, TimePoint, Timeline};
 pub use totals::{FailedReservationTotals, KernelLine, KernelWarning, Loss, PeakRates, StatisticTotals};
 pub use waits::{
@@ -117,6 +117,9 @@ pub struct Report {
     /// This report held against another (`--against`); absent if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// The part of the session that the report is about (`--from`, `--to`, `--test`); absent if it is about all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<ReportPart>,
     /// The pools over time. Only in memory, for the HTML report.
     #[serde(skip)]
     pub timeline: Timeline,

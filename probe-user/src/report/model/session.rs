@@ -140,3 +140,16 @@ pub struct Test {
     /// Records that were lost in its window.
     pub lost: u64,
 }
+
+/// A part of a session. Findings, failures, stalls, tests, WARNs and lines of the kernel's log are those that fell into it; the counts of
+/// a failure, levels, holders, waits, flushes, hooks and statistics are of the whole session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportPart {
+    /// Its begin, ns since the start of the session.
+    pub from_ns: u64,
+    /// Its end, ns since the start of the session.
+    pub to_ns: u64,
+    /// The test that it is; null if it is a time.
+    pub test: Option<String>,
+}

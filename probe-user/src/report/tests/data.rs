@@ -411,6 +411,7 @@ pub(super) fn facts() -> SessionFacts {
         flush_states: BTreeMap::from([(5, "FLUSH_DELALLOC".to_owned()), (11, "COMMIT_TRANS".to_owned())]),
         timeline: Timeline::default(),
         reserving: Default::default(),
+        part: None,
     }
 }
 

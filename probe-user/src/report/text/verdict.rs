@@ -61,6 +61,15 @@ fn session(paper: &mut Paper, report: &Report) {
     };
     paper.field("tier", &tier);
     paper.field("session", &format!("{} for {}", report.started_at, format::duration(report.duration_ns)));
+    if let Some(part) = &report.part {
+        let test = part.test.as_deref().map(|test| format!("{}, ", escape(test))).unwrap_or_default();
+        let (from, to) = (format::coarse_moment(part.from_ns), format::coarse_moment(part.to_ns));
+        let text = format!(
+            "{test}{from} to {to}: findings, failures, stalls, tests and WARNs are of this part, all other figures of the whole \
+             session"
+        );
+        paper.field("part", &text);
+    }
     if let Some(command) = &report.command {
         paper.field("command", &command_line(command));
     }

@@ -108,11 +108,9 @@ impl Tracer {
                 let device = String::from_utf8_lossy(until_nul(&seen.s_id)).into_owned();
                 self.filesystem(fs, seen.fsid, &device);
             }
-            Record::TaskSeen(seen) => {
-                if self.tasks.len() < MAX_TASKS || self.tasks.contains_key(&tid) {
-                    let comm = String::from_utf8_lossy(until_nul(&seen.comm)).into_owned();
-                    self.tasks.insert(tid, (seen.pid, comm));
-                }
+            Record::TaskSeen(seen) if self.tasks.len() < MAX_TASKS || self.tasks.contains_key(&tid) => {
+                let comm = String::from_utf8_lossy(until_nul(&seen.comm)).into_owned();
+                self.tasks.insert(tid, (seen.pid, comm));
             }
             Record::Levels(levels) => self.levels(at, levels),
             Record::Chain(link) => {
@@ -257,10 +255,8 @@ impl Tracer {
         let run = (fs, step.space_flags, preemptive);
         let end = self.since(step.at);
         match step.moment {
-            FLUSH_BEGINS => {
-                if self.begun.len() < MAX_STEPS || self.begun.contains_key(&run) {
-                    self.begun.insert(run, end);
-                }
+            FLUSH_BEGINS if self.begun.len() < MAX_STEPS || self.begun.contains_key(&run) => {
+                self.begun.insert(run, end);
             }
             FLUSH_STATE_DONE => {
                 let kernel_thread = self.tasks.get(&tid).is_some_and(|(_, comm)| comm.starts_with("kworker"));

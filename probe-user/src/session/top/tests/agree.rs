@@ -264,6 +264,7 @@ fn compare(what: &str, picture: &Picture, report: &Report) {
         reserving: _,
         // Of the other report.
         against: _,
+        part: _,
     } = report;
     timeline_agrees(what, report);
 
