@@ -1,6 +1,4 @@
 //! Loads the kernel side, attaches and detaches the hooks.
-use std::os::fd::AsFd;
-
 use aya::{EbpfLoader, VerifierLogLevel, programs::RawTracePoint};
 use probe_common::{hook::HookId, table::FRAMES};
 use probe_record::session::{HookRow, HookState};
@@ -13,7 +11,7 @@ use super::{
     error::{AttachError, chain, first_line},
     plan::PlannedHook,
     probe::{Probe, ProbeOptions},
-    sections::without_functions,
+    sections::{of_fentry, of_kprobes, without},
 };
 
 impl Probe {
@@ -22,7 +20,7 @@ impl Probe {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_without_functions(object: &[u8], options: &ProbeOptions) -> Result<Self, AttachError> {
-        Self::load(&without_functions(object), options)
+        Self::load_parts(&without(object, |section| of_kprobes(section) || of_fentry(section)), options)
     }
 
     /// Creates the maps and loads the audit programs; attaches nothing yet.
@@ -30,6 +28,10 @@ impl Probe {
     /// # Errors
     /// The kernel refuses the object, or the object is not ours.
     pub fn load(object: &[u8], options: &ProbeOptions) -> Result<Self, AttachError> {
+        Self::load_parts(&without(object, of_fentry), options)
+    }
+
+    fn load_parts(object: &[u8], options: &ProbeOptions) -> Result<Self, AttachError> {
         if object.is_empty() {
             return Err(AttachError::NoObject);
         }
@@ -55,6 +57,7 @@ impl Probe {
             verbose: options.verbose,
             root_fs_type: options.root_fs_type,
             calls: Vec::new(),
+            fentry: None,
             without: Vec::new(),
         };
         let audits = [
@@ -99,9 +102,9 @@ impl Probe {
     /// is.
     pub(super) fn show_verified(&self, name: &str) {
         if log::log_enabled!(log::Level::Info)
-            && let Some(Ok(info)) = self.ebpf.program(name).map(aya::programs::Program::info)
+            && let Some(counts) = self.counts_of(name)
         {
-            log::info!("{name}: {} instructions verified", info.verified_instruction_count().unwrap_or(0));
+            log::info!("{name}: {} instructions verified", counts.verified);
         }
     }
 
@@ -194,22 +197,10 @@ impl Probe {
     ///
     /// Right when no hook fires. While hooks are on, an event can be between its two programs, skipped and not yet rescued:
     /// believe a number only when a second reading confirms it.
-    ///
-    /// `bpf_prog_show_fdinfo()` in `kernel/bpf/syscall.c` prints it as `recursion_misses`.
     #[must_use]
     pub fn recursion_misses(&self) -> Vec<(HookId, u64)> {
-        let misses = |name: &str| -> Option<u64> {
-            let fd = self.ebpf.program(name)?.fd().ok()?.as_fd();
-            let info = std::fs::read_to_string(format!(
-                "/proc/self/fdinfo/{}",
-                std::os::fd::AsRawFd::as_raw_fd(&fd)
-            ))
-            .ok()?;
-            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse().ok()
-        };
-        let skipped: Vec<_> =
-            self.programs.iter().map(|(hook, name)| (*hook, misses(name).unwrap_or(0))).collect();
+        let misses = |name: &str| self.counts_of(name).map_or(0, |counts| counts.misses);
+        let skipped: Vec<_> = self.programs.iter().map(|(hook, name)| (*hook, misses(name))).collect();
         if self.with_fallback.is_empty() {
             return skipped;
         }

@@ -1,18 +1,16 @@
 //! Attaches and detaches the functions tier.
-use std::{cell::LazyCell, os::fd::AsFd};
-
-use aya::{
-    Btf,
-    programs::{
-        FEntry, FExit, KProbe, Program, ProgramError, fentry::FEntryLink, fexit::FExitLink,
-        kprobe::KProbeLink,
-    },
+use std::{
+    cell::LazyCell,
+    os::fd::{AsFd, OwnedFd},
 };
+
+use aya::programs::{KProbe, Program, ProgramError, kprobe::KProbeLink};
 use probe_common::hook::HookId;
 use probe_record::session::{HookRow, HookState};
 
 use super::{
     error::{chain, first_line},
+    fentry::{FentryPrograms, TypesOf},
     functions::{Function, PlannedFunction},
     links::{CallLink, LinkId},
     means::{Means, Offers},
@@ -20,15 +18,11 @@ use super::{
     returns::{Kretprobe, Tracefs},
 };
 
-/// Program that does nothing; see [`Probe::try_fentry`].
-const TRIAL: &str = "fentry_is_taken";
-
 /// An attached link, taken out of its program. Detaches when it is dropped.
 enum Taken {
     Kprobe { _link: KProbeLink },
     Kretprobe { _probe: Kretprobe },
-    Fentry { _link: FEntryLink },
-    Fexit { _link: FExitLink },
+    Fentry { _link: OwnedFd },
 }
 
 /// A function whose programs are loaded.
@@ -52,41 +46,32 @@ impl Loaded<'_> {
 type Room = Result<Tracefs, String>;
 
 impl Probe {
-    /// Tries whether this kernel takes a fentry program on a function; the program does nothing.
-    ///
-    /// # Errors
-    /// The kernel's message.
-    pub fn try_fentry(&mut self, types: &Btf, function: &str) -> Result<(), String> {
-        let program = typed::<&mut FEntry>(&mut self.ebpf, TRIAL)?;
-        let tried = program
-            .load(function, types)
-            .and_then(|()| program.attach())
-            .and_then(|link| program.detach(link));
-        // It is not needed any more.
-        let _ = program.unload();
-        tried.map_err(|error| format!("the kernel refuses fentry on {function}: {}", told(&error)))
-    }
-
-    /// Attaches the functions of the plan by the best means that the kernel offers. `types` of vmlinux are given if fentry
-    /// is offered. All are loaded before the first is attached. Each return is attached before its entry, so a call whose
-    /// entry was seen has a return that is seen.
+    /// Attaches the functions of the plan by the best means that the kernel offers. `object` is the one that was loaded. All
+    /// are loaded before the first is attached. Each return is attached before its entry, so a call whose entry was seen has
+    /// a return that is seen.
     ///
     /// # Errors
     /// One sentence: a function that the exact books need cannot be attached. Functions attached so far are detached again.
     pub fn attach_functions(
         &mut self,
+        object: &[u8],
         plan: &[PlannedFunction],
         offers: &Offers,
-        types: Option<&Btf>,
     ) -> Result<Vec<HookRow>, String> {
+        if offers.fentry.is_ok() {
+            self.fentry = Some(FentryPrograms::of(object, &self.ebpf)?);
+        }
         let mut all = Vec::with_capacity(plan.len());
         let mut refused = Vec::new();
         for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
-            match self.load_function(planned, offers, types) {
+            match self.load_function(planned, offers) {
                 Ok(loaded) => all.push(loaded),
                 Err(why) if planned.function.required => return Err(why),
                 Err(why) => refused.push((planned.function.hook, why)),
             }
+        }
+        if let Some(programs) = &mut self.fentry {
+            programs.settle();
         }
         // Found when the first kretprobe needs it.
         let room = LazyCell::new(Tracefs::find as fn() -> Room);
@@ -104,18 +89,16 @@ impl Probe {
         &mut self,
         planned: &'a PlannedFunction,
         offers: &Offers,
-        types: Option<&Btf>,
     ) -> Result<Loaded<'a>, String> {
-        let function = planned.function;
         let (means, why) = offers.first();
         let mut loaded = Loaded { planned, means, reason: why.to_owned() };
-        if means == Means::Kprobe {
-            self.load_kprobes(function)?;
-            return Ok(loaded);
-        }
-        let types = types.ok_or_else(|| "the types of vmlinux are not at hand".to_owned());
-        if let Err(why) = types.and_then(|types| self.load_fentry(loaded.planned, types)) {
-            self.fall_back(&mut loaded, &why, offers)?;
+        match &offers.fentry {
+            Err(_) => self.load_kprobes(planned.function)?,
+            Ok(types) => {
+                if let Err(why) = self.load_fentry(planned, types) {
+                    self.fall_back(&mut loaded, &why, offers)?;
+                }
+            }
         }
         Ok(loaded)
     }
@@ -125,6 +108,7 @@ impl Probe {
         let function = loaded.planned.function;
         let refused = format!("the kernel refuses fentry here: {}", first_line(why));
         log::info!("{}: {refused}", function.hook.name());
+        log::debug!("{}: {why}", function.hook.name());
         if let Err(no_kprobes) = &offers.kprobes {
             return Err(format!("{} cannot be hooked: {refused}; {no_kprobes}", function.hook.name()));
         }
@@ -134,17 +118,14 @@ impl Probe {
         Ok(())
     }
 
-    fn load_fentry(&mut self, planned: &PlannedFunction, types: &Btf) -> Result<(), String> {
-        let (function, name) = (planned.function, planned.name);
-        if let Some(exit) = function.exit(Means::Fentry) {
-            let program = typed::<&mut FExit>(&mut self.ebpf, &exit)?;
-            program.load(name, types).map_err(|error| told(&error))?;
-            self.show_verified(&exit);
+    fn load_fentry(&mut self, planned: &PlannedFunction, types: &TypesOf) -> Result<(), String> {
+        let function = planned.function;
+        let names = [function.exit(Means::Fentry), Some(function.entry(Means::Fentry))];
+        for name in names.into_iter().flatten() {
+            let programs = self.fentry.as_mut().ok_or("no fentry programs are at hand")?;
+            programs.load(&name, types, planned.type_id)?;
+            self.show_verified(&name);
         }
-        let entry = function.entry(Means::Fentry);
-        let program = typed::<&mut FEntry>(&mut self.ebpf, &entry)?;
-        program.load(name, types).map_err(|error| told(&error))?;
-        self.show_verified(&entry);
         Ok(())
     }
 
@@ -190,29 +171,24 @@ impl Probe {
             exit.map(|exit| (exit, true)).into_iter().chain([(function.entry(loaded.means), false)])
         {
             let id = match (loaded.means, is_exit) {
-                (Means::Kprobe, false) => {
-                    typed::<&mut KProbe>(&mut self.ebpf, &program)?.attach(name, 0).map(LinkId::Kprobe)
-                }
+                (Means::Kprobe, false) => self.attach_kprobe(&program, name)?,
                 (Means::Kprobe, true) => {
                     let probe = typed::<&mut KProbe>(&mut self.ebpf, &program)?;
                     match with_room(probe, name, room) {
-                        Ok(kretprobe) => Ok(LinkId::Kretprobe(kretprobe)),
+                        Ok(kretprobe) => LinkId::Kretprobe(kretprobe),
                         Err(why) => {
                             let narrow = format!("follows few calls at a time: {why}");
                             log::info!("{name}: {narrow}");
                             loaded.add_reason(&narrow);
-                            probe.attach(name, 0).map(LinkId::Kprobe)
+                            self.attach_kprobe(&program, name)?
                         }
                     }
                 }
-                (Means::Fentry, false) => {
-                    typed::<&mut FEntry>(&mut self.ebpf, &program)?.attach().map(LinkId::Fentry)
-                }
-                (Means::Fentry, true) => {
-                    typed::<&mut FExit>(&mut self.ebpf, &program)?.attach().map(LinkId::Fexit)
+                (Means::Fentry, _) => {
+                    let programs = self.fentry.as_ref().ok_or("no fentry programs are at hand")?;
+                    LinkId::Fentry(programs.attach(&program)?)
                 }
             };
-            let id = id.map_err(|error| chain(&error))?;
             if loaded.means == Means::Fentry {
                 // Only the program's own count shows the runs that the kernel skipped.
                 self.programs.push((hook, program.clone()));
@@ -220,6 +196,11 @@ impl Probe {
             self.calls.push(CallLink { hook, program, id });
         }
         Ok(())
+    }
+
+    fn attach_kprobe(&mut self, program: &str, function: &str) -> Result<LinkId, String> {
+        let attached = typed::<&mut KProbe>(&mut self.ebpf, program)?.attach(function, 0);
+        attached.map(LinkId::Kprobe).map_err(|error| chain(&error))
     }
 
     /// Detaches the functions: all entries before the first return.
@@ -245,19 +226,14 @@ impl Probe {
     }
 
     fn take(&mut self, program: &str, id: LinkId) -> Result<Taken, String> {
-        let link = match id {
+        match id {
             LinkId::Kretprobe(probe) => Ok(Taken::Kretprobe { _probe: probe }),
+            LinkId::Fentry(link) => Ok(Taken::Fentry { _link: link }),
             LinkId::Kprobe(id) => typed::<&mut KProbe>(&mut self.ebpf, program)?
                 .take_link(id)
-                .map(|link| Taken::Kprobe { _link: link }),
-            LinkId::Fentry(id) => typed::<&mut FEntry>(&mut self.ebpf, program)?
-                .take_link(id)
-                .map(|link| Taken::Fentry { _link: link }),
-            LinkId::Fexit(id) => typed::<&mut FExit>(&mut self.ebpf, program)?
-                .take_link(id)
-                .map(|link| Taken::Fexit { _link: link }),
-        };
-        link.map_err(|error| chain(&error))
+                .map(|link| Taken::Kprobe { _link: link })
+                .map_err(|error| chain(&error)),
+        }
     }
 }
 
@@ -266,17 +242,6 @@ fn with_room(program: &KProbe, function: &str, room: &LazyCell<Room>) -> Result<
     let tracefs = LazyCell::force(room).as_ref().map_err(Clone::clone)?;
     let loaded = program.fd().map_err(|error| chain(&error))?;
     tracefs.attach(function, loaded.as_fd())
-}
-
-/// The kernel's error, without an empty verifier log.
-fn told(error: &ProgramError) -> String {
-    match error {
-        ProgramError::LoadError { io_error, verifier_log } => match verifier_log.to_string().trim() {
-            "" => io_error.to_string(),
-            log => format!("{io_error}: {}", first_line(log)),
-        },
-        other => chain(other),
-    }
 }
 
 /// A program of the object, as its own type.

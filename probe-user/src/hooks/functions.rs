@@ -213,6 +213,8 @@ pub struct PlannedFunction {
     pub function: &'static Function,
     /// Its name on this kernel.
     pub name: &'static str,
+    /// The id of its type in the BTF of btrfs; 0 if it is left out.
+    pub type_id: u32,
     /// Where its arguments are.
     pub signature: Signature,
     /// Why it is left out; `None` if it is to be attached.
@@ -236,17 +238,19 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<Planned
                 0 => Err(format!(
                     "this kernel has no function {name} of its own: it was inlined, cloned or is new"
                 )),
-                1 => types.function(name).and_then(|proto| signature(function, name, &proto.args)),
+                1 => types
+                    .function(name)
+                    .and_then(|proto| Ok((proto.id, signature(function, name, &proto.args)?))),
                 several => {
                     Err(format!("this kernel has {several} functions {name}, and a probe cannot tell which"))
                 }
             };
             let absent = function.optional && symbols(name) == 0;
-            let (signature, left_out) = match found {
-                Ok(signature) => (signature, None),
-                Err(why) => (Signature::UNKNOWN, Some(why)),
+            let ((type_id, signature), left_out) = match found {
+                Ok(found) => (found, None),
+                Err(why) => ((0, Signature::UNKNOWN), Some(why)),
             };
-            PlannedFunction { function, name, signature, left_out, absent }
+            PlannedFunction { function, name, type_id, signature, left_out, absent }
         })
         .collect()
 }

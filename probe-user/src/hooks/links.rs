@@ -1,5 +1,7 @@
 //! Links of programs on functions.
-use aya::programs::{fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId};
+use std::os::fd::OwnedFd;
+
+use aya::programs::kprobe::KProbeLinkId;
 use probe_common::hook::HookId;
 
 use super::returns::Kretprobe;
@@ -14,6 +16,6 @@ pub(super) struct CallLink {
 pub(super) enum LinkId {
     Kprobe(KProbeLinkId),
     Kretprobe(Kretprobe),
-    Fentry(FEntryLinkId),
-    Fexit(FExitLinkId),
+    /// Of a fentry or fexit program.
+    Fentry(OwnedFd),
 }

@@ -3,16 +3,13 @@
 //! By fentry and fexit, where the kernel lets such programs be attached: they cost a fraction of a kprobe and a kretprobe,
 //! and a helper gives the arguments instead of registers. By kprobes elsewhere:
 //!
-//! - Where btrfs is a module: a fentry program names its function in the module's BTF at load, which our loader does not
-//!   support.
 //! - Where the kernel can preempt programs: while a task is preempted in a fentry program on a CPU, the kernel skips that
 //!   program there for other tasks (`__bpf_prog_enter_recur()` in `kernel/bpf/trampoline.c`). Kprobe programs run with
 //!   preemption off.
-//! - Where the kernel refuses fentry, for all functions or for one.
-use crate::{
-    kernel::btf::{KernelTypes, ResolvedOffsets},
-    symbols::SymbolTable,
-};
+//! - Where the kernel refuses fentry, for all functions or for one. On the functions of a module, it takes more rights
+//!   (`CAP_SYS_ADMIN`) than kprobes do.
+use super::fentry::TypesOf;
+use crate::{kernel::btf::ResolvedOffsets, symbols::SymbolTable};
 
 /// By what a function is hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +34,12 @@ impl Means {
 }
 
 /// Means by which this kernel can hook functions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Offers {
     /// Address of the trampoline to which functions with a return probe return, or why there are no kprobes.
     pub kprobes: Result<u64, String>,
-    /// Why fentry cannot be used. `Ok` before it was tried: only a try shows whether the kernel takes it.
-    pub fentry: Result<(), String>,
+    /// Whose types name the functions to fentry programs, or why there are none.
+    pub fentry: Result<TypesOf, String>,
 }
 
 impl Offers {
@@ -52,22 +49,21 @@ impl Offers {
         Self { kprobes: Err(why.to_owned()), fentry: Err(why.to_owned()) }
     }
 
-    /// The offers before anything was tried. `preempted`: this kernel can preempt fentry programs.
+    /// The offers of a kernel. `fentry` tries whether it takes such a program; it is not called where kprobes are better.
+    /// `preempted`: this kernel can preempt fentry programs.
     #[must_use]
     pub fn of(
-        types: &KernelTypes,
         resolved: &ResolvedOffsets,
         kprobes: Result<(), String>,
         symbols: &SymbolTable,
         preempted: bool,
+        fentry: impl FnOnce() -> Result<TypesOf, String>,
     ) -> Self {
         let kprobes = kprobes.and_then(|()| usable(resolved, symbols));
-        let fentry = if types.is_split() {
-            Err("btrfs is a module, and the loader attaches fentry to the kernel proper only".to_owned())
-        } else if preempted && kprobes.is_ok() {
+        let fentry = if preempted && kprobes.is_ok() {
             Err("this kernel can preempt programs of the fentry kind, and skips them meanwhile".to_owned())
         } else {
-            Ok(())
+            fentry()
         };
         Self { kprobes, fentry }
     }
@@ -86,7 +82,7 @@ impl Offers {
     #[must_use]
     pub fn first(&self) -> (Means, &str) {
         match &self.fentry {
-            Ok(()) => (Means::Fentry, ""),
+            Ok(_) => (Means::Fentry, ""),
             Err(why) => (Means::Kprobe, why),
         }
     }

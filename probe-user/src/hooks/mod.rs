@@ -7,10 +7,13 @@
 //! next session with kprobes removes them.
 mod attach;
 mod audit;
+mod bpf;
 mod calls;
 pub mod catalogue;
 mod diagnostics;
 mod error;
+mod fdinfo;
+mod fentry;
 pub mod functions;
 mod links;
 mod maps;
@@ -25,6 +28,7 @@ pub mod tickets;
 pub use audit::{InodeTarget, Inodes};
 pub use diagnostics::Diagnostics;
 pub use error::AttachError;
+pub use fentry::TypesOf;
 pub use maps::{ChainLevel, HookCounts};
 pub use probe::{Probe, ProbeOptions};
 pub use run_time::{RunTime, run_time_is_measured};

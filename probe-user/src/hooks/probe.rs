@@ -1,8 +1,10 @@
 //! The kernel side, loaded.
+use std::os::fd::{AsFd, BorrowedFd};
+
 use aya::{Ebpf, programs::raw_trace_point::RawTracePointLinkId};
 use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
 
-use super::links::CallLink;
+use super::{fdinfo::ProgramCounts, fentry::FentryPrograms, links::CallLink};
 
 /// How to bring up the kernel side.
 #[derive(Clone, Debug)]
@@ -35,8 +37,23 @@ pub struct Probe {
     /// [`ProbeOptions::root_fs_type`]
     pub(super) root_fs_type: Option<u64>,
     pub(super) calls: Vec<CallLink>,
+    /// Programs of the kinds fentry and fexit, if there are any.
+    pub(super) fentry: Option<FentryPrograms>,
     /// Programs on demand that this kernel does not take, with the reason.
     pub(super) without: Vec<(HookId, String)>,
+}
+
+impl Probe {
+    /// A loaded program.
+    pub(super) fn loaded(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        let by_aya = || Some(self.ebpf.program(name)?.fd().ok()?.as_fd());
+        self.fentry.as_ref().and_then(|programs| programs.program(name)).or_else(by_aya)
+    }
+
+    /// What the kernel counts of a loaded program.
+    pub(super) fn counts_of(&self, name: &str) -> Option<ProgramCounts> {
+        ProgramCounts::of(self.loaded(name)?)
+    }
 }
 
 impl std::fmt::Debug for Probe {

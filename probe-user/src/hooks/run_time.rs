@@ -31,12 +31,8 @@ impl Probe {
     #[must_use]
     pub fn run_times(&self) -> Vec<(HookId, RunTime)> {
         let time = |name: &str| {
-            // `run_time_ns` and `run_cnt` of `struct bpf_prog_info`.
-            let info = self.ebpf.program(name)?.info().ok()?;
-            Some(RunTime {
-                ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
-                runs: info.run_count(),
-            })
+            let counts = self.counts_of(name)?;
+            Some(RunTime { ns: counts.run_time_ns, runs: counts.runs })
         };
         self.programs.iter().filter_map(|(hook, name)| Some((*hook, time(name)?))).collect()
     }

@@ -1,10 +1,7 @@
-//! The object without the programs of a tier that is not used.
+//! The object without the programs that are not used.
 //!
-//! The loader keeps each program of the object with all that it calls, loaded or not. Those of the functions tier are most of
+//! A loader keeps each program of the object with all that it calls, loaded or not. Those of the functions tier are most of
 //! it, some megabytes. A section without a name that holds no code is none of a program, so the loader passes it by.
-
-/// Sections with programs for functions.
-const FUNCTIONS: [&[u8]; 4] = [b"kprobe", b"kretprobe", b"fentry", b"fexit"];
 
 /// Offsets in `Elf64_Ehdr`: `e_shoff`, `e_shentsize`, `e_shnum`, `e_shstrndx`; and in `Elf64_Shdr`: `sh_flags`, `sh_offset`.
 const E_SHOFF: usize = 0x28;
@@ -14,11 +11,26 @@ const E_SHSTRNDX: usize = 0x3e;
 const SH_FLAGS: usize = 0x08;
 const SH_OFFSET: usize = 0x18;
 
-/// A copy of the object (a 64-bit ELF file, little-endian) whose programs for functions are no longer marked as programs. Whatever is not
-/// as expected is left as it is.
-pub(super) fn without_functions(object: &[u8]) -> Vec<u8> {
+/// Whether a section has kprobe or kretprobe programs.
+pub(super) fn of_kprobes(section: &[u8]) -> bool {
+    matches!(section, b"kprobe" | b"kretprobe")
+}
+
+/// Whether a section has fentry or fexit programs.
+pub(super) fn of_fentry(section: &[u8]) -> bool {
+    matches!(section, b"fentry" | b"fexit")
+}
+
+/// Whether a section has programs for tracepoints, or such that run on demand.
+pub(super) fn of_tracepoints(section: &[u8]) -> bool {
+    section.starts_with(b"raw_tp/")
+}
+
+/// A copy of the object (a 64-bit ELF file, little-endian) in which the sections of these names are no longer marked as
+/// programs. Whatever is not as expected is left as it is.
+pub(super) fn without(object: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut copy = object.to_vec();
-    for header in headers(object).unwrap_or_default() {
+    for header in headers(object, unwanted).unwrap_or_default() {
         for field in [header..header + 4, header + SH_FLAGS..header + SH_FLAGS + 8] {
             if let Some(bytes) = copy.get_mut(field) {
                 bytes.fill(0);
@@ -28,8 +40,8 @@ pub(super) fn without_functions(object: &[u8]) -> Vec<u8> {
     copy
 }
 
-/// Where the headers of the sections with programs for functions begin.
-fn headers(object: &[u8]) -> Option<Vec<usize>> {
+/// Where the headers of the sections of these names begin.
+fn headers(object: &[u8], unwanted: impl Fn(&[u8]) -> bool) -> Option<Vec<usize>> {
     let first = word(object, E_SHOFF)?;
     let (size, count) = (half(object, E_SHENTSIZE)?, half(object, E_SHNUM)?);
     let names = word(object, first + half(object, E_SHSTRNDX)? * size + SH_OFFSET)?;
@@ -37,7 +49,7 @@ fn headers(object: &[u8]) -> Option<Vec<usize>> {
         let name = object.get(*header..)?.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes))?;
         let name = object.get(names + usize::try_from(name).ok()?..)?;
         let end = name.iter().position(|byte| *byte == 0)?;
-        Some(FUNCTIONS.contains(&&name[..end]))
+        Some(unwanted(&name[..end]))
     };
     Some((0..count).map(|at| first + at * size).filter(|header| named(header) == Some(true)).collect())
 }
@@ -83,24 +95,26 @@ mod tests {
     }
 
     #[test]
-    fn programs_for_functions_lose_name_and_flags_and_nothing_else_changes() {
-        let file = elf(&["raw_tp/a", "kprobe", "fexit", "kprobes", ".strtab"]);
-        let copy = without_functions(&file);
-        let changed: Vec<usize> = (0..file.len()).filter(|at| file[*at] != copy[*at]).collect();
-        let first = file.len() - 5 * 0x40;
-        let fields = [0x40, 2 * 0x40].map(|header| [first + header, first + header + SH_FLAGS]);
-        assert_eq!(changed, fields.concat());
-        assert_eq!(headers(&copy), Some(Vec::new()));
+    fn unwanted_programs_lose_name_and_flags_and_nothing_else_changes() {
+        let file = elf(&["raw_tp/a", "kprobe", "fexit", "kprobes", ".text", ".strtab"]);
+        let cases: [(fn(&[u8]) -> bool, usize); 3] = [(of_tracepoints, 0), (of_kprobes, 1), (of_fentry, 2)];
+        for (unwanted, index) in cases {
+            let copy = without(&file, unwanted);
+            let changed: Vec<usize> = (0..file.len()).filter(|at| file[*at] != copy[*at]).collect();
+            let header = file.len() - (6 - index) * 0x40;
+            assert_eq!(changed, [header, header + SH_FLAGS]);
+            assert_eq!(headers(&copy, unwanted), Some(Vec::new()));
+        }
     }
 
     #[test]
     fn a_damaged_object_is_left_as_it_is() {
         let file = elf(&["kprobe", ".strtab"]);
         for len in [0, 3, 0x30, 0x3f, 0x41] {
-            assert_eq!(without_functions(&file[..len]), file[..len]);
+            assert_eq!(without(&file[..len], of_kprobes), file[..len]);
         }
         let mut wild = file;
         wild[E_SHOFF..E_SHOFF + 8].fill(0xff);
-        assert_eq!(without_functions(&wild), wild);
+        assert_eq!(without(&wild, of_kprobes), wild);
     }
 }

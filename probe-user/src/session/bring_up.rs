@@ -2,7 +2,6 @@
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use aya::Btf;
 use probe_common::{
     ABI_VERSION,
     config::{Config, MAX_FILTER_FS},
@@ -17,7 +16,7 @@ use super::{
     plan::{CapturePlan, FilterPlan, FsSelector, TierChoice},
 };
 use crate::{
-    hooks::{Probe, ProbeOptions, functions, means::Offers, plan, tickets},
+    hooks::{Probe, ProbeOptions, TypesOf, functions, means::Offers, plan, tickets},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
@@ -192,23 +191,24 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     };
     let preempted = preempt::preempts_programs(root, machine, &KernelConfig::read(root, &machine.release));
     // Checked before the kernel's symbols are read, which takes long.
-    if let (Err(why), true) = (&kprobes, types.is_split()) {
-        return Ok(without(why.clone()));
-    }
-    // Only a try shows what such a kernel takes, and that reads its types a second time: more memory than all else.
-    if let (Err(why), TierChoice::Auto) = (&kprobes, tier) {
-        let doubt = if preempted {
-            ", whose programs can be preempted here, which leaves calls in doubt"
-        } else {
-            ""
-        };
-        return Ok(without(format!("{why}; --tier functions tries fentry{doubt}")));
+    let mut tried = None;
+    if let Err(why) = &kprobes {
+        if preempted && tier == TierChoice::Auto {
+            return Ok(without(format!(
+                "{why}; --tier functions tries fentry, whose programs can be preempted here, which leaves calls in doubt"
+            )));
+        }
+        match TypesOf::tried(&types) {
+            Ok(types_of) => tried = Some(types_of),
+            Err(no_fentry) => return Ok(without(format!("{why}; no fentry either: {no_fentry}"))),
+        }
     }
     let symbols = match symbols.table() {
         Ok(symbols) => symbols,
         Err(error) => return Ok(without(error.clone())),
     };
-    let offers = Offers::of(&types, &resolved, kprobes, symbols, preempted);
+    let try_fentry = || tried.map_or_else(|| TypesOf::tried(&types), Ok);
+    let offers = Offers::of(&resolved, kprobes, symbols, preempted, try_fentry);
     let functions = functions::plan(&types, &|name| symbols.named(name).count());
     let obstacle = functions::obstacle(&functions).or_else(|| offers.obstacle());
     let flush_states = types.flush_states().clone();
@@ -223,26 +223,18 @@ fn tiers(
     asked: TierChoice,
 ) -> anyhow::Result<(Probe, Vec<HookRow>, Option<String>)> {
     let mut reason = resolved.obstacle.clone();
-    // Loaded for the smaller tier.
-    let mut small = None;
     if reason.is_none() {
-        let mut offers = resolved.offers.clone();
-        let types = fentry_types(resolved, &mut offers, &options, &mut small)?;
-        reason = offers.obstacle();
-        if reason.is_none() {
-            small = None;
-            options.config.functions = 1;
-            options.config.return_trampoline = offers.kprobes.clone().unwrap_or_default();
-            let mut probe = Probe::load(OBJECT, &options)?;
-            // Before the functions: if we see a call begin, we must see what happens inside it.
-            let mut hooks = probe.attach(&resolved.plan)?;
-            match probe.attach_functions(&resolved.functions, &offers, types.as_ref()) {
-                Ok(rows) => {
-                    hooks.extend(rows);
-                    return Ok((probe, hooks, None));
-                }
-                Err(why) => reason = Some(why),
+        options.config.functions = 1;
+        options.config.return_trampoline = resolved.offers.kprobes.clone().unwrap_or_default();
+        let mut probe = Probe::load(OBJECT, &options)?;
+        // Before the functions: if we see a call begin, we must see what happens inside it.
+        let mut hooks = probe.attach(&resolved.plan)?;
+        match probe.attach_functions(OBJECT, &resolved.functions, &resolved.offers) {
+            Ok(rows) => {
+                hooks.extend(rows);
+                return Ok((probe, hooks, None));
             }
+            Err(why) => reason = Some(why),
         }
     }
     if asked == TierChoice::Functions {
@@ -252,34 +244,10 @@ fn tiers(
         );
     }
     options.config.functions = 0;
-    let mut probe = match small {
-        Some(probe) => probe,
-        None => Probe::load_without_functions(OBJECT, &options)?,
-    };
+    let mut probe = Probe::load_without_functions(OBJECT, &options)?;
     let plan: Vec<_> = resolved.plan.iter().filter(|hook| !hook.entry.functions).cloned().collect();
     let hooks = probe.attach(&plan)?;
     Ok((probe, hooks, reason))
-}
-
-/// The types of vmlinux for the loader, if the kernel takes fentry programs; else the offers say why not.
-///
-/// Tries one program before all are loaded. If the kernel refuses it, the probe of that try is left in `small`.
-fn fentry_types(
-    resolved: &Resolved,
-    offers: &mut Offers,
-    options: &ProbeOptions,
-    small: &mut Option<Probe>,
-) -> anyhow::Result<Option<Btf>> {
-    let first = resolved.functions.iter().find(|planned| planned.left_out.is_none());
-    let (Ok(()), Some(first)) = (&offers.fentry, first) else { return Ok(None) };
-    let tried = match Btf::from_sys_fs() {
-        Ok(types) => {
-            let probe = small.insert(Probe::load(OBJECT, options)?);
-            probe.try_fentry(&types, first.function.hook.name()).map(|()| types)
-        }
-        Err(error) => Err(format!("the types of vmlinux cannot be read: {error}")),
-    };
-    Ok(tried.map_err(|why| offers.fentry = Err(why)).ok())
 }
 
 /// Tries every hook and detaches it again.

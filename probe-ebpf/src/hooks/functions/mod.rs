@@ -23,12 +23,6 @@ use probe_common::hook::HookId;
 
 use self::{context::Traced, enter::enter, leave::leave};
 
-/// Does nothing. The user side loads it to learn whether this kernel takes fentry programs at all.
-#[fentry]
-pub fn fentry_is_taken(_ctx: FEntryContext) -> i32 {
-    0
-}
-
 /// Programs for a function that is watched at entry and return.
 macro_rules! call {
     ($($entry:ident $return:ident $fentry:ident $fexit:ident $hook:ident;)*) => {$(

@@ -58,12 +58,21 @@ impl Named {
 
     /// The structs, functions and typedefs called `name`.
     pub(super) fn types<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Type> + 'a {
+        self.types_with_ids(name).map(|(_, ty)| ty)
+    }
+
+    /// The same with their ids, which rise.
+    pub(super) fn types_with_ids<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (u32, Type)> + 'a {
         let wanted = hash(name);
         let first = self.ids.partition_point(|(hash, _)| *hash < wanted);
         let candidates = self.ids.iter().skip(first).take_while(move |(hash, _)| *hash == wanted);
-        candidates.filter_map(|(_, id)| self.btf.resolve_type_by_id(*id).ok()).filter(move |ty| {
-            ty.as_btf_type().and_then(|ty| self.btf.resolve_name(ty).ok()).is_some_and(|found| found == name)
-        })
+        candidates.filter_map(|(_, id)| Some((*id, self.btf.resolve_type_by_id(*id).ok()?))).filter(
+            move |(_, ty)| {
+                ty.as_btf_type()
+                    .and_then(|ty| self.btf.resolve_name(ty).ok())
+                    .is_some_and(|found| found == name)
+            },
+        )
     }
 }
 
