@@ -31,3 +31,21 @@ fn a_write_in_a_subvolume_with_quotas() {
     }
     assert!(number(&report["statistics"]["records"]) > 100, "{}", report["statistics"]);
 }
+
+/// On Debian's kernels btrfs is a module, and its functions take fentry; kprobes run where programs of the other kind would be
+/// skipped.
+#[test]
+#[ignore = "needs a guest: run by cargo xtask test"]
+fn functions_of_a_module_are_hooked_by_fentry_unless_programs_are_preempted() {
+    let Some(_alone) = support::live() else { return };
+    let _fs = load::filesystem(256);
+    let done = probe::run(&["run", "--tier", "functions", "--", "true"]);
+    let report = done.report();
+    assert_eq!(report["kernel"]["btrfs"], "module", "{done:?}");
+    let wanted = if preempts_programs(report) { "kprobe" } else { "fentry" };
+    let hooks = report["hooks"].as_array().unwrap().iter().filter(|hook| {
+        hook["state"] == "attached" && !hook["kind"].as_str().unwrap().starts_with("raw_tracepoint")
+    });
+    let kinds: Vec<&str> = hooks.map(|hook| hook["kind"].as_str().unwrap()).collect();
+    assert!(kinds.len() > 40 && kinds.iter().all(|kind| kind.starts_with(wanted)), "{wanted}: {kinds:?}");
+}

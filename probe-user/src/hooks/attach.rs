@@ -57,7 +57,7 @@ impl Probe {
             verbose: options.verbose,
             root_fs_type: options.root_fs_type,
             calls: Vec::new(),
-            fentry: None,
+            fentry: Err("no function is hooked".to_owned()),
             without: Vec::new(),
         };
         let audits = [

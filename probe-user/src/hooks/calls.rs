@@ -59,7 +59,7 @@ impl Probe {
         offers: &Offers,
     ) -> Result<Vec<HookRow>, String> {
         if offers.fentry.is_ok() {
-            self.fentry = Some(FentryPrograms::of(object, &self.ebpf)?);
+            self.fentry = FentryPrograms::of(object, &self.ebpf);
         }
         let mut all = Vec::with_capacity(plan.len());
         let mut refused = Vec::new();
@@ -70,7 +70,7 @@ impl Probe {
                 Err(why) => refused.push((planned.function.hook, why)),
             }
         }
-        if let Some(programs) = &mut self.fentry {
+        if let Ok(programs) = &mut self.fentry {
             programs.settle();
         }
         // Found when the first kretprobe needs it.
@@ -106,7 +106,7 @@ impl Probe {
     /// Uses kprobes for a function for which fentry was refused.
     fn fall_back(&mut self, loaded: &mut Loaded<'_>, why: &str, offers: &Offers) -> Result<(), String> {
         let function = loaded.planned.function;
-        let refused = format!("the kernel refuses fentry here: {}", first_line(why));
+        let refused = format!("fentry is not possible here: {}", first_line(why));
         log::info!("{}: {refused}", function.hook.name());
         log::debug!("{}: {why}", function.hook.name());
         if let Err(no_kprobes) = &offers.kprobes {
@@ -122,7 +122,7 @@ impl Probe {
         let function = planned.function;
         let names = [function.exit(Means::Fentry), Some(function.entry(Means::Fentry))];
         for name in names.into_iter().flatten() {
-            let programs = self.fentry.as_mut().ok_or("no fentry programs are at hand")?;
+            let programs = self.fentry.as_mut().map_err(|why| why.clone())?;
             programs.load(&name, types, planned.type_id)?;
             self.show_verified(&name);
         }
@@ -185,7 +185,7 @@ impl Probe {
                     }
                 }
                 (Means::Fentry, _) => {
-                    let programs = self.fentry.as_ref().ok_or("no fentry programs are at hand")?;
+                    let programs = self.fentry.as_ref().map_err(Clone::clone)?;
                     LinkId::Fentry(programs.attach(&program)?)
                 }
             };

@@ -37,8 +37,8 @@ pub struct Probe {
     /// [`ProbeOptions::root_fs_type`]
     pub(super) root_fs_type: Option<u64>,
     pub(super) calls: Vec<CallLink>,
-    /// Programs of the kinds fentry and fexit, if there are any.
-    pub(super) fentry: Option<FentryPrograms>,
+    /// Programs of the kinds fentry and fexit, or why there are none.
+    pub(super) fentry: Result<FentryPrograms, String>,
     /// Programs on demand that this kernel does not take, with the reason.
     pub(super) without: Vec<(HookId, String)>,
 }
@@ -47,7 +47,7 @@ impl Probe {
     /// A loaded program.
     pub(super) fn loaded(&self, name: &str) -> Option<BorrowedFd<'_>> {
         let by_aya = || Some(self.ebpf.program(name)?.fd().ok()?.as_fd());
-        self.fentry.as_ref().and_then(|programs| programs.program(name)).or_else(by_aya)
+        self.fentry.as_ref().ok().and_then(|programs| programs.program(name)).or_else(by_aya)
     }
 
     /// What the kernel counts of a loaded program.

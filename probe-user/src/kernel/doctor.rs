@@ -250,16 +250,12 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     }
 }
 
-/// The answer before anything was tried. Where btrfs is built in, the kernel may take fentry with or without kprobes.
+/// The answer before anything was tried. The kernel may take fentry with or without kprobes.
 fn functions_tier(kprobes: &Access, btrfs: BtrfsPresence, kernel: &Machine) -> Access {
     let mut note = match (btrfs, kprobes.note.as_ref().filter(|_| !kprobes.available)) {
-        (BtrfsPresence::Builtin, None) => "by fentry, or by kprobes where the kernel refuses it".to_owned(),
-        (BtrfsPresence::Builtin, Some(no_kprobes)) => format!("by fentry, if at all: {no_kprobes}"),
-        (_, None) => {
-            "by kprobes: btrfs is a module, and the loader attaches fentry to the kernel proper only"
-                .to_owned()
-        }
-        (_, Some(no_kprobes)) => return Access::no(no_kprobes.as_str()),
+        (BtrfsPresence::Absent, Some(no_kprobes)) => return Access::no(no_kprobes.as_str()),
+        (_, None) => "by fentry, or by kprobes where the kernel refuses it".to_owned(),
+        (_, Some(no_kprobes)) => format!("by fentry, if at all: {no_kprobes}"),
     };
     if kernel.preempts_tracepoints() {
         note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
@@ -336,7 +332,7 @@ mod tests {
         assert_eq!(doctor.btf.resolved + 7, doctor.btf.wanted);
         assert!(doctor.kprobes.available);
         assert!(doctor.functions_tier.available);
-        assert!(doctor.functions_tier.note.unwrap().contains("btrfs is a module"));
+        assert!(doctor.functions_tier.note.unwrap().starts_with("by fentry, or by kprobes"));
         assert!(!doctor.lockdown.available);
     }
 
@@ -349,9 +345,9 @@ mod tests {
         let off = kprobes(tree.path(), &config);
         assert!(off.note.as_ref().unwrap().contains("without CONFIG_KPROBES"));
         let kernel = Machine::read(tree.path());
-        assert_eq!(functions_tier(&off, BtrfsPresence::Module, &kernel), off);
-        let built_in = functions_tier(&off, BtrfsPresence::Builtin, &kernel);
-        assert!(built_in.available && built_in.note.unwrap().starts_with("by fentry, if at all"));
+        assert_eq!(functions_tier(&off, BtrfsPresence::Absent, &kernel), off);
+        let module = functions_tier(&off, BtrfsPresence::Module, &kernel);
+        assert!(module.available && module.note.unwrap().starts_with("by fentry, if at all"));
         assert!(
             kprobes(tree.path(), &KernelConfig::default()).note.unwrap().contains("CONFIG_KPROBE_EVENTS")
         );

@@ -1,26 +1,28 @@
 //! By which means functions are hooked on real kernels.
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 use std::{fs::File, path::Path};
 
 use probe_common::hook::HookId;
 
 use super::*;
-use crate::hooks::functions;
+use crate::{hooks::functions, kernel::btf::KernelTypes};
 
-const KERNELS: [(&str, bool); 4] = [
-    ("6.1.0-56-cloud-amd64", true),
-    ("6.12.117+deb12-cloud-amd64", true),
-    ("6.18.44-builtin", false),
-    ("7.3.4+deb13-cloud-amd64", true),
-];
+const KERNELS: [&str; 4] =
+    ["6.1.0-56-cloud-amd64", "6.12.117+deb12-cloud-amd64", "6.18.44-builtin", "7.3.4+deb13-cloud-amd64"];
+
+fn read(kernel: &str, file: &str) -> Option<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernels").join(kernel).join(file);
+    path.exists().then(|| zstd::decode_all(File::open(path).unwrap()).unwrap())
+}
 
 fn types(kernel: &str) -> KernelTypes {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/kernels").join(kernel);
-    let read = |file: &str| {
-        let path = folder.join(file);
-        path.exists().then(|| zstd::decode_all(File::open(path).unwrap()).unwrap())
-    };
-    KernelTypes::from_bytes(&read("vmlinux.btf.zst").unwrap(), read("btrfs.btf.zst").as_deref()).unwrap()
+    let module = read(kernel, "btrfs.btf.zst");
+    KernelTypes::from_bytes(&read(kernel, "vmlinux.btf.zst").unwrap(), module.as_deref()).unwrap()
+}
+
+/// Those of vmlinux alone.
+fn alone(kernel: &str) -> KernelTypes {
+    KernelTypes::from_bytes(&read(kernel, "vmlinux.btf.zst").unwrap(), None).unwrap()
 }
 
 fn symbols(text: &str) -> SymbolTable {
@@ -29,43 +31,53 @@ fn symbols(text: &str) -> SymbolTable {
 
 const TRAMPOLINE: &str = "ffffffff81000000 T _stext\nffffffff81072f00 T arch_rethook_trampoline\n";
 
-fn offers(types: &KernelTypes, kprobes: Result<(), String>, preempted: bool) -> Offers {
-    Offers::of(types, &types.resolve(), kprobes, &symbols(TRAMPOLINE), preempted)
+fn taken() -> Result<TypesOf, String> {
+    Ok(TypesOf::Kernel)
+}
+
+fn refused() -> Result<TypesOf, String> {
+    Err("the kernel refuses fentry".to_owned())
+}
+
+fn offers(
+    types: &KernelTypes,
+    kprobes: Result<(), String>,
+    preempted: bool,
+    fentry: impl FnOnce() -> Result<TypesOf, String>,
+) -> Offers {
+    Offers::of(&types.resolve(), kprobes, &symbols(TRAMPOLINE), preempted, fentry)
 }
 
 #[test]
-fn fentry_where_btrfs_is_built_in_and_kprobes_where_it_is_a_module() {
-    for (kernel, module) in KERNELS {
-        let offers = offers(&types(kernel), Ok(()), false);
-        assert_eq!(offers.kprobes, Ok(0xffff_ffff_8107_2f00), "{kernel}");
-        let (means, why) = offers.first();
-        if module {
-            assert_eq!(means, Means::Kprobe, "{kernel}");
-            assert!(why.contains("btrfs is a module"), "{why}");
-        } else {
-            assert_eq!((means, why), (Means::Fentry, ""), "{kernel}");
-        }
-        assert_eq!(offers.obstacle(), None);
+fn fentry_where_the_kernel_takes_it_and_kprobes_elsewhere() {
+    for kernel in KERNELS {
+        let types = types(kernel);
+        let both = offers(&types, Ok(()), false, taken);
+        assert_eq!(both.kprobes, Ok(0xffff_ffff_8107_2f00), "{kernel}");
+        assert_eq!(both.first(), (Means::Fentry, ""), "{kernel}");
+        let kprobes = offers(&types, Ok(()), false, refused);
+        assert_eq!(kprobes.first(), (Means::Kprobe, "the kernel refuses fentry"), "{kernel}");
+        assert_eq!((both.obstacle(), kprobes.obstacle()), (None, None), "{kernel}");
     }
 }
 
 #[test]
 fn a_kernel_that_preempts_programs_gets_kprobes_if_it_has_them() {
     let types = types("6.18.44-builtin");
-    let both = offers(&types, Ok(()), true);
+    let both = offers(&types, Ok(()), true, || panic!("fentry is not tried"));
     let (means, why) = both.first();
     assert_eq!(means, Means::Kprobe);
     assert!(why.contains("preempt"), "{why}");
-    let alone = offers(&types, Err("no kprobes".to_owned()), true);
+    let alone = offers(&types, Err("no kprobes".to_owned()), true, taken);
     assert_eq!(alone.first(), (Means::Fentry, ""));
     assert_eq!(alone.obstacle(), None);
 }
 
 #[test]
 fn nothing_to_hook_with_is_an_obstacle_with_both_reasons() {
-    let module = offers(&types("6.12.117+deb12-cloud-amd64"), Err("no kprobes".to_owned()), false);
-    let why = module.obstacle().unwrap();
-    assert!(why.contains("no kprobes") && why.contains("btrfs is a module"), "{why}");
+    let none = offers(&types("6.12.117+deb12-cloud-amd64"), Err("no kprobes".to_owned()), false, refused);
+    let why = none.obstacle().unwrap();
+    assert!(why.contains("no kprobes") && why.contains("refuses fentry"), "{why}");
     assert_eq!(Offers::none("not asked for").obstacle().as_deref(), Some("not asked for"));
 }
 
@@ -73,17 +85,30 @@ fn nothing_to_hook_with_is_an_obstacle_with_both_reasons() {
 fn calls_by_kprobes_are_not_paired_without_the_trampoline() {
     let types = types("6.18.44-builtin");
     let without = symbols("ffffffff81000000 T _stext\n");
-    let offers = Offers::of(&types, &types.resolve(), Ok(()), &without, false);
-    assert!(offers.kprobes.unwrap_err().contains("arch_rethook_trampoline"));
-    assert_eq!(offers.fentry, Ok(()));
+    // Then fentry is tried even if its programs can be preempted.
+    let offers = Offers::of(&types.resolve(), Ok(()), &without, true, taken);
+    assert!(offers.kprobes.as_ref().unwrap_err().contains("arch_rethook_trampoline"));
+    assert_eq!(offers.first(), (Means::Fentry, ""));
 }
 
 #[test]
 fn every_function_with_its_arguments_can_be_hooked_by_either_means() {
-    for (kernel, _) in KERNELS {
-        let plan = functions::plan(&types(kernel), &|_| 1);
+    for kernel in KERNELS {
+        let types = types(kernel);
+        let plan = functions::plan(&types, &|_| 1);
         for planned in plan.iter().filter(|planned| planned.function.required && !planned.function.optional) {
             assert_eq!(planned.left_out, None, "{kernel}");
+        }
+        // A fentry program names its function by this id, of the module's types where there is one.
+        let own = alone(kernel);
+        for planned in plan.iter().filter(|planned| planned.left_out.is_none()) {
+            assert_eq!(
+                types.function(planned.name).unwrap().id,
+                planned.type_id,
+                "{kernel} {}",
+                planned.name
+            );
+            assert_eq!(own.function(planned.name).is_err(), types.is_split(), "{kernel} {}", planned.name);
         }
     }
 }
