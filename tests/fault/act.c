@@ -184,6 +184,20 @@ static bool matches(const struct fault *fault, unsigned long from, const struct 
 	return true;
 }
 
+/*
+ * The call goes to a function of ours. Where fentry or fexit programs are on the function, ftrace has left their trampoline for
+ * later, and that would run them and the real function whatever the address is: they are to see nothing of this call. Ours runs
+ * behind what left it (see `fault_init()`).
+ */
+static int redirect(const struct kprobe *probe, struct pt_regs *regs, unsigned long to)
+{
+	if (probe->flags & KPROBE_FLAG_FTRACE)
+		regs->orig_ax = 0;
+	regs->ip = to;
+	return 1;
+}
+NOKPROBE_SYMBOL(redirect);
+
 int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct fault *fault = container_of(probe, struct fault, probe);
@@ -213,8 +227,7 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 	if (fault->action == ACTION_STALL) {
 		/* Only there it can be told whether it may sleep: probes themselves switch preemption off. */
 		atomic_inc(&fault->inside);
-		regs->ip = (unsigned long)fault_stalls[fault - faults];
-		return 1;
+		return redirect(probe, regs, (unsigned long)fault_stalls[fault - faults]);
 	}
 	atomic64_inc(&fault->acted);
 	if (site)
@@ -227,7 +240,6 @@ int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	}
 	atomic_inc(&fault->inside);
-	regs->ip = (unsigned long)stand_ins[fault - faults];
-	return 1;
+	return redirect(probe, regs, (unsigned long)stand_ins[fault - faults]);
 }
 NOKPROBE_SYMBOL(fault_pre_handler);

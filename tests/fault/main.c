@@ -5,6 +5,7 @@
  * For throw-away kernels in virtual machines only. It leaks, frees and corrupts accounting, as asked.
  */
 #include <linux/debugfs.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
@@ -94,8 +95,18 @@ static const struct kernel_param_ops go_ops = { .set = set_go };
 module_param_cb(go, &go_ops, NULL, 0200);
 MODULE_PARM_DESC(go, "1 lets go what faults with `hold` hold; 0 makes them hold again");
 
+/*
+ * The first kprobe makes the kprobes of all functions known to ftrace, which runs the last known first. So those of fentry, which
+ * every function makes known by itself, run before ours, if the observer attaches after this module came.
+ */
+static struct kprobe first = { .addr = (kprobe_opcode_t *)fault_disarm };
+
 static int __init fault_init(void)
 {
+	int error = register_kprobe(&first);
+
+	if (error)
+		return error;
 	fault_returns_prepare();
 	sites = debugfs_create_file("btrfs_probe_fault_sites", 0400, NULL, NULL, &sites_fops);
 	return 0;
@@ -105,6 +116,7 @@ static void __exit fault_exit(void)
 {
 	debugfs_remove(sites);
 	fault_disarm();
+	unregister_kprobe(&first);
 	/* The last instructions of a stand-in run after it has counted itself out. */
 	synchronize_rcu_tasks();
 }

@@ -97,14 +97,16 @@ mod tests {
     #[test]
     fn unwanted_programs_lose_name_and_flags_and_nothing_else_changes() {
         let file = elf(&["raw_tp/a", "kprobe", "fexit", "kprobes", ".text", ".strtab"]);
-        let cases: [(fn(&[u8]) -> bool, usize); 3] = [(of_tracepoints, 0), (of_kprobes, 1), (of_fentry, 2)];
-        for (unwanted, index) in cases {
+        let check = |unwanted: fn(&[u8]) -> bool, index: usize| {
             let copy = without(&file, unwanted);
             let changed: Vec<usize> = (0..file.len()).filter(|at| file[*at] != copy[*at]).collect();
             let header = file.len() - (6 - index) * 0x40;
             assert_eq!(changed, [header, header + SH_FLAGS]);
             assert_eq!(headers(&copy, unwanted), Some(Vec::new()));
-        }
+        };
+        check(of_tracepoints, 0);
+        check(of_kprobes, 1);
+        check(of_fentry, 2);
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Capabilities {
             Capability::Perfmon => {
                 ("attach to tracepoints, read kernel memory, take stacks", !admin, Some(TRACE))
             }
-            Capability::SysAdmin => ("stands in for CAP_BPF and CAP_PERFMON", false, None),
+            Capability::SysAdmin => {
+                ("stands in for CAP_BPF and CAP_PERFMON; fentry on a btrfs module takes it", false, None)
+            }
             Capability::Syslog => (
                 "names in stacks (/proc/kallsyms), test marks and kernel warnings (/dev/kmsg)",
                 false,
