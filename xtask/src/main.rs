@@ -84,6 +84,15 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<ExitCode> {
+    let task = match task {
+        // These run in guests too, which have no checkout.
+        Task::Bench(options) => return bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::Workload(options) => {
+            println!("{:.1}", bench::run_workload(&options)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        task => task,
+    };
     let workspace = Workspace::find()?;
     match task {
         Task::Setup => {
@@ -104,8 +113,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Broken(options) => broken::run(&workspace, &options)?,
         Task::Hunt(options) => hunt::run(&workspace, &options)?,
         Task::Tidy => tidy::run(&workspace)?,
-        Task::Bench(options) => bench::run(&workspace, &options)?,
-        Task::Workload(options) => println!("{:.1}", bench::run_workload(&options)?),
+        Task::Bench(_) | Task::Workload(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -446,6 +446,7 @@ impl Drain {
         self.drain()?;
         let misses = self.probe.recursion_misses();
         self.look_for_misses();
+        self.probe.show_run_times();
         self.detaching = true;
         self.probe.detach();
         // The hooks are off, so nobody writes any more.

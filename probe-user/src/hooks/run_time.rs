@@ -27,6 +27,19 @@ pub fn run_time_is_measured() -> bool {
 }
 
 impl Probe {
+    /// Logs what each program cost while it was measured, for `cargo xtask bench`: the slowest program of a hook is not visible
+    /// in the sum of the hook.
+    pub fn show_run_times(&self) {
+        if !log::log_enabled!(log::Level::Info) {
+            return;
+        }
+        for (_, name) in &self.programs {
+            if let Some(counts) = self.counts_of(name).filter(|counts| counts.runs > 0) {
+                log::info!("{name}: {} runs, {} ns", counts.runs, counts.run_time_ns);
+            }
+        }
+    }
+
     /// Run times of all programs by hook, zero where nothing was measured. A hook may have several programs.
     #[must_use]
     pub fn run_times(&self) -> Vec<(HookId, RunTime)> {

@@ -5,21 +5,30 @@
 //! run of the same round; the table shows medians. Nothing here is asserted: a busy machine is not a bug.
 //!
 //! A variant that cannot run here is listed with its reason.
+//!
+//! After that, the kernel measures each program of the tool in one more run.
+mod guest;
 mod interrupt;
 mod numbers;
+mod programs;
 mod stage;
 mod table;
 mod tracer;
 mod variant;
 mod workload;
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, bail};
 
 pub use self::workload::{Options as WorkloadOptions, Workload, run as run_workload};
 use self::{
     numbers::Series,
+    programs::{Measuring, Table},
     stage::Stage,
     tracer::Running,
     variant::{Scene, Variant},
@@ -27,6 +36,7 @@ use self::{
 use crate::{
     build::{self, Profile},
     proc,
+    vm::Release,
     workspace::Workspace,
 };
 
@@ -48,36 +58,70 @@ pub struct Options {
     /// Where the numbers go as JSON; target/bench.json by default
     #[arg(long)]
     json: Option<PathBuf>,
+    /// In a guest with this kernel instead of on this machine, with runs of a tenth of the length
+    #[arg(long, value_enum)]
+    kernel: Option<Release>,
+    /// Use this btrfs-probe instead of building one
+    #[arg(long, value_name = "FILE")]
+    probe: Option<PathBuf>,
+}
+
+/// What is found or made in the checkout; a guest has none.
+struct Made {
+    probe: PathBuf,
+    floor_object: PathBuf,
+    json: PathBuf,
+}
+
+impl Made {
+    fn of(options: &Options) -> Result<Self> {
+        let json = |folder: &Path| options.json.clone().unwrap_or_else(|| folder.join("bench.json"));
+        if let Some(probe) = &options.probe {
+            let here = Path::new("");
+            return Ok(Self { probe: probe.clone(), floor_object: here.to_owned(), json: json(here) });
+        }
+        let workspace = Workspace::find()?;
+        Ok(Self {
+            probe: build::run(&workspace, Profile::Release)?,
+            floor_object: workspace.object("floor"),
+            json: json(&workspace.target),
+        })
+    }
 }
 
 /// Measures and prints the table; the JSON file holds every single run.
 ///
 /// # Errors
 /// If we are not root, something cannot be built, or the untraced workload itself fails.
-pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+pub fn run(options: &Options) -> Result<()> {
+    if let Some(release) = options.kernel {
+        return guest::run(release, options);
+    }
     if !proc::is_root() {
         bail!("the bench mounts filesystems and attaches eBPF programs: run it as root");
     }
     let variants = variant::chosen(&options.variants)?;
-    let probe = build::run(workspace, Profile::Release)?;
+    let made = Made::of(options)?;
     interrupt::watch()?;
     let mut results = Vec::new();
     for workload in &options.workloads {
         let stage = Stage::set()?;
         let scene = Scene {
-            probe: probe.clone(),
-            floor_object: workspace.object("floor"),
+            probe: made.probe.clone(),
+            floor_object: made.floor_object.clone(),
             uuid: stage.uuid().to_owned(),
             folder: stage.folder().to_owned(),
         };
         let bench = Bench { workload: *workload, options, stage: &stage, scene: &scene };
-        results.push((*workload, bench.rounds(&variants)?));
-        table::print(&results[results.len() - 1..]);
+        let series = bench.rounds(&variants)?;
+        table::print(*workload, &series);
+        let programs = bench.programs(&series)?;
+        programs.iter().for_each(|table| table.print(*workload));
+        results.push((*workload, series, programs));
     }
-    let json = options.json.clone().unwrap_or_else(|| workspace.target.join("bench.json"));
-    fs::write(&json, format!("{:#}\n", table::json(&results, options.rounds)))
-        .with_context(|| format!("cannot write {}", json.display()))?;
-    println!("\nall runs: {}", json.display());
+    fs::write(&made.json, format!("{:#}\n", table::json(&results, options.rounds)))
+        .with_context(|| format!("cannot write {}", made.json.display()))?;
+    println!("\nall runs: {}", made.json.display());
     Ok(())
 }
 
@@ -124,9 +168,32 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// One more run for each variant that is the tool, with its programs measured.
+    fn programs(&self, series: &[Series]) -> Result<Vec<Table>> {
+        let ran = series.iter().filter(|one| one.variant.ours && one.why_not.is_none());
+        let tracers = ran.filter_map(|one| Some((one.variant.name, one.variant.tracer.as_ref()?)));
+        let mut tables = Vec::new();
+        for (name, tracer) in tracers {
+            let mut command = (tracer.command)(self.scene)?;
+            command.env("RUST_LOG", "info");
+            let running = Running::start(command, &tracer.ready)?;
+            let measuring = Measuring::start()?;
+            self.workload_once()?;
+            drop(measuring);
+            tables.push(Table::of(name, self.ops(), &running.stop()?.printed));
+            interrupt::check()?;
+        }
+        Ok(tables)
+    }
+
+    /// Operations of a run.
+    fn ops(&self) -> u64 {
+        (self.workload.usual_ops() * u64::from(self.options.length) / 100).max(1)
+    }
+
     /// Runs the workload in a process of its own and returns nanoseconds an operation.
     fn workload_once(&self) -> Result<f64> {
-        let ops = (self.workload.usual_ops() * u64::from(self.options.length) / 100).max(1);
+        let ops = self.ops();
         let mut command = Command::new(env::current_exe().context("cannot find my own program")?);
         command
             .args(["workload", self.workload.name(), "--ops", &ops.to_string(), "--dir"])

@@ -28,7 +28,7 @@ impl Undo {
     fn undo(&self) -> Result<()> {
         match self {
             Self::Unmount(path) => unmount(path),
-            Self::Detach(device) => proc::quietly(Command::new("losetup").args(["--detach", device])),
+            Self::Detach(device) => proc::quietly(Command::new("losetup").args(["-d", device])),
         }
     }
 }
@@ -62,8 +62,7 @@ impl Stage {
         File::create(&image)
             .and_then(|file| file.set_len(DEVICE_BYTES))
             .context("cannot make the device's file")?;
-        let device = proc::stdout_of(Command::new("losetup").args(["--find", "--show"]).arg(&image))?;
-        let device = device.trim().to_owned();
+        let device = attach(&image)?;
         stage.undo.push(Undo::Detach(device.clone()));
         let mkfs = proc::which("mkfs.btrfs").context("mkfs.btrfs is missing: install btrfs-progs")?;
         proc::quietly(Command::new(mkfs).args(["-q", "-U", &stage.uuid, &device]))?;
@@ -98,6 +97,21 @@ impl Drop for Stage {
             if let Err(error) = step.undo() {
                 eprintln!("bench: left behind, please undo: {step:?}: {error:#}");
             }
+        }
+    }
+}
+
+/// In two steps, and with short options: the losetup of busybox cannot do it in one.
+fn attach(image: &Path) -> Result<String> {
+    let mut tries = TRIES;
+    loop {
+        let device = proc::stdout_of(Command::new("losetup").arg("-f"))?.trim().to_owned();
+        tries -= 1;
+        match proc::quietly(Command::new("losetup").arg(&device).arg(image)) {
+            // Somebody else may have taken it in between.
+            Err(_) if tries > 0 => thread::sleep(Duration::from_millis(100)),
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(device),
         }
     }
 }

@@ -5,35 +5,34 @@ use serde_json::{Value, json};
 
 use super::{
     numbers::{Series, median, range},
+    programs::Table,
     workload::Workload,
 };
 
-/// One table a workload. The first series is the untraced one.
-pub fn print(results: &[(Workload, Vec<Series>)]) {
-    for (workload, series) in results {
-        let Some(untraced) = series.first() else { continue };
+/// The comparison under one workload. The first series is the untraced one.
+pub fn print(workload: Workload, series: &[Series]) {
+    let Some(untraced) = series.first() else { return };
+    println!(
+        "\n{:<14} {:>10} {:>9} {:>15} {:>8} {:>9}",
+        workload.name(),
+        "ns/op",
+        "slowdown",
+        "range",
+        "cpu",
+        "lost"
+    );
+    for one in series {
+        let ratios = one.ratios(untraced);
         println!(
-            "\n{:<14} {:>10} {:>9} {:>15} {:>8} {:>9}",
-            workload.name(),
-            "ns/op",
-            "slowdown",
-            "range",
-            "cpu",
-            "lost"
+            "{:<14} {:>10} {:>9} {:>15} {:>8} {:>9}  {}",
+            one.variant.name,
+            or_dash(median(&one.ns_per_op), |ns| format!("{ns:.0}")),
+            or_dash(median(&ratios), |ratio| format!("{ratio:.3}")),
+            or_dash(range(&ratios), |(low, high)| format!("{low:.3}-{high:.3}")),
+            or_dash(median(&one.cpu), |cpu| format!("{:.1} %", cpu * 100.0)),
+            or_dash(one.lost, |lost| lost.to_string()),
+            one.why_not.as_deref().map(|why| format!("not run: {why}")).unwrap_or_default(),
         );
-        for one in series {
-            let ratios = one.ratios(untraced);
-            println!(
-                "{:<14} {:>10} {:>9} {:>15} {:>8} {:>9}  {}",
-                one.variant.name,
-                or_dash(median(&one.ns_per_op), |ns| format!("{ns:.0}")),
-                or_dash(median(&ratios), |ratio| format!("{ratio:.3}")),
-                or_dash(range(&ratios), |(low, high)| format!("{low:.3}-{high:.3}")),
-                or_dash(median(&one.cpu), |cpu| format!("{:.1} %", cpu * 100.0)),
-                or_dash(one.lost, |lost| lost.to_string()),
-                one.why_not.as_deref().map(|why| format!("not run: {why}")).unwrap_or_default(),
-            );
-        }
     }
 }
 
@@ -42,13 +41,14 @@ fn or_dash<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
 }
 
 /// Every run, and the medians.
-pub fn json(results: &[(Workload, Vec<Series>)], rounds: u32) -> Value {
+pub fn json(results: &[(Workload, Vec<Series>, Vec<Table>)], rounds: u32) -> Value {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let workloads: Vec<Value> = results
         .iter()
-        .map(|(workload, series)| {
+        .map(|(workload, series, programs)| {
             let variants: Vec<Value> = series.iter().map(|one| variant(one, &series[0])).collect();
-            json!({ "workload": workload.name(), "variants": variants })
+            let programs: Vec<Value> = programs.iter().map(Table::json).collect();
+            json!({ "workload": workload.name(), "variants": variants, "programs": programs })
         })
         .collect();
     json!({
@@ -85,7 +85,7 @@ mod tests {
         untraced.push(100.0, None);
         let mut absent = Series::of(&ALL[3]);
         absent.why_not = Some("trace-cmd is not installed".to_owned());
-        let json = json(&[(Workload::W1, vec![untraced, absent])], 1);
+        let json = json(&[(Workload::W1, vec![untraced, absent], Vec::new())], 1);
         let variants = &json["workloads"][0]["variants"];
         assert_eq!(variants[0]["slowdown_median"], 1.0);
         assert_eq!(variants[1]["slowdown_median"], Value::Null);

@@ -17,8 +17,8 @@ use nix::{
 
 use super::interrupt;
 
-/// Loading and verifying programs on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Loading and verifying programs on a busy or an emulated machine.
+const READY_WITHIN: Duration = Duration::from_secs(300);
 /// Writing out what was recorded.
 const GONE_WITHIN: Duration = Duration::from_secs(120);
 

@@ -1,9 +1,10 @@
 //! What runs beside the workload: nothing, btrfs-probe, the floor, and peers where they are installed.
 //!
 //! A table, so that one more peer is one more entry.
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{fs, io, os::unix::process::CommandExt as _, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use nix::libc;
 use serde_json::Value;
 
 use super::tracer::{Ready, Stopped};
@@ -32,7 +33,30 @@ pub struct Variant {
     pub name: &'static str,
     /// None runs the workload alone.
     pub tracer: Option<Tracer>,
+    /// The tool itself, whose programs the kernel measures one by one.
+    pub ours: bool,
+    /// Runs only where it is named.
+    pub asked: bool,
 }
+
+impl Variant {
+    const fn new(
+        name: &'static str,
+        command: fn(&Scene) -> Result<Command>,
+        ready: Ready,
+        lost: Lost,
+    ) -> Self {
+        Self { name, tracer: Some(Tracer { command, ready, lost }), ours: false, asked: false }
+    }
+
+    /// The tool itself.
+    const fn ours(name: &'static str, command: fn(&Scene) -> Result<Command>) -> Self {
+        Self { ours: true, asked: true, ..Self::new(name, command, PROBE_READY, probe_lost) }
+    }
+}
+
+/// Events that a tracer lost; none if it does not say.
+type Lost = fn(&Scene, &Stopped) -> Result<Option<u64>>;
 
 /// How to run a tracer and what to ask it.
 #[derive(Debug)]
@@ -41,44 +65,28 @@ pub struct Tracer {
     pub command: fn(&Scene) -> Result<Command>,
     /// How it says that it is attached.
     pub ready: Ready,
-    /// Events it lost; none if it does not say.
-    pub lost: fn(&Scene, &Stopped) -> Result<Option<u64>>,
+    /// Events it lost.
+    pub lost: Lost,
 }
 
 const PROBE_READY: Ready = Ready { words: "attached", settle: Duration::ZERO };
 
 /// All variants, in the order of a round. The first is what the others are compared with.
-pub static ALL: [Variant; 6] = [
-    Variant { name: "untraced", tracer: None },
-    Variant { name: "floor", tracer: Some(Tracer { command: floor, ready: PROBE_READY, lost: unsaid }) },
-    Variant {
-        name: "btrfs-probe",
-        tracer: Some(Tracer { command: probe, ready: PROBE_READY, lost: probe_lost }),
-    },
-    Variant {
-        name: "trace-cmd",
-        tracer: Some(Tracer {
-            command: trace_cmd,
-            ready: Ready { words: "Hit Ctrl^C", settle: Duration::from_millis(500) },
-            lost: trace_cmd_lost,
-        }),
-    },
-    Variant {
-        name: "perf",
-        tracer: Some(Tracer {
-            command: perf,
-            ready: Ready { words: "Events enabled", settle: Duration::ZERO },
-            lost: unsaid,
-        }),
-    },
-    Variant {
-        name: "bpftrace",
-        tracer: Some(Tracer {
-            command: bpftrace,
-            ready: Ready { words: "ready", settle: Duration::ZERO },
-            lost: unsaid,
-        }),
-    },
+pub static ALL: [Variant; 9] = [
+    Variant { name: "untraced", tracer: None, ours: false, asked: false },
+    Variant::new("floor", floor, PROBE_READY, unsaid),
+    Variant { asked: false, ..Variant::ours("btrfs-probe", probe) },
+    Variant::new(
+        "trace-cmd",
+        trace_cmd,
+        Ready { words: "Hit Ctrl^C", settle: Duration::from_millis(500) },
+        trace_cmd_lost,
+    ),
+    Variant::new("perf", perf, Ready { words: "Events enabled", settle: Duration::ZERO }, unsaid),
+    Variant::new("bpftrace", bpftrace, Ready { words: "ready", settle: Duration::ZERO }, unsaid),
+    Variant::ours("tracepoints", tracepoints),
+    Variant::ours("functions", functions),
+    Variant::ours("kprobes", kprobes),
 ];
 
 /// The variants asked for, `untraced` always among them; all if none is named.
@@ -91,7 +99,8 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Variant>> {
         bail!("there is no variant {unknown}: take some of {}", known.join(", "));
     }
     let wanted = |variant: &&Variant| {
-        variant.tracer.is_none() || names.is_empty() || names.iter().any(|name| name == variant.name)
+        let named = names.iter().any(|name| name == variant.name);
+        variant.tracer.is_none() || named || (names.is_empty() && !variant.asked)
     };
     Ok(ALL.iter().filter(wanted).collect())
 }
@@ -104,6 +113,36 @@ fn probe(scene: &Scene) -> Result<Command> {
     let mut command = Command::new(&scene.probe);
     command.args(["watch", "--fs", &scene.uuid, "-q", "--format"]);
     command.arg(format!("json={}", report_of(scene).display()));
+    Ok(command)
+}
+
+fn of_tier(scene: &Scene, tier: &str) -> Result<Command> {
+    let mut command = probe(scene)?;
+    command.args(["--tier", tier]);
+    Ok(command)
+}
+
+fn tracepoints(scene: &Scene) -> Result<Command> {
+    of_tier(scene, "tracepoints")
+}
+
+/// By the means that the tool chooses.
+fn functions(scene: &Scene) -> Result<Command> {
+    of_tier(scene, "functions")
+}
+
+/// Where btrfs is a module, fentry takes a right that kprobes do not take, with `kernel.perf_event_paranoid` below 3.
+fn kprobes(scene: &Scene) -> Result<Command> {
+    /// `include/uapi/linux/capability.h`
+    const CAP_SYS_ADMIN: libc::c_ulong = 21;
+    let mut command = functions(scene)?;
+    let drop_it = || {
+        // SAFETY: takes numbers alone.
+        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) };
+        if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: one system call, which is async-signal-safe.
+    unsafe { command.pre_exec(drop_it) };
     Ok(command)
 }
 
@@ -229,7 +268,8 @@ mod tests {
     #[test]
     fn there_is_always_something_to_compare_with() {
         assert_eq!(names(&["btrfs-probe"]).unwrap(), ["untraced", "btrfs-probe"]);
-        assert_eq!(names(&[]).unwrap().len(), ALL.len());
+        assert_eq!(names(&[]).unwrap().len(), 6);
+        assert_eq!(names(&["kprobes"]).unwrap(), ["untraced", "kprobes"]);
         assert!(names(&["strace"]).unwrap_err().to_string().contains("trace-cmd"));
     }
 }
