@@ -93,22 +93,46 @@ pub fn origin(run: &Run, task: *mut TaskCell, frames: *mut Frames, caller: u64) 
         STACKS_ALL => return (walk(run, 0), false),
         _ => {}
     }
-    let now = run.time();
-    let slot = (caller >> 2 ^ caller >> 9 ^ run.hook as u64 * 5) as usize & (ORIGINS - 1);
-    // SAFETY: the frames are this thread's; the index is below the array's length.
+    let now = (run.time() >> UNIT) as u32;
+    // Kernel text lies within 2 GiB, and the callers of two functions of btrfs never 32 MiB apart with the hooks' distance.
+    let calls = caller as u32 ^ (run.hook as u32) << 25;
+    // SAFETY: the frames are this thread's.
     unsafe {
-        let slot = (&raw mut (*frames).origins).cast::<Origin>().add(slot);
-        let renew = u64::from(config!(stack_renew_ms)) * 1_000_000;
-        let caller = caller ^ run.hook as u64;
-        if (*slot).id != 0 && (*slot).caller == caller && now.wrapping_sub((*slot).taken) < renew {
+        let slot = place(frames, calls, now);
+        let renew = u64::from(config!(stack_renew_ms)) * 1_000_000 >> UNIT;
+        if (*slot).id != 0 && (*slot).calls == calls && u64::from(now.wrapping_sub((*slot).taken)) < renew {
             return ((*slot).id, true);
         }
         crate::cells::announce_task(run, task, run.pid_tgid());
         let id = walk(run, 0);
         (*slot).id = id;
-        (*slot).caller = caller;
+        (*slot).calls = calls;
         (*slot).taken = now;
         (id, false)
+    }
+}
+
+/// Of times in [`Origin`].
+const UNIT: u32 = 20;
+
+/// The place of the stack of these calls: one of two, and the one whose stack is older where neither has it. With one place
+/// each, half of the calls of a thread would lose their stack to other calls again and again, and a walk costs more than all
+/// else that a program does.
+///
+/// # Safety
+/// The frames are the current thread's.
+#[inline(always)]
+unsafe fn place(frames: *mut Frames, calls: u32, now: u32) -> *mut Origin {
+    let first = (calls.wrapping_mul(0x9e37_79b1) >> 16) as usize;
+    // SAFETY: the index is below the array's length.
+    let at = |index: usize| unsafe {
+        (&raw mut (*frames).origins).cast::<Origin>().add(index & (ORIGINS - 1))
+    };
+    let (one, other) = (at(first), at(first ^ 1));
+    // SAFETY: as above.
+    unsafe {
+        let older = now.wrapping_sub((*other).taken) > now.wrapping_sub((*one).taken);
+        if (*one).calls != calls && ((*other).calls == calls || older) { other } else { one }
     }
 }
 

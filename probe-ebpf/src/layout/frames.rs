@@ -1,8 +1,8 @@
 //! Frames: the open calls of hooked functions of a thread. `cells/frame.rs` has their functions.
 use probe_common::{call::MAX_DEPTH, inode::Counters};
 
-/// Representative stacks per thread.
-pub const ORIGINS: usize = 32;
+/// Representative stacks per thread. A load that makes, writes and removes files needs 25 of them at a time.
+pub const ORIGINS: usize = 64;
 
 /// One call that has not returned.
 ///
@@ -109,10 +109,10 @@ pub struct Frames {
 /// The representative stack of the calls of one function from one place.
 #[repr(C)]
 pub struct Origin {
-    /// Return address of the calls.
-    pub caller: u64,
-    /// When it was taken, ns.
-    pub taken: u64,
+    /// Function and return address of the calls, see [`crate::stack::origin`].
+    pub calls: u32,
+    /// When it was taken, in units of 2^20 ns.
+    pub taken: u32,
     /// Stack id.
     pub id: u64,
 }
