@@ -125,9 +125,8 @@ const UNIT: u32 = 20;
 unsafe fn place(frames: *mut Frames, calls: u32, now: u32) -> *mut Origin {
     let first = (calls.wrapping_mul(0x9e37_79b1) >> 16) as usize;
     // SAFETY: the index is below the array's length.
-    let at = |index: usize| unsafe {
-        (&raw mut (*frames).origins).cast::<Origin>().add(index & (ORIGINS - 1))
-    };
+    let at =
+        |index: usize| unsafe { (&raw mut (*frames).origins).cast::<Origin>().add(index & (ORIGINS - 1)) };
     let (one, other) = (at(first), at(first ^ 1));
     // SAFETY: as above.
     unsafe {
