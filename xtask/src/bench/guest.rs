@@ -32,6 +32,7 @@ pub fn run(release: Release, options: &Options) -> Result<()> {
         memory: "4G".to_owned(),
         timeout: TIMEOUT,
         silence: SILENCE,
+        counted: true,
         items: vec![Item::program(probe, "/bin/btrfs-probe"), Item::program(ourselves, "/bin/xtask")],
         collect: Vec::new(),
         script: script(release, options),

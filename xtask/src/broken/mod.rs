@@ -109,6 +109,7 @@ fn record(workspace: &Workspace, bugs: &[Bug], tool: &Path, module: &Path, folde
             memory: "3G".to_owned(),
             timeout,
             silence: timeout,
+            counted: false,
             items,
             collect: Vec::new(),
             script: "sh /guest.sh".to_owned(),

@@ -78,6 +78,7 @@ impl Lab<'_> {
             memory: "3G".to_owned(),
             timeout: Duration::from_secs(seconds) + SILENCE,
             silence: SILENCE,
+            counted: false,
             items,
             collect: Vec::new(),
             script: script(tier, seconds),

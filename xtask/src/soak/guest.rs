@@ -32,6 +32,7 @@ pub(super) fn run(workspace: &Workspace, release: Release, options: &Options) ->
         memory: "4G".to_owned(),
         timeout: Duration::from_secs(options.minutes * 60 + options.round + SLACK),
         silence: Duration::from_secs(options.round + SLACK),
+        counted: false,
         items,
         collect: Vec::new(),
         script: script(options, release),

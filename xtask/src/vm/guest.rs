@@ -78,6 +78,8 @@ pub struct Guest {
     pub timeout: Duration,
     /// When to give up a guest that says nothing.
     pub silence: Duration,
+    /// See [`qemu::Boot::counted`].
+    pub counted: bool,
     /// Files besides the base.
     pub items: Vec<Item>,
     /// Files and folders of the guest to bring back, besides `/out`.
@@ -120,6 +122,7 @@ impl Guest {
             files: &files,
             timeout: self.timeout,
             silence: self.silence,
+            counted: self.counted,
         };
         let end = boot.run(output)?;
         let said = fs::read(&log).unwrap_or_default();

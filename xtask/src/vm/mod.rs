@@ -101,6 +101,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
         timeout: Duration::from_secs(options.timeout),
         // A command may well say nothing until its end.
         silence: Duration::from_secs(options.timeout),
+        counted: false,
         items,
         collect: options.collect.clone(),
         script: script(&options.command),

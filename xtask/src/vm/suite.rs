@@ -194,6 +194,7 @@ impl Suite {
             memory: "3G".to_owned(),
             timeout,
             silence: SILENCE,
+            counted: false,
             items,
             collect: Vec::new(),
             script,
