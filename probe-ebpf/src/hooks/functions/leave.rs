@@ -154,7 +154,9 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
         unsafe {
             let [_, data, pertrans, prealloc] = (*frame).args;
             let ends = hook as u32 == HookId::QgroupEnd as u32 && data | pertrans | prealloc != 0;
-            if ends || enter::left(&(*frame).before) {
+            // An inode that becomes dirty always holds something, and no rule asks where it did.
+            let dirty = hook as u32 == HookId::SetDelallocExtent as u32;
+            if ends || (!dirty && enter::left(&(*frame).before)) {
                 (*frame).stack = stack::exact(&run);
             }
         }
