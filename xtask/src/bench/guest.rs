@@ -1,5 +1,6 @@
-//! The bench in a guest, where the functions tier is available. An emulated machine is slow, and not evenly so: its ratios
-//! compare with each other only.
+//! The bench in a guest, where the functions tier is available. Without KVM its figures are instructions, not time: a load
+//! beside it does not change them, but an instruction that waits for memory counts as one that does not. So only ratios say
+//! something.
 use std::{env, io::Write as _, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
