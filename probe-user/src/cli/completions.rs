@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(bash(&["report", "--igno"]), "--ignore");
         assert_eq!(bash(&["run", "--tier", ""]), "auto tracepoints functions");
         assert!(bash(&["report", "--format", ""]).starts_with("text json ndjson junit folded"));
-        assert!(bash(&["schema", ""]).ends_with("report stream explain"));
+        assert!(bash(&["schema", ""]).contains("report stream explain"));
         assert_eq!(bash(&["help", "re"]), "record report");
     }
 
