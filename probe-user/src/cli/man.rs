@@ -4,7 +4,11 @@ use std::io::{self, Write};
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use crate::{report::output, session::exit::ExitStatus};
+use crate::{
+    report::output,
+    session::exit::ExitStatus,
+    tui::keys::{BINDINGS, Scope},
+};
 
 /// Print the manual page; read it with `btrfs-probe man | man -l -`
 #[derive(Debug, clap::Args)]
@@ -56,8 +60,76 @@ fn render(page: &mut Vec<u8>) -> io::Result<()> {
             }
         }
     }
-    write!(page, "{EXIT_STATUS}")
+    keys(page)?;
+    write!(page, "{EXIT_STATUS}{MORE}")
 }
+
+/// The keys of the screen, from the table that handles them.
+fn keys(page: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(page, ".SH \"KEYS OF TOP\"")?;
+    let mut scopes: Vec<Scope> = Vec::new();
+    for binding in BINDINGS {
+        if !scopes.contains(&binding.scope) {
+            scopes.push(binding.scope);
+        }
+    }
+    for scope in scopes {
+        writeln!(page, ".SS {}", plain(scope.title()))?;
+        for binding in BINDINGS.iter().filter(|binding| binding.scope == scope) {
+            writeln!(page, ".TP\n{}\n{}", plain(&binding.shown()), plain(binding.help))?;
+        }
+    }
+    Ok(())
+}
+
+/// Text in which roff sees no request and no escape.
+fn plain(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    if escaped.starts_with(['.', '\'']) { format!("\\&{escaped}") } else { escaped }
+}
+
+const MORE: &str = "\
+.SH FILES
+.TP
+.I FILE.tmp
+A recording that is being written. It becomes FILE at the end; a session that was killed leaves it, and
+.B report
+reads it.
+.TP
+.I /sys/kernel/btf/
+Types of the running kernel and of its btrfs module, which say where the fields of its structures are.
+.TP
+.I /sys/kernel/tracing/kprobe_events
+Where functions are hooked by kprobes, names of the group btrfs_probe_* are there during a session. A session that was killed
+leaves names, which do nothing; the next one removes them.
+.SH EXAMPLES
+.TP
+btrfs\\-probe demo
+Shows what a report looks like, on a btrfs of its own.
+.TP
+btrfs\\-probe demo \\-\\-broken
+Shows what findings look like, from a recording; needs no rights.
+.TP
+btrfs\\-probe run \\-\\-fs /mnt \\-\\- ./load.sh
+Watches one filesystem while a load runs, and reports.
+.TP
+btrfs\\-probe watch \\-\\-keep 60s \\-\\-dump\\-to /var/tmp
+Watches until Ctrl\\-C, and writes a recording of the last minute when something happens.
+.TP
+btrfs\\-probe run \\-\\-fstests \\-\\-format junit=out.xml \\-\\- ./check \\-g quick
+Gives each test of xfstests its own verdict.
+.TP
+btrfs\\-probe report load.rsv \\-\\-format html=load.html
+Makes a page for a browser of a recording.
+.TP
+dmesg | btrfs\\-probe explain \\-
+Says why there is no space, from the kernel's log.
+.SH \"SEE ALSO\"
+.BR btrfs (8),
+.BR btrfs (5),
+.BR bpftool (8),
+.BR trace\\-cmd (1)
+";
 
 const EXIT_STATUS: &str = "\
 .SH \"EXIT STATUS\"
