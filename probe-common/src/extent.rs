@@ -12,7 +12,7 @@ use crate::header::Header;
 /// | `ReservedExtentAlloc` (`btrfs_reserved_extent_alloc`) | the extent tree: they are used |
 /// | `ReservedExtentFree` (`btrfs_reserved_extent_free`) | nobody |
 ///
-/// Ranges of metadata are in the last two as well.
+/// Ranges of metadata are in the last two as well. A reservation is told only if its block group is of data alone.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -30,8 +30,6 @@ pub struct Extent {
     pub root: u64,
     /// Inode number; 0 if no inode is known.
     pub ino: u64,
-    /// `flags` of the block group; only of a reservation, else 0.
-    pub flags: u64,
     /// Stack id, taken at this event: of a reservation, and of a free that is not that of a tree block; else 0.
     pub stack: u64,
 }

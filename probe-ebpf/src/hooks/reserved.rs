@@ -4,7 +4,7 @@
 //! an event that is skipped there would take an extent from its owner.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
-    extent::Extent, header::RecordKind, hook::HookId, loss::LossClass, space::BLOCK_GROUP_DATA,
+    extent::Extent, header::RecordKind, hook::HookId, loss::LossClass, space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
 };
 
 use crate::{cells, emit::Run, globals::off, read, stack};
@@ -21,7 +21,6 @@ struct Range {
 struct Of {
     root: u64,
     ino: u64,
-    flags: u64,
     stack: u64,
 }
 
@@ -31,7 +30,8 @@ pub fn reserve_extent(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::ReserveExtent, &ctx) else { return 0 };
     let group: u64 = ctx.arg(0);
     let flags: u64 = read::at(group, off!(block_group_flags));
-    if flags & BLOCK_GROUP_DATA == 0 {
+    // In mixed block groups a tree block looks like data, and has owners of another kind.
+    if flags & (BLOCK_GROUP_DATA | BLOCK_GROUP_METADATA) != BLOCK_GROUP_DATA {
         return 0;
     }
     let second: u64 = ctx.arg(1);
@@ -41,7 +41,7 @@ pub fn reserve_extent(ctx: RawTracePointContext) -> i32 {
         Range { start: second, len: ctx.arg(2) }
     };
     let stack = stack::exact(&run);
-    let of = Of { flags, stack, ..Of::default() };
+    let of = Of { stack, ..Of::default() };
     send(&run, read::at(group, off!(block_group_fs_info)), range, of);
     0
 }
@@ -121,7 +121,6 @@ fn send(run: &Run, fs_info: u64, range: Range, of: Of) {
             (*record).len = range.len;
             (*record).root = of.root;
             (*record).ino = of.ino;
-            (*record).flags = of.flags;
             (*record).stack = of.stack;
         }
     });

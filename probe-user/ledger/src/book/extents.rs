@@ -42,8 +42,6 @@ pub(crate) struct Extent {
     pub owner: Owner,
     /// The inode, as soon as it is known.
     pub key: Option<InodeKey>,
-    /// Of a mixed block group, whose bytes count as metadata.
-    pub mixed: bool,
     /// Where it was reserved.
     pub stack: StackRef,
     /// An end of the range may still be on its way.
@@ -229,7 +227,7 @@ mod tests {
     fn reserved(start: u64, len: u64) -> Extent {
         let stack = StackRef { id: 1, representative: false };
         let owner = Owner::Task(7);
-        Extent { range: range(start, len), owner, key: None, mixed: false, stack, doubtful: false }
+        Extent { range: range(start, len), owner, key: None, stack, doubtful: false }
     }
 
     fn ranges(extents: &Extents) -> Vec<(u64, u64)> {

@@ -36,8 +36,8 @@ pub(crate) struct AlreadyReported {
     pub tickets: (i64, i64),
     /// Pools whose `size` has wrapped, so that nothing leaves them any more.
     pub wrapped: Vec<Account>,
-    /// `bytes_reserved` of data, and of metadata.
-    pub extents: (i64, i64),
+    /// `bytes_reserved` of data.
+    pub extents: i64,
     /// `trans_block_rsv`
     pub trans: i64,
     /// `chunk_block_rsv`

@@ -343,8 +343,7 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
             inodes.saturating_add(fs.reported.metadata).saturating_add(pools)
         }
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data.max(0),
-        Account::SpaceData(SpaceCounter::BytesReserved) => fs.reported.extents.0,
-        Account::SpaceMetadata(SpaceCounter::BytesReserved) => fs.reported.extents.1,
+        Account::SpaceData(SpaceCounter::BytesReserved) => fs.reported.extents,
         Account::FsChunkRsv | Account::SpaceSystem(SpaceCounter::BytesMayUse) => fs.reported.chunk,
         Account::TransRsv => fs.reported.trans,
         Account::FsDelayedRsv => fs.reported.delayed,

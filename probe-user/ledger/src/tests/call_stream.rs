@@ -5,7 +5,6 @@ use probe_common::{
     extent::Extent,
     header::Header,
     hook::HookId,
-    space::BLOCK_GROUP_DATA,
     task::Returned,
 };
 use probe_record::record::Record;
@@ -173,8 +172,8 @@ impl Calls {
     /// An event of an extent on disk; the inode counts only for ordered extents.
     pub fn extent(&mut self, hook: HookId, ino: u64, start: u64, len: u64) {
         let header = Header { hook: hook as u8, ..self.stream.header(FS) };
-        let (flags, stack) = (BLOCK_GROUP_DATA, 900 + u64::from(hook as u8));
-        self.stream.push(Extent { header, start, len, root: ROOT, ino, flags, stack });
+        let stack = 900 + u64::from(hook as u8);
+        self.stream.push(Extent { header, start, len, root: ROOT, ino, stack });
     }
 
     /// A stream without events of extents is that of a kernel on which they are not hooked.

@@ -95,6 +95,8 @@ impl Account {
 
 /// `bytes_may_use` of the data `space_info`.
 pub(crate) const DATA_MAY_USE: Account = Account::SpaceData(SpaceCounter::BytesMayUse);
+/// `bytes_reserved` of the data `space_info`.
+pub(crate) const DATA_RESERVED: Account = Account::SpaceData(SpaceCounter::BytesReserved);
 /// `bytes_may_use` of metadata.
 pub(crate) const METADATA_MAY_USE: Account = Account::SpaceMetadata(SpaceCounter::BytesMayUse);
 

@@ -4,13 +4,14 @@
 //! extent hands it to a delayed ref or frees it before it is removed. So what a task has when its system call ends, and what an ordered
 //! extent has when it is removed, stays in `bytes_reserved` for ever. What a delayed ref has is not followed any further.
 //!
+//! Not followed: metadata, and block groups of data and metadata.
+//!
 //! The extent and its owner are what the kernel's own events say, so this needs to know nothing of the functions between them.
 use probe_common::{
     call::{CALL_INODE, CALL_SPECIAL_INODE},
     extent,
     fs::Levels,
     hook::HookId,
-    space::BLOCK_GROUP_METADATA,
 };
 
 use super::{context::CallContext, report::Deviation};
@@ -20,7 +21,7 @@ use crate::{
         node::Node,
     },
     vocabulary::{
-        account::{Account, SpaceCounter, is_data, is_metadata},
+        account::{DATA_RESERVED, is_data},
         finding::{Origin, StackRef},
         keys::InodeKey,
     },
@@ -45,9 +46,8 @@ pub(super) fn event(
     match HookId::from_u8(record.header.hook) {
         Some(HookId::ReserveExtent) => {
             let stack = StackRef { id: record.stack, representative: false };
-            let mixed = record.flags & BLOCK_GROUP_METADATA != 0;
             let owner = Owner::Task(tid);
-            extents.reserve(fs, Extent { range, owner, key, mixed, stack, doubtful: false });
+            extents.reserve(fs, Extent { range, owner, key, stack, doubtful: false });
         }
         Some(HookId::OrderedExtentAdd) => {
             extents.ordered(fs, range, InodeKey { root: record.root, ino: record.ino });
@@ -103,17 +103,13 @@ pub(super) fn returned(
 /// At unmount nobody has an extent any more. Names those that are left if the kernel's counter has them.
 pub(super) fn unmounted(context: &mut CallContext<'_>, extents: &mut Extents, record: &Levels) {
     let fs = context.fs.id;
-    for mixed in [false, true] {
-        let counts = |flags: u64| if mixed { is_metadata(flags) } else { is_data(flags) };
-        let spaces = record.space.iter().filter(|space| counts(space.flags));
-        let level = spaces.map(|space| space.reserved as i64).fold(0, i64::wrapping_add);
-        let untold = level.saturating_sub(told(context, mixed));
-        let left = extents.of_filesystem(fs).filter(|extent| extent.mixed == mixed && !extent.doubtful);
-        let left: Vec<Extent> = left.take(MAX_NAMED).copied().collect();
-        let sum = left.iter().map(|extent| extent.range.len).fold(0, u64::saturating_add);
-        if untold <= 0 || sum > untold.unsigned_abs() {
-            continue;
-        }
+    let spaces = record.space.iter().filter(|space| is_data(space.flags));
+    let level = spaces.map(|space| space.reserved as i64).fold(0, i64::wrapping_add);
+    let untold = level.saturating_sub(context.fs.reported.extents);
+    let left = extents.of_filesystem(fs).filter(|extent| !extent.doubtful);
+    let left: Vec<Extent> = left.take(MAX_NAMED).copied().collect();
+    let sum = left.iter().map(|extent| extent.range.len).fold(0, u64::saturating_add);
+    if untold > 0 && sum <= untold.unsigned_abs() {
         for extent in left {
             let node = Node { stack: extent.stack, ..Node::at(fs, record.header.tid, record.header.time) };
             let text = format!(
@@ -127,23 +123,13 @@ pub(super) fn unmounted(context: &mut CallContext<'_>, extents: &mut Extents, re
     extents.forget_fs(fs);
 }
 
-const fn told(context: &CallContext<'_>, mixed: bool) -> i64 {
-    let (data, metadata) = context.fs.reported.extents;
-    if mixed { metadata } else { data }
-}
-
-const fn account(mixed: bool) -> Account {
-    let counter = SpaceCounter::BytesReserved;
-    if mixed { Account::SpaceMetadata(counter) } else { Account::SpaceData(counter) }
-}
-
 fn kept(context: &mut CallContext<'_>, extent: &Extent, node: &Node, text: String) {
     let special = node.has(CALL_SPECIAL_INODE) && node.has(CALL_INODE);
     if extent.doubtful || special || !context.judges || context.fs.aborted {
         return;
     }
     let bytes = i64::try_from(extent.range.len).unwrap_or(i64::MAX);
-    let mut deviation = Deviation::of(account(extent.mixed), bytes, text);
+    let mut deviation = Deviation::of(DATA_RESERVED, bytes, text);
     deviation.origins = vec![Origin { bytes: extent.range.len, count: 1, stack: extent.stack }];
     context.report_on(node, extent.key, deviation);
 }
@@ -159,5 +145,5 @@ fn freed_twice(context: &mut CallContext<'_>, record: &extent::Extent, range: Ra
     let stack = StackRef { id: record.stack, representative: false };
     let node = Node { stack, ..Node::at(record.header.fs, record.header.tid, record.header.time) };
     let bytes = i64::try_from(range.len).unwrap_or(i64::MAX);
-    context.report_on(&node, None, Deviation::of(account(false), bytes.saturating_neg(), text));
+    context.report_on(&node, None, Deviation::of(DATA_RESERVED, bytes.saturating_neg(), text));
 }

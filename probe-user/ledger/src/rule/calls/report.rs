@@ -3,7 +3,7 @@ use super::context::CallContext;
 use crate::{
     book::node::Node,
     vocabulary::{
-        account::{Account, DATA_MAY_USE, METADATA_MAY_USE, SpaceCounter},
+        account::{Account, DATA_MAY_USE, DATA_RESERVED, METADATA_MAY_USE},
         finding::{Confidence, FindingKind, Origin, Query, Violation},
         keys::InodeKey,
     },
@@ -129,12 +129,7 @@ impl CallContext<'_> {
                 self.fs.reported.metadata = self.fs.reported.metadata.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);
             }
-            Account::SpaceData(SpaceCounter::BytesReserved) => {
-                self.fs.reported.extents.0 = self.fs.reported.extents.0.saturating_add(off);
-            }
-            Account::SpaceMetadata(SpaceCounter::BytesReserved) => {
-                self.fs.reported.extents.1 = self.fs.reported.extents.1.saturating_add(off);
-            }
+            DATA_RESERVED => self.fs.reported.extents = self.fs.reported.extents.saturating_add(off),
             Account::TempRsv => self.fs.reported.metadata = self.fs.reported.metadata.saturating_add(off),
             _ => {}
         }
