@@ -200,6 +200,20 @@ fn released_bytes_that_no_ordered_extent_has_are_lost_when_the_system_call_ends(
     }
 }
 
+/// The call that was missed may have freed them.
+#[test]
+fn after_a_missed_return_nothing_that_was_released_is_lost() {
+    let mut calls = begin();
+    reserve(&mut calls, 257, 0);
+    unmark(&mut calls, QgroupReleaseData, 257);
+    calls.extent(HookId::ReserveExtent, 257, 1 << 30, LEN);
+    calls.extent(HookId::ReservedExtentFree, 0, 1 << 30, LEN);
+    calls.call(HookId::ReleaseMetadata, 257, [0; 4], |call| call.parent = 1 << 20);
+    calls.system_call_ends();
+    calls.system_call_ends();
+    calls.silent();
+}
+
 /// The destroy of an inode that only `fallocate` has used is not in the stream.
 #[test]
 fn what_an_inode_still_has_at_unmount_is_told_with_the_inode() {

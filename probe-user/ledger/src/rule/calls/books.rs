@@ -382,6 +382,7 @@ impl Calls {
                 qgroups.returned(&mut context, held, (tid, record.header.time), returned::end(record));
             } else {
                 extents.thread_replaced(tid);
+                qgroups.doubt_thread(tid);
             }
         }
     }

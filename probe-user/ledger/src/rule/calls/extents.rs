@@ -56,7 +56,10 @@ pub(super) fn event(
             extents.cut(fs, range);
         }
         Some(HookId::ReservedExtentFree) => {
-            if let Err(range) = extents.free(fs, range) {
+            // A free as long as a tree block has no stack. Its range may have become one of metadata since.
+            if let Err(range) = extents.free(fs, range)
+                && record.stack != 0
+            {
                 freed_twice(context, record, range);
             }
         }

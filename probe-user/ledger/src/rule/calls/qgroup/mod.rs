@@ -267,6 +267,11 @@ impl Qgroups {
         self.owners.released.ordered(at, moment);
     }
 
+    /// The return of a call of the thread was missed.
+    pub(crate) fn doubt_thread(&mut self, tid: u32) {
+        self.owners.released.doubt(tid);
+    }
+
     /// A system call or a work item of the thread has ended (`end`), so it has nothing in hand of the inodes that it changed.
     pub(crate) fn returned(
         &mut self,
@@ -284,11 +289,11 @@ impl Qgroups {
                 inode.idle.close(1);
             }
         }
-        let lost = owners.released.thread_ended(moment, context.follows.extents);
+        let lost = owners.released.thread_ended(fs, moment, context.follows.extents);
         if context.fs.aborted || !context.judges {
             return;
         }
-        for (at, bytes, stack) in lost.into_iter().filter(|((of, _), ..)| *of == fs) {
+        for (at, bytes, stack) in lost {
             owners.lost(context, (at, bytes, stack), moment, end);
         }
         for at in changed.into_iter().filter(|(of, key)| *of == fs && !held(*key)) {

@@ -178,18 +178,19 @@ impl ReleasedBooks {
     }
 
     /// The system call or the work item of the thread has ended: it has gone on from all that it released. `shows_ordered`: whether ordered
-    /// extents are seen as they come. Then what it put into none, and neither handed over nor freed, is lost; returns it.
+    /// extents are seen as they come. Then what it put into none on this filesystem, and neither handed over nor freed, is lost; returns it.
     pub(super) fn thread_ended(
         &mut self,
+        fs: u32,
         (tid, time): (u32, u64),
         shows_ordered: bool,
     ) -> Vec<((u32, InodeKey), u64, StackRef)> {
-        let node = Node::at(0, tid, time);
+        let node = Node::at(fs, tid, time);
         let mut lost = Vec::new();
         for hold in self.holds.remove(&tid).unwrap_or_default() {
             if let Some(inode) = self.inodes.get_mut(&hold.at) {
                 inode.settle(&node);
-                if shows_ordered && inode.bytes >= hold.bytes {
+                if shows_ordered && hold.at.0 == fs && inode.bytes >= hold.bytes {
                     inode.left(hold.bytes);
                     lost.push((hold.at, hold.bytes, hold.stack));
                 }
@@ -197,6 +198,13 @@ impl ReleasedBooks {
             }
         }
         lost
+    }
+
+    /// The return of a call of the thread was missed, so it is not known what it still has.
+    pub(super) fn doubt(&mut self, tid: u32) {
+        for hold in self.holds.remove(&tid).unwrap_or_default() {
+            self.forget_inode(hold.at);
+        }
     }
 
     /// No thread can be in the middle of something with the inode. What it has released and no ordered extent has is lost.
