@@ -4,7 +4,11 @@
 //! an event that is skipped there would take an extent from its owner.
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
-    extent::Extent, header::RecordKind, hook::HookId, loss::LossClass, space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
+    extent::Extent,
+    header::RecordKind,
+    hook::HookId,
+    loss::LossClass,
+    space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA},
 };
 
 use crate::{cells, emit::Run, globals::off, read, stack};
@@ -105,8 +109,7 @@ fn ordered(hook: HookId, ctx: &RawTracePointContext) {
 pub fn delayed_data_ref(ctx: RawTracePointContext) -> i32 {
     let Some(run) = Run::begin(HookId::DelayedDataRef, &ctx) else { return 0 };
     let node: u64 = ctx.arg(1);
-    let range =
-        Range { start: read::at(node, off!(ref_bytenr)), len: read::at(node, off!(ref_num_bytes)) };
+    let range = Range { start: read::at(node, off!(ref_bytenr)), len: read::at(node, off!(ref_num_bytes)) };
     send(&run, ctx.arg(0), range, Of::default());
     0
 }
