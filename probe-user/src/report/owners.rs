@@ -99,3 +99,14 @@ pub const fn verb(finding: &Finding) -> &'static str {
         | FindingKind::CounterMismatch => "showed",
     }
 }
+
+/// When its violations were seen.
+#[must_use]
+pub fn seen(finding: &Finding) -> String {
+    let first = format::moment(finding.first_seen_ns);
+    if finding.count == 1 {
+        first
+    } else {
+        format!("{first} first, {} last", format::moment(finding.last_seen_ns))
+    }
+}

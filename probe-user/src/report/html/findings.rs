@@ -142,15 +142,7 @@ fn about(report: &Report, finding: &Finding) -> Markup {
         name => format!("{name} ({uuid})"),
     });
     let generation = finding.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
-    let seen = if finding.count == 1 {
-        format::moment(finding.first_seen_ns)
-    } else {
-        format!(
-            "{} first, {} last",
-            format::moment(finding.first_seen_ns),
-            format::moment(finding.last_seen_ns)
-        )
-    };
+    let seen = owners::seen(finding);
     let ignored = match finding.ignored {
         None | Some(IgnoredBy::Known) => "",
         Some(IgnoredBy::IgnoreFile) => " (in the --ignore file: does not count)",

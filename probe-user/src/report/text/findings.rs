@@ -148,16 +148,7 @@ fn about(paper: &mut Paper, finding: &Finding) {
     if let Some(cause) = finding.cause {
         paper.field("follows from", &format!("#{cause}, so it is not counted"));
     }
-    let seen = if finding.count == 1 {
-        format::moment(finding.first_seen_ns)
-    } else {
-        format!(
-            "{} first, {} last",
-            format::moment(finding.first_seen_ns),
-            format::moment(finding.last_seen_ns)
-        )
-    };
-    paper.field("seen", &seen);
+    paper.field("seen", &owners::seen(finding));
     paper.field("confidence", finding.confidence.name());
     if let Some(text) = known::words(finding) {
         paper.field("known", &text);
