@@ -139,6 +139,9 @@ pub enum HookId {
     UpdateDelayedRefs = 68,
     /// `btrfs_migrate_to_delayed_refs_rsv`, 6.1 only (functions tier)
     MigrateToDelayedRefs = 69,
+    /// `btrfs_commit_device_sizes` (functions tier): once per commit, after all delayed items and delayed refs have run, and before
+    /// another transaction can start
+    CommitDeviceSizes = 89,
     /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
     SysExit = 80,
     /// `workqueue_execute_end` (functions tier): a work item in which the worker has called hooked functions ends
@@ -181,7 +184,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 83] = [
+    pub const ALL: [Self; 84] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -249,6 +252,7 @@ impl HookId {
         Self::RefillDelayedRefs,
         Self::UpdateDelayedRefs,
         Self::MigrateToDelayedRefs,
+        Self::CommitDeviceSizes,
         Self::SysExit,
         Self::WorkEnd,
         Self::ThreadEnd,
@@ -338,6 +342,7 @@ impl HookId {
             Self::RefillDelayedRefs => "btrfs_delayed_refs_rsv_refill",
             Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
+            Self::CommitDeviceSizes => "btrfs_commit_device_sizes",
             Self::SysExit => "sys_exit",
             Self::WorkEnd => "workqueue_execute_end",
             Self::ThreadEnd => "thread_end",

@@ -180,6 +180,8 @@ pub struct Offsets {
     pub transaction_state: u32,
     /// . `transid`
     pub transaction_transid: u32,
+    /// . `fs_info`
+    pub transaction_fs_info: u32,
     /// `TRANS_STATE_COMPLETED`
     pub trans_state_completed: u32,
 

@@ -43,6 +43,8 @@ pub const SUBJECT_ORDERED: u8 = 7;
 pub const SUBJECT_ROOT: u8 = 8;
 /// `Signature::kind`: a `struct extent_io_tree *`, the `io_tree` of an inode
 pub const SUBJECT_IO_TREE: u8 = 9;
+/// `Signature::kind`: a `struct btrfs_transaction *`
+pub const SUBJECT_TRANSACTION: u8 = 10;
 
 impl Signature {
     /// Nothing is known.

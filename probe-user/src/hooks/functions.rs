@@ -6,7 +6,7 @@ use probe_common::{
     hook::HookId,
     signature::{
         NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
-        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_VFS_INODE, Signature, Signatures,
+        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_TRANSACTION, SUBJECT_VFS_INODE, Signature, Signatures,
     },
 };
 
@@ -49,6 +49,7 @@ const TYPES: &[(u8, &[&str])] = &[
     (SUBJECT_ORDERED, &["struct btrfs_ordered_extent *"]),
     (SUBJECT_ROOT, &["struct btrfs_root *"]),
     (SUBJECT_IO_TREE, &["struct extent_io_tree *"]),
+    (SUBJECT_TRANSACTION, &["struct btrfs_transaction *"]),
 ];
 
 const INODE: &[u8] = &[SUBJECT_INODE];
@@ -65,6 +66,11 @@ pub const FUNCTIONS: &[Function] = &[
     at_once(HookId::DestroyInode, "destroy_inode", ANY_INODE),
     at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv", FS),
     at_once(HookId::CalculateInodeRsv, "calculate_inode_rsv", INODE),
+    // Without it, what a transaction leaves is told after the next one.
+    Function {
+        required: false,
+        ..at_once(HookId::CommitDeviceSizes, "commit_device_sizes", &[SUBJECT_TRANSACTION])
+    },
     // Only the books of qgroups need these.
     Function {
         second: Some("struct btrfs_qgroup *"),

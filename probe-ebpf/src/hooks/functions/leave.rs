@@ -156,7 +156,8 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
             let ends = hook as u32 == HookId::QgroupEnd as u32 && data | pertrans | prealloc != 0;
             // An inode that becomes dirty always holds something, and no rule asks where it did.
             let dirty = hook as u32 == HookId::SetDelallocExtent as u32;
-            if ends || (!dirty && enter::left(&(*frame).before)) {
+            let commit = hook as u32 == HookId::CommitDeviceSizes as u32;
+            if ends || commit || (!dirty && enter::left(&(*frame).before)) {
                 (*frame).stack = stack::exact(&run);
             }
         }

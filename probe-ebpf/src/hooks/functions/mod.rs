@@ -120,6 +120,7 @@ macro_rules! instant {
 instant! {
     destroy_inode_in destroy_inode_fentry DestroyInode;
     release_global_rsv_in release_global_rsv_fentry ReleaseGlobalBlockRsv;
+    commit_device_sizes_in commit_device_sizes_fentry CommitDeviceSizes;
     qgroup_end_in qgroup_end_fentry QgroupEnd;
     set_delalloc_extent_in set_delalloc_extent_fentry SetDelallocExtent;
     qgroup_free_refroot_in qgroup_free_refroot_fentry QgroupFreeRefroot;

@@ -10,7 +10,7 @@ use probe_common::{
     hook::HookId,
     signature::{
         NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
-        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_VFS_INODE, Signature,
+        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_TRANSACTION, SUBJECT_VFS_INODE, Signature,
     },
 };
 
@@ -61,6 +61,10 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
         SUBJECT_ROOT => fs_info = read::root_fs_info(address),
         SUBJECT_IO_TREE => inode = read::inode_of_tree(address).unwrap_or(0),
         SUBJECT_TRANS => fs_info = read::at(address, off!(trans_fs_info)),
+        SUBJECT_TRANSACTION => {
+            fs_info = read::at(address, off!(transaction_fs_info));
+            rsv = fs_info + off!(fs_delayed_refs_rsv) as u64;
+        }
         SUBJECT_SPACE => {
             fs_info = read::at(address, off!(sinfo_fs_info));
             // `steal_from_global_rsv()`
@@ -173,6 +177,7 @@ pub const fn needs_quotas(hook: HookId) -> bool {
             | HookId::QgroupFreePertrans
             | HookId::QgroupConvertMeta
             | HookId::QgroupAccountExtents
+            | HookId::CommitDeviceSizes
     )
 }
 
@@ -277,6 +282,10 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
     } else if is(hook, HookId::TransReleaseMetadata) || is(hook, HookId::EndTransaction) {
         args[0] = address;
         args[1] = read::at(address, off!(trans_bytes_reserved));
+    } else if is(hook, HookId::CommitDeviceSizes) {
+        // SAFETY: as promised.
+        let delayed = read::rsv(unsafe { (*frame).fs_info } + off!(fs_delayed_block_rsv) as u64);
+        *args = [read::at(address, off!(transaction_transid)), delayed.size, delayed.reserved, 0];
     } else if is(hook, HookId::StealFromGlobal) {
         args[0] = read::at(second, off!(ticket_bytes));
     } else if is(hook, HookId::DelayedInodeRelease) {

@@ -100,7 +100,7 @@ impl DelayedNodes {
         overdue
     }
 
-    /// The filesystem is unmounted: all that is still held, and whose it is.
+    /// A transaction ends, and no other has started, or the filesystem is unmounted: all that is still held, and whose it is.
     pub(crate) fn left(&mut self, epoch: u32) -> Vec<Overdue> {
         self.since(epoch);
         let mut left: Vec<Overdue> = self

@@ -44,6 +44,8 @@ pub(crate) struct AlreadyReported {
     pub chunk: i64,
     /// `delayed_block_rsv`
     pub delayed: i64,
+    /// `delayed_refs_rsv`
+    pub delayed_refs: i64,
     /// `BTRFS_QGROUP_RSV_DATA` of all qgroups; not split by subvolume or inode.
     pub qgroup_data: i64,
     /// `BTRFS_QGROUP_RSV_META_PREALLOC` of all qgroups.

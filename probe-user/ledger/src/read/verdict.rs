@@ -209,6 +209,12 @@ fn checked(setup: &Setup, context: &Context, filesystems: &Filesystems, calls: &
                 grouped(checked.returned)
             ));
         }
+        if checked.commits > 0 {
+            reasons.push(format!(
+                "Transactions that ended, and had left nothing in the pools of delayed items and delayed refs: {}.",
+                grouped(checked.commits)
+            ));
+        }
         if checked.balanced > 0 {
             reasons.push(format!(
                 "Calls in which bytes_may_use and the block_rsvs were compared, and had changed together: {}.",

@@ -88,7 +88,7 @@ pub(crate) fn committed(context: &mut Context, fs: &mut Fs, record: &Levels) {
     }
     for of in overdue {
         let when = "Its transaction was committed, and the next one as well";
-        kept(context, fs, of, record.header.time, when);
+        kept(context, fs, of, (record.header.time, of.origin.stack), when);
     }
 }
 
@@ -100,12 +100,18 @@ pub(crate) fn unmounted(context: &mut Context, fs: &mut Fs, record: &Levels) {
         return;
     }
     for of in left {
-        kept(context, fs, of, record.header.time, "The filesystem was unmounted");
+        kept(context, fs, of, (record.header.time, of.origin.stack), "The filesystem was unmounted");
     }
 }
 
-/// A delayed node kept bytes.
-fn kept(context: &mut Context, fs: &mut Fs, of: Overdue, time: u64, when: &str) {
+/// A delayed node kept bytes. `stack`: of the moment at which that shows, or of the claim if no stack shows it.
+pub(crate) fn kept(
+    context: &mut Context,
+    fs: &mut Fs,
+    of: Overdue,
+    (time, stack): (u64, StackRef),
+    when: &str,
+) {
     let Overdue { part, ino, bytes, tid, origin } = of;
     let what = match part {
         Part::Inode => "its inode item",
@@ -122,7 +128,7 @@ fn kept(context: &mut Context, fs: &mut Fs, of: Overdue, time: u64, when: &str) 
         ino: Some(ino),
         amount: bytes,
         balance_before: Some(bytes as i64),
-        stack: origin.stack,
+        stack,
         origins: vec![origin],
         explanation,
         query: match root {

@@ -347,6 +347,7 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
         Account::FsChunkRsv | Account::SpaceSystem(SpaceCounter::BytesMayUse) => fs.reported.chunk,
         Account::TransRsv => fs.reported.trans,
         Account::FsDelayedRsv => fs.reported.delayed,
+        Account::FsDelayedRefsRsv => fs.reported.delayed_refs,
         _ => 0,
     }
 }

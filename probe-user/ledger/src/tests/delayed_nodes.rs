@@ -137,3 +137,57 @@ fn items_that_are_never_released_are_told_whole_if_the_inode_item_follows() {
     let finding = calls.one("leak", "fs.delayed_rsv", 2 * I);
     assert_eq!(finding.violation.ino, Some(256));
 }
+
+/// The functions tier sees the end of each transaction, and tells at once what it left in the pools.
+#[test]
+fn what_a_transaction_leaves_in_its_pools_is_told_at_its_end() {
+    let end = |calls: &mut Calls, delayed: u64, refs: (u64, u64)| {
+        calls.call(HookId::CommitDeviceSizes, 0, [8, delayed, delayed, 0], |call| {
+            call.flags = CALL_RSV;
+            (call.before.size, call.before.reserved) = refs;
+        });
+    };
+    let mut calls = Calls::new();
+    calls.stream.block(300, BLOCK_FRESH).commit(7);
+    calls.stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE);
+    let mut right = calls.clone();
+    right.stream.delayed(ClaimType::DelayedInode, 300, M, 0);
+    end(&mut right, 0, (0, 0));
+    // Of the next transaction.
+    right.stream.delayed(ClaimType::DelayedInode, 300, M, CLAIM_RESERVE).commit(9);
+    right.silent();
+
+    let mut kept = calls.clone();
+    end(&mut kept, M, (0, 0));
+    kept.stream.commit(8);
+    // The pool keeps it, and it is the same leak.
+    end(&mut kept, M, (0, 0));
+    kept.stream.commit(9).commit(10);
+    let finding = kept.one("leak", "fs.delayed_rsv", M);
+    assert_eq!(finding.violation.ino, Some(300));
+
+    // The books know nothing of it, so nobody is named.
+    right.stream.delayed(ClaimType::DelayedInode, 300, M, 0);
+    end(&mut right, 2 * M, (0, 0));
+    let finding = right.one("leak", "fs.delayed_rsv", 2 * M);
+    assert_eq!(finding.violation.ino, None);
+
+    let mut refs = Calls::new();
+    end(&mut refs, 0, (M, 0));
+    end(&mut refs, 0, (M, M));
+    refs.one("leak", "fs.delayed_refs_rsv", M);
+    end(&mut refs, 0, (3 * M, 0));
+    let amounts: Vec<_> = refs.stream.findings().iter().map(|of| of.amount).collect();
+    assert_eq!(amounts, [M, 2 * M]);
+}
+
+/// Before all hooks are attached, and after an abort, nothing is known of what a transaction must have given back.
+#[test]
+fn the_pools_of_an_aborted_transaction_are_not_judged() {
+    let mut calls = Calls::new();
+    calls.call(HookId::CommitDeviceSizes, 0, [8, M, M, 0], |call| {
+        call.flags = CALL_RSV | probe_common::call::CALL_FS_ERROR;
+        (call.before.size, call.before.reserved) = (M, 0);
+    });
+    calls.silent();
+}

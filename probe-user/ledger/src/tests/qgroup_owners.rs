@@ -502,3 +502,32 @@ fn marks_that_were_told_and_freed_later_hide_no_other_leak() {
     calls.call(QgroupEnd, 0, [ROOT, LEN, 0, 0], |call| call.flags |= probe_common::call::CALL_CLOSING);
     assert_eq!(calls.findings().len(), 2, "{:#?}", calls.findings());
 }
+
+/// `btrfs_commit_device_sizes` runs after the commit has freed all of them, and before another transaction can start.
+#[test]
+fn what_a_commit_does_not_free_of_its_transaction_is_told_at_its_end() {
+    let end = |calls: &mut Calls, quotas| {
+        calls.call(HookId::CommitDeviceSizes, 0, [8, 0, 0, 0], |call| call.flags = quotas);
+    };
+    let mut calls = begin();
+    start(&mut calls, N);
+    // Quotas are being switched off: the commit frees nothing, and that is right.
+    let mut switched = calls.clone();
+    end(&mut switched, 0);
+    switched.silent();
+    let mut freed = calls.clone();
+    free_pertrans(&mut freed, N);
+    end(&mut freed, QUOTAS);
+    // Of the next transaction, while this one is not quite over.
+    start(&mut freed, N);
+    freed.stream.commit(9);
+    free_pertrans(&mut freed, N);
+    end(&mut freed, QUOTAS);
+    freed.stream.commit(9);
+    freed.silent();
+    end(&mut calls, QUOTAS);
+    calls.stream.commit(8).commit(9).commit(10);
+    let finding = calls.one("leak", PERTRANS, N);
+    assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), None));
+    assert!(finding.violation.explanation.contains("transaction 8"), "{finding:#?}");
+}

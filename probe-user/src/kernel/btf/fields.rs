@@ -144,6 +144,7 @@ pub(super) const ROWS: &[Row] = rows! {
     trans_transaction = at(TRANS, &[&["transaction"]]);
     transaction_state = at("btrfs_transaction", &[&["state"]]);
     transaction_transid = at("btrfs_transaction", &[&["transid"]]);
+    transaction_fs_info = at("btrfs_transaction", &[&["fs_info"]]);
     trans_state_completed = Source::Enumerator("TRANS_STATE_COMPLETED");
 
     qgroup_rsv_values = at("btrfs_qgroup", &[&["rsv", "values"]]);

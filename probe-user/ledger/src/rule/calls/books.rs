@@ -16,7 +16,7 @@ use probe_common::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    balance, data, extents, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
+    balance, commit, data, extents, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
     writeback::SeenClean,
 };
 use crate::{
@@ -246,6 +246,8 @@ impl Calls {
         }
         if node.is(HookId::ReleaseGlobalBlockRsv) {
             context.fs.unmount_stack = node.stack;
+        } else if node.is(HookId::CommitDeviceSizes) {
+            commit::ended(&mut context, qgroups, &node, record);
         }
         if context.follows.extents {
             if node.is(HookId::RemoveOrderedExtent)

@@ -26,6 +26,8 @@ pub(crate) struct Checked {
     pub qgroups: u64,
     /// System calls that ended, and whose task was looked at.
     pub returned: u64,
+    /// Transactions that ended, and whose pools were looked at.
+    pub commits: u64,
     /// Calls in which block_rsvs and `bytes_may_use` were compared.
     pub balanced: u64,
 }

@@ -17,6 +17,7 @@
 //! flush in the same task can have made calls on other inodes.
 mod balance;
 pub(crate) mod books;
+mod commit;
 mod context;
 mod contracts;
 mod data;

@@ -314,6 +314,11 @@ impl Qgroups {
         }
     }
 
+    /// A transaction ends, and no other has started.
+    pub(crate) fn transaction_ended(&mut self, context: &mut CallContext<'_>, node: &Node, judged: bool) {
+        self.owners.transaction_ended(context, node, judged);
+    }
+
     /// A commit has ended: marks of an inode on which nothing happens, and what must be gone when the next transaction starts.
     pub(crate) fn committed(
         &mut self,

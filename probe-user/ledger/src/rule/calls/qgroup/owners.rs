@@ -318,6 +318,28 @@ impl Owners {
         report_inode(context, &node, bytes, Origin { bytes, count: 1, stack }, text);
     }
 
+    /// A transaction ends, and no other has started: it has freed all `META_PERTRANS` that its handles had reserved.
+    pub(super) fn transaction_ended(&mut self, context: &mut CallContext<'_>, node: &Node, judged: bool) {
+        if !node.has(CALL_QUOTAS | CALL_QUOTAS_ENABLED) {
+            // While quotas are being switched off, a commit frees nothing.
+            return;
+        }
+        let left = self.pertrans.drain(node.fs);
+        if !judged || !context.follows.pertrans {
+            return;
+        }
+        for (root, held) in left {
+            let bytes = held.bytes.saturating_add(self.loose.remove(&(node.fs, root)).unwrap_or(0));
+            let text = format!(
+                "Handles of transaction {} had reserved {bytes} bytes of META_PERTRANS in the qgroup of the subvolume. The \
+                 transaction was committed and did not free them.",
+                node.args[0]
+            );
+            let node = Node { key: InodeKey { root, ino: 0 }, ..*node };
+            report_root(context, &node, Account::RootQgroupMetaPertrans, bytes, held.origin(), text);
+        }
+    }
+
     /// A commit has ended. Returns whether a transaction has started since the commit before.
     pub(super) fn committed(&mut self, context: &mut CallContext<'_>, record: &Levels) -> bool {
         let fs = context.fs.id;
