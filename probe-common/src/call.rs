@@ -117,7 +117,7 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_alloc_reserved_file_extent` | owner (inode number), offset, ram_bytes (bytes reserved in the qgroup) | |
 /// | `btrfs_qgroup_account_extents` | | errno |
 /// | `btrfs_qgroup_free_meta_all_pertrans` | | |
-/// | `btrfs_commit_device_sizes` | transid, `size` and `reserved` of `delayed_block_rsv`; those of `delayed_refs_rsv` are in `before` | |
+/// | `btrfs_commit_device_sizes` | transid, `size` and `reserved` of `delayed_block_rsv`, `bytes_reserved` of metadata ([`BYTES_UNKNOWN`]: of mixed block groups, or the log was not freed); `delayed_refs_rsv` is in `before` | |
 /// | `btrfs_set_record_extent_bits`, `btrfs_clear_record_extent_bits` | start, end, bits, bytes changed ([`BYTES_UNKNOWN`]: not recorded) | errno |
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -66,6 +66,8 @@ pub enum RecordKind {
     Draw = 29,
     /// [`crate::extent::Extent`]: an extent on disk was reserved, handed on, used or freed.
     Extent = 30,
+    /// [`crate::pinned::PinnedLeft`]: a commit has unpinned more or less than its transaction had pinned.
+    PinnedLeft = 31,
 
     /// [`crate::loss::LossSample`]: loss counters as read at this point of the stream.
     LossSample = 128,
@@ -87,7 +89,7 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All kinds, for decoders and tests.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::FsSeen,
         Self::FsEnd,
         Self::Levels,
@@ -118,6 +120,7 @@ impl RecordKind {
         Self::QgroupRefusal,
         Self::Draw,
         Self::Extent,
+        Self::PinnedLeft,
         Self::LossSample,
         Self::SysfsLevels,
         Self::AuditMark,

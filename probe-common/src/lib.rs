@@ -28,6 +28,7 @@ pub mod hook;
 pub mod inode;
 pub mod loss;
 pub mod offsets;
+pub mod pinned;
 pub mod shortage;
 pub mod signature;
 pub mod space;

@@ -184,6 +184,8 @@ pub struct Offsets {
     pub transaction_fs_info: u32,
     /// `TRANS_STATE_COMPLETED`
     pub trans_state_completed: u32,
+    /// `TRANS_STATE_UNBLOCKED`
+    pub trans_state_unblocked: u32,
 
     /// `struct btrfs_qgroup` . `rsv` . `values`
     pub qgroup_rsv_values: u32,

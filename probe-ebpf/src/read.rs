@@ -241,6 +241,15 @@ pub fn journal_info() -> u64 {
     at(task, off!(task_journal_info))
 }
 
+/// Address of the transaction handle of the current task, if it belongs to this filesystem; else 0.
+#[inline(always)]
+pub fn handle_address(fs_info: u64) -> u64 {
+    // SAFETY: plain helper call.
+    let task = unsafe { bpf_get_current_task() };
+    let address: u64 = at(task, off!(task_journal_info));
+    if address != 0 && at::<u64>(address, off!(trans_fs_info)) == fs_info { address } else { 0 }
+}
+
 /// The transaction handle of the current task, if it belongs to this filesystem.
 ///
 /// Other filesystems use `journal_info` too, so it counts only if the handle points back to `fs_info`.

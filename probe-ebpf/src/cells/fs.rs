@@ -8,7 +8,7 @@ use probe_common::{
 };
 
 use super::{
-    pools,
+    pinned, pools,
     slot::{BEING_TAKEN, claim},
 };
 use crate::{
@@ -53,6 +53,7 @@ impl FsCell {
             (*cell).failure_window = 0;
             (*cell).failures_left_out = 0;
             (*cell).limit_refused = 0;
+            pinned::begin(cell, fs_info);
             (*cell).state = decide(fs_info);
             diagnose::fs_seen(run.number(), fs_info, (*cell).state == STATE_FOLLOWED);
         }

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod frame;
 mod fs;
 mod inode;
+pub mod pinned;
 pub mod pools;
 mod slot;
 mod task;

@@ -8,13 +8,14 @@ use probe_common::{
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    pinned::PinnedLeft,
 };
 
 use crate::{
     cells,
     emit::Run,
     globals::{ABSENT, off},
-    read,
+    read, stack,
 };
 
 /// `trace_btrfs_transaction_commit`: up to 6.18 it passes the fs_info, once per commit; from 7.3 on the handle, at
@@ -27,8 +28,9 @@ pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
         unsafe { cells::paid_elsewhere(task) };
     }
     let mut fs_info: u64 = ctx.arg(0);
+    let mut handle = 0;
     if off!(commit_has_handle) == 1 {
-        let handle = fs_info;
+        handle = fs_info;
         let transaction: u64 = read::at(handle, off!(trans_transaction));
         let state: u32 = read::at(transaction, off!(transaction_state));
         if state != off!(trans_state_completed) as u32 {
@@ -36,11 +38,37 @@ pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
         }
         fs_info = read::at(handle, off!(trans_fs_info));
     }
+    if handle == 0 {
+        handle = read::handle_address(fs_info);
+    }
     let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    if handle != 0 && !has_error(fs_info) {
+        unpinned(&run, fs, read::at(handle, off!(trans_transid)));
+    }
     cells::fs_named(&run, fs_info, fs);
     cells::pools::committed(fs);
     send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
     0
+}
+
+/// A transaction has been committed: compares what it had pinned with what its commit has unpinned.
+#[inline(never)]
+fn unpinned(run: &Run, fs: u32, transid: u64) {
+    for kind in 0..cells::pinned::TYPES.len() {
+        let bytes = cells::pinned::left(fs, kind, transid);
+        if bytes != 0 {
+            let stack = stack::exact(run);
+            run.emit::<PinnedLeft>(RecordKind::PinnedLeft, LossClass::BooksRecord, fs, |record| {
+                // SAFETY: the ring gave this room.
+                unsafe {
+                    (*record).transid = transid;
+                    (*record).flags = cells::pinned::TYPES[kind];
+                    (*record).bytes = bytes;
+                    (*record).stack = stack;
+                }
+            });
+        }
+    }
 }
 
 #[inline(always)]

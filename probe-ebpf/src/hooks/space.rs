@@ -131,6 +131,7 @@ pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
         if change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0 {
             cells::pools::unpinned(&run, fs);
         }
+        cells::pinned::changed(fs, ctx.arg(0), flags, change.diff);
     }
     0
 }

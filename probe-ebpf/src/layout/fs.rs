@@ -1,4 +1,19 @@
 //! The cell of a filesystem.
+use probe_common::pinned::PINNED_SLOTS;
+
+/// Types of block groups whose pinned bytes are counted apart.
+pub const PINNED_TYPES: usize = 3;
+
+/// What one transaction has pinned in block groups of one type.
+#[repr(C)]
+pub struct Pinned {
+    /// The transaction; 0 while free.
+    pub transid: u64,
+    /// Bytes pinned and not unpinned.
+    pub left: i64,
+    /// A transaction in this slot whose bytes are not known.
+    pub doubt: u64,
+}
 
 /// One filesystem. Claimed by whoever meets it first; flags are set by mount, commit and unmount only.
 ///
@@ -41,4 +56,8 @@ pub struct FsCell {
     pub unpinning: u32,
     /// Zero.
     pub unused: u32,
+    /// Transactions up to this one were not seen from their begin.
+    pub pinned_from: u64,
+    /// By type and transaction.
+    pub pinned: [[Pinned; PINNED_SLOTS]; PINNED_TYPES],
 }

@@ -19,7 +19,7 @@ use crate::{
         chains, claims, closing, delalloc, draws,
         failures::Failures,
         holders::{self, Others},
-        qgroup_levels,
+        pinned, qgroup_levels,
         shortages::Shortages,
         tickets::Tickets,
     },
@@ -181,6 +181,7 @@ impl Ledger {
                 if body.why == LEVELS_COMMIT {
                     fs.commits += 1;
                     claims::committed(context, fs, body);
+                    pinned::committed(context, fs, body);
                     calls.committed(context, fs, body);
                 }
             }
@@ -202,6 +203,7 @@ impl Ledger {
                 calls.call(context, fs, body);
             }
             Record::Extent(body) => calls.extent(context, fs, body),
+            Record::PinnedLeft(body) => pinned::left(context, fs, body),
             Record::Returned(body) => calls.returned(context, fs, body),
             Record::Waiting(body) => {
                 draws::waited(fs);

@@ -12,6 +12,7 @@ use probe_common::{
     header::{HEADER_LEN, Header, RecordKind},
     inode::{Block, Delalloc, InodeState, Mod, Name},
     loss::LossSample,
+    pinned::PinnedLeft,
     shortage::{FailureDevices, FailureState, QgroupRefusal},
     suite::{TestNote, TestSign},
     task::{MAX_FRAMES, Marker, Returned, STACK_FIXED_LEN, Stack, TaskSeen},
@@ -64,6 +65,7 @@ pub enum Record {
     QgroupRefusal(QgroupRefusal),
     Draw(Draw),
     Extent(Extent),
+    PinnedLeft(PinnedLeft),
     ThreadStack(ThreadStack),
     WaitRound(WaitRound),
 }
@@ -195,6 +197,7 @@ records!(
     QgroupRefusal,
     Draw,
     Extent,
+    PinnedLeft,
     ThreadStack,
     WaitRound
 );

@@ -252,6 +252,7 @@ const fn happens(record: &Record) -> bool {
         | Record::FailureDevices(_)
         | Record::QgroupRefusal(_)
         | Record::Extent(_)
+        | Record::PinnedLeft(_)
         | Record::Draw(_) => false,
     }
 }

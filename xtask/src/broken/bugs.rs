@@ -30,6 +30,8 @@ pub struct Bug {
     size: u32,
     pub accounts: Vec<String>,
     pub wrong: Wrong,
+    /// The wrong step is one of a commit.
+    pub commits: bool,
 }
 
 impl Bug {
@@ -45,6 +47,7 @@ impl Bug {
             size: 700,
             accounts: Vec::new(),
             wrong: Wrong::Leak,
+            commits: false,
         }
     }
 
@@ -82,6 +85,7 @@ pub fn parse(text: &str) -> Result<Vec<Bug>> {
             "every" => bug.every = number()?,
             "at most" => bug.at_most = number()?,
             "quota" => bug.quota = value != "no",
+            "step of" => bug.commits = value == "a commit",
             "size" => bug.size = number()?,
             "accounts" => bug.accounts = value.split(' ').map(str::to_owned).collect(),
             "wrong" => {

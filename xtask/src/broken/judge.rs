@@ -6,12 +6,17 @@ use serde_json::Value;
 
 use super::bugs::{Bug, Wrong};
 
+const AT_THE_CALL: &str = "at the call";
+const AT_ITS_END: &str = "at the end of its transaction";
+
 /// How good a finding is, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Judgement {
     /// Kind and owner, at the call that is wrong.
     Right,
-    /// Kind and owner, but only when the inode was destroyed, at a commit or at the unmount.
+    /// Kind and owner, when the transaction that it belongs to ended.
+    End,
+    /// Kind and owner, but only when the inode was destroyed, after another transaction, or at the unmount.
     Late,
     /// A counter or a qgroup is wrong; the owner is not named.
     Level,
@@ -29,6 +34,7 @@ impl fmt::Display for Judgement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Right => "RIGHT",
+            Self::End => "END",
             Self::Late => "LATE",
             Self::Level => "LEVEL",
             Self::Wrong => "WRONG",
@@ -136,8 +142,10 @@ fn one(bug: &Bug, truth: &Truth, finding: &Value) -> Found {
         Judgement::Wrong
     } else if !owner(account, truth, root, inode) && (kind == "underflow" || !called(account, truth, when)) {
         Judgement::Level
-    } else if when == "at the call" {
+    } else if when == AT_THE_CALL || (bug.commits && when == AT_ITS_END) {
         Judgement::Right
+    } else if when == AT_ITS_END {
+        Judgement::End
     } else {
         Judgement::Late
     };
@@ -177,7 +185,7 @@ fn owner(account: &str, truth: &Truth, root: Option<u64>, inode: Option<u64>) ->
 /// Whether a finding names the wrong call, where no inode has any part in it.
 fn called(account: &str, truth: &Truth, when: &str) -> bool {
     account.starts_with("space.")
-        && when == "at the call"
+        && matches!(when, AT_THE_CALL | AT_ITS_END)
         && truth.owners.keys().all(|(_, inode)| *inode == 0)
 }
 
@@ -192,10 +200,12 @@ fn when(finding: &Value) -> &'static str {
         "when the inode was destroyed"
     } else if text.contains("unmount") || in_stack("close_ctree") {
         "at the unmount"
-    } else if text.contains("commit") {
-        "at a commit"
+    } else if text.contains("the next one as well") || text.contains("two transactions") {
+        "after the next transaction"
+    } else if text.contains("transaction") && (text.contains("commit") || text.contains("at the end of")) {
+        AT_ITS_END
     } else {
-        "at the call"
+        AT_THE_CALL
     }
 }
 
@@ -229,6 +239,8 @@ mod tests {
         assert_eq!(judged(&finding), Judgement::Right);
         finding["explanation"] = "The inode was destroyed while 4096 bytes were left.".into();
         assert_eq!(judged(&finding), Judgement::Late);
+        finding["explanation"] = "Its transaction 9 was committed, and no call had given them back.".into();
+        assert_eq!(judged(&finding), Judgement::End);
         finding["inode"] = 300.into();
         assert_eq!(judged(&finding), Judgement::Level);
         finding["kind"] = "over-release".into();

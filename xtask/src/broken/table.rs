@@ -50,7 +50,7 @@ fn judgement(read: &Read) -> String {
     let truth = read.truth.bytes.unsigned_abs();
     let exact = best.contains(&truth) || [best, fit].iter().any(|all| all.iter().sum::<u64>() == truth);
     match read.judgement {
-        Judgement::Right | Judgement::Late | Judgement::Level if exact => {
+        Judgement::Right | Judgement::End | Judgement::Late | Judgement::Level if exact => {
             format!("{}, exact", read.judgement)
         }
         other => other.to_string(),

@@ -7,14 +7,16 @@ use probe_common::{
         CALL_QUOTAS_SIMPLE, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE,
     },
     claim::RsvType,
+    fs::LEVELS_LOG_CLEANUP_ERROR,
     hook::HookId,
     signature::{
         NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
         SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_TRANSACTION, SUBJECT_VFS_INODE, Signature,
     },
+    space::BLOCK_GROUP_DATA,
 };
 
-use super::context::Entry;
+use super::{super::levels, context::Entry};
 use crate::{
     globals::{ABSENT, config, off, signature_byte},
     layout::frames::Frame,
@@ -284,8 +286,10 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         args[1] = read::at(address, off!(trans_bytes_reserved));
     } else if is(hook, HookId::CommitDeviceSizes) {
         // SAFETY: as promised.
-        let delayed = read::rsv(unsafe { (*frame).fs_info } + off!(fs_delayed_block_rsv) as u64);
-        *args = [read::at(address, off!(transaction_transid)), delayed.size, delayed.reserved, 0];
+        let fs_info = unsafe { (*frame).fs_info };
+        let delayed = read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64);
+        let transid = read::at(address, off!(transaction_transid));
+        *args = [transid, delayed.size, delayed.reserved, metadata_reserved(fs_info)];
     } else if is(hook, HookId::StealFromGlobal) {
         args[0] = read::at(second, off!(ticket_bytes));
     } else if is(hook, HookId::DelayedInodeRelease) {
@@ -382,6 +386,18 @@ pub unsafe fn numbers_after(hook: HookId, frame: *mut Frame) {
             (*frame).flags |= now & CALL_QUOTAS_SIMPLE;
         }
     }
+}
+
+/// `bytes_reserved` of metadata: tree blocks that are allocated and not in the extent tree.
+#[inline(always)]
+fn metadata_reserved(fs_info: u64) -> u64 {
+    let space: u64 = read::at(fs_info + off!(fs_delayed_refs_rsv) as u64, off!(rsv_space_info));
+    if read::at::<u64>(space, off!(sinfo_flags)) & BLOCK_GROUP_DATA != 0
+        || levels::state_flags(fs_info) & LEVELS_LOG_CLEANUP_ERROR != 0
+    {
+        return BYTES_UNKNOWN;
+    }
+    read::at(space, off!(sinfo_bytes_reserved))
 }
 
 /// `bytes_changed` of an `extent_changeset`.

@@ -56,6 +56,8 @@ pub(crate) struct Fs {
     pub tickets: (u64, u64),
     /// Transactions that were committed.
     pub commits: u64,
+    /// Since when it is known what transactions pin: the epoch, and the transaction that may have been running when it began.
+    pub pinned_since: (u32, u64),
     /// `None` until something waits or flushes.
     pub waits: Option<Box<Waits>>,
     /// `None` until something moves or is read.

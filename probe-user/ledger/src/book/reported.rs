@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{node::Node, thread::RaceLeftover};
 use crate::vocabulary::{
-    account::{Account, DATA_MAY_USE, METADATA_MAY_USE},
+    account::{Account, DATA_MAY_USE, METADATA_MAY_USE, SpaceCounter},
     keys::InodeKey,
 };
 
@@ -38,6 +38,10 @@ pub(crate) struct AlreadyReported {
     pub wrapped: Vec<Account>,
     /// `bytes_reserved` of data.
     pub extents: i64,
+    /// `bytes_reserved` of metadata.
+    pub blocks: i64,
+    /// `bytes_pinned` of data, metadata and system block groups.
+    pub pinned: [i64; 3],
     /// `trans_block_rsv`
     pub trans: i64,
     /// `chunk_block_rsv`
@@ -66,6 +70,28 @@ impl AlreadyReported {
             METADATA_MAY_USE => self.tickets.1,
             _ => 0,
         }
+    }
+
+    /// How far this `bytes_pinned` is off.
+    pub(crate) const fn pinned(&self, account: Account) -> i64 {
+        let [data, metadata, system] = self.pinned;
+        match account {
+            Account::SpaceData(SpaceCounter::BytesPinned) => data,
+            Account::SpaceMetadata(SpaceCounter::BytesPinned) => metadata,
+            Account::SpaceSystem(SpaceCounter::BytesPinned) => system,
+            _ => 0,
+        }
+    }
+
+    /// A reported bug makes this `bytes_pinned` differ by `amount`.
+    pub(crate) fn add_pinned(&mut self, account: Account, amount: i64) {
+        let [data, metadata, system] = &mut self.pinned;
+        let of = match account {
+            Account::SpaceData(_) => data,
+            Account::SpaceMetadata(_) => metadata,
+            _ => system,
+        };
+        *of = of.saturating_add(amount);
     }
 
     /// Takes back what a report has noted of the inode's block_rsv, since its bytes are right.

@@ -301,7 +301,7 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
             continue;
         }
         // Bytes that a finding named where they were lost are not reported again.
-        let known = if context.pending.calls || account == Account::FsDelayedRsv {
+        let known = if context.pending.calls || account == Account::FsDelayedRsv || fs.reported.pinned(account) != 0 {
             explained_at_unmount(fs, record, account)
         } else {
             fs.reported.by_tickets(account)
@@ -344,8 +344,12 @@ fn explained_at_unmount(fs: &Fs, record: &Levels, account: Account) -> i64 {
         }
         Account::SpaceData(SpaceCounter::BytesMayUse) => fs.reported.data.max(0),
         Account::SpaceData(SpaceCounter::BytesReserved) => fs.reported.extents,
+        Account::SpaceMetadata(SpaceCounter::BytesReserved) => fs.reported.blocks,
         Account::FsChunkRsv | Account::SpaceSystem(SpaceCounter::BytesMayUse) => fs.reported.chunk,
         Account::TransRsv => fs.reported.trans,
+        Account::SpaceData(SpaceCounter::BytesPinned)
+        | Account::SpaceMetadata(SpaceCounter::BytesPinned)
+        | Account::SpaceSystem(SpaceCounter::BytesPinned) => fs.reported.pinned(account),
         Account::FsDelayedRsv => fs.reported.delayed,
         Account::FsDelayedRefsRsv => fs.reported.delayed_refs,
         _ => 0,

@@ -8,6 +8,7 @@ pub(crate) mod delalloc;
 pub(crate) mod draws;
 pub(crate) mod failures;
 pub(crate) mod holders;
+pub(crate) mod pinned;
 pub(crate) mod qgroup_levels;
 pub(crate) mod shortages;
 pub(crate) mod tickets;

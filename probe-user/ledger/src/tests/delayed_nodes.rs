@@ -177,8 +177,13 @@ fn what_a_transaction_leaves_in_its_pools_is_told_at_its_end() {
     end(&mut refs, 0, (M, M));
     refs.one("leak", "fs.delayed_refs_rsv", M);
     end(&mut refs, 0, (3 * M, 0));
-    let amounts: Vec<_> = refs.stream.findings().iter().map(|of| of.amount).collect();
-    assert_eq!(amounts, [M, 2 * M]);
+    assert_eq!(refs.one("leak", "fs.delayed_refs_rsv", 3 * M).count, 2);
+
+    let mut blocks = Calls::new();
+    for reserved in [0, probe_common::call::BYTES_UNKNOWN, M, M] {
+        blocks.call(HookId::CommitDeviceSizes, 0, [8, 0, 0, reserved], |call| call.flags = CALL_RSV);
+    }
+    blocks.one("leak", "space.metadata.bytes_reserved", M);
 }
 
 /// Before all hooks are attached, and after an abort, nothing is known of what a transaction must have given back.

@@ -19,6 +19,7 @@ mod events;
 mod extents;
 mod holders;
 mod log_lines;
+mod pinned;
 mod pools;
 mod properties;
 mod qgroup_levels;

@@ -146,6 +146,7 @@ pub(super) const ROWS: &[Row] = rows! {
     transaction_transid = at("btrfs_transaction", &[&["transid"]]);
     transaction_fs_info = at("btrfs_transaction", &[&["fs_info"]]);
     trans_state_completed = Source::Enumerator("TRANS_STATE_COMPLETED");
+    trans_state_unblocked = Source::Enumerator("TRANS_STATE_UNBLOCKED");
 
     qgroup_rsv_values = at("btrfs_qgroup", &[&["rsv", "values"]]);
     qgroup_qgroupid = at("btrfs_qgroup", &[&["qgroupid"]]);

@@ -159,6 +159,7 @@ pub fn describe(record: &Record) -> Option<String> {
             format!("the global reserve {paid} for a block of tree {}", format::root(body.root as i64))
         }
         Record::Extent(_)
+        | Record::PinnedLeft(_)
         | Record::TaskSeen(_)
         | Record::Stack(_)
         | Record::Name(_)

@@ -2,15 +2,18 @@
 //!
 //! `btrfs_commit_device_sizes` runs once per commit, in `TRANS_STATE_COMMIT_DOING`: all handles but the committer's have ended, all
 //! delayed items and delayed refs have run, all block groups are written, and no task can start another transaction yet. So
-//! nothing may be left in `delayed_refs_rsv` and `delayed_block_rsv`, nor of what subvolumes had reserved in their qgroups for
+//! nothing may be left in `delayed_refs_rsv` and `delayed_block_rsv`, no tree block may be reserved and not used, nor may anything be left of what subvolumes had reserved in their qgroups for
 //! this transaction.
-use probe_common::{call::Call, fs::Rsv};
+use probe_common::{
+    call::{BYTES_UNKNOWN, Call},
+    fs::Rsv,
+};
 
 use super::{context::CallContext, qgroup::Qgroups, report::Deviation};
 use crate::{
     book::node::Node,
     rule::claims,
-    vocabulary::account::Account,
+    vocabulary::account::{Account, SpaceCounter},
 };
 
 /// `btrfs_commit_device_sizes`
@@ -35,6 +38,7 @@ pub(crate) fn ended(context: &mut CallContext<'_>, qgroups: &mut Qgroups, node: 
     pool(context, node, Account::FsDelayedRsv, level(Rsv { size, reserved }), "delayed items and inodes");
     let refs = Rsv { size: record.before.size, reserved: record.before.reserved };
     pool(context, node, Account::FsDelayedRefsRsv, level(refs), "delayed refs and block groups");
+    blocks(context, node);
     qgroups.transaction_ended(context, node, true);
 }
 
@@ -62,5 +66,21 @@ fn pool(context: &mut CallContext<'_>, node: &Node, account: Account, level: i64
          still held {level} bytes{}.",
         if known == 0 { String::new() } else { format!(", and other findings tell {known} of them") }
     );
+    context.report_on(node, None, Deviation::of(account, off, text));
+}
+
+/// Tree blocks that were reserved, and are neither in the extent tree nor given back.
+fn blocks(context: &mut CallContext<'_>, node: &Node) {
+    let [transid, .., reserved] = node.args;
+    let off = (reserved as i64).saturating_sub(context.fs.reported.blocks);
+    if reserved == BYTES_UNKNOWN || off == 0 || (off < 0 && reserved as i64 >= 0) {
+        return;
+    }
+    let text = format!(
+        "At the end of transaction {transid}, {off} bytes of metadata were still reserved for tree blocks that are not in the \
+         extent tree."
+    );
+    let account = Account::SpaceMetadata(SpaceCounter::BytesReserved);
+    context.fs.reported.blocks = context.fs.reported.blocks.saturating_add(off);
     context.report_on(node, None, Deviation::of(account, off, text));
 }
