@@ -211,6 +211,10 @@ pub struct Offsets {
     pub trans_span: u32,
     /// Bytes from there to the end of the last field; `ABSENT` if the fields lie too far apart for one read
     pub trans_span_len: u32,
+    /// First byte of what [`Offsets::with_spans`] found to hold `reserved` of the filesystem's block_rsvs.
+    pub pools_span: u32,
+    /// Its length.
+    pub pools_span_len: u32,
 
     /// `struct pt_regs`: the first argument of a function
     pub regs_arg0: u32,
@@ -433,6 +437,8 @@ pub struct Offsets {
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.
 pub const MAX_SPAN: u32 = 176;
+/// The same for the block_rsvs of a filesystem.
+pub const MAX_POOLS_SPAN: u32 = 256;
 
 impl Offsets {
     /// Fills in the spans. Fields that are read together lie close to each other in all kernels so far, and one read of all
@@ -447,14 +453,22 @@ impl Offsets {
             (sum(rsv, self.rsv_size), 8),
             (sum(rsv, self.rsv_reserved), 8),
         ];
-        (self.inode_span, self.inode_span_len) = span(&counters);
+        (self.inode_span, self.inode_span_len) = span(&counters, MAX_SPAN);
         let handle = [
             (self.trans_block_rsv, 8),
             (self.trans_type, 4),
             (self.trans_fs_info, 8),
             (self.trans_adding_csums, 1),
         ];
-        (self.trans_span, self.trans_span_len) = span(&handle);
+        (self.trans_span, self.trans_span_len) = span(&handle, MAX_SPAN);
+        let reserved = self.rsv_reserved;
+        let pools = [
+            (sum(self.fs_global_block_rsv, reserved), 8),
+            (sum(self.fs_trans_block_rsv, reserved), 8),
+            (sum(self.fs_delayed_block_rsv, reserved), 8),
+            (sum(self.fs_delayed_refs_rsv, reserved), 8),
+        ];
+        (self.pools_span, self.pools_span_len) = span(&pools, MAX_POOLS_SPAN);
         self
     }
 
@@ -470,7 +484,7 @@ const fn sum(base: u32, field: u32) -> u32 {
 }
 
 /// Offset and length of the bytes that contain all fields; each field is given as (offset, size).
-const fn span(fields: &[(u32, u32)]) -> (u32, u32) {
+const fn span(fields: &[(u32, u32)], most: u32) -> (u32, u32) {
     let (mut begin, mut end, mut index) = (u32::MAX, 0, 0);
     while index < fields.len() {
         let (offset, size) = fields[index];
@@ -488,5 +502,5 @@ const fn span(fields: &[(u32, u32)]) -> (u32, u32) {
     // Whole words from an aligned offset.
     begin &= !7;
     let len = (end - begin + 7) & !7;
-    if len > MAX_SPAN { (ABSENT, ABSENT) } else { (begin, len) }
+    if len > most { (ABSENT, ABSENT) } else { (begin, len) }
 }

@@ -9,7 +9,7 @@ use probe_common::{
     claim::RsvType,
     fs::{Rsv, SpaceLevels},
     inode::{COUNTERS_FREE_SPACE, COUNTERS_NODATASUM, COUNTERS_NOT_REGULAR, COUNTERS_VALID, Counters},
-    offsets::MAX_SPAN,
+    offsets::{MAX_POOLS_SPAN, MAX_SPAN},
 };
 
 use crate::globals::{ABSENT, off};
@@ -187,6 +187,36 @@ pub fn counters(inode: u64, regular: bool) -> Counters {
 pub fn is_regular(inode: u64) -> bool {
     let mode: u16 = at(inode, off!(inode_vfs_inode) + off!(vfs_i_mode));
     mode & S_IFMT == S_IFREG
+}
+
+/// Bytes in the block_rsvs of a filesystem together, without `chunk_block_rsv`: one read of all of them, where they lie close together.
+#[inline(always)]
+pub fn pools_reserved(fs_info: u64) -> u64 {
+    let at_reserved = |rsv: usize| rsv + off!(rsv_reserved);
+    let [global, trans, delayed, refs] = [
+        at_reserved(off!(fs_global_block_rsv)),
+        at_reserved(off!(fs_trans_block_rsv)),
+        at_reserved(off!(fs_delayed_block_rsv)),
+        at_reserved(off!(fs_delayed_refs_rsv)),
+    ];
+    let length = off!(pools_span_len);
+    if length != ABSENT {
+        let begin = off!(pools_span);
+        let mut span = MaybeUninit::<[u64; MAX_POOLS_SPAN as usize / 8]>::uninit();
+        let bytes = span.as_mut_ptr().cast::<u8>();
+        // SAFETY: the helper checks the address and writes `length` bytes, at most MAX_POOLS_SPAN; `with_spans` made `begin` and
+        // `length` so that each of these fields lies within.
+        return unsafe {
+            let from = (fs_info + begin as u64) as *const core::ffi::c_void;
+            if bpf_probe_read_kernel_raw(bytes.cast(), length as u32, from) != 0 {
+                return 0;
+            }
+            let take = |field: usize| bytes.add(field - begin).cast::<u64>().read_unaligned();
+            take(global).wrapping_add(take(trans)).wrapping_add(take(delayed)).wrapping_add(take(refs))
+        };
+    }
+    let one = |field: usize| at::<u64>(fs_info, field);
+    one(global).wrapping_add(one(trans)).wrapping_add(one(delayed)).wrapping_add(one(refs))
 }
 
 /// Adds what takes more reads and matters only at closings: data checksums, free-space-cache inodes.

@@ -79,7 +79,14 @@ fn bit(word: u64, bit: usize) -> bool {
 /// Whether the filesystem is aborted or has an error.
 #[inline(always)]
 pub fn has_error(fs_info: u64) -> bool {
-    state_flags(fs_info) & LEVELS_ERROR != 0
+    let state: u64 = read::at(fs_info, off!(fs_fs_state));
+    let error: i32 = read::at(fs_info, off!(fs_fs_error));
+    is_error(state, error)
+}
+
+#[inline(always)]
+fn is_error(state: u64, error: i32) -> bool {
+    error != 0 || bit(state, off!(fs_state_error_bit)) || bit(state, off!(fs_state_trans_aborted_bit))
 }
 
 /// `LEVELS_*` state flags of a filesystem.
@@ -92,7 +99,7 @@ pub fn state_flags(fs_info: u64) -> u32 {
     if bit(flags, off!(fs_closing_start_bit)) {
         out |= LEVELS_CLOSING;
     }
-    if error != 0 || bit(state, off!(fs_state_error_bit)) || bit(state, off!(fs_state_trans_aborted_bit)) {
+    if is_error(state, error) {
         out |= LEVELS_ERROR;
     }
     if bit(flags, off!(fs_log_recovering_bit)) {

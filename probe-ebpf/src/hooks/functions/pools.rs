@@ -193,10 +193,7 @@ unsafe fn held(frame: *mut Frame) -> u64 {
     // SAFETY: as promised.
     unsafe {
         let fs_info = (*frame).fs_info;
-        let mut sum = reserved(fs_info + off!(fs_trans_block_rsv) as u64)
-            .wrapping_add(reserved(fs_info + off!(fs_delayed_block_rsv) as u64))
-            .wrapping_add(reserved(fs_info + off!(fs_delayed_refs_rsv) as u64))
-            .wrapping_add(reserved(fs_info + off!(fs_global_block_rsv) as u64));
+        let mut sum = read::pools_reserved(fs_info);
         if (*frame).own_rsvs[0] != 0 {
             sum = sum.wrapping_add(reserved((*frame).own_rsvs[0]));
         }

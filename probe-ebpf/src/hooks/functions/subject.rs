@@ -135,6 +135,9 @@ pub fn is_left_out(hook: HookId, fs_info: u64) -> bool {
             | HookId::AllocReservedFileExtent
             | HookId::QgroupAccountExtents
             | HookId::QgroupFreePertrans
+            | HookId::QgroupReserveData
+            | HookId::QgroupFreeData
+            | HookId::QgroupReleaseData
     );
     for_quotas && !quotas_on(fs_info)
 }

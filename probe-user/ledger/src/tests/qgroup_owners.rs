@@ -531,3 +531,21 @@ fn what_a_commit_does_not_free_of_its_transaction_is_told_at_its_end() {
     assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), None));
     assert!(finding.violation.explanation.contains("transaction 8"), "{finding:#?}");
 }
+
+/// With simple quotas a head of delayed refs frees the data when it runs.
+#[test]
+fn what_heads_keep_of_simple_quotas_is_told_at_the_end_of_their_transaction() {
+    let simple = QUOTAS | CALL_QUOTAS_SIMPLE;
+    let end = |calls: &mut Calls| {
+        calls.call(HookId::CommitDeviceSizes, 0, [8, 0, 0, 0], |call| call.flags = simple);
+    };
+    let mut calls = Calls::new();
+    calls.call(AllocReservedFileExtent, 0, [257, 0, LEN, 0], |call| (call.root, call.flags) = (ROOT, simple));
+    let mut freed = calls.clone();
+    freed.call(QgroupFreeRefroot, 0, [ROOT, LEN, 0, 0], |call| call.flags = simple);
+    end(&mut freed);
+    freed.silent();
+    end(&mut calls);
+    end(&mut calls);
+    assert_eq!(calls.one("leak", DATA, LEN).violation.root, Some(ROOT));
+}

@@ -5,7 +5,8 @@
 //! its subvolume in the transaction, and the commit frees all of each subvolume recorded in it. What is converted elsewhere, may
 //! be converted after the transaction in question was committed, and waits for the next change of the subvolume.
 //!
-//! Data is not judged with simple quotas, which free it elsewhere, nor what is taken while quotas are being switched off.
+//! With simple quotas a head of delayed refs frees the data when it runs, so at the end of the transaction nothing may be left. What
+//! is taken while quotas are being switched off is not judged.
 use probe_common::{
     call::{CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_QUOTAS_SIMPLE, CALL_RETURNED, Call},
     fs::Levels,
@@ -47,6 +48,8 @@ struct Generation {
 pub(super) struct Owners {
     pub released: ReleasedBooks,
     heads: ByTransaction,
+    /// The same with simple quotas.
+    simple: ByTransaction,
     pertrans: ByTransaction,
     /// `META_PERTRANS` that no start of a transaction took.
     loose: FxHashMap<(u32, u64), u64>,
@@ -70,6 +73,7 @@ impl Owners {
     pub(super) fn forget_root(&mut self, fs: u32, root: u64) {
         self.released.forget_root(fs, root);
         self.heads.remove((fs, root));
+        self.simple.remove((fs, root));
         self.pertrans.remove((fs, root));
         self.loose.remove(&(fs, root));
     }
@@ -77,6 +81,7 @@ impl Owners {
     pub(super) fn unmounted(&mut self, fs: u32) {
         self.released.forget_fs(fs);
         self.heads.forget_fs(fs);
+        self.simple.forget_fs(fs);
         self.pertrans.forget_fs(fs);
         self.loose.retain(|(of, _), _| *of != fs);
         self.generations.remove(&fs);
@@ -151,6 +156,10 @@ impl Owners {
             self.released.forget_inode(at);
             self.heads.remove((node.fs, root));
             self.generations.entry(node.fs).or_default().complete = 0;
+            let simple = node.has(CALL_QUOTAS | CALL_QUOTAS_ENABLED | CALL_QUOTAS_SIMPLE);
+            if simple && context.judges && node.entered > context.since {
+                self.simple.take((node.fs, root), bytes, node);
+            }
             return;
         }
         self.released.handed_over(at, bytes, node);
@@ -160,7 +169,13 @@ impl Owners {
     /// `btrfs_qgroup_free_refroot` of data
     fn freed(&mut self, context: &mut CallContext<'_>, node: &Node) {
         let [root, bytes, _, around] = node.args;
-        if !context.follows.owners || !is_fstree(root) || node.has(CALL_QUOTAS_SIMPLE) {
+        if !context.follows.owners || !is_fstree(root) {
+            return;
+        }
+        if node.has(CALL_QUOTAS_SIMPLE) {
+            if around != HookId::QgroupFreeData as u64 {
+                self.simple.give((node.fs, root), bytes);
+            }
             return;
         }
         if self.destroying.remove(&node.tid) || around == HookId::QgroupFreeData as u64 {
@@ -324,11 +339,21 @@ impl Owners {
             // While quotas are being switched off, a commit frees nothing.
             return;
         }
-        let left = self.pertrans.drain(node.fs);
-        if !judged || !context.follows.pertrans {
+        let (pertrans, simple) = (self.pertrans.drain(node.fs), self.simple.drain(node.fs));
+        if !judged {
             return;
         }
-        for (root, held) in left {
+        let follows = context.follows;
+        for (root, held) in simple.into_iter().filter(|_| follows.owners) {
+            let text = format!(
+                "{} bytes of data of the subvolume were reserved in its qgroup for new extents of transaction {}. The transaction \
+                 was committed, and the heads of their delayed refs did not free them.",
+                held.bytes, node.args[0]
+            );
+            let node = Node { key: InodeKey { root, ino: 0 }, ..*node };
+            report_root(context, &node, Account::InodeQgroupData, held.bytes, held.origin(), text);
+        }
+        for (root, held) in pertrans.into_iter().filter(|_| follows.pertrans) {
             let bytes = held.bytes.saturating_add(self.loose.remove(&(node.fs, root)).unwrap_or(0));
             let text = format!(
                 "Handles of transaction {} had reserved {bytes} bytes of META_PERTRANS in the qgroup of the subvolume. The \
