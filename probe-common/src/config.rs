@@ -50,4 +50,6 @@ pub struct Config {
     pub granting: u64,
     /// Its length, bytes.
     pub granting_len: u64,
+    /// 1: every program returns at once, to measure what only their attachment costs.
+    pub empty: u64,
 }

@@ -124,6 +124,8 @@ pub const LEVELS_ERROR: u32 = 2;
 pub const LEVELS_LOG_RECOVERING: u32 = 4;
 /// `Levels::fs_flags`: the log cleanup failed (`BTRFS_FS_STATE_LOG_CLEANUP_ERROR`).
 pub const LEVELS_LOG_CLEANUP_ERROR: u32 = 8;
+/// `Levels::fs_flags`, with [`LEVELS_COMMIT`]: no transaction was running while the levels were read.
+pub const LEVELS_QUIET: u32 = 16;
 
 /// Levels of all pools of a filesystem.
 #[repr(C)]

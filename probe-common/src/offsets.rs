@@ -103,6 +103,8 @@ pub struct Offsets {
     pub fs_sectorsize: u32,
     /// . `generation`
     pub fs_generation: u32,
+    /// . `running_transaction`
+    pub fs_running_transaction: u32,
     /// . `global_block_rsv`
     pub fs_global_block_rsv: u32,
     /// . `trans_block_rsv`

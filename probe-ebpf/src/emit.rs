@@ -16,6 +16,7 @@ use probe_common::{
 
 use crate::{
     diagnose,
+    globals::config,
     maps::{CPU, CpuCell, LOST, RING},
 };
 
@@ -38,7 +39,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Counts the run. `None` cannot happen, but the verifier demands the check.
+    /// Counts the run. `None` if programs are to be empty; else it cannot happen, but the verifier demands the check.
     #[inline(always)]
     pub fn begin(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
         Self::in_slot(hook, hook as u32, ctx)
@@ -47,6 +48,9 @@ impl Run {
     /// [`Run::begin`] in another slot of the counters.
     #[inline(always)]
     pub fn in_slot(hook: HookId, slot: u32, ctx: &impl EbpfContext) -> Option<Self> {
+        if config!(empty) != 0 {
+            return None;
+        }
         let cpu = CPU.get_ptr_mut(0)?;
         // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
         unsafe { (*cpu).hits[slot as usize] += 1 };
@@ -56,6 +60,9 @@ impl Run {
     /// A run that is not counted, for a check whether there is anything to do.
     #[inline(always)]
     pub fn unseen(hook: HookId, ctx: &impl EbpfContext) -> Option<Self> {
+        if config!(empty) != 0 {
+            return None;
+        }
         let cpu = CPU.get_ptr_mut(0)?;
         Some(Self { hook: hook as u32, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
     }

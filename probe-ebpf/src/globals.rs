@@ -31,6 +31,7 @@ pub static CONFIG: Global<Config> = Global::new(Config {
     return_trampoline: 0,
     granting: 0,
     granting_len: 0,
+    empty: 0,
 });
 
 /// Arguments of the hooked functions.

@@ -2,7 +2,8 @@
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     fs::{
-        LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING, Levels,
+        LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING,
+        LEVELS_QUIET, Levels,
         SpaceLevels,
     },
     header::RecordKind,
@@ -125,10 +126,20 @@ pub struct Ask {
     pub after: u64,
 }
 
+/// The number of the last transaction, if none is running; else 0.
+#[inline(always)]
+fn quiet(fs_info: u64) -> u64 {
+    // An offset that is not known reads as zero, and is none.
+    let running: u64 = read::at(fs_info, off!(fs_running_transaction));
+    let last: u64 = read::at(fs_info, off!(fs_generation));
+    if off!(fs_running_transaction) != ABSENT && running == 0 { last } else { 0 }
+}
+
 /// Sends the levels of a filesystem.
 #[inline(never)]
 pub fn send(run: &Run, ask: &Ask) {
     let fs_info = ask.fs_info;
+    let before = quiet(fs_info);
     run.emit::<Levels>(RecordKind::Levels, LossClass::BooksRecord, ask.fs, |record| {
         // SAFETY: the ring gave this room; every field is written.
         unsafe {
@@ -153,6 +164,10 @@ pub fn send(run: &Run, ask: &Ask) {
                     node = read::at(node, 0);
                 }
                 (*record).space[index] = levels;
+            }
+            // The same number twice: no transaction has run in between.
+            if ask.why == LEVELS_COMMIT && before != 0 && before == quiet(fs_info) {
+                (*record).fs_flags |= LEVELS_QUIET;
             }
         }
     });

@@ -22,6 +22,7 @@ use crate::{
         pinned, qgroup_levels,
         shortages::Shortages,
         tickets::Tickets,
+        transaction,
     },
     vocabulary::setup::Setup,
 };
@@ -180,6 +181,7 @@ impl Ledger {
                 holders::levels(&Others { loss: &context.loss, calls, tickets }, fs, body);
                 if body.why == LEVELS_COMMIT {
                     fs.commits += 1;
+                    transaction::committed(context, fs, body);
                     claims::committed(context, fs, body);
                     pinned::committed(context, fs, body);
                     calls.committed(context, fs, body);

@@ -81,12 +81,15 @@ pub(super) struct CaptureOpts {
     /// When to take stacks: auto (where they decide something), all (at every record, slow), or off
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     stacks: StacksChoice,
+    /// Attach programs that return at once, to measure what their attachment costs; nothing is followed
+    #[arg(long, hide = true)]
+    empty: bool,
 }
 
 impl CaptureOpts {
     pub(super) const fn plan(&self) -> CapturePlan {
-        let Self { tier, ring_size, fstests, stacks } = *self;
-        CapturePlan { tier, ring_bytes: ring_size, stacks, fstests }
+        let Self { tier, ring_size, fstests, stacks, empty } = *self;
+        CapturePlan { tier, ring_bytes: ring_size, stacks, fstests, empty }
     }
 
     /// Warns of capture options that have no effect on a recording. An option typed with its default value does not show.

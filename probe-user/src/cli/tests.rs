@@ -49,6 +49,7 @@ fn run_takes_everything_behind_its_own_options_as_the_command() {
             ring_bytes: 1 << 20,
             stacks: StacksChoice::All,
             fstests: false,
+            empty: false,
         };
         let until = Until::Command(words("ls -v --tier functions"));
         assert_eq!(plan.source, StreamFrom::Live { capture, until }, "{line}");

@@ -109,6 +109,7 @@ pub fn bring_up(
         suite: u32::from(capture.fstests),
         granting,
         granting_len,
+        empty: u64::from(capture.empty),
         ..Config::default()
     };
     for (slot, fsid) in config.filter_fsid.iter_mut().zip(&fsids) {

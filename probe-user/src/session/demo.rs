@@ -89,6 +89,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         ring_bytes: RING_BYTES,
         stacks: StacksChoice::Auto,
         fstests: false,
+        empty: false,
     };
     let symbols = names::Symbols::of(root);
     let mut attached = bring_up(root, capture, &filter, &symbols, plan.verbosity)?;

@@ -111,6 +111,8 @@ pub struct CapturePlan {
     pub stacks: StacksChoice,
     /// `--fstests`
     pub fstests: bool,
+    /// `--empty`: attach programs that return at once, and follow nothing. For benchmarks.
+    pub empty: bool,
 }
 
 /// `--tier`

@@ -72,7 +72,7 @@ pub struct Tracer {
 const PROBE_READY: Ready = Ready { words: "attached", settle: Duration::ZERO };
 
 /// All variants, in the order of a round. The first is what the others are compared with.
-pub static ALL: [Variant; 9] = [
+pub static ALL: [Variant; 11] = [
     Variant { name: "untraced", tracer: None, ours: false, asked: false },
     Variant::new("floor", floor, PROBE_READY, unsaid),
     Variant { asked: false, ..Variant::ours("btrfs-probe", probe) },
@@ -87,6 +87,8 @@ pub static ALL: [Variant; 9] = [
     Variant::ours("tracepoints", tracepoints),
     Variant::ours("functions", functions),
     Variant::ours("kprobes", kprobes),
+    Variant::ours("empty", empty),
+    Variant::ours("empty-functions", empty_functions),
 ];
 
 /// The variants asked for, `untraced` always among them; all if none is named.
@@ -129,6 +131,19 @@ fn tracepoints(scene: &Scene) -> Result<Command> {
 /// By the means that the tool chooses.
 fn functions(scene: &Scene) -> Result<Command> {
     of_tier(scene, "functions")
+}
+
+/// The same hooks with programs that return at once: the least that a tracer with these hooks can cost.
+fn empty(scene: &Scene) -> Result<Command> {
+    let mut command = tracepoints(scene)?;
+    command.arg("--empty");
+    Ok(command)
+}
+
+fn empty_functions(scene: &Scene) -> Result<Command> {
+    let mut command = functions(scene)?;
+    command.arg("--empty");
+    Ok(command)
 }
 
 /// Where btrfs is a module, fentry takes a right that kprobes do not take, with `kernel.perf_event_paranoid` below 3.

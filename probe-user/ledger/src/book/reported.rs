@@ -72,6 +72,15 @@ impl AlreadyReported {
         }
     }
 
+    /// Whether the end of a transaction has told bytes of this account, which both tiers see.
+    pub(crate) const fn by_transactions(&self, account: Account) -> bool {
+        match account {
+            Account::FsDelayedRefsRsv => self.delayed_refs != 0,
+            Account::SpaceMetadata(SpaceCounter::BytesReserved) => self.blocks != 0,
+            _ => self.pinned(account) != 0,
+        }
+    }
+
     /// How far this `bytes_pinned` is off.
     pub(crate) const fn pinned(&self, account: Account) -> i64 {
         let [data, metadata, system] = self.pinned;

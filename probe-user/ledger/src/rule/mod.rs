@@ -12,3 +12,4 @@ pub(crate) mod pinned;
 pub(crate) mod qgroup_levels;
 pub(crate) mod shortages;
 pub(crate) mod tickets;
+pub(crate) mod transaction;

@@ -43,7 +43,6 @@ pub(crate) fn left(context: &mut Context, fs: &mut Fs, record: &PinnedLeft) {
         )
     };
     fs.reported.add_pinned(account, record.bytes);
-    context.pending.absorb(fs.id, None, account, bytes);
     context.defer(Violation {
         amount: bytes,
         stack: StackRef { id: record.stack, representative: false },

@@ -2,7 +2,7 @@
 use probe_common::{
     call::CALL_RSV,
     claim::{CLAIM_RESERVE, Claim, ClaimType, RsvType},
-    fs::{LEVELS_COMMIT, LEVELS_UNMOUNT, Rsv},
+    fs::{LEVELS_COMMIT, LEVELS_QUIET, LEVELS_UNMOUNT, Rsv},
     hook::HookId,
     inode::{BLOCK_FRESH, Block},
     loss::LossClass,
@@ -184,6 +184,37 @@ fn what_a_transaction_leaves_in_its_pools_is_told_at_its_end() {
         blocks.call(HookId::CommitDeviceSizes, 0, [8, 0, 0, reserved], |call| call.flags = CALL_RSV);
     }
     blocks.one("leak", "space.metadata.bytes_reserved", M);
+}
+
+/// A commit after which no transaction runs shows the same on both tiers.
+#[test]
+fn what_the_pools_hold_while_no_transaction_runs_is_a_leak() {
+    let quiet = |stream: &mut Stream, transid, delayed, refs| {
+        stream.levels(LEVELS_COMMIT, |levels| {
+            (levels.transid, levels.fs_flags) = (transid, LEVELS_QUIET);
+            levels.delayed = Rsv { size: delayed, reserved: delayed };
+            levels.delayed_refs = Rsv { size: refs, reserved: 0 };
+        });
+    };
+    let mut stream = Stream::born();
+    stream.block(300, BLOCK_FRESH).commit(7);
+    stream.delayed(ClaimType::DelayedItem, 300, M, CLAIM_RESERVE);
+    // The next transaction runs already.
+    let mut busy = stream.clone();
+    busy.levels(LEVELS_COMMIT, |levels| {
+        (levels.transid, levels.delayed) = (9, Rsv { size: M, reserved: M });
+    });
+    busy.assert_silent();
+    quiet(&mut stream, 8, M, 0);
+    quiet(&mut stream, 8, M, 0);
+    let finding = stream.assert_one("leak", "fs.delayed_rsv", M);
+    assert_eq!((finding.violation.root, finding.violation.ino), (Some(ROOT), Some(300)));
+
+    let mut refs = Stream::born();
+    refs.commit(7);
+    quiet(&mut refs, 8, 0, M);
+    refs.unmount_with(|levels| levels.delayed_refs.size = M);
+    refs.assert_one("leak", "fs.delayed_refs_rsv", M);
 }
 
 /// Before all hooks are attached, and after an abort, nothing is known of what a transaction must have given back.

@@ -27,6 +27,14 @@ fn bytes_that_a_commit_does_not_unpin_are_a_leak_at_that_commit() {
 }
 
 #[test]
+fn two_commits_that_leave_bytes_pinned_are_two_instances() {
+    let mut stream = Stream::born();
+    stream.commit(7).left(9, BLOCK_GROUP_METADATA, M as i64).commit(9);
+    stream.left(10, BLOCK_GROUP_METADATA, M as i64).commit(10);
+    assert_eq!(stream.assert_one("leak", "space.metadata.bytes_pinned", 2 * M).count, 2);
+}
+
+#[test]
 fn more_at_unmount_than_commits_left_is_a_leak_of_the_rest() {
     let mut stream = Stream::born();
     stream.commit(7).left(9, BLOCK_GROUP_METADATA, M as i64).commit(9);

@@ -105,6 +105,7 @@ pub(super) const ROWS: &[Row] = rows! {
     fs_nodesize = at(FS, &[&["nodesize"]]);
     fs_sectorsize = at(FS, &[&["sectorsize"]]);
     fs_generation = at(FS, &[&["generation"]]);
+    fs_running_transaction = at(FS, &[&["running_transaction"]]);
     fs_global_block_rsv = at(FS, &[&["global_block_rsv"]]);
     fs_trans_block_rsv = at(FS, &[&["trans_block_rsv"]]);
     fs_chunk_block_rsv = at(FS, &[&["chunk_block_rsv"]]);
