@@ -69,6 +69,8 @@ scenarios! {
     release_takes_too_much_out_of_a_pool
     release_leaves_bytes_in_a_pool
     new_chunk_keeps_its_bytes
+    commit_unpins_nothing
+    finished_delayed_ref_keeps_its_bytes
     ticket_granted_twice
     ticket_granted_more_than_it_asks_for
     ticket_granted_less_than_it_asks_for

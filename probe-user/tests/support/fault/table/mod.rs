@@ -9,6 +9,7 @@ mod pools;
 mod qgroups;
 mod silent;
 mod tickets;
+mod transactions;
 
 use super::scenario::Scenario;
 
@@ -22,6 +23,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         holders::ALL,
         extents::ALL,
         balance::ALL,
+        transactions::ALL,
         tickets::ALL,
         silent::ALL,
     ]

@@ -144,7 +144,7 @@ pub const ALL: &[Scenario] = &[
         work: written_data,
         functions: Sight::Bounded {
             bug: Bug { account: DATA, inode: None, amount: Amount::Is(LENGTH as i64), ..BUG },
-            how: "at unmount, with the subvolume and without the inode",
+            how: "in that commit, with the subvolume and without the inode",
         },
         tracepoints: DATA_AT_UNMOUNT,
     },
@@ -152,10 +152,14 @@ pub const ALL: &[Scenario] = &[
         name: "pertrans_never_freed",
         what: "commits do not free what qgroups had reserved for their transaction",
         work: pertrans,
-        functions: Sight::Bounded {
-            bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
-            how: "at unmount, with the subvolume",
-        },
+        functions: Sight::Exact(Bug {
+            account: "root.qgroup_meta_pertrans",
+            inode: None,
+            amount: Amount::Some,
+            stack: "btrfs_commit_transaction",
+            origins: true,
+            ..BUG
+        }),
         tracepoints: Sight::Bounded {
             bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
             how: "at unmount, with the subvolume",
