@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: [`kernel`], [`hooks`] -> [`capture`] -> [`probe_ledger`] -> [`report`]. See ARCHITECTURE.md.
 pub mod attribution;
+pub mod bundle;
 pub mod capture;
 pub mod cli;
 pub mod explain;

@@ -23,7 +23,7 @@ mod vocabulary;
 
 pub use self::{
     book::audits::AuditSummary,
-    context::warnings::KernelWarn,
+    context::{log_line::is_about_reservations, warnings::KernelWarn},
     ledger::Ledger,
     read::{
         closings::Closing,

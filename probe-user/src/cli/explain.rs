@@ -14,7 +14,10 @@ use crate::{
     explain::{cause::Cause, input::Input, model::Explanation, pages},
     format::{counted, escape::escape},
     report::{explanation::text, output, text::look_for},
-    session::exit::{ExitStatus, UsageError},
+    session::{
+        bundle_log,
+        exit::{ExitStatus, UsageError},
+    },
 };
 
 const EXAMPLE: &str = "\
@@ -29,7 +32,7 @@ Exit status: 0 explained, 1 a FILE cannot be read, 2 usage, 4 the text does not 
 ///
 /// Reads kernel logs (mount with `-o enospc_debug`) and the output of `btrfs filesystem usage`, mixed with other lines,
 /// from files or standard input, and says in one sentence why btrfs returned ENOSPC. It needs no rights and works on any
-/// machine. With the name of a kind of finding or of a cause it prints the page of it.
+/// machine. Of a bundle it reads the kernel's log in it. With the name of a kind of finding or of a cause it prints the page of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
@@ -95,6 +98,8 @@ impl Args {
             let name = escape(&what.to_string_lossy());
             let read = if what == OsStr::new("-") {
                 input.read(io::stdin().lock())
+            } else if let Some(log) = bundle_log(Path::new(what))? {
+                input.read(log.as_slice())
             } else {
                 File::open(what).and_then(|file| input.read(BufReader::new(file)))
             };

@@ -124,6 +124,9 @@ Makes a page for a browser of a recording.
 .TP
 dmesg | btrfs\\-probe explain \\-
 Says why there is no space, from the kernel's log.
+.TP
+btrfs\\-probe bundle load.rsv \\-\\-redact
+Makes one archive for a bug report, without names.
 .SH \"SEE ALSO\"
 .BR btrfs (8),
 .BR btrfs (5),

@@ -6,6 +6,7 @@
 //!
 //! The command line never asks back, reads no configuration file, and gives no option a second name.
 mod bench_floor;
+mod bundle;
 mod common;
 mod completions;
 mod demo;
@@ -62,6 +63,7 @@ enum Command {
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Bundle(bundle::Args),
     BenchFloor(bench_floor::Args),
 }
 
@@ -108,6 +110,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
         Command::Schema(args) => args.print(),
         Command::Completions(args) => args.print(),
         Command::Man(args) => args.print(),
+        Command::Bundle(args) => crate::session::bundle(&args.plan()?),
         Command::BenchFloor(args) => args.run(),
     }
 }

@@ -16,7 +16,8 @@ use crate::session::{
 /// options works with all subcommands. --fs keeps only what a session with this filter would have recorded; a mount point or
 /// device means every filesystem that the recording knows there. --inode and --subvol must be those that the recording was
 /// taken with. --from, --to and --test narrow the report to a part of the session: findings, failures, stalls, tests and WARNs of it.
-/// The books are built from the whole recording, and all other figures are of the whole session.
+/// The books are built from the whole recording, and all other figures are of the whole session. A bundle is read like the first
+/// recording in it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -37,7 +38,7 @@ pub(super) struct Args {
     /// Report what happened in this test, for example generic/269
     #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "to"], help_heading = "Report")]
     test: Option<String>,
-    /// The recording to analyse; several with --merge
+    /// The recording to analyse, or a bundle; several with --merge
     #[arg(value_name = "FILE", required = true, num_args = 1.., help_heading = "Arguments")]
     files: Vec<PathBuf>,
 }

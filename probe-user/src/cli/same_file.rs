@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     format::escape::escape,
-    report::output::{Output, Target},
+    report::output::{Format, Output, Target},
     session::exit::UsageError,
 };
 
@@ -67,13 +67,25 @@ impl Identity {
 /// # Errors
 /// One sentence that names both.
 pub(super) fn check(outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
+    check_all("report", outputs, inputs)
+}
+
+/// Likewise for the bundle.
+///
+/// # Errors
+/// One sentence that names both.
+pub(super) fn check_bundle(target: &Target, inputs: &[Input<'_>]) -> Result<(), UsageError> {
+    check_all("bundle", &[Output { format: Format::Text, target: target.clone() }], inputs)
+}
+
+fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
     let read: Vec<_> = inputs.iter().filter_map(|input| Some((input, Identity::of(input.path)?))).collect();
     let mut written: Vec<(&Target, Identity)> = Vec::new();
     for Output { target, .. } in outputs {
         let Some(identity) = Identity::of_target(target) else { continue };
         if let Some((Input { what, path }, _)) = read.iter().find(|(_, read)| *read == identity) {
             return Err(UsageError(format!(
-                "a report would go to {}, which is the {what} {}; give the report a file of its own",
+                "a {made} would go to {}, which is the {what} {}; give the {made} a file of its own",
                 shown(target),
                 escape(&path.to_string_lossy())
             )));
@@ -106,7 +118,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::report::output::Format;
 
     /// A folder with `recording`, all kinds of links to it, and `other`.
     fn folder() -> TempDir {

@@ -1,5 +1,6 @@
 //! `btrfs-probe schema`
 use crate::{
+    bundle::manifest,
     report::{explanation, output, schema},
     session::exit::ExitStatus,
 };
@@ -22,6 +23,8 @@ enum What {
     Explain,
     /// The report of many recordings, report --merge --format json
     Merged,
+    /// MANIFEST.json of a bundle
+    Bundle,
 }
 
 impl Args {
@@ -31,6 +34,7 @@ impl Args {
             What::Stream => schema::stream(),
             What::Explain => explanation::schema::explain(),
             What::Merged => schema::merged(),
+            What::Bundle => manifest::schema(),
         };
         output::print(schema::print(&schema)?.as_bytes())?;
         Ok(ExitStatus::Clean)

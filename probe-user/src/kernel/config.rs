@@ -49,6 +49,12 @@ impl KernelConfig {
         Self(packed.or_else(beside))
     }
 
+    /// The whole of it.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     /// The setting of `option`, such as `CONFIG_KPROBES`.
     #[must_use]
     pub fn setting(&self, option: &str) -> Setting {

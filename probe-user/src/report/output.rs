@@ -322,6 +322,24 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(path, bytes, true)
 }
 
+/// Writes other things than a report as reports are written, piece by piece; a closed pipe on standard output is no error.
+///
+/// # Errors
+/// Those of `write`, as if they were the target's, and those of the target. What was there before stays.
+pub fn write_with(
+    target: &Target,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), OutputError> {
+    let written = match target {
+        Target::Stdout => {
+            let mut stdout = PatientStdout::default();
+            write(&mut stdout).and_then(|()| stdout.flush())
+        }
+        Target::File(path) => put_with(path, true, write),
+    };
+    written.map_err(|error| OutputError::new(target, error))
+}
+
 /// Like [`write_file`], and does not wait for the disk: for who has no time to.
 ///
 /// # Errors
@@ -331,11 +349,19 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn put(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    put_with(path, durable, |to| to.write_all(bytes))
+}
+
+fn put_with(
+    path: &Path,
+    durable: bool,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
     match place_of(path)? {
-        Place::Direct(path) => fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        Place::Direct(path) => write(&mut fs::OpenOptions::new().write(true).open(path)?),
         Place::Aside { folder, file } => {
             let mut temporary = aside(&folder)?;
-            temporary.write_all(bytes)?;
+            write(&mut temporary)?;
             if durable {
                 // Before the rename, since a full disk may show only here.
                 temporary.as_file().sync_all()?;

@@ -16,29 +16,52 @@ use crate::{
 /// # Errors
 /// The output cannot be written.
 pub fn doctor(plan: &DoctorPlan) -> anyhow::Result<ExitStatus> {
-    let root = Path::new("/");
-    let mut doctor = collect(root);
-    let refused = match bring_up::try_hooks(root) {
-        Ok((rows, reason)) => {
-            doctor.hooks = rows.into_iter().map(row).collect();
-            // A try is more certain than what the kernel seems to offer.
-            doctor.functions_tier = match reason {
-                Some(reason) => Access::no(reason),
-                None => by_means(&doctor),
-            };
-            None
-        }
-        Err(error) => Some(format!("{error:#}")),
-    };
-    let able = refused.is_none() && required_attach(&doctor);
-    let mut text = if plan.json {
-        serde_json::to_string_pretty(&doctor)?
-    } else {
-        render(&doctor, refused.as_deref(), able)
-    };
-    text.push('\n');
+    let found = Found::now();
+    let text = if plan.json { found.json()? } else { found.text() };
     output::print(text.as_bytes())?;
-    Ok(if able { ExitStatus::Clean } else { ExitStatus::Failed })
+    Ok(if found.able { ExitStatus::Clean } else { ExitStatus::Failed })
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) doctor: Doctor,
+    /// Why nothing can be traced, if so.
+    refused: Option<String>,
+    /// A session would be able to reach `clean`.
+    able: bool,
+}
+
+impl Found {
+    /// Looks, and tries the hooks.
+    pub(super) fn now() -> Self {
+        let root = Path::new("/");
+        let mut doctor = collect(root);
+        let refused = match bring_up::try_hooks(root) {
+            Ok((rows, reason)) => {
+                doctor.hooks = rows.into_iter().map(row).collect();
+                // A try is more certain than what the kernel seems to offer.
+                doctor.functions_tier = match reason {
+                    Some(reason) => Access::no(reason),
+                    None => by_means(&doctor),
+                };
+                None
+            }
+            Err(error) => Some(format!("{error:#}")),
+        };
+        let able = refused.is_none() && required_attach(&doctor);
+        Self { doctor, refused, able }
+    }
+
+    /// For a person.
+    pub(super) fn text(&self) -> String {
+        render(&self.doctor, self.refused.as_deref(), self.able) + "\n"
+    }
+
+    /// For a script.
+    pub(super) fn json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(&self.doctor)? + "\n")
+    }
 }
 
 fn row(row: probe_record::session::HookRow) -> HookRow {

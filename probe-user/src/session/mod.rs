@@ -6,6 +6,8 @@
 mod beats;
 mod books;
 mod bring_up;
+mod bundle;
+mod bundle_read;
 mod consume;
 mod demo;
 mod doctor;
@@ -31,6 +33,8 @@ mod trace;
 pub(crate) mod waiter;
 mod watching;
 
+pub use bundle::bundle;
+pub use bundle_read::log as bundle_log;
 pub use doctor::doctor;
 pub use top::{LogSink, Screen, top};
 

@@ -9,7 +9,7 @@ use crate::{
     format,
     report::{
         build::Policy,
-        output::{Output, TextStyle},
+        output::{Output, Target, TextStyle},
     },
     tui::palette::Palette,
 };
@@ -225,6 +225,19 @@ pub struct DoctorPlan {
     pub json: bool,
     /// `--color`, `-q`, `-v`
     pub style: TextStyle,
+}
+
+/// What to put into a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundlePlan {
+    /// Recordings and JSON reports.
+    pub files: Vec<PathBuf>,
+    /// Whereto.
+    pub target: Target,
+    /// `--redact`: replace names by pseudonyms.
+    pub redact: bool,
+    /// `--no-recording`, `--max-recording`: bytes of a recording that comes into it; 0 for none.
+    pub most_recording: u64,
 }
 
 /// What the screen shows.

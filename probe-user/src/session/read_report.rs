@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use probe_record::{file::RecordingReader, stream::Source as _};
 
 use super::{
-    consume, facts,
+    bundle_read, consume, facts,
     plan::FilterPlan,
     selected::{Recording, Selected},
 };
@@ -24,6 +24,9 @@ use crate::{
 /// The file is neither a JSON report of this schema version nor a recording; one sentence.
 pub fn read(file: &Path, filter: &FilterPlan, policy: &Policy) -> anyhow::Result<Report> {
     let shown = escape(&file.to_string_lossy());
+    if let Some(report) = bundle_read::report_alone(file)? {
+        return Ok(report);
+    }
     let cannot = || format!("cannot read {shown}");
     let mut opened = File::open(file).with_context(cannot)?;
     let regular = opened.metadata().with_context(cannot)?.is_file();

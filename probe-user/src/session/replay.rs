@@ -5,10 +5,10 @@ use probe_record::stream::Source;
 
 use super::{
     books::Books,
-    consume,
+    bundle_read, consume,
     exit::{ExitStatus, UsageError},
     facts, live,
-    plan::{Goal, PartPlan, SessionPlan},
+    plan::{FilterPlan, Goal, PartPlan, SessionPlan},
     selected::{Recording, Selected},
     suite,
     trace::{Tracer, Tracing},
@@ -16,7 +16,7 @@ use super::{
 
 use crate::{
     format::{self, escape::escape},
-    report::build::Part,
+    report::{build::Part, model::Report},
 };
 
 /// Analyses a recording.
@@ -25,7 +25,22 @@ use crate::{
 /// It cannot be read at all, its filter means nothing in a recording, or the report cannot be written.
 pub fn replay(plan: &SessionPlan, file: &Path) -> anyhow::Result<ExitStatus> {
     live::check_outputs(plan)?;
+    if let Some(report) = bundle_read::report_alone(file)? {
+        return print(plan, &report);
+    }
     replay_source(plan, Recording::new(file, &plan.filter)?.open()?)
+}
+
+/// Prints the report of a bundle that has no recording.
+fn print(plan: &SessionPlan, report: &Report) -> anyhow::Result<ExitStatus> {
+    let Goal::Report(to) = &plan.goal else { anyhow::bail!("a bundle cannot be recorded: copy the file") };
+    if plan.filter != FilterPlan::default() || to.part.is_some() {
+        let text = "the bundle has a report and no recording: --fs, --inode, --subvol, --from, --to and --test need a recording";
+        return Err(UsageError(text.to_owned()).into());
+    }
+    log::warn!("the bundle has no recording: this is the report that is in it, with the verdict of then");
+    live::write(to, report, None, false)?;
+    Ok(ExitStatus::of(report.verdict.0))
 }
 
 /// Analyses a recording that is open.

@@ -10,6 +10,7 @@
 use std::{
     fs::File,
     io::Read,
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,6 +28,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use zerocopy::FromBytes as _;
 
 use super::{
+    bundle_read,
     exit::UsageError,
     followed::{INODE, NEXT, OR, SUBVOL},
     plan::{FilterPlan, FsSelector},
@@ -40,6 +42,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Recording {
     path: PathBuf,
+    /// The recording of a bundle: a file without a name.
+    unpacked: Option<Arc<File>>,
     choice: Option<Arc<Choice>>,
 }
 
@@ -62,12 +66,13 @@ impl Recording {
     /// # Errors
     /// It is no recording, or cannot be read twice, or was not taken with this `--inode` and `--subvol`.
     pub fn new(path: &Path, filter: &FilterPlan) -> anyhow::Result<Self> {
-        let path = path.to_owned();
+        let unpacked = bundle_read::recording(path)?.map(Arc::new);
+        let mut recording = Self { path: path.to_owned(), unpacked, choice: None };
         let FilterPlan { filesystems, inode, subvol } = filter;
         if filesystems.is_empty() && inode.is_none() && subvol.is_none() {
-            return Ok(Self { path, choice: None });
+            return Ok(recording);
         }
-        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
             return Err(UsageError(format!(
                 "--fs, --inode and --subvol need a recording that can be read twice, and {} is no regular file: copy it \
                  to one",
@@ -75,14 +80,22 @@ impl Recording {
             ))
             .into());
         }
-        let reader = RecordingReader::open(&path)?;
+        let reader = recording.reader()?;
         for (name, wanted) in [(INODE, inode), (SUBVOL, subvol)] {
             if let Some(number) = wanted {
                 check_taken_with(reader.header(), name, *number)?;
             }
         }
-        let choice = (!filesystems.is_empty()).then(|| Arc::new(Choice::of(reader, filesystems)));
-        Ok(Self { path, choice })
+        recording.choice = (!filesystems.is_empty()).then(|| Arc::new(Choice::of(reader, filesystems)));
+        Ok(recording)
+    }
+
+    fn reader(&self) -> Result<RecordingReader, FileError> {
+        let Some(unpacked) = &self.unpacked else { return RecordingReader::open(&self.path) };
+        // Another opening of the same file, with a position of its own.
+        let opened = File::open(format!("/proc/self/fd/{}", unpacked.as_raw_fd()));
+        let file = opened.map_err(|source| FileError::Open { path: self.path.clone(), source })?;
+        RecordingReader::from_read(&self.path, file)
     }
 
     /// Opens it at its start.
@@ -90,7 +103,7 @@ impl Recording {
     /// # Errors
     /// See [`RecordingReader::open`].
     pub fn open(&self) -> Result<Selected<File>, FileError> {
-        Ok(Selected::new(RecordingReader::open(&self.path)?, self.choice.clone()))
+        Ok(Selected::new(self.reader()?, self.choice.clone()))
     }
 
     /// Where it is.

@@ -32,6 +32,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
             "explain",
             "history",
             "report",
+            "bundle",
             "tui",
             "session",
             "cli",

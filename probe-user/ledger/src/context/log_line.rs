@@ -147,6 +147,17 @@ pub(crate) fn complaint(text: &str) -> Option<Complaint> {
     (wrong || left || short).then(|| Complaint { topic, of_inode: !short && any(&["ino"]) })
 }
 
+/// Whether the books look at more of this line of the kernel's log than its level: a complaint about reservations, or how many lines
+/// were suppressed.
+#[must_use]
+pub fn is_about_reservations(line: &str) -> bool {
+    match parse(line) {
+        Some(Line::HeldBack(_)) => true,
+        Some(Line::Said(said)) => complaint(said.text).is_some(),
+        None => false,
+    }
+}
+
 /// The text without its numbers: complaints of the same shape are counted as one.
 pub(crate) fn shape(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
