@@ -10,6 +10,7 @@ pub mod format;
 pub mod history;
 pub mod hooks;
 pub mod kernel;
+pub mod metrics;
 pub mod report;
 pub mod session;
 pub mod symbols;

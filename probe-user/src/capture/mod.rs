@@ -137,6 +137,15 @@ impl LiveCapture {
         let _ = self.requests.try_send(Request::Gauges { timed, answer });
     }
 
+    /// Returns a function that asks for the levels of the pools and for the counters, which it sends to its argument.
+    pub fn sampler(&self) -> impl Fn(SyncSender<Gauges>) + Send + use<> {
+        let requests = self.requests.clone();
+        move |answer| {
+            let _ = requests.try_send(Request::Levels { inodes: false });
+            let _ = requests.try_send(Request::Gauges { timed: false, answer });
+        }
+    }
+
     /// Asks for audits from elsewhere, for example from a workload at its quiet points.
     pub fn auditor(&self) -> impl Fn() + Send + use<> {
         let requests = self.requests.clone();

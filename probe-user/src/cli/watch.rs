@@ -1,14 +1,21 @@
 //! `btrfs-probe watch`
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use probe_record::kept::Bound;
 
 use super::{
     common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts},
-    parse,
+    parse, same_file,
 };
-use crate::session::plan::{Goal, KeepPlan, SessionPlan, StreamFrom, Trigger, Until};
+use crate::{
+    metrics,
+    report::output::{Format, Output, Target},
+    session::{
+        exit::UsageError,
+        plan::{Goal, KeepPlan, MetricsPlan, ReportPlan, SessionPlan, StreamFrom, Trigger, Until},
+    },
+};
 
 /// Attach until Ctrl-C; show findings as they come and a report at the end
 #[derive(Debug, clap::Args)]
@@ -27,6 +34,49 @@ pub(super) struct Args {
     keep: KeepOpts,
     #[command(flatten)]
     report: ReportOpts,
+    #[command(flatten)]
+    metrics: MetricsOpts,
+}
+
+/// Metrics.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct MetricsOpts {
+    /// Write metrics as OpenMetrics text to FILE, as for the textfile collector of node_exporter (NAME.prom)
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// How often they are made
+    #[arg(long, value_name = "D", value_parser = parse::duration, default_value = "15s")]
+    metrics_interval: Duration,
+    /// Serve metrics over HTTP at /metrics; without ADDRESS at 127.0.0.1:9977
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = metrics::DEFAULT_ADDRESS)]
+    metrics_listen: Option<SocketAddr>,
+    /// Let ADDRESS be one that other machines reach. There is no password, and the names of devices are in it
+    #[arg(long, requires = "metrics_listen")]
+    metrics_anywhere: bool,
+}
+
+impl MetricsOpts {
+    fn plan(&self, report: &ReportPlan) -> Result<Option<MetricsPlan>, UsageError> {
+        let Self {
+            metrics: file,
+            metrics_interval: every,
+            metrics_listen: listen,
+            metrics_anywhere: anywhere,
+        } = self.clone();
+        if let Some(address) = listen.filter(|address| !anywhere && !address.ip().is_loopback()) {
+            return Err(UsageError(format!(
+                "--metrics-listen {address} can be reached from other machines: add --metrics-anywhere if that is meant"
+            )));
+        }
+        if let Some(path) = &file {
+            let target = Target::File(path.clone());
+            let metrics = Output { format: Format::Text, target };
+            same_file::check(&[report.outputs.as_slice(), &[metrics]].concat(), &[])?;
+        }
+        let any = file.is_some() || listen.is_some();
+        Ok(any.then_some(MetricsPlan { file, every, listen }))
+    }
 }
 
 /// The flight recorder.
@@ -100,12 +150,15 @@ impl ValueEnum for Trigger {
 
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
+        let report = self.report.plan(terminal, &[])?;
+        let metrics = self.metrics.plan(&report)?;
         let until = self.duration.map_or(Until::Signal, Until::Elapsed);
         Ok(SessionPlan {
             source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
             goal: Goal::Watch {
-                report: self.report.plan(terminal, &[])?,
+                report,
+                metrics,
                 keep: self.keep.plan(),
                 heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
             },

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_ledger::{Shortage, ShortageKind};
+use probe_ledger::{FindingKind, Shortage, ShortageKind};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -104,6 +104,8 @@ pub struct Announcer {
     /// Ids of the findings that were shown, and how often the rule had been broken then.
     shown: BTreeMap<u32, u64>,
     found: Tally,
+    /// Findings that count, by kind.
+    counted: BTreeMap<FindingKind, u64>,
     /// How often each kind of failure had happened when it was shown.
     failures: Vec<u64>,
     tests: TestLines,
@@ -123,6 +125,7 @@ impl Announcer {
             seen: (0, 0),
             shown: BTreeMap::new(),
             found: Tally::default(),
+            counted: BTreeMap::new(),
             failures: Vec::new(),
             tests: TestLines::new(),
             files: ResultFiles::default(),
@@ -181,6 +184,9 @@ impl Announcer {
                         Some(IgnoredBy::Against) => &mut self.found.before,
                     };
                     *number += 1;
+                    if built.ignored.is_none() {
+                        *self.counted.entry(built.kind.0).or_default() += 1;
+                    }
                 }
                 self.show(StreamLine::Finding(Box::new(built)));
             }
@@ -232,6 +238,12 @@ impl Announcer {
     #[must_use]
     pub const fn counted(&self) -> usize {
         self.found.counted
+    }
+
+    /// Those of a kind.
+    #[must_use]
+    pub fn counted_of(&self, kind: FindingKind) -> u64 {
+        self.counted.get(&kind).copied().unwrap_or(0)
     }
 
     /// Findings so far.

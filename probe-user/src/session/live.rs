@@ -22,6 +22,7 @@ use super::{
     exit::{self, ExitStatus},
     facts,
     flight::FlightRecorder,
+    metrics::Metrics,
     names,
     pieces::{self, Pieces, Written},
     plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
@@ -73,6 +74,10 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         Goal::Watch { keep: Some(keep), .. } => (None, Some(FlightRecorder::new(keep, receiver.header())?)),
         _ => (None, None),
     };
+    let metrics = match &plan.goal {
+        Goal::Watch { metrics: Some(metrics), .. } => Some(Metrics::start(metrics, capture.sampler())?),
+        _ => None,
+    };
     say(&announcement);
     let ask_levels = capture.leveller();
     let until = until.clone();
@@ -89,7 +94,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     })?;
     match writer {
         Some(writer) => record(writer, receiver, waiter, &enough),
-        None => consume(plan, receiver, waiter, &enough, flight, ask_levels),
+        None => consume(plan, receiver, waiter, &enough, (flight, metrics), ask_levels),
     }
 }
 
@@ -221,7 +226,7 @@ fn consume(
     mut receiver: BatchReceiver,
     waiter: JoinHandle<anyhow::Result<Ended>>,
     enough: &Notify,
-    flight: Option<FlightRecorder>,
+    (flight, metrics): (Option<FlightRecorder>, Option<Metrics>),
     ask_levels: impl Fn() + 'static,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
@@ -236,12 +241,13 @@ fn consume(
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, tracer, &ended, false)
         }
-        Goal::Watch { report, heartbeat, keep: _ } => {
+        Goal::Watch { report, heartbeat, .. } => {
             let lines = has(report, Format::Ndjson, &Target::Stdout);
             let words = !lines && report.style.detail != Detail::Brief;
             let status = report.style.detail != Detail::Brief && status_line::is_possible();
             let beats = Beats::new(heartbeat.filter(|_| lines), status, ask_levels);
-            let watching = Watching::new(Announcer::new(lines, words), report, enough, flight, beats);
+            let watching = Watching::new(Announcer::new(lines, words), report, enough, flight, beats)
+                .with_metrics(metrics);
             let mut tracer = Tracer::wanted(report, receiver.header());
             let watching = Tracing { tracer: tracer.as_mut(), other: watching };
             let books = consume::into_books(&mut receiver, watching);

@@ -17,6 +17,7 @@ mod flight;
 mod followed;
 mod live;
 mod merge;
+mod metrics;
 mod names;
 mod pieces;
 pub mod plan;

@@ -1,5 +1,7 @@
 //! What a subcommand wants of a session, free of any syntax. Carried out by [`crate::session`].
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet, ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration,
+};
 
 use probe_record::kept::Bound;
 
@@ -69,6 +71,8 @@ pub enum Goal {
         report: ReportPlan,
         /// The flight recorder, if there is to be one.
         keep: Option<KeepPlan>,
+        /// Where metrics go, if there are to be any.
+        metrics: Option<MetricsPlan>,
         /// `--heartbeat`: time between two heartbeats among the lines of NDJSON, if there are to be any.
         heartbeat: Option<Duration>,
     },
@@ -98,6 +102,17 @@ pub struct KeepPlan {
     pub on: BTreeSet<Trigger>,
     /// `--dump-to`
     pub folder: PathBuf,
+}
+
+/// Metrics of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsPlan {
+    /// `--metrics`
+    pub file: Option<PathBuf>,
+    /// `--metrics-interval`
+    pub every: Duration,
+    /// `--metrics-listen`
+    pub listen: Option<SocketAddr>,
 }
 
 /// How to capture.

@@ -8,6 +8,7 @@ use super::{
     books::Books,
     consume::{Announcer, Onlooker},
     flight::{FlightRecorder, Trigger},
+    metrics::Metrics,
     plan::ReportPlan,
 };
 use crate::report::ndjson::StreamLine;
@@ -20,6 +21,7 @@ pub struct Watching<'a> {
     enough: &'a Notify,
     flight: Option<FlightRecorder>,
     beats: Option<Beats>,
+    metrics: Option<Metrics>,
 }
 
 impl<'a> Watching<'a> {
@@ -31,7 +33,14 @@ impl<'a> Watching<'a> {
         flight: Option<FlightRecorder>,
         beats: Option<Beats>,
     ) -> Self {
-        Self { announcer, report, enough, flight, beats }
+        Self { announcer, report, enough, flight, beats, metrics: None }
+    }
+
+    /// With metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Option<Metrics>) -> Self {
+        self.metrics = metrics;
+        self
     }
 
     fn show_recordings(&mut self) {
@@ -49,6 +58,9 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
         if let Some(flight) = &mut self.flight {
             flight.see(record);
         }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.see(record);
+        }
     }
 
     fn batch(&mut self, batch: &mut RecordBatch, books: &Books) {
@@ -63,6 +75,13 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
         self.announcer.announce(books, source, &self.report.policy);
         if let Some(beats) = self.beats.as_mut().filter(|_| !books.over) {
             beats.tick(&self.announcer, books, source, &self.report.policy);
+        }
+        if let Some(metrics) = &mut self.metrics {
+            if books.over {
+                metrics.last(&self.announcer, books, source, &self.report.policy);
+            } else {
+                metrics.tick(&self.announcer, books, source, &self.report.policy);
+            }
         }
         let counted = self.announcer.counted();
         if let Some(flight) = &mut self.flight {
@@ -88,6 +107,9 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
         self.show_recordings();
         if let Some(beats) = &self.beats {
             beats.over();
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.close();
         }
     }
 }

@@ -33,6 +33,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
             "history",
             "report",
             "bundle",
+            "metrics",
             "tui",
             "session",
             "cli",

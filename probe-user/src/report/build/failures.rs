@@ -158,6 +158,17 @@ fn of_state(shortage: &Shortage, state: &ShortageState, drained_by: &[GlobalDraw
     why
 }
 
+/// The cause of the newest failure with figures, by its name; `None` without figures, or if they show none.
+#[must_use]
+pub fn cause(shortage: &Shortage) -> Option<String> {
+    let why = shortage.events().into_iter().rev().find_map(|event| match (&event.state, &event.qgroup) {
+        (Some(state), _) => Some(of_state(shortage, state, &[])),
+        (None, Some(refusal)) => Some(of_limit(shortage, refusal)),
+        (None, None) => None,
+    })?;
+    why.causes.into_iter().next()
+}
+
 fn of_limit(shortage: &Shortage, refusal: &QgroupRefusal) -> Explanation {
     let mut why = explain::filesystem(&state::qgroup_case(&shortage.device, refusal));
     why.not_proven.clear();
@@ -241,7 +252,7 @@ fn who(shortage: &Shortage, event: &ShortageEvent, call: Option<&str>) -> String
 }
 
 /// Name of a negative errno.
-fn errno(error: i32) -> String {
+pub fn errno(error: i32) -> String {
     match error.unsigned_abs() {
         4 => "EINTR".to_owned(),
         5 => "EIO".to_owned(),

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 pub use causes::name_causes;
 pub use draws::build as build_draws;
 pub use facts::{FsPlaces, ReportInput, SessionFacts, StackResolver, Unresolved};
-pub use failures::one as build_failure;
+pub use failures::{cause, errno, one as build_failure};
 pub use findings::{part as findings_of, whole as build_finding};
 pub use groups::{Group, Groups};
 pub use holders::holders;

@@ -20,6 +20,7 @@ use anyhow::{anyhow, bail};
 use probe_ledger::Verdict;
 use tokio::sync::watch;
 
+pub(in crate::session) use self::costs::memory;
 use self::{events::Ended, player::Player};
 pub use self::{messages::LogSink, screen::Screen};
 use super::{
