@@ -101,3 +101,75 @@ fn a_terminal_has_a_status_line_until_the_report() {
         tmux.wait_until("the end", |screen| screen.contains("left with 0") || screen.contains("left with 4"));
     assert!(!screen.contains("records/s"), "{screen}");
 }
+
+/// Writes until there is no space.
+fn fill(path: &Path) {
+    let mut file = File::create(path).unwrap();
+    let block = vec![0x5a; MIB];
+    let error = (0..4096).find_map(|_| file.write_all(&block).and_then(|()| file.sync_data()).err());
+    assert_eq!(error.unwrap().kind(), std::io::ErrorKind::StorageFull);
+}
+
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn a_full_filesystem_runs_its_command_and_is_in_the_metrics() {
+    let Some(_alone) = support::live() else { return };
+    let fs = filesystem();
+    let folder = tempfile::tempdir().unwrap();
+    let (document, metrics) = (folder.path().join("document"), folder.path().join("btrfs-probe.prom"));
+    // It does not end by itself: the session must not wait for it.
+    let command =
+        format!("cat > {0}.new; mv {0}.new {0}; echo \"has its $KIND\"; exec sleep 1000", document.display());
+    let uuid = fs.fsid().to_string();
+    let watch = ["watch", "--ring-size", RING, "--fs", &uuid, "--on", "enospc", &command, "--metrics"];
+    let more = [metrics.to_str().unwrap(), "--metrics-interval", "100ms"];
+    let mut session = probe::start_with(&[&watch[..], &more].concat(), |command| {
+        command.env("KIND", "document");
+    });
+    session.wait_for("attached,");
+    fill(&fs.path().join("large"));
+    session.wait_for("has its document");
+    // While the command runs, the session goes on.
+    let failed = format!(
+        "btrfs_probe_failures_total{{filesystem=\"{uuid}\",kind=\"ticket\",errno=\"ENOSPC\",cause=\""
+    );
+    let begun = std::time::Instant::now();
+    let text = loop {
+        let text = std::fs::read_to_string(&metrics).unwrap();
+        if text.contains(&failed) || begun.elapsed() > support::deadline(60) {
+            break text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(text.contains(&failed), "{text}");
+    for part in [
+        "btrfs_probe_watching 1",
+        &format!("btrfs_probe_space_info_total_bytes{{filesystem=\"{uuid}\",space_info=\"data\"}} "),
+        &format!("btrfs_probe_ticket_wait_seconds_count{{filesystem=\"{uuid}\"}} "),
+        "btrfs_probe_hook_runs_total{hook=\"update_bytes_may_use\"} ",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let done = session.interrupt();
+    assert!(
+        done.stderr.contains("--on enospc: 1 run took too long at the end and was ended"),
+        "{}",
+        done.stderr
+    );
+    let text = std::fs::read_to_string(&metrics).unwrap();
+    assert!(text.contains("btrfs_probe_watching 0") && text.ends_with("# EOF\n"), "{text}");
+    let event: Value = serde_json::from_slice(&std::fs::read(&document).unwrap()).unwrap();
+    let failure = &event["failure"];
+    assert_eq!(
+        (&event["event"], &event["schema_version"]),
+        (&Value::from("enospc"), &Value::from(1)),
+        "{event}"
+    );
+    assert_eq!(
+        (&failure["filesystem"], &failure["errno"]),
+        (&Value::from(uuid), &Value::from("ENOSPC")),
+        "{event}"
+    );
+    assert_eq!(failure["space_info"], "data", "{event}");
+    assert!(!failure["instances"][0]["why"]["sentence"].is_null(), "{event}");
+}

@@ -1,11 +1,12 @@
 //! `btrfs-probe schema`
 use crate::{
     bundle::manifest,
-    report::{explanation, output, schema},
+    report::{event, explanation, output, schema},
     session::exit::ExitStatus,
 };
 
-/// Print the JSON Schema of the report, of the NDJSON stream, of an explanation or of a report of many recordings
+/// Print the JSON Schema of the report or of another document: a line of NDJSON, an explanation, a report of many recordings, the
+/// manifest of a bundle, an event
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schema
@@ -25,6 +26,8 @@ enum What {
     Merged,
     /// MANIFEST.json of a bundle
     Bundle,
+    /// What a command of watch --on gets
+    Event,
 }
 
 impl Args {
@@ -35,6 +38,7 @@ impl Args {
             What::Explain => explanation::schema::explain(),
             What::Merged => schema::merged(),
             What::Bundle => manifest::schema(),
+            What::Event => event::schema(),
         };
         output::print(schema::print(&schema)?.as_bytes())?;
         Ok(ExitStatus::Clean)

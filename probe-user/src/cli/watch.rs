@@ -1,5 +1,5 @@
 //! `btrfs-probe watch`
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
 use probe_record::kept::Bound;
@@ -9,11 +9,15 @@ use super::{
     parse, same_file,
 };
 use crate::{
+    format::escape::escape,
     metrics,
     report::output::{Format, Output, Target},
     session::{
         exit::UsageError,
-        plan::{Goal, KeepPlan, MetricsPlan, ReportPlan, SessionPlan, StreamFrom, Trigger, Until},
+        plan::{
+            BesidePlan, Commands, Goal, KeepPlan, MetricsPlan, ReportPlan, SessionPlan, StreamFrom, Trigger,
+            Until,
+        },
     },
 };
 
@@ -36,6 +40,10 @@ pub(super) struct Args {
     report: ReportOpts,
     #[command(flatten)]
     metrics: MetricsOpts,
+    /// Run a shell command when something happens: finding, enospc, abort or stall. It gets one JSON document on standard input
+    /// (`schema event`). One at a time for each EVENT
+    #[arg(long, value_names = ["EVENT", "COMMAND"], num_args = 2, help_heading = "Commands")]
+    on: Vec<OsString>,
 }
 
 /// Metrics.
@@ -148,19 +156,45 @@ impl ValueEnum for Trigger {
     }
 }
 
+/// Pairs of an event and a command.
+fn commands(typed: &[OsString]) -> Result<Vec<(Trigger, OsString)>, UsageError> {
+    let mut commands: Vec<(Trigger, OsString)> = Vec::new();
+    for pair in typed.chunks(2) {
+        let [event, command] = pair else { continue };
+        let known = Commands::EVENTS.into_iter().find(|known| event == known.name());
+        let Some(event) = known else {
+            let all = Commands::EVENTS.map(Trigger::name).join(", ");
+            let typed = escape(&event.to_string_lossy());
+            return Err(UsageError(format!("--on {typed}: there is no such event; choose one of {all}")));
+        };
+        if commands.iter().any(|(other, _)| *other == event) {
+            let event = event.name();
+            return Err(UsageError(format!(
+                "--on {event} was given twice; give it one command that does both"
+            )));
+        }
+        commands.push((event, command.clone()));
+    }
+    Ok(commands)
+}
+
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         let report = self.report.plan(terminal, &[])?;
         let metrics = self.metrics.plan(&report)?;
+        let on = commands(&self.on)?;
         let until = self.duration.map_or(Until::Signal, Until::Elapsed);
         Ok(SessionPlan {
             source: StreamFrom::Live { capture: self.capture.plan(), until },
             filter: self.filter.plan()?,
             goal: Goal::Watch {
                 report,
-                metrics,
-                keep: self.keep.plan(),
-                heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
+                beside: Box::new(BesidePlan {
+                    metrics,
+                    on,
+                    keep: self.keep.plan(),
+                    heartbeat: (!self.heartbeat.is_zero()).then_some(self.heartbeat),
+                }),
             },
             verbosity: terminal.verbose,
         })

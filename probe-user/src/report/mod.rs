@@ -8,6 +8,7 @@
 pub mod baseline;
 pub mod build;
 pub mod drawn;
+pub mod event;
 pub mod explanation;
 pub mod failed;
 pub mod fingerprint;

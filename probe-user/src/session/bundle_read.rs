@@ -1,7 +1,7 @@
 //! What `report`, `top` and `explain` read of a bundle.
 use std::{
     fs::File,
-    io::{Cursor, Seek as _},
+    io::{self, Cursor, Seek as _},
     path::Path,
 };
 
@@ -41,7 +41,7 @@ pub fn recording(path: &Path) -> anyhow::Result<Option<File>> {
 /// # Errors
 /// The bundle cannot be read, or has neither; one sentence.
 pub fn report_alone(path: &Path) -> anyhow::Result<Option<Report>> {
-    if !is_bundle(path) || unpack(path)?.is_some() {
+    if !is_bundle(path) || copy_recording(path, &mut io::sink())? {
         return Ok(None);
     }
     let names: Vec<String> =
@@ -72,15 +72,20 @@ pub fn log(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
-fn unpack(path: &Path) -> anyhow::Result<Option<File>> {
+/// Whether there is one.
+fn copy_recording(path: &Path, to: &mut dyn io::Write) -> anyhow::Result<bool> {
     let names: Vec<String> = (1..=MOST_SESSIONS).map(name::recording).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut unpacked = tempfile::tempfile().context("cannot make a temporary file for the recording")?;
-    let packed = open(path)?;
-    let found = bundle::read::copy(packed, &names, MOST_RECORDING, &mut unpacked)
+    let found = bundle::read::copy(open(path)?, &names, MOST_RECORDING, to)
         .with_context(|| format!("cannot read {}", shown(path)))?;
+    Ok(found.is_some())
+}
+
+fn unpack(path: &Path) -> anyhow::Result<Option<File>> {
+    let mut unpacked = tempfile::tempfile().context("cannot make a temporary file for the recording")?;
+    let found = copy_recording(path, &mut unpacked)?;
     unpacked.rewind().context("cannot read the temporary file of the recording")?;
-    Ok(found.map(|_| unpacked))
+    Ok(found.then_some(unpacked))
 }
 
 fn text(path: &Path, names: &[String]) -> anyhow::Result<Option<Vec<u8>>> {

@@ -33,7 +33,7 @@ const ANNOUNCE_EVERY: Duration = Duration::from_millis(250);
 
 impl Books {
     /// The parts of a report as of now. Walks all inodes.
-    fn as_of_now<T>(
+    pub(super) fn as_of_now<T>(
         &self,
         source: &impl Source,
         policy: &Policy,
@@ -115,6 +115,8 @@ pub struct Announcer {
     stalled: usize,
     lines: bool,
     words: bool,
+    /// Findings that count and stalls, for who asked for them.
+    news: Option<Vec<StreamLine>>,
 }
 
 impl Announcer {
@@ -134,7 +136,18 @@ impl Announcer {
             stalled: 0,
             lines,
             words,
+            news: None,
         }
+    }
+
+    /// From now on [`Self::take_news`] has what is new.
+    pub fn keep_news(&mut self) {
+        self.news = Some(Vec::new());
+    }
+
+    /// Findings that count, and stalls, since the last call.
+    pub fn take_news(&mut self) -> Vec<StreamLine> {
+        self.news.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Shows what is new.
@@ -142,7 +155,10 @@ impl Announcer {
         self.tests(books, source, policy);
         self.loss(books, source);
         for line in self.stalls.news(books, source.header(), policy) {
-            self.stalled += usize::from(matches!(line, StreamLine::Stall(_)));
+            if matches!(line, StreamLine::Stall(_)) {
+                self.stalled += 1;
+                self.news.iter_mut().for_each(|news| news.push(line.clone()));
+            }
             self.show(line);
         }
         self.failures(books, source, policy);
@@ -186,6 +202,8 @@ impl Announcer {
                     *number += 1;
                     if built.ignored.is_none() {
                         *self.counted.entry(built.kind.0).or_default() += 1;
+                        let line = || StreamLine::Finding(Box::new(built.clone()));
+                        self.news.iter_mut().for_each(|news| news.push(line()));
                     }
                 }
                 self.show(StreamLine::Finding(Box::new(built)));

@@ -18,6 +18,7 @@ use super::{
     beats::Beats,
     books::Books,
     bring_up::{self, Attached, bring_up, places},
+    commands::Commands,
     consume::{self, Announcer},
     exit::{self, ExitStatus},
     facts,
@@ -71,11 +72,20 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     // If a file cannot be made, say so before the command runs.
     let (writer, flight) = match &plan.goal {
         Goal::Record(plan) => (Some(Pieces::new(plan, receiver.header())?), None),
-        Goal::Watch { keep: Some(keep), .. } => (None, Some(FlightRecorder::new(keep, receiver.header())?)),
+        Goal::Watch { beside, .. } => {
+            let keep = beside.keep.as_ref().map(|keep| FlightRecorder::new(keep, receiver.header()));
+            (None, keep.transpose()?)
+        }
         _ => (None, None),
     };
     let metrics = match &plan.goal {
-        Goal::Watch { metrics: Some(metrics), .. } => Some(Metrics::start(metrics, capture.sampler())?),
+        Goal::Watch { beside, .. } => {
+            beside.metrics.as_ref().map(|metrics| Metrics::start(metrics, capture.sampler())).transpose()?
+        }
+        _ => None,
+    };
+    let commands = match &plan.goal {
+        Goal::Watch { beside, .. } => Commands::start(&beside.on)?,
         _ => None,
     };
     say(&announcement);
@@ -94,7 +104,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     })?;
     match writer {
         Some(writer) => record(writer, receiver, waiter, &enough),
-        None => consume(plan, receiver, waiter, &enough, (flight, metrics), ask_levels),
+        None => consume(plan, receiver, waiter, &enough, Beside { flight, metrics, commands }, ask_levels),
     }
 }
 
@@ -220,13 +230,20 @@ fn record(
     })
 }
 
+/// What `watch` does beside the books.
+struct Beside {
+    flight: Option<FlightRecorder>,
+    metrics: Option<Metrics>,
+    commands: Option<Commands>,
+}
+
 /// Consumes the stream to its end and delivers what was asked for.
 fn consume(
     plan: &SessionPlan,
     mut receiver: BatchReceiver,
     waiter: JoinHandle<anyhow::Result<Ended>>,
     enough: &Notify,
-    (flight, metrics): (Option<FlightRecorder>, Option<Metrics>),
+    beside: Beside,
     ask_levels: impl Fn() + 'static,
 ) -> anyhow::Result<ExitStatus> {
     match &plan.goal {
@@ -241,18 +258,25 @@ fn consume(
             let ended = joined(waiter)?;
             deliver(report, &receiver, &books, tracer, &ended, false)
         }
-        Goal::Watch { report, heartbeat, .. } => {
+        Goal::Watch { report, beside: plan } => {
+            let Beside { flight, metrics, mut commands } = beside;
             let lines = has(report, Format::Ndjson, &Target::Stdout);
             let words = !lines && report.style.detail != Detail::Brief;
             let status = report.style.detail != Detail::Brief && status_line::is_possible();
-            let beats = Beats::new(heartbeat.filter(|_| lines), status, ask_levels);
+            let beats = Beats::new(plan.heartbeat.filter(|_| lines), status, ask_levels);
             let watching = Watching::new(Announcer::new(lines, words), report, enough, flight, beats)
-                .with_metrics(metrics);
+                .with_metrics(metrics)
+                .with_commands(commands.as_mut());
             let mut tracer = Tracer::wanted(report, receiver.header());
             let watching = Tracing { tracer: tracer.as_mut(), other: watching };
             let books = consume::into_books(&mut receiver, watching);
             let ended = joined(waiter)?;
-            deliver(report, &receiver, &books, tracer, &ended, lines)
+            let delivered = deliver(report, &receiver, &books, tracer, &ended, lines);
+            // Behind the report, which does not wait for them.
+            if let Some(commands) = commands {
+                commands.close();
+            }
+            delivered
         }
     }
 }

@@ -8,6 +8,7 @@ mod books;
 mod bring_up;
 mod bundle;
 mod bundle_read;
+mod commands;
 mod consume;
 mod demo;
 mod doctor;

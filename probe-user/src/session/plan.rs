@@ -5,7 +5,7 @@ use std::{
 
 use probe_record::kept::Bound;
 
-pub use super::flight::Trigger;
+pub use super::{commands::Commands, flight::Trigger};
 
 use crate::{
     format,
@@ -69,15 +69,24 @@ pub enum Goal {
     Watch {
         /// The report.
         report: ReportPlan,
-        /// The flight recorder, if there is to be one.
-        keep: Option<KeepPlan>,
-        /// Where metrics go, if there are to be any.
-        metrics: Option<MetricsPlan>,
-        /// `--heartbeat`: time between two heartbeats among the lines of NDJSON, if there are to be any.
-        heartbeat: Option<Duration>,
+        /// What else it does.
+        beside: Box<BesidePlan>,
     },
     /// A recording; no analysis.
     Record(RecordPlan),
+}
+
+/// What `watch` does beside the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BesidePlan {
+    /// The flight recorder, if there is to be one.
+    pub keep: Option<KeepPlan>,
+    /// `--on`: commands, each event at most once.
+    pub on: Vec<(Trigger, OsString)>,
+    /// Where metrics go, if there are to be any.
+    pub metrics: Option<MetricsPlan>,
+    /// `--heartbeat`: time between two heartbeats among the lines of NDJSON, if there are to be any.
+    pub heartbeat: Option<Duration>,
 }
 
 /// What to record to.

@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 use super::{
     beats::Beats,
     books::Books,
+    commands::Commands,
     consume::{Announcer, Onlooker},
     flight::{FlightRecorder, Trigger},
     metrics::Metrics,
@@ -22,6 +23,7 @@ pub struct Watching<'a> {
     flight: Option<FlightRecorder>,
     beats: Option<Beats>,
     metrics: Option<Metrics>,
+    commands: Option<&'a mut Commands>,
 }
 
 impl<'a> Watching<'a> {
@@ -33,7 +35,17 @@ impl<'a> Watching<'a> {
         flight: Option<FlightRecorder>,
         beats: Option<Beats>,
     ) -> Self {
-        Self { announcer, report, enough, flight, beats, metrics: None }
+        Self { announcer, report, enough, flight, beats, metrics: None, commands: None }
+    }
+
+    /// With commands.
+    #[must_use]
+    pub fn with_commands(mut self, commands: Option<&'a mut Commands>) -> Self {
+        if commands.is_some() {
+            self.announcer.keep_news();
+        }
+        self.commands = commands;
+        self
     }
 
     /// With metrics.
@@ -75,6 +87,9 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
         self.announcer.announce(books, source, &self.report.policy);
         if let Some(beats) = self.beats.as_mut().filter(|_| !books.over) {
             beats.tick(&self.announcer, books, source, &self.report.policy);
+        }
+        if let Some(commands) = &mut self.commands {
+            commands.tick(&mut self.announcer, books, source, &self.report.policy);
         }
         if let Some(metrics) = &mut self.metrics {
             if books.over {
