@@ -8,10 +8,9 @@ fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
         Ok(status) => status.into(),
         Err(error) => {
-            // One sentence: what failed, then why.
             #[allow(clippy::print_stderr, reason = "the one place where an error reaches the terminal")]
             {
-                eprintln!("btrfs-probe: {error:#}");
+                eprintln!("btrfs-probe: {}", cli::sentence(&error));
             }
             ExitStatus::Failed.into()
         }

@@ -40,6 +40,7 @@ pub use self::{
         finding::{Confidence, Evidence, Finding, FindingKind, Origin, Query, StackRef, TaskRef, Violation},
         holders::{Holder, InodesRead, PoolHolders, SpaceHolders},
         keys::AuditCandidate,
+        path::SeenPath,
         setup::Setup,
         shortage::{Shortage, ShortageEvent, ShortageHolder, ShortageKind, ShortageState},
         spans::{Span, Spans},

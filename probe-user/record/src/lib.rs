@@ -10,6 +10,7 @@ pub mod preface;
 pub mod record;
 pub mod session;
 pub mod stream;
+pub mod why;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]

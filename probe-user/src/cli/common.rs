@@ -2,23 +2,23 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use clap::{
     Args, ValueEnum,
     builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use probe_ledger::FindingKind;
+use probe_record::why;
 
 use super::{
     parse,
     same_file::{self, Input},
 };
 use crate::{
-    format::escape::escape,
     report::{
         baseline::Baseline,
         build::Policy,
@@ -39,7 +39,7 @@ pub(super) struct TerminalOpts {
     /// Print only the verdict and the findings
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Print more; -vv adds the messages of the kernel side
+    /// Print more; in a live session -vv adds the messages of the kernel side
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
@@ -149,10 +149,10 @@ pub(super) struct ReportOpts {
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kinds(), hide_possible_values = true)]
     fail_on: Vec<String>,
     /// Do not count the known findings in FILE: one fingerprint per line, # begins a comment
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse::input())]
     ignore: Option<PathBuf>,
     /// Count only findings that FILE does not have: a JSON report or a recording
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse::input())]
     against: Option<PathBuf>,
     /// Count findings of known kernel bugs too
     #[arg(long)]
@@ -163,6 +163,11 @@ pub(super) struct ReportOpts {
     /// End the session when N findings count; sends SIGTERM to COMMAND and waits for it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     until_findings: Option<u32>,
+}
+
+/// The name of an input in reports.
+fn name_of(path: &Path) -> String {
+    if path == Path::new(why::STDIN) { why::shown(path) } else { path.to_string_lossy().into_owned() }
 }
 
 /// `FORMAT` or `FORMAT=FILE`.
@@ -223,14 +228,14 @@ impl ReportOpts {
     fn baseline(&self) -> anyhow::Result<Option<Arc<Baseline>>> {
         let Some(path) = &self.against else { return Ok(None) };
         let report = read_report::read(path, &FilterPlan::default(), &Policy::default())?;
-        Ok(Some(Arc::new(Baseline::new(path.to_string_lossy().into_owned(), &report))))
+        Ok(Some(Arc::new(Baseline::new(name_of(path), &report))))
     }
 
     fn known_findings(&self) -> anyhow::Result<std::collections::BTreeSet<String>> {
         let Some(path) = &self.ignore else { return Ok(std::collections::BTreeSet::new()) };
-        let shown = escape(&path.to_string_lossy());
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read the --ignore file {shown}"))?;
+        let shown = why::shown(path);
+        let text = fs::read_to_string(path)
+            .map_err(|error| anyhow!("cannot read the --ignore file {shown}: {}", why::unread(&error)))?;
         ignore::parse(&text).map_err(|error| UsageError(format!("--ignore {shown}, {error}")).into())
     }
 }

@@ -5,6 +5,9 @@ use clap_complete::Shell;
 use crate::{report::output, session::exit::ExitStatus};
 
 const NAME: &str = "btrfs-probe";
+/// Fish: behind `help`, as long as no other word is there.
+const HELPED: &str =
+    "_using_subcommand help; and test (count (commandline -opc)) -lt 3; and not contains -- nothing ";
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -32,7 +35,11 @@ fn text(shell: Shell) -> String {
         // subcommand was completed.
         Shell::Bash => text.replace("btrfs__subcmd__probe", "btrfs__probe"),
         // The generator leaves out what an argument without an option can be.
-        Shell::Fish => text + &arguments(&command),
+        // And behind `help` it asks whether a subcommand was seen, counting `help` itself, so that it offered files.
+        Shell::Fish => {
+            text.replace("_using_subcommand help; and not __fish_seen_subcommand_from ", HELPED)
+                + &arguments(&command)
+        }
         _ => text,
     }
 }
@@ -110,6 +117,7 @@ mod tests {
         let line =
             |words: &str| text.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned();
         assert!(line("using_subcommand schema\" -f -a").contains("report stream explain"));
+        assert!(!text.contains("help; and not __fish_seen_subcommand_from"));
         assert!(line("using_subcommand report\" -l format").contains("-r -f -a"), "{}", line("-l format"));
     }
 }

@@ -6,8 +6,9 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use probe_ledger::FindingKind;
+use probe_record::why::unread;
 
 use super::common::TerminalOpts;
 use crate::{
@@ -107,7 +108,7 @@ impl Args {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && is_word(what) => {
                     return Err(UsageError(unknown(&name)).into());
                 }
-                done => done.with_context(|| format!("cannot read {name}"))?,
+                done => done.map_err(|error| anyhow!("cannot read {name}: {}", unread(&error)))?,
             }
         }
         Ok(input.finish())

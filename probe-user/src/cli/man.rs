@@ -91,6 +91,13 @@ fn plain(text: &str) -> String {
 const MORE: &str = "\
 .SH FILES
 .TP
+.I -
+Standard input where a FILE is read, standard output where a report is written; each for one FILE only. A recording cannot be
+written to it, and
+.B top \\-\\-replay
+cannot read it, since both go back in their file. A file of that name is
+.IR ./\\- .
+.TP
 .I FILE.tmp
 A recording that is being written. It becomes FILE at the end; a session that was killed leaves it, and
 .B report

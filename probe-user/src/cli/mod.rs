@@ -35,7 +35,9 @@ const AFTER_HELP: &str = "\
 Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
 `run` and `record` pass on the status of COMMAND if it failed and there is no finding.
 `top` gives no verdict: it ends with 3 if it showed findings, else with 0.
-`explain` ends with 0 if the text shows why there is no space, else with 4.";
+`explain` ends with 0 if the text shows why there is no space, else with 4.
+
+A FILE of - is standard input where it is read, and standard output where it is written.";
 
 /// Follows every btrfs space reservation from reserve to free on a live kernel
 ///
@@ -94,6 +96,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
         },
         done => done,
     }
+}
+
+/// One sentence: what failed, then why. A cause that stands in the text before it already is not said again.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    probe_record::why::chain(error.as_ref())
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {

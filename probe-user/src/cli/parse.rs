@@ -1,5 +1,8 @@
 //! Values of options: sizes, durations, filesystems.
-use std::time::Duration;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use probe_record::why::STDIN;
 
 /// Smallest ring: a few milliseconds of a busy kernel.
 pub const RING_MIN: u32 = 64 << 10;
@@ -7,6 +10,16 @@ pub const RING_MIN: u32 = 64 << 10;
 pub const RING_MAX: u32 = 1 << 30;
 /// Size of the ring without `--ring-size`.
 pub const RING_DEFAULT: &str = "16M";
+
+/// A file to read; `-` is standard input. A file of that name is `./-`.
+#[must_use]
+pub fn input() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(
+        |typed: OsString| {
+            if typed == "-" { PathBuf::from(STDIN) } else { PathBuf::from(typed) }
+        },
+    )
+}
 
 /// A ring's size in bytes: a power of two, as the kernel requires.
 ///

@@ -1,5 +1,9 @@
 //! `btrfs-probe record`
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     common::{CaptureOpts, FilterOpts, TerminalOpts},
@@ -44,6 +48,10 @@ impl Args {
             (true, Some(duration)) => Until::Elapsed(duration),
             (true, None) => Until::Signal,
         };
+        if self.output == Path::new("-") {
+            let text = "a recording cannot go to standard output, since its beginning is changed when it is whole: name a file with -o";
+            return Err(UsageError(text.to_owned()).into());
+        }
         if self.max_size.is_some() && self.rotate.is_none() && !self.command.is_empty() {
             // The command would go on unseen.
             let text = "with a COMMAND, --max-size needs --rotate: --rotate 2 keeps the last two files";

@@ -38,8 +38,8 @@ pub(super) struct Args {
     /// Report what happened in this test, for example generic/269
     #[arg(long, value_name = "NAME", conflicts_with_all = ["from", "to"], help_heading = "Report")]
     test: Option<String>,
-    /// The recording to analyse, or a bundle; several with --merge
-    #[arg(value_name = "FILE", required = true, num_args = 1.., help_heading = "Arguments")]
+    /// The recording to analyse, or a bundle; - for standard input; several with --merge
+    #[arg(value_name = "FILE", required = true, num_args = 1.., value_parser = parse::input(), help_heading = "Arguments")]
     files: Vec<PathBuf>,
 }
 

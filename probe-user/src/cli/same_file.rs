@@ -9,8 +9,9 @@ use std::{
     path::Path,
 };
 
+use probe_record::why;
+
 use crate::{
-    format::escape::escape,
     report::output::{Format, Output, Target},
     session::exit::UsageError,
 };
@@ -79,6 +80,11 @@ pub(super) fn check_bundle(target: &Target, inputs: &[Input<'_>]) -> Result<(), 
 }
 
 fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
+    if inputs.iter().filter(|input| input.path == Path::new(why::STDIN)).count() > 1 {
+        return Err(UsageError(
+            "standard input can be read only once; give the other file a name".to_owned(),
+        ));
+    }
     let read: Vec<_> = inputs.iter().filter_map(|input| Some((input, Identity::of(input.path)?))).collect();
     let mut written: Vec<(&Target, Identity)> = Vec::new();
     for Output { target, .. } in outputs {
@@ -87,7 +93,7 @@ fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(),
             return Err(UsageError(format!(
                 "a {made} would go to {}, which is the {what} {}; give the {made} a file of its own",
                 shown(target),
-                escape(&path.to_string_lossy())
+                why::shown(path)
             )));
         }
         if let Some((other, _)) = written.iter().find(|(_, written)| *written == identity) {
@@ -106,7 +112,7 @@ fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(),
 fn shown(target: &Target) -> String {
     match target {
         Target::Stdout => "standard output".to_owned(),
-        Target::File(path) => escape(&path.to_string_lossy()),
+        Target::File(path) => why::shown(path),
     }
 }
 

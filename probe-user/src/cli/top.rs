@@ -1,5 +1,8 @@
 //! `btrfs-probe top`
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     common::{CaptureOpts, FilterOpts, TerminalOpts},
@@ -7,7 +10,10 @@ use super::{
 };
 use crate::{
     report::text,
-    session::plan::{TopPlan, TopSource},
+    session::{
+        exit::UsageError,
+        plan::{TopPlan, TopSource},
+    },
     tui::palette::{Palette, Theme},
 };
 
@@ -51,6 +57,11 @@ impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<TopPlan> {
         let filter = self.filter.plan()?;
         let source = match &self.replay {
+            Some(file) if file == Path::new("-") => {
+                let text =
+                    "the screen goes back in a recording, so it cannot play standard input: name a file";
+                return Err(UsageError(text.to_owned()).into());
+            }
             Some(file) => {
                 self.capture.warn_of_recording();
                 TopSource::Recording { file: file.clone(), filter }

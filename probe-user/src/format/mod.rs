@@ -1,8 +1,10 @@
 //! Numbers and ids as a person reads them.
+mod base64;
 mod draws;
 pub mod escape;
 mod waits;
 
+pub use base64::base64;
 pub use draws::pays;
 pub use waits::{length, reclaims, reserves};
 

@@ -1,5 +1,10 @@
 //! Why the kernel side could not be brought up, and errors on one line.
 
+pub(super) use probe_record::why::chain;
+
+/// The end of a sentence about a kernel that does not let us attach. `doctor` itself leaves it out.
+pub const SEE_DOCTOR: &str = ", and see `btrfs-probe doctor`";
+
 /// Why the kernel side could not be brought up at all.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
@@ -7,10 +12,8 @@ pub enum AttachError {
     #[error("this build has no kernel side; build it with `cargo xtask build`")]
     NoObject,
     /// The kernel refused the object or a map.
-    #[error(
-        "the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
-    )]
-    Load(#[from] aya::EbpfError),
+    #[error("the kernel refused the eBPF object: {0}; run as root (CAP_BPF, CAP_PERFMON){SEE_DOCTOR}")]
+    Load(String),
     /// A map or program of the object is not there.
     #[error("the eBPF object has no {0}; build tool and object together with `cargo xtask build`")]
     Missing(&'static str),
@@ -23,22 +26,15 @@ pub enum AttachError {
         source: aya::maps::MapError,
     },
     /// No hook at all could be attached.
-    #[error(
-        "not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON), and see `btrfs-probe doctor`"
-    )]
+    #[error("not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON){SEE_DOCTOR}")]
     NoHook(String),
 }
 
-/// An error with all its causes on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+impl From<aya::EbpfError> for AttachError {
+    fn from(error: aya::EbpfError) -> Self {
+        // Behind the first line comes what the verifier said, which `-vv` shows.
+        Self::Load(first_line(&chain(&error)))
     }
-    text
 }
 
 /// The first line only: a row of a table has room for one, and `-vv` shows the whole verifier log.

@@ -27,7 +27,7 @@ pub mod tickets;
 
 pub use audit::{InodeTarget, Inodes};
 pub use diagnostics::Diagnostics;
-pub use error::AttachError;
+pub use error::{AttachError, SEE_DOCTOR};
 pub use fentry::TypesOf;
 pub use maps::{ChainLevel, HookCounts};
 pub use probe::{Probe, ProbeOptions};

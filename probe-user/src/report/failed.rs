@@ -180,6 +180,8 @@ mod tests {
             root: None,
             inode: Some(at as u64),
             path: None,
+            path_truncated: false,
+            path_bytes: None,
             aborted_at: None,
             who: "mkdir\x1b asked.".to_owned(),
             why: None,
@@ -249,6 +251,8 @@ mod tests {
             root: None,
             inode: None,
             path: None,
+            path_truncated: false,
+            path_bytes: None,
         };
         let mut failure = failure(FailureKind::Ticket, 1, 1, &[4]);
         assert_eq!(held_by(&failure.instances[0]), None);

@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use probe_record::why::unwritten;
+
 use super::{
     folded, html, json, junit, mail,
     model::Report,
@@ -90,32 +92,23 @@ pub struct Output {
 /// A report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// No room.
-    #[error("cannot write to {target}: the disk is full; free some space or name a file elsewhere")]
-    Full {
-        /// What was written to.
-        target: String,
-    },
-    /// Anything else.
-    #[error("cannot write to {target}: {source}")]
+    /// The system refused.
+    #[error("cannot write to {target}: {}", unwritten(error))]
     Io {
         /// What was written to.
         target: String,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
 impl OutputError {
-    fn new(target: &Target, source: io::Error) -> Self {
+    fn new(target: &Target, error: io::Error) -> Self {
         let target = match target {
             Target::Stdout => "standard output".to_owned(),
             Target::File(path) => crate::format::escape::escape(&path.to_string_lossy()),
         };
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { target },
-            _ => Self::Io { target, source },
-        }
+        Self::Io { target, error }
     }
 }
 

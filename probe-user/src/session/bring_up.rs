@@ -16,7 +16,7 @@ use super::{
     plan::{CapturePlan, FilterPlan, FsSelector, TierChoice},
 };
 use crate::{
-    hooks::{Probe, ProbeOptions, TypesOf, functions, means::Offers, plan, tickets},
+    hooks::{Probe, ProbeOptions, SEE_DOCTOR, TypesOf, functions, means::Offers, plan, tickets},
     kernel::{
         btf::KernelTypes,
         btrfs::{self, BtrfsPresence},
@@ -55,7 +55,7 @@ pub struct Attached {
 pub fn check(root: &Path) -> anyhow::Result<()> {
     let capabilities = Capabilities::read(root).context("cannot read our rights: is /proc mounted?")?;
     if !capabilities.can_trace() {
-        bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo, and see `btrfs-probe doctor`");
+        bail!("tracing needs root, or CAP_BPF and CAP_PERFMON: run with sudo{SEE_DOCTOR}");
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! `doctor`: what this kernel lets us see, found by trying.
 use std::path::Path;
 
-use probe_record::session::HookState;
+use probe_record::{session::HookState, why};
 
 use super::{bring_up, exit::ExitStatus, plan::DoctorPlan};
 use crate::{
     format::escape::escape,
-    hooks::catalogue::CATALOGUE,
+    hooks::{SEE_DOCTOR, catalogue::CATALOGUE},
     kernel::doctor::{Access, Doctor, HookRow, collect},
     report::output,
 };
@@ -37,7 +37,8 @@ impl Found {
     pub(super) fn now() -> Self {
         let root = Path::new("/");
         let mut doctor = collect(root);
-        let refused = match bring_up::try_hooks(root) {
+        let tried = bring_up::check(root).and_then(|()| bring_up::try_hooks(root));
+        let refused = match tried {
             Ok((rows, reason)) => {
                 doctor.hooks = rows.into_iter().map(row).collect();
                 // A try is more certain than what the kernel seems to offer.
@@ -47,7 +48,8 @@ impl Found {
                 };
                 None
             }
-            Err(error) => Some(format!("{error:#}")),
+            // It would point to this very output.
+            Err(error) => Some(why::chain(error.as_ref()).replace(SEE_DOCTOR, "")),
         };
         let able = refused.is_none() && required_attach(&doctor);
         Self { doctor, refused, able }
@@ -102,59 +104,60 @@ fn required_attach(doctor: &Doctor) -> bool {
         .all(|entry| doctor.hooks.iter().any(|row| row.id == entry.hook.name() && row.state == "attachable"))
 }
 
-fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
-    let mut lines = Vec::new();
-    let mut line = |good: bool, what: &str, note: String| {
-        lines.push(format!("{} {what:<12} {note}", if good { "ok  " } else { "MISS" }));
-    };
-    line(true, "kernel", format!("{} {}", doctor.kernel.release, doctor.kernel.machine));
-    for right in doctor.rights.iter().filter(|right| right.needed || !right.held) {
-        let remedy = if right.held { "" } else { right.remedy.unwrap_or_default() };
-        line(right.held, right.capability, format!("{} {remedy}", right.purpose).trim_end().to_owned());
+/// Lines of what was found: `ok`, `MISS` for what a session needs, `no` for what it does without.
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn needed(&mut self, there: bool, what: &str, note: &str) {
+        self.put(if there { "ok" } else { "MISS" }, what, note);
     }
+
+    fn optional(&mut self, there: bool, what: &str, note: &str) {
+        self.put(if there { "ok" } else { "no" }, what, note);
+    }
+
+    fn put(&mut self, mark: &str, what: &str, note: &str) {
+        self.0.push(format!("{mark:<4} {what:<12} {note}").trim_end().to_owned());
+    }
+}
+
+fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
+    let mut lines = Lines::default();
+    lines.needed(true, "kernel", &format!("{} {}", doctor.kernel.release, doctor.kernel.machine));
+    rights(&mut lines, doctor);
+    let presence = format!("{:?}", doctor.btrfs.presence).to_lowercase();
     let remedy = doctor.btrfs.remedy.clone().unwrap_or_default();
-    line(
-        doctor.btrfs.registered,
-        "btrfs",
-        format!("{:?} {remedy}", doctor.btrfs.presence).trim_end().to_lowercase(),
-    );
+    lines.needed(doctor.btrfs.registered, "btrfs", &format!("{presence} {remedy}"));
     let btf = match &doctor.btf.reason {
         Some(reason) => reason.clone(),
         None => format!("{} of {} fields resolved", doctor.btf.resolved, doctor.btf.wanted),
     };
-    line(doctor.btf.available, "BTF", btf);
+    lines.needed(doctor.btf.available, "BTF", &btf);
     for missing in &doctor.btf.missing {
-        line(false, "", format!("{}: {}", missing.name, missing.reason));
+        lines.needed(false, "", &format!("{}: {}", missing.name, missing.reason));
     }
-    for (what, access) in [
-        ("symbols", &doctor.symbols),
-        ("lockdown", &doctor.lockdown),
-        ("kmsg", &doctor.kmsg),
-        ("kprobes", &doctor.kprobes),
-        ("functions", &doctor.functions_tier),
-    ] {
-        let note = access.note.clone().unwrap_or_else(|| "available".to_owned());
-        line(access.available, what, note);
+    let note = |access: &Access| access.note.clone().unwrap_or_else(|| "available".to_owned());
+    lines.optional(doctor.symbols.available, "symbols", &note(&doctor.symbols));
+    lines.needed(doctor.lockdown.available, "lockdown", &note(&doctor.lockdown));
+    lines.optional(doctor.kmsg.available, "kmsg", &note(&doctor.kmsg));
+    // The line of the tier has the same reason where kprobes are what it lacks.
+    let said = note(&doctor.functions_tier).contains(&note(&doctor.kprobes));
+    if doctor.kprobes.available || !said {
+        lines.optional(doctor.kprobes.available, "kprobes", &note(&doctor.kprobes));
     }
+    let possible = doctor.functions_tier.available && refused.is_none();
+    lines.optional(possible, "functions", &note(&doctor.functions_tier));
     for filesystem in &doctor.filesystems {
         let mounts = filesystem.mounts.iter().map(|mount| escape(mount)).collect::<Vec<_>>().join(" ");
-        line(true, "filesystem", format!("{} {} {mounts}", filesystem.uuid, filesystem.devices.join(" ")));
+        let text = format!("{} {} {mounts}", filesystem.uuid, filesystem.devices.join(" "));
+        lines.needed(true, "filesystem", &text);
     }
     if doctor.filesystems.is_empty() {
-        line(true, "filesystem", "none is mounted now".to_owned());
+        lines.needed(true, "filesystem", "none is mounted now");
     }
-    for hook in &doctor.hooks {
-        let target = if hook.id == hook.target { String::new() } else { format!(" as {}", hook.target) };
-        let good = hook.state == "attachable";
-        let by =
-            if !good || hook.kind == "raw_tracepoint" { String::new() } else { format!(" by {}", hook.kind) };
-        // What holds for all of them stands once, at the tier.
-        let said =
-            |reason: &String| doctor.functions_tier.note.as_ref().is_some_and(|note| note.contains(reason));
-        let note = hook.reason.as_ref().filter(|reason| !said(reason)).map(|reason| format!(": {reason}"));
-        let note = note.unwrap_or_default();
-        line(good, "hook", format!("{}{target}{by}{note}", hook.id));
-    }
+    hooks(&mut lines, doctor);
+    let mut lines = lines.0;
     lines.push(String::new());
     lines.push(match (refused, able) {
         (Some(refused), _) => format!("Nothing can be traced here: {refused}"),
@@ -165,5 +168,79 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
             "Some hooks that the books need are missing: a run can only be inconclusive here.".to_owned()
         }
     });
+    if refused.is_some() || !able {
+        lines.push(
+            "`btrfs-probe doctor --ftrace` shows how to take a trace that `btrfs-probe report` reads."
+                .to_owned(),
+        );
+    }
     lines.join("\n")
+}
+
+/// A right that nothing needs and that has no remedy is not worth a line.
+fn rights(lines: &mut Lines, doctor: &Doctor) {
+    for right in doctor.rights.iter().filter(|right| right.needed || (right.remedy.is_some() && !right.held))
+    {
+        let remedy = right.remedy.filter(|_| !right.held).map(|remedy| format!(": {remedy}"));
+        let note = format!("{}{}", right.purpose, remedy.unwrap_or_default());
+        if right.needed {
+            lines.needed(right.held, right.capability, &note);
+        } else {
+            lines.optional(right.held, right.capability, &note);
+        }
+    }
+}
+
+fn hooks(lines: &mut Lines, doctor: &Doctor) {
+    for hook in &doctor.hooks {
+        let target = if hook.id == hook.target { String::new() } else { format!(" as {}", hook.target) };
+        let good = hook.state == "attachable";
+        let by =
+            if !good || hook.kind == "raw_tracepoint" { String::new() } else { format!(" by {}", hook.kind) };
+        // What holds for all of them stands once, at the tier.
+        let said =
+            |reason: &String| doctor.functions_tier.note.as_ref().is_some_and(|note| note.contains(reason));
+        let note = hook.reason.as_ref().filter(|reason| !said(reason)).map(|reason| format!(": {reason}"));
+        let text = format!("{}{target}{by}{}", hook.id, note.unwrap_or_default());
+        let required = CATALOGUE.iter().any(|entry| entry.required && entry.hook.name() == hook.id);
+        if required { lines.needed(good, "hook", &text) } else { lines.optional(good, "hook", &text) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::caps::Right;
+
+    /// Of an empty tree: nothing is there.
+    fn nothing() -> Doctor {
+        collect(Path::new("/nonexistent"))
+    }
+
+    #[test]
+    fn what_nothing_needs_is_not_missed_and_no_reason_stands_twice() {
+        let mut doctor = nothing();
+        let right = |capability, needed, remedy| Right {
+            capability,
+            held: false,
+            needed,
+            purpose: "to work",
+            remedy,
+        };
+        doctor.rights = vec![
+            right("CAP_SYS_RESOURCE", false, None),
+            right("CAP_SYSLOG", false, Some("take it")),
+            right("CAP_BPF", true, Some("be root")),
+        ];
+        doctor.kprobes = Access::no("no CONFIG_KPROBES");
+        doctor.functions_tier = Access::no("no CONFIG_KPROBES; no fentry either");
+        let text = render(&doctor, Some("tracing needs root"), false);
+        assert!(!text.contains("CAP_SYS_RESOURCE"), "{text}");
+        assert!(
+            text.contains("no   CAP_SYSLOG   to work: take it\nMISS CAP_BPF      to work: be root"),
+            "{text}"
+        );
+        assert_eq!(text.matches("no CONFIG_KPROBES").count(), 1, "{text}");
+        assert!(!text.contains("see `btrfs-probe doctor`"), "{text}");
+    }
 }

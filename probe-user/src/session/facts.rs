@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use probe_common::hook::HookId;
-use probe_ledger::{Account, Ledger, Origin, Setup, StackRef};
+use probe_ledger::{Account, Ledger, Origin, SeenPath, Setup, StackRef};
 use probe_record::session::{self, BtrfsBuild, SessionEnd, SessionHeader};
 use rustc_hash::FxHashMap;
 
@@ -147,16 +147,13 @@ pub fn places(header: &SessionHeader, end: Option<&SessionEnd>) -> BTreeMap<[u8;
 
 /// Paths of the inodes that findings speak of, as far as the kernel side sent them.
 #[must_use]
-pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), String> {
+pub fn paths(ledger: &Ledger) -> BTreeMap<(u32, u64, u64), SeenPath> {
     ledger
         .findings()
         .iter()
         .filter_map(|finding| {
             let (root, ino) = finding.violation.root.zip(finding.violation.ino)?;
-            Some((
-                (finding.violation.fs, root, ino),
-                ledger.path(finding.violation.fs, root, ino)?.to_owned(),
-            ))
+            Some(((finding.violation.fs, root, ino), ledger.path(finding.violation.fs, root, ino)?.clone()))
         })
         .collect()
 }

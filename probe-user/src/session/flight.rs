@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use probe_common::{loss::LossClass, task::MarkerKind};
 use probe_record::{
     batch::RecordBatch,
@@ -24,6 +24,7 @@ use probe_record::{
     preface::marker,
     record::Record,
     session::{SessionEnd, SessionHeader},
+    why,
 };
 
 pub use self::trigger::Trigger;
@@ -174,7 +175,7 @@ impl FlightRecorder {
             }
             Err(error) => {
                 self.without += 1;
-                log::warn!("the kept records could not be written: {error:#}");
+                log::warn!("the kept records could not be written: {}", why::chain(error.as_ref()));
             }
         }
     }
@@ -229,7 +230,11 @@ impl FlightRecorder {
             },
             Err(error) => {
                 self.without += 1;
-                log::warn!("{}: the kept records could not be written: {error:#}", writing.path.display());
+                log::warn!(
+                    "{}: the kept records could not be written: {}",
+                    writing.path.display(),
+                    why::chain(&error)
+                );
                 return;
             }
         };
@@ -240,7 +245,9 @@ impl FlightRecorder {
 /// Checks before the session, not at the first trigger, that files can be made in the folder.
 fn check(folder: &Path) -> anyhow::Result<()> {
     let probe = tempfile::Builder::new().prefix(".btrfs-probe-").tempfile_in(folder);
-    probe.map(drop).with_context(|| format!("cannot write to the --dump-to folder {}", folder.display()))
+    probe.map(drop).map_err(|error| {
+        anyhow!("cannot write to the --dump-to folder {}: {}", why::shown(folder), why::unwritten(&error))
+    })
 }
 
 /// A name that nothing has: time, trigger, and a number if there are several.

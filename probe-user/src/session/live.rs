@@ -9,8 +9,10 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use probe_common::{suite::TestSign, task::MarkerKind};
 use probe_record::{
+    file::TMP_SUFFIX,
     session::{HookState, SessionEnd},
     stream::{BatchReceiver, Source as _},
+    why,
 };
 use tokio::sync::Notify;
 
@@ -159,7 +161,10 @@ pub(super) fn check_outputs(plan: &SessionPlan) -> anyhow::Result<()> {
     if let Goal::Record(record) = &plan.goal
         && let Some(there) = pieces::taken(record)
     {
-        anyhow::bail!("{} is there already: move it away, or choose another name with -o", there.display());
+        anyhow::bail!(
+            "{} is there already: move it away, or choose another name with -o",
+            why::shown(&there)
+        );
     }
     Ok(())
 }
@@ -175,6 +180,15 @@ pub(super) fn attached_line(plan: &SessionPlan, attached: &Attached) -> String {
         _ => "",
     };
     let mut text = format!("btrfs-probe: attached, {on} of {all} hooks{end}\n");
+    if let Goal::Record(record) = &plan.goal
+        && plan.verbosity > 0
+    {
+        let name = why::shown(&record.file);
+        let nth = if record.rotate.is_some() { ".0001" } else { "" };
+        text.push_str(&format!(
+            "btrfs-probe: until it is whole the recording is {name}{nth}{TMP_SUFFIX}; if this session is killed, read that file\n"
+        ));
+    }
     if attached.header.filesystems.is_empty() {
         text.push_str("btrfs-probe: no btrfs is mounted yet\n");
     }

@@ -5,37 +5,34 @@ use std::{
     path::Path,
 };
 
-use anyhow::Context as _;
-use probe_record::{file::RecordingReader, stream::Source as _};
+use anyhow::{Context as _, anyhow};
+use probe_record::{file::RecordingReader, stream::Source as _, why};
 
 use super::{
     bundle_read, consume, facts,
     plan::FilterPlan,
     selected::{Recording, Selected},
 };
-use crate::{
-    format::escape::escape,
-    report::{build::Policy, model::Report},
-};
+use crate::report::{build::Policy, model::Report};
 
 /// Reads a report.
 ///
 /// # Errors
 /// The file is neither a JSON report of this schema version nor a recording; one sentence.
 pub fn read(file: &Path, filter: &FilterPlan, policy: &Policy) -> anyhow::Result<Report> {
-    let shown = escape(&file.to_string_lossy());
     if let Some(report) = bundle_read::report_alone(file)? {
         return Ok(report);
     }
-    let cannot = || format!("cannot read {shown}");
-    let mut opened = File::open(file).with_context(cannot)?;
-    let regular = opened.metadata().with_context(cannot)?.is_file();
+    let shown = why::shown(file);
+    let cannot = |error| anyhow!("cannot read {shown}: {}", why::unread(&error));
+    let mut opened = File::open(file).map_err(cannot)?;
+    let regular = opened.metadata().map_err(cannot)?.is_file();
     let mut bytes = Vec::new();
     // A recording can be large; a pipe can be read once only.
     let most = if regular { FIRST } else { u64::MAX };
-    (&mut opened).take(most).read_to_end(&mut bytes).with_context(cannot)?;
+    (&mut opened).take(most).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
-        opened.read_to_end(&mut bytes).with_context(cannot)?;
+        opened.read_to_end(&mut bytes).map_err(cannot)?;
         return serde_json::from_slice(&bytes)
             .with_context(|| format!("{shown} is no JSON report of this version (report --format json)"));
     }

@@ -128,7 +128,7 @@ impl<'a> TestJudge<'a> {
 
     /// What these instances are of the findings of a report.
     fn findings(&self, instances: &[u32], clock: Clock) -> Vec<TestFinding> {
-        let path = |fs, root, ino| self.ledger.path(fs, root, ino).map(str::to_owned);
+        let path = |fs, root, ino| self.ledger.path(fs, root, ino).cloned();
         let since_start = |time: u64| time.saturating_sub(clock.started);
         let all = self.ledger.findings();
         let of_group = |(group, members): (&Group, Vec<usize>)| {

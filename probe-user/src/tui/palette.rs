@@ -1,7 +1,11 @@
 //! Colours and characters: which of them the terminal can show and the user can tell apart.
 //!
 //! Colour alone never carries a meaning: every state has its word or mark, and every bar its own character.
+use std::borrow::Cow;
+
 use ratatui::style::{Color, Modifier, Style};
+
+use crate::format::escape::ascii;
 
 /// `--theme`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -112,6 +116,12 @@ impl Palette {
             Theme::Plain => Theme::Standard,
         };
         Self { theme, ..self }
+    }
+
+    /// Text that was made safe, as the terminal can show it.
+    #[must_use]
+    pub fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.unicode { Cow::Borrowed(text) } else { ascii(text) }
     }
 
     /// `unicode` if the terminal can show it, else `ascii`.

@@ -2,7 +2,7 @@
 use probe_common::task::{Stack, TaskSeen};
 use rustc_hash::FxHashMap;
 
-use crate::vocabulary::{finding::TaskRef, keys::InodeKey, words::text};
+use crate::vocabulary::{finding::TaskRef, keys::InodeKey, path::SeenPath, words::text};
 
 /// Most threads kept.
 const MAX_TASKS: usize = 1 << 17;
@@ -15,7 +15,7 @@ const MAX_PATHS: usize = 1 << 17;
 pub(crate) struct Names {
     tasks: FxHashMap<u32, (u32, [u8; 16])>,
     stacks: FxHashMap<u64, Box<[u64]>>,
-    paths: FxHashMap<(u32, InodeKey), Box<str>>,
+    paths: FxHashMap<(u32, InodeKey), SeenPath>,
 }
 
 impl Names {
@@ -61,20 +61,16 @@ impl Names {
 
     /// The record's components are innermost first.
     pub(crate) fn path_seen(&mut self, name: &probe_common::inode::Name) {
-        let parts: Vec<String> =
-            name.components.iter().rev().map(|part| text(part)).filter(|p| !p.is_empty()).collect();
-        if parts.is_empty() {
-            return;
-        }
+        let Some(path) = SeenPath::of(&name.components) else { return };
         let key = (name.header.fs, InodeKey { root: name.root, ino: name.ino });
         if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(&key) {
             return;
         }
-        self.paths.insert(key, parts.join("/").into());
+        self.paths.insert(key, path);
     }
 
-    pub(crate) fn path(&self, fs: u32, key: InodeKey) -> Option<&str> {
-        self.paths.get(&(fs, key)).map(AsRef::as_ref)
+    pub(crate) fn path(&self, fs: u32, key: InodeKey) -> Option<&SeenPath> {
+        self.paths.get(&(fs, key))
     }
 
     pub(crate) fn forget_path(&mut self, fs: u32, key: InodeKey) {

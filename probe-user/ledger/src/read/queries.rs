@@ -22,6 +22,7 @@ use crate::{
         failed_reservations::FailedReservations,
         finding::{Evidence, Finding, Origin, Query, TaskRef},
         keys::{AuditCandidate, InodeKey},
+        path::SeenPath,
         shortage::Shortage,
         waits::FsWaits,
         words::total,
@@ -89,7 +90,7 @@ impl Ledger {
 
     /// Path of an inode; `None` if its name was not seen, or if the inode is gone and has no finding.
     #[must_use]
-    pub fn path(&self, fs: u32, root: u64, ino: u64) -> Option<&str> {
+    pub fn path(&self, fs: u32, root: u64, ino: u64) -> Option<&SeenPath> {
         self.context.names.path(fs, InodeKey { root, ino })
     }
 

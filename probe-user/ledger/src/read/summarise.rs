@@ -83,7 +83,7 @@ fn named(ledger: &Ledger, fs: u32, holders: &PoolHolders) -> PoolHolders {
     let mut holders = holders.clone();
     let rows = holders.spaces.iter().flat_map(|space| &space.rows);
     let paths = rows.filter_map(|(holder, _)| match holder {
-        Holder::Inode { root, ino, .. } => Some(((*root, *ino), ledger.path(fs, *root, *ino)?.to_owned())),
+        Holder::Inode { root, ino, .. } => Some(((*root, *ino), ledger.path(fs, *root, *ino)?.clone())),
         _ => None,
     });
     holders.paths = paths.collect();
@@ -149,7 +149,7 @@ fn inode(ledger: &Ledger, fs: u32, key: InodeKey) -> Option<InodeSummary> {
         root,
         ino,
         generation: (generation != 0).then_some(generation),
-        path: ledger.path(fs, root, ino).map(str::to_owned),
+        path: ledger.path(fs, root, ino).cloned(),
         meta_rsv,
         opening_known,
         counters,

@@ -9,7 +9,7 @@ use crate::{
     read::{closings::Closing, kernel_lines::KernelLine},
     vocabulary::{
         account::Account, draws::FsDraws, failed_reservations::FailedReservations, holders::PoolHolders,
-        shortage::Shortage, waits::FsWaits,
+        path::SeenPath, shortage::Shortage, waits::FsWaits,
     },
 };
 
@@ -125,7 +125,7 @@ pub struct InodeSummary {
     /// Generation where known.
     pub generation: Option<u64>,
     /// Path where known, lossily decoded, unescaped.
-    pub path: Option<String>,
+    pub path: Option<SeenPath>,
     /// Balance of the inode's block_rsv in the books, bytes.
     pub meta_rsv: i64,
     /// True if the opening balance is known.

@@ -144,7 +144,9 @@ fn loss_sentence(class: LossClass, count: u64) -> String {
         LossClass::FileWrite => {
             format!("{n} records could not be written to the recording: make room and record again.")
         }
-        LossClass::FileRead => format!("{n} parts of the recording are damaged or cut off: record again."),
+        LossClass::FileRead => format!(
+            "Where the recording is damaged or cut off, {n} or more of its records are missing: record again."
+        ),
         LossClass::LedgerBound => {
             format!("{n} accounts were folded to bound memory: follow fewer filesystems with --fs.")
         }

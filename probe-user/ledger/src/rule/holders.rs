@@ -111,7 +111,7 @@ pub(crate) fn failure(
     let rows = holders.spaces.iter().flat_map(|space| &space.rows);
     let named = rows.filter_map(|(holder, _)| match *holder {
         Holder::Inode { root, ino, .. } => {
-            Some(((root, ino), names.path(fs.id, InodeKey { root, ino })?.to_owned()))
+            Some(((root, ino), names.path(fs.id, InodeKey { root, ino })?.clone()))
         }
         _ => None,
     });

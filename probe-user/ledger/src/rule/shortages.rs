@@ -142,8 +142,7 @@ impl Shortages {
         mut event: ShortageEvent,
     ) {
         if event.ino != 0 {
-            event.path =
-                names.path(place.fs, InodeKey { root: event.root, ino: event.ino }).map(str::to_owned);
+            event.path = names.path(place.fs, InodeKey { root: event.root, ino: event.ino }).cloned();
         }
         let (kind, error, object) = what;
         let key = (place.fs, kind, error, object);
@@ -432,7 +431,7 @@ fn holders(context: &Context, fs: &Fs, root: u64) -> Vec<ShortageHolder> {
     found.sort_by_key(|holder| (std::cmp::Reverse((holder.delalloc_bytes, holder.meta_rsv)), holder.ino));
     found.truncate(HOLDERS);
     for holder in &mut found {
-        holder.path = context.names.path(fs.id, InodeKey { root, ino: holder.ino }).map(str::to_owned);
+        holder.path = context.names.path(fs.id, InodeKey { root, ino: holder.ino }).cloned();
     }
     found
 }

@@ -116,7 +116,7 @@ fn names_and_stacks_are_found_again() {
     let ledger = s.ledger();
     assert_eq!(ledger.stack(9), Some([11, 12].as_slice()));
     assert_eq!(ledger.task(100).unwrap().comm, "fsstress");
-    assert_eq!(ledger.path(FS, 5, 257), Some("dir/f"));
+    assert_eq!(ledger.path(FS, 5, 257), Some(&"dir/f".into()));
     assert_eq!(ledger.findings()[0].task.as_ref().unwrap().pid, 99);
 }
 

@@ -1,7 +1,7 @@
 //! Who holds `bytes_may_use` of the pools of a filesystem, at one moment.
 use std::collections::BTreeMap;
 
-use super::account::Account;
+use super::{account::Account, path::SeenPath};
 
 /// Most inodes of one account that are named; the others are summed.
 pub const NAMED_INODES: usize = 5;
@@ -83,5 +83,5 @@ pub struct PoolHolders {
     /// The space_infos in the kernel's order.
     pub spaces: Vec<SpaceHolders>,
     /// Paths of the named inodes by subvolume and number, where they are known.
-    pub paths: BTreeMap<(u64, u64), String>,
+    pub paths: BTreeMap<(u64, u64), SeenPath>,
 }

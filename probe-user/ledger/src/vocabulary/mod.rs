@@ -6,6 +6,7 @@ pub(crate) mod finding;
 pub(crate) mod holders;
 pub(crate) mod keys;
 pub(crate) mod lengths;
+pub(crate) mod path;
 pub(crate) mod setup;
 pub(crate) mod shortage;
 pub(crate) mod spans;

@@ -2,7 +2,7 @@
 //! moment. They are no findings: the books balance.
 use probe_common::shortage::{FailureDevices, FailureState, QgroupRefusal};
 
-use super::{draws::GlobalDraw, finding::TaskRef, holders::PoolHolders};
+use super::{draws::GlobalDraw, finding::TaskRef, holders::PoolHolders, path::SeenPath};
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +49,7 @@ pub struct ShortageHolder {
     /// Inode number.
     pub ino: u64,
     /// Path, if known.
-    pub path: Option<String>,
+    pub path: Option<SeenPath>,
     /// Dirty bytes, as last seen.
     pub delalloc_bytes: u64,
     /// Bytes of its block_rsv.
@@ -74,7 +74,7 @@ pub struct ShortageEvent {
     /// Inode number; 0 if it is not known.
     pub ino: u64,
     /// Path of the inode, if known.
-    pub path: Option<String>,
+    pub path: Option<SeenPath>,
     /// Stack id; 0 if none was taken.
     pub stack: u64,
     /// The state; `None` if too many failed at a time.

@@ -4,10 +4,10 @@ use std::io::Read;
 use probe_common::loss::LossClass;
 
 use super::RecordingReader;
-use crate::{session::SessionEnd, stream::Source as _};
+use crate::{session::SessionEnd, stream::Source as _, why::shown};
 
 pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
-    let path = reader.path.display();
+    let path = shown(&reader.path);
     let skipped = reader.skipped();
     let mut notes = Vec::new();
     if reader.session_lost {
@@ -64,7 +64,7 @@ pub(super) fn notes<R: Read>(reader: &RecordingReader<R>) -> Vec<String> {
 
 /// How the file ends, if it does not end as it should.
 fn ending<R: Read>(reader: &RecordingReader<R>) -> Option<String> {
-    let path = reader.path.display();
+    let path = shown(&reader.path);
     let used = count(reader.delivered, "record");
     if let Some(error) = &reader.scanner.error {
         return Some(format!(

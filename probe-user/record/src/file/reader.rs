@@ -96,7 +96,7 @@ impl RecordingReader<File> {
     /// # Errors
     /// Not readable, not a recording, or of a newer major version.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(|error| FileError::Open { path: path.to_owned(), error })?;
         Self::from_read(path, file)
     }
 }
@@ -110,8 +110,8 @@ impl<R: Read> RecordingReader<R> {
         let path = path.to_owned();
         let mut scanner = Scanner::new(input);
         let read = FileHeader::read_from_prefix(scanner.peek(FILE_HEADER_LEN)).ok().map(|(header, _)| header);
-        if let Some(source) = scanner.error.take() {
-            return Err(FileError::Open { path, source });
+        if let Some(error) = scanner.error.take() {
+            return Err(FileError::Open { path, error });
         }
         let Some(start) = read.filter(|header| header.magic == FILE_MAGIC) else {
             return Err(FileError::NotARecording { path });
@@ -119,8 +119,8 @@ impl<R: Read> RecordingReader<R> {
         if start.intact() && start.major.get() > FORMAT_MAJOR {
             return Err(FileError::Newer { path, major: start.major.get(), minor: start.minor.get() });
         }
-        let decompressor = zstd::bulk::Decompressor::new()
-            .map_err(|source| FileError::Open { path: path.clone(), source })?;
+        let decompressor =
+            zstd::bulk::Decompressor::new().map_err(|error| FileError::Open { path: path.clone(), error })?;
         let mut reader = Self {
             path,
             scanner,

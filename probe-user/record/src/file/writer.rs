@@ -100,19 +100,19 @@ impl RecordingWriter {
             return Err(FileError::NotRegular { path: path.to_owned() });
         }
         let tmp = tmp_path(path);
-        let refuse = |source: io::Error| match source.kind() {
+        let refuse = |error: io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => FileError::InProgress { tmp: tmp.clone() },
-            _ => FileError::Create { path: tmp.clone(), source },
+            _ => FileError::Create { path: path.to_owned(), error },
         };
         let start = session_start(session)?;
         // `create_new` also refuses symbolic links, which matters in a world-writable directory.
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&tmp).map_err(refuse)?;
         let begun = file.write_all(&start.bytes).and_then(|()| start_sink(file, &start, options));
-        let parts = begun.map_err(|source| {
+        let parts = begun.map_err(|error| {
             // The file is empty, and would only block the next try.
             let _ = std::fs::remove_file(&tmp);
-            FileError::Create { path: tmp.clone(), source }
+            FileError::Create { path: path.to_owned(), error }
         })?;
         Ok(Self {
             path: path.to_owned(),
@@ -233,10 +233,10 @@ impl RecordingWriter {
         end.add_loss(LossClass::FileWrite, before.lost);
         let complete = finish_sink(&mut sink, &end);
         drop(sink);
-        std::fs::rename(&self.tmp, &self.path).map_err(|source| FileError::Rename {
+        std::fs::rename(&self.tmp, &self.path).map_err(|error| FileError::Rename {
             tmp: self.tmp.clone(),
             path: self.path.clone(),
-            source,
+            error,
         })?;
         sync_directory(&self.path);
         Ok(Finished { path: self.path.clone(), complete, status: self.status() })

@@ -1,7 +1,7 @@
 //! What the report needs besides the ledger.
 use std::collections::BTreeMap;
 
-use probe_ledger::{Finding, FsSummary, Summary};
+use probe_ledger::{Finding, FsSummary, SeenPath, Summary};
 
 use super::{Groups, Part, Policy, WaitNames};
 use crate::{
@@ -68,7 +68,7 @@ pub struct SessionFacts {
     /// Devices and mounts by `fs_devices->fsid`.
     pub places: BTreeMap<[u8; 16], FsPlaces>,
     /// Paths by (filesystem id of the stream, root, inode) where they are known.
-    pub paths: BTreeMap<(u32, u64, u64), String>,
+    pub paths: BTreeMap<(u32, u64, u64), SeenPath>,
     /// Tests, in the order in which they ran.
     pub tests: Vec<Test>,
     /// What of the findings fell into no test; empty without tests.

@@ -11,8 +11,8 @@ use crate::{
     report::{
         failed::{EINTR, KILLED},
         model::{
-            FailedTask, Failure, FailureInstance, FailureKind, Frame, GlobalDraws, QgroupHolder, QgroupLimit,
-            Task,
+            FailedTask, Failure, FailureInstance, FailureKind, Frame, GlobalDraws, InodePath, QgroupHolder,
+            QgroupLimit, Task,
         },
     },
 };
@@ -104,6 +104,7 @@ fn instance(input: &ReportInput<'_>, shortage: &Shortage, event: &ShortageEvent)
         (Some(state), None) => Some(of_state(shortage, state, &drained_by)),
         (None, None) => None,
     };
+    let place = InodePath::from(path.as_ref());
     FailureInstance {
         time_ns: input.since_start(*time),
         task: task.as_ref().map(self::task),
@@ -113,7 +114,9 @@ fn instance(input: &ReportInput<'_>, shortage: &Shortage, event: &ShortageEvent)
         flush: (!flush_name.is_empty()).then(|| flush_name.to_owned()),
         root: (*root != 0).then_some(*root as i64),
         inode: (*ino != 0).then_some(*ino),
-        path: path.clone(),
+        path: place.path,
+        path_truncated: place.path_truncated,
+        path_bytes: place.path_bytes,
         aborted_at: line.clone(),
         why,
         drained_by,
@@ -190,11 +193,16 @@ fn limit(refusal: &QgroupRefusal, event: &ShortageEvent) -> QgroupLimit {
         holders: event
             .holders
             .iter()
-            .map(|holder| QgroupHolder {
-                inode: holder.ino,
-                path: holder.path.clone(),
-                delalloc_bytes: holder.delalloc_bytes,
-                meta_rsv: holder.meta_rsv,
+            .map(|holder| {
+                let place = InodePath::from(holder.path.as_ref());
+                QgroupHolder {
+                    inode: holder.ino,
+                    path: place.path,
+                    path_truncated: place.path_truncated,
+                    path_bytes: place.path_bytes,
+                    delalloc_bytes: holder.delalloc_bytes,
+                    meta_rsv: holder.meta_rsv,
+                }
             })
             .collect(),
     }

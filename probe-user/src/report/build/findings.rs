@@ -1,7 +1,7 @@
 //! Makes the report's findings from the ledger's: one for each fingerprint and filesystem.
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use probe_ledger::{Evidence, Finding, KernelLine, Origin, StackRef, TaskRef, Violation};
+use probe_ledger::{Evidence, Finding, KernelLine, Origin, SeenPath, StackRef, TaskRef, Violation};
 use rustc_hash::FxHashSet;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::report::{
     known::KernelBug,
-    model::{self, EvidenceLine, Frame, KnownBug, OriginOf, StackSource, Task, TestFinding},
+    model::{self, EvidenceLine, Frame, InodePath, KnownBug, OriginOf, StackSource, Task, TestFinding},
 };
 
 /// Most lines of the kernel's log shown for one finding.
@@ -106,6 +106,7 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
     } = instances::together(group.id, instances, MAX_LISTED, &path, &|time| input.since_start(time));
     let (frames, stack_source) = resolve(input.stacks, *stack);
     let (origins, rest) = origins(instances);
+    let place = InodePath::from(root.zip(*ino).and_then(|(root, ino)| path(*fs, root, ino)).as_ref());
     Some(model::Finding {
         id,
         fingerprint: group.fingerprint.to_string(),
@@ -115,7 +116,9 @@ fn of_instances(input: &ReportInput<'_>, group: &Group, instances: &[&Finding]) 
         root: root.map(|root| root as i64),
         inode: *ino,
         generation: *generation,
-        path: root.zip(*ino).and_then(|(root, ino)| path(*fs, root, ino)),
+        path: place.path,
+        path_truncated: place.path_truncated,
+        path_bytes: place.path_bytes,
         amount,
         unit: account.unit().to_owned(),
         balance_before: *balance_before,
@@ -192,7 +195,7 @@ pub(super) fn resolve(stacks: &dyn StackResolver, stack: StackRef) -> (Vec<Frame
     (frames, source)
 }
 
-fn path(input: &ReportInput<'_>, fs: u32, root: u64, ino: u64) -> Option<String> {
+fn path(input: &ReportInput<'_>, fs: u32, root: u64, ino: u64) -> Option<SeenPath> {
     input.facts.paths.get(&(fs, root, ino)).cloned().or_else(|| {
         let inodes = &input.summary.inodes;
         inodes.iter().find(|inode| (inode.fs, inode.root, inode.ino) == (fs, root, ino))?.path.clone()

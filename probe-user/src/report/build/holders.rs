@@ -2,11 +2,11 @@
 use std::collections::BTreeMap;
 
 use probe_common::space::BLOCK_GROUP_TYPE_MASK;
-use probe_ledger::{FsSummary, Holder, InodesRead, PoolHolders};
+use probe_ledger::{FsSummary, Holder, InodesRead, PoolHolders, SeenPath};
 
 use crate::{
     format,
-    report::model::{self, DirtyData, Holders, SpaceHolders},
+    report::model::{self, DirtyData, Holders, InodePath, SpaceHolders},
 };
 
 /// Who holds the pools of a filesystem; `None` if that is not known. `started`: `CLOCK_MONOTONIC` ns of the session's start.
@@ -38,7 +38,7 @@ pub(super) fn at_failure(holders: &PoolHolders, kind: u64) -> Option<SpaceHolder
     Some(of_space(space, &holders.paths))
 }
 
-fn of_space(space: &probe_ledger::SpaceHolders, paths: &BTreeMap<(u64, u64), String>) -> SpaceHolders {
+fn of_space(space: &probe_ledger::SpaceHolders, paths: &BTreeMap<(u64, u64), SeenPath>) -> SpaceHolders {
     let probe_ledger::SpaceHolders { flags: _, may_use, rows, rest, handles } = space;
     let row = |(holder, bytes): &(Holder, i64)| row(holder, *bytes, paths);
     SpaceHolders {
@@ -50,7 +50,7 @@ fn of_space(space: &probe_ledger::SpaceHolders, paths: &BTreeMap<(u64, u64), Str
     }
 }
 
-fn row(holder: &Holder, bytes: i64, paths: &BTreeMap<(u64, u64), String>) -> model::Holder {
+fn row(holder: &Holder, bytes: i64, paths: &BTreeMap<(u64, u64), SeenPath>) -> model::Holder {
     let of = |name: &str, count: Option<u64>| model::Holder {
         holder: name.to_owned(),
         bytes,
@@ -58,15 +58,22 @@ fn row(holder: &Holder, bytes: i64, paths: &BTreeMap<(u64, u64), String>) -> mod
         root: None,
         inode: None,
         path: None,
+        path_truncated: false,
+        path_bytes: None,
     };
     match *holder {
         Holder::Rsv(account) => of(account.name(), None),
-        Holder::Inode { account, root, ino } => model::Holder {
-            root: Some(root as i64),
-            inode: Some(ino),
-            path: paths.get(&(root, ino)).cloned(),
-            ..of(account.name(), Some(1))
-        },
+        Holder::Inode { account, root, ino } => {
+            let place = InodePath::from(paths.get(&(root, ino)));
+            model::Holder {
+                root: Some(root as i64),
+                inode: Some(ino),
+                path: place.path,
+                path_truncated: place.path_truncated,
+                path_bytes: place.path_bytes,
+                ..of(account.name(), Some(1))
+            }
+        }
         Holder::Inodes { account, count } => of(account.name(), Some(count)),
         Holder::Temporary { count } => of("temp.rsv", Some(count)),
         Holder::Tickets { count } => of("tickets", Some(count)),

@@ -2,7 +2,7 @@
 use probe_ledger::{InodeSummary, Summary};
 
 use super::facts::uuid_of;
-use crate::report::model::{InodeHolder, Task};
+use crate::report::model::{InodeHolder, InodePath, Task};
 
 /// All inodes of the summary, in its order (most bytes first).
 pub(super) fn build(summary: &Summary) -> Vec<InodeHolder> {
@@ -24,12 +24,15 @@ fn one(summary: &Summary, inode: &InodeSummary) -> InodeHolder {
         last_tid,
         last_comm,
     } = inode;
+    let place = InodePath::from(path.as_ref());
     InodeHolder {
         filesystem: uuid_of(summary, *fs),
         root: *root as i64,
         inode: *ino,
         generation: *generation,
-        path: path.clone(),
+        path: place.path,
+        path_truncated: place.path_truncated,
+        path_bytes: place.path_bytes,
         meta_rsv: *meta_rsv,
         opening_known: *opening_known,
         rsv_reserved: counters.map(|counters| counters.0 as i64),

@@ -1,10 +1,10 @@
 //! The instances of a finding: their totals, and those of them that are listed.
 use std::cmp::Reverse;
 
-use probe_ledger::{Confidence, Finding};
+use probe_ledger::{Confidence, Finding, SeenPath};
 use rustc_hash::FxHashSet;
 
-use crate::report::model::{Instance, TestFinding};
+use crate::report::model::{InodePath, Instance, TestFinding};
 
 /// Most instances that are listed with a finding.
 pub(super) const MAX_LISTED: usize = 16;
@@ -12,7 +12,7 @@ pub(super) const MAX_LISTED: usize = 16;
 const MAX_LISTED_OF_TEST: usize = 4;
 
 /// Path of an inode by filesystem id of the stream, subvolume and inode number, where it is known.
-pub type PathOf<'a> = &'a dyn Fn(u32, u64, u64) -> Option<String>;
+pub type PathOf<'a> = &'a dyn Fn(u32, u64, u64) -> Option<SeenPath>;
 /// ns since the start of the session, of a `CLOCK_MONOTONIC` time in ns.
 pub type SinceStart<'a> = &'a dyn Fn(u64) -> u64;
 
@@ -88,11 +88,15 @@ fn pick<'a>(instances: &[&'a Finding], most: usize) -> Vec<&'a Finding> {
 
 fn one(finding: &Finding, path: PathOf<'_>, since_start: SinceStart<'_>) -> Instance {
     let violation = &finding.violation;
+    let place = violation.root.zip(violation.ino).and_then(|(root, ino)| path(violation.fs, root, ino));
+    let place = InodePath::from(place.as_ref());
     Instance {
         root: violation.root.map(|root| root as i64),
         inode: violation.ino,
         generation: violation.generation,
-        path: violation.root.zip(violation.ino).and_then(|(root, ino)| path(violation.fs, root, ino)),
+        path: place.path,
+        path_truncated: place.path_truncated,
+        path_bytes: place.path_bytes,
         amount: amount(finding),
         count: finding.count,
         first_seen_ns: since_start(violation.time),

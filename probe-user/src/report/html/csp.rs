@@ -1,6 +1,8 @@
 //! The page's Content-Security-Policy: nothing but our own style and scripts, by their hashes.
 use std::fmt::Write as _;
 
+use crate::format::base64;
+
 /// The policy of a page with this style sheet and these scripts.
 pub(super) fn policy(style: &str, scripts: &[&str]) -> String {
     let mut policy =
@@ -14,21 +16,6 @@ pub(super) fn policy(style: &str, scripts: &[&str]) -> String {
 
 fn source(text: &str) -> String {
     format!("'sha256-{}'", base64(&sha256(text.as_bytes())))
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let number =
-            chunk.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = number >> (18 - 6 * place) & 63;
-            text.push(if place <= chunk.len() { char::from(DIGITS[digit as usize]) } else { '=' });
-        }
-    }
-    text
 }
 
 /// FIPS 180-4. The 32 bits behind the point of the cube roots of the first 64 primes.
@@ -97,10 +84,5 @@ mod tests {
         let two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
         assert_eq!(hash(two_blocks), "JI1qYdIGOLjlwCaTDD5gOaM85Flk/yFn9uzt1BnbBsE=");
         assert_eq!(hash(&"x".repeat(119)), "AAtI1O3w+nvuPGI27NJ4W6pdtO64u1Q0GwKeDZ+l+ww=");
-    }
-
-    #[test]
-    fn base64_is_padded() {
-        assert_eq!([base64(b"M"), base64(b"Ma"), base64(b"Man")], ["TQ==", "TWE=", "TWFu"]);
     }
 }

@@ -19,7 +19,7 @@ const NAMED: usize = 3;
 const LABEL: usize = 13;
 
 pub(super) fn text(finding: &Finding, report: &Report) -> String {
-    let mut paper = Paper::new(Look { width: COLUMNS, ..Look::PLAIN });
+    let mut paper = Paper::new(Look { width: COLUMNS, unicode: true, ..Look::PLAIN });
     session(&mut paper, report);
     paper.blank();
     paper.paragraph("", &what_happened(finding, report));

@@ -96,6 +96,12 @@ pub struct FailureInstance {
     pub inode: Option<u64>,
     /// Path, not escaped; null if it is not known.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// Function and line that the kernel's log names; null if it is no abort.
     pub aborted_at: Option<String>,
     /// Who asked for what and got which error, as a sentence.
@@ -147,6 +153,12 @@ pub struct QgroupHolder {
     pub inode: u64,
     /// Path, not escaped; null if it is not known.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// Dirty bytes.
     pub delalloc_bytes: u64,
     /// Bytes of its block_rsv.

@@ -165,6 +165,12 @@ pub struct InodeHolder {
     pub generation: Option<u64>,
     /// Path below the mount; null where it is not known.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// `inode.meta_rsv` in the books, bytes.
     pub meta_rsv: i64,
     /// False: the inode was first met in the middle of its life, and `meta_rsv` counts from there.

@@ -30,6 +30,12 @@ pub struct Finding {
     pub generation: Option<u64>,
     /// Path below the mount, as far as it is known; null where it is not.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// How much, in `unit`; the sum over all instances. Negative only if the kernel's figure itself had wrapped.
     pub amount: i64,
     /// `bytes` or `count`.
@@ -118,6 +124,8 @@ impl Finding {
             inode: first.inode,
             generation: first.generation,
             path: first.path.clone(),
+            path_truncated: first.path_truncated,
+            path_bytes: first.path_bytes.clone(),
             amount: *amount,
             count: *count,
             inodes: *inodes,
@@ -153,6 +161,12 @@ pub struct Instance {
     pub generation: Option<u64>,
     /// Path below the mount, as far as it is known; null where it is not.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
     /// How much, in the finding's `unit`.
     pub amount: i64,
     /// How often the rule was broken.

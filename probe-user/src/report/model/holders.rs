@@ -65,13 +65,19 @@ pub struct Holder {
     pub inode: Option<u64>,
     /// Its path, not escaped; null if it is not known.
     pub path: Option<String>,
+    /// True if the path is known in part: `…` stands for what is missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub path_truncated: bool,
+    /// The known bytes of the path as base64, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bytes: Option<String>,
 }
 
 impl Holder {
     /// What it is, as a person reads it; escaped.
     #[must_use]
     pub fn words(&self) -> String {
-        let Self { holder, bytes: _, count, root, inode, path } = self;
+        let Self { holder, bytes: _, count, root, inode, path, .. } = self;
         let count = count.unwrap_or(0);
         match (holder.as_str(), inode) {
             (account, Some(inode)) => {
@@ -190,6 +196,8 @@ mod tests {
             root: inode.map(|_| 5),
             inode,
             path: path.map(str::to_owned),
+            path_truncated: false,
+            path_bytes: None,
         };
         let dirty = of("inode.delalloc_bytes", Some(1), Some(257), Some("a\x1b[2J"));
         assert_eq!(dirty.words(), "dirty data of inode 257, subvolume 5: a\\x1b[2J");

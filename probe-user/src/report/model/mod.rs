@@ -20,6 +20,7 @@ mod filesystem;
 mod finding;
 mod holders;
 mod names;
+mod path;
 mod reserving;
 mod session;
 mod timeline;
@@ -43,6 +44,7 @@ pub use finding::{
 };
 pub use holders::{DirtyData, Holder, Holders, SpaceHolders};
 pub use names::{AccountName, ConfidenceName, KindName, VerdictName};
+pub use path::InodePath;
 pub use reserving::{Reserving, ReservingStack, ReservingStacks};
 pub use session::{BtrfsKind, Hook, HookState, Kernel, ReportPart, Test, Tier, Tool};
 pub use timeline::{CounterTimeline, FsTimeline, PoolTimeline, TimePoint, Timeline};

@@ -158,7 +158,7 @@ fn inode(root: u64, ino: u64, meta_rsv: i64, path: Option<&str>, opening_known: 
         root,
         ino,
         generation: Some(9),
-        path: path.map(str::to_owned),
+        path: path.map(Into::into),
         meta_rsv,
         opening_known,
         counters: opening_known.then_some((2_621_440, 2_752_512, 4096, 1_052_672, 9)),
@@ -273,7 +273,7 @@ fn holders() -> PoolHolders {
         time: START + 12_100_000_000,
         inodes: InodesRead::Quiet,
         spaces: vec![data, metadata, system],
-        paths: BTreeMap::from([((256, 257), "dir/big\u{1b}file".to_owned())]),
+        paths: BTreeMap::from([((256, 257), "dir/big\u{1b}file".into())]),
     }
 }
 
@@ -404,7 +404,7 @@ pub(super) fn facts() -> SessionFacts {
             FSID,
             FsPlaces { devices: vec!["/dev/vdb".to_owned()], mounts: vec!["/mnt/test".to_owned()] },
         )]),
-        paths: BTreeMap::from([((0x101, 5, 257), "/data/\x1b]0;owned\x07file".to_owned())]),
+        paths: BTreeMap::from([((0x101, 5, 257), "/data/\x1b]0;owned\x07file".into())]),
         tests: Vec::new(),
         outside_tests: Vec::new(),
         doubts: Vec::new(),

@@ -267,7 +267,7 @@ fn rendered(kind: FindingKind) -> String {
     let summary = summary(Verdict::Findings, &[]);
     assert_eq!(summary.filesystems[0].fsid, FSID);
     let mut facts = facts();
-    facts.paths = [((0x101, 5, 261), "/data/journal".to_owned())].into();
+    facts.paths = [((0x101, 5, 261), "/data/journal".into())].into();
     let findings = [example(kind)];
     let policy = Policy::default();
     let input = ReportInput {

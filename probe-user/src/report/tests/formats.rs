@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-const WIDE: Look = Look { width: 120, color: false, unicode: true };
+const WIDE: Look = Look { width: 120, color: false, unicode: true, cut: true };
+const SCREEN: Look = Look { cut: true, ..Look::PLAIN };
 const COLOR: Look = Look { color: true, ..Look::PLAIN };
 
 fn json_of(report: &Report) -> String {
@@ -37,8 +38,14 @@ fn text_findings() {
 fn text_findings_brief() {
     let brief = text::render(&with_findings(), Look::PLAIN, Detail::Brief);
     let normal = text::render(&with_findings(), Look::PLAIN, Detail::Normal);
-    assert!(normal.starts_with(&brief), "-q shows the beginning and nothing else");
-    assert!(!brief.contains("Filesystem"));
+    let (verdict, findings) = brief.split_once("\n\n").unwrap();
+    assert!(
+        normal.starts_with(verdict) && normal.contains(findings),
+        "-q shows verdict and findings: {brief}"
+    );
+    assert_eq!(verdict.lines().count(), 1, "{verdict}");
+    assert!(!brief.contains("Filesystem") && !brief.contains("kernel  "), "{brief}");
+    assert_eq!(text::render(&clean(), Look::PLAIN, Detail::Brief).lines().count(), 1);
 }
 
 #[test]
@@ -118,7 +125,7 @@ fn text_shows_sections_and_tests_that_still_run() {
 #[test]
 fn text_fits_its_width_and_obeys_no_escape() {
     for report in [clean(), with_findings(), inconclusive()] {
-        for look in [Look::PLAIN, WIDE, Look { width: 100, ..Look::PLAIN }] {
+        for look in [SCREEN, WIDE, Look { width: 100, ..SCREEN }] {
             let text = text::render(&report, look, Detail::Full);
             for line in text.lines() {
                 assert!(escape::width(line) <= look.width, "{} columns: {line}", escape::width(line));

@@ -80,6 +80,8 @@ fn failure(name: &str) -> Failure {
         root: None,
         inode: Some(1),
         path: Some(name.to_owned()),
+        path_truncated: false,
+        path_bytes: None,
         aborted_at: Some(name.to_owned()),
         who: name.to_owned(),
         why: None,

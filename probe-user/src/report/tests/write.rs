@@ -70,7 +70,7 @@ fn a_full_disk_is_one_sentence() {
     let error = to(Path::new("/dev/full")).write(&clean(), TextStyle::default()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "cannot write to /dev/full: the disk is full; free some space or name a file elsewhere"
+        "cannot write to /dev/full: the disk is full; free some space, or name a file elsewhere"
     );
 }
 

@@ -46,7 +46,7 @@ pub enum Detail {
 #[must_use]
 pub fn render(report: &Report, look: Look, detail: Detail) -> String {
     let mut paper = Paper::new(look);
-    verdict::render(&mut paper, report);
+    verdict::render(&mut paper, report, detail);
     against::render(&mut paper, report);
     findings::render(&mut paper, report, detail);
     if detail > Detail::Brief {

@@ -1,5 +1,7 @@
 //! The page that text is written on: width, colours, headings, wrapping, bars.
-use crate::format::escape::width;
+use std::borrow::Cow;
+
+use crate::format::escape::{ascii, width};
 
 /// What the terminal, or the reader, can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,13 +10,15 @@ pub struct Look {
     pub width: usize,
     /// Write ANSI colours.
     pub color: bool,
-    /// Write characters beyond ASCII in bars and lines of our own.
+    /// Write characters beyond ASCII.
     pub unicode: bool,
+    /// Cut long names to the width: a screen does not scroll sideways, a file does.
+    pub cut: bool,
 }
 
 impl Look {
     /// For files and pipes: 80 columns, ASCII, no colour.
-    pub const PLAIN: Self = Self { width: 80, color: false, unicode: false };
+    pub const PLAIN: Self = Self { width: 80, color: false, unicode: false, cut: false };
 }
 
 /// A colour by its meaning.
@@ -56,6 +60,16 @@ impl Paper {
         Self { look: Look { width: look.width.max(60), ..look }, text: String::new() }
     }
 
+    /// The text as it can be shown.
+    pub(crate) fn shown<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.look.unicode { Cow::Borrowed(text) } else { ascii(text) }
+    }
+
+    /// Columns for a name in the last column of a table of which so many are taken.
+    pub(crate) const fn room_behind(&self, taken: usize) -> usize {
+        if self.look.cut { self.look.width.saturating_sub(taken) } else { usize::MAX }
+    }
+
     pub(crate) const fn width(&self) -> usize {
         self.look.width
     }
@@ -71,7 +85,7 @@ impl Paper {
 
     /// A line; blanks at its end are cut.
     pub(crate) fn line(&mut self, text: &str) {
-        self.text.push_str(text.trim_end());
+        self.text.push_str(self.shown(text).trim_end());
         self.text.push('\n');
     }
 
@@ -95,7 +109,7 @@ impl Paper {
         let indent = width(first);
         let room = self.look.width.saturating_sub(indent).max(20);
         let mut lead = first.to_owned();
-        for line in wrap(text, room) {
+        for line in wrap(&self.shown(text), room) {
             self.line(&format!("{lead}{line}"));
             lead = " ".repeat(indent);
         }
@@ -105,7 +119,7 @@ impl Paper {
     pub(crate) fn toned(&mut self, tone: Tone, first: &str, text: &str) {
         let indent = width(first);
         let mut lead = first.to_owned();
-        for line in wrap(text, self.look.width.saturating_sub(indent).max(20)) {
+        for line in wrap(&self.shown(text), self.look.width.saturating_sub(indent).max(20)) {
             let line = self.tone(tone, &format!("{lead}{line}"));
             self.line(&line);
             lead = " ".repeat(indent);

@@ -1,6 +1,6 @@
 //! Tables: columns as wide as their widest cell, the last one takes what is left.
 use super::paper::{Paper, Tone};
-use crate::format::escape::{keep_end, width};
+use crate::format::escape::{keep_begin, keep_end, width};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
@@ -37,26 +37,42 @@ fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
     columns.iter().enumerate().map(widest).collect()
 }
 
-/// Writes the table, two blanks in front of it and between columns. A last column of text is cut at its front.
+/// Writes the table, two blanks in front of it and between columns. On a screen a last column of text is cut at its front.
 pub(crate) fn render(paper: &mut Paper, columns: &[Column], rows: &[Vec<String>]) {
-    let widths = widths(columns, rows);
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(paper, columns, row)).collect();
+    let widths = widths(columns, &rows);
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
-    let head = row_text(paper.width(), columns, &widths, &titles);
+    let head = row_text(paper, columns, &widths, &titles);
     let head = paper.tone(Tone::Faint, head.trim_end());
     paper.line(&head);
-    for row in rows {
-        let text = row_text(paper.width(), columns, &widths, row);
+    for row in &rows {
+        let text = row_text(paper, columns, &widths, row);
         paper.line(&text);
     }
 }
 
-fn row_text(room: usize, columns: &[Column], widths: &[usize], cells: &[String]) -> String {
+/// The cells as they can be shown. A task can call itself anything: no name pushes the columns behind it away.
+fn cells(paper: &Paper, columns: &[Column], row: &[String]) -> Vec<String> {
+    let last = columns.len().saturating_sub(1);
+    row.iter()
+        .enumerate()
+        .map(|(at, cell)| {
+            let shown = paper.shown(cell);
+            if at == last { shown.into_owned() } else { keep_begin(&shown, INNER) }
+        })
+        .collect()
+}
+
+/// Most columns of a cell before the last one.
+const INNER: usize = 40;
+
+fn row_text(paper: &Paper, columns: &[Column], widths: &[usize], cells: &[String]) -> String {
     let mut text = String::new();
     for (at, (column, cell)) in columns.iter().zip(cells).enumerate() {
         text.push_str("  ");
         let last = at + 1 == columns.len();
         if last && !column.right {
-            text.push_str(&keep_end(cell, room.saturating_sub(width(&text)).max(8)));
+            text.push_str(&keep_end(cell, paper.room_behind(width(&text)).max(8)));
             continue;
         }
         let pad = " ".repeat(widths.get(at).copied().unwrap_or(0).saturating_sub(width(cell)));

@@ -27,7 +27,7 @@ pub fn look_for(choice: ColorChoice, to_file: bool) -> Look {
     };
     let locale =
         ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
-    Look { width, color, unicode: is_utf8(locale.as_deref()) }
+    Look { width, color, unicode: is_utf8(locale.as_deref()), cut: terminal }
 }
 
 /// `NO_COLOR` counts when it is set and not empty (no-color.org); what was typed wins over the environment.

@@ -6,11 +6,12 @@ use super::{
         build::Tally,
         model::{BtrfsKind, Report},
     },
+    Detail,
     paper::{Paper, Tone},
 };
 use crate::format::{self, escape::escape};
 
-pub(super) fn render(paper: &mut Paper, report: &Report) {
+pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     let tone = match report.verdict.0 {
         Verdict::Clean => Tone::Good,
         Verdict::Findings => Tone::Bad,
@@ -19,6 +20,9 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
     let (headline, ignored) = headline(report);
     let headline = paper.tone(tone, &headline);
     paper.line(&format!("{headline}{ignored}"));
+    if detail == Detail::Brief {
+        return;
+    }
     for reason in &report.verdict_reasons {
         paper.item(&escape(reason));
     }

@@ -141,7 +141,7 @@ pub fn row(ledger: &Ledger, watch: &Watch, names: &FsNames, id: InodeId) -> Opti
     Some(InodeRow {
         id,
         fs: names.get(&id.fs).cloned().unwrap_or_default(),
-        path: ledger.path(id.fs, id.root, id.ino).map(str::to_owned),
+        path: ledger.path(id.fs, id.root, id.ino).map(ToString::to_string),
         generation: inode.generation,
         meta_rsv: inode.meta_rsv,
         exact: inode.opening_known,
@@ -199,7 +199,7 @@ impl Fields for Candidate<'_> {
         let Self { inode, ledger, watch: _, names } = self;
         match word {
             Word::Fs => names.get(&inode.fs).map(|name| Cow::Borrowed(name.as_ref())),
-            Word::Path => ledger.path(inode.fs, inode.root, inode.ino).map(Cow::Borrowed),
+            Word::Path => ledger.path(inode.fs, inode.root, inode.ino).map(|path| Cow::Borrowed(&**path)),
             Word::Task => {
                 Some(ledger.task(inode.last_tid).map(|task| Cow::Owned(task.comm)).unwrap_or_default())
             }

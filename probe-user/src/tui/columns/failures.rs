@@ -1,9 +1,6 @@
 //! Columns of the page Failures.
 use crate::{
-    format::{
-        self,
-        escape::{escape, keep_end},
-    },
+    format::{self},
     report::{
         failed,
         model::{Failure, FailureKind},
@@ -70,7 +67,7 @@ pub fn failure_columns() -> [Column<FailureRow>; 11] {
             (6, 20),
             4,
             false,
-            |row, room| Cell::text(keep_end(&escape(&row.device), room.width)),
+            |row, room| Cell::text(room.end_of(&row.device)),
             Some(|a, b| a.device.cmp(&b.device)),
         ),
         column("OF", (12, 16), 5, false, |row, _| Cell::text(failed::of(&row.failure)), None),

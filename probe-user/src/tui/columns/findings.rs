@@ -1,9 +1,6 @@
 //! Columns of the page Findings.
 use crate::{
-    format::{
-        self,
-        escape::{escape, keep_end},
-    },
+    format::{self, escape::escape},
     report::model::Finding,
     tui::{
         drawing::{Cell, CellRoom},
@@ -104,5 +101,5 @@ fn task(row: &Finding) -> Cell {
 }
 
 fn path(row: &Finding, room: &CellRoom) -> Cell {
-    or_dash(row.path.as_deref().map(|path| keep_end(&escape(path), room.width)))
+    or_dash(row.path.as_deref().map(|path| room.end_of(path)))
 }

@@ -2,7 +2,7 @@
 use crate::{
     format::{
         self,
-        escape::{escape, keep_end, width},
+        escape::{keep_begin, width},
     },
     tui::{
         drawing::{Cell, CellRoom, trend as trend_line},
@@ -154,7 +154,7 @@ fn trend(row: &InodeRow, room: &CellRoom) -> Cell {
 }
 
 fn cut(text: &str, room: &CellRoom) -> Cell {
-    Cell::text(keep_end(&escape(text), room.width))
+    Cell::text(room.end_of(text))
 }
 
 fn task(row: &InodeRow, room: &CellRoom) -> Cell {
@@ -164,7 +164,7 @@ fn task(row: &InodeRow, room: &CellRoom) -> Cell {
     if row.comm.is_empty() {
         return Cell::text(format!("tid {}", row.tid));
     }
-    let (comm, tid) = (escape(&row.comm), format!(" {}", row.tid));
+    let (comm, tid) = (keep_begin(&room.name(&row.comm), room.width), format!(" {}", row.tid));
     // Half a number is worse than none.
     let tid = if width(&comm) + tid.len() <= room.width { tid } else { String::new() };
     Cell(vec![(comm, Role::Text), (tid, Role::Faint)])
@@ -172,7 +172,7 @@ fn task(row: &InodeRow, room: &CellRoom) -> Cell {
 
 fn path(row: &InodeRow, room: &CellRoom) -> Cell {
     match &row.path {
-        Some(path) => Cell::text(keep_end(&escape(path), room.width)),
+        Some(path) => Cell::text(room.end_of(path)),
         None => Cell::new("-", Role::Faint),
     }
 }

@@ -69,11 +69,12 @@ pub fn window_columns() -> [Column<WindowView>; 8] {
 fn name(row: &WindowView, room: &CellRoom) -> Cell {
     // The name of a test is all of it; of a command the begin says most.
     let Some(test) = &row.test else {
-        return Cell(vec![("command ".to_owned(), Role::Faint), (escape(&row.name), Role::Text)]);
+        return Cell(vec![("command ".to_owned(), Role::Faint), (room.name(&row.name), Role::Text)]);
     };
-    let section = test.section.as_deref().map(|section| format!("{} ", escape(section))).unwrap_or_default();
+    let section =
+        test.section.as_deref().map(|section| format!("{} ", room.name(section))).unwrap_or_default();
     let left = room.width.saturating_sub(width(&section));
-    Cell(vec![(section, Role::Faint), (keep_end(&escape(&row.name), left), Role::Text)])
+    Cell(vec![(section, Role::Faint), (keep_end(&room.name(&row.name), left), Role::Text)])
 }
 
 /// A command has none of its own: it is that of the session.

@@ -1,5 +1,8 @@
 //! A cell of a table.
-use crate::tui::palette::{Palette, Role};
+use crate::{
+    format::escape::{escape, keep_end},
+    tui::palette::{Palette, Role},
+};
 
 /// Pieces of text, each with its role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,4 +27,18 @@ pub struct CellRoom {
     pub width: usize,
     /// Colours and characters.
     pub palette: Palette,
+}
+
+impl CellRoom {
+    /// A name as it can be shown here.
+    #[must_use]
+    pub fn name(&self, name: &str) -> String {
+        self.palette.shown(&escape(name)).into_owned()
+    }
+
+    /// The end of a name that fits: the end of a path says most.
+    #[must_use]
+    pub fn end_of(&self, name: &str) -> String {
+        keep_end(&self.name(name), self.width)
+    }
 }

@@ -14,14 +14,14 @@ pub fn put_text(buffer: &mut Buffer, x: u16, y: u16, width: u16, text: &str, pal
     let area = buffer.area;
     if x < area.right() && y < area.bottom() {
         let width = width.min(area.right() - x);
-        buffer.set_stringn(x, y, text, usize::from(width), palette.style(role));
+        buffer.set_stringn(x, y, palette.shown(text), usize::from(width), palette.style(role));
     }
 }
 
 /// One line of pieces, cut to its room.
 pub fn put(buffer: &mut Buffer, x: u16, y: u16, width: u16, pieces: &[Piece], palette: Palette) {
     let spans: Vec<Span<'_>> =
-        pieces.iter().map(|(text, role)| Span::styled(text.as_str(), palette.style(*role))).collect();
+        pieces.iter().map(|(text, role)| Span::styled(palette.shown(text), palette.style(*role))).collect();
     if y < buffer.area.bottom() && x < buffer.area.right() {
         buffer.set_line(x, y, &Line::from(spans), width.min(buffer.area.right() - x));
     }

@@ -89,8 +89,10 @@ fn draw_row<R>(
         let drawn = pieces
             .iter()
             .any(|(_, role)| matches!(role, Role::Used | Role::Pinned | Role::Reserved | Role::MayUse));
-        let pieces: Vec<(String, Style)> =
-            pieces.into_iter().map(|(text, role)| (text, palette.style(role))).collect();
+        let pieces: Vec<(String, Style)> = pieces
+            .into_iter()
+            .map(|(text, role)| (palette.shown(&text).into_owned(), palette.style(role)))
+            .collect();
         put(buffer, x, area.y, *width, &pieces, column.right);
         if column.right {
             mark_cut(buffer, x, area.y, *width, &pieces, palette);

@@ -90,7 +90,16 @@ mod tests {
 
     fn holder(bytes: i64) -> Holder {
         let holder = "fs.global_rsv".to_owned();
-        Holder { holder, bytes, count: None, root: None, inode: None, path: None }
+        Holder {
+            holder,
+            bytes,
+            count: None,
+            root: None,
+            inode: None,
+            path: None,
+            path_truncated: false,
+            path_bytes: None,
+        }
     }
 
     #[test]

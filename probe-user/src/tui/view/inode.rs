@@ -3,7 +3,10 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::frame::frame_line;
 use crate::{
-    format::{self, escape::escape},
+    format::{
+        self,
+        escape::{escape, pad, width as columns_of},
+    },
     report::model::StackSource,
     tui::{
         drawing::{Chart, Hits, Piece, put, scrolled, title, wrap},
@@ -207,8 +210,8 @@ fn record_lines(record: &RecordLine, width: usize, wide: bool) -> Vec<Vec<Piece>
     } else {
         format!("{} {}", escape(&record.comm), record.tid)
     };
-    let head = format!("  {time} {who:<10} ");
-    let indent = head.len().min(width / 2);
+    let head = format!("  {time} {} ", pad(&who, 10));
+    let indent = columns_of(&head).min(width / 2);
     let mut lines = Vec::new();
     for (at, part) in
         wrap(&escape(&record.text), width.saturating_sub(indent).max(10)).into_iter().enumerate()
