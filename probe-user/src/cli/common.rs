@@ -141,7 +141,7 @@ pub(super) struct ReportOpts {
     /// Write the report to FILE instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Format of the report: text, json, ndjson, junit, folded, html, mail or trace; may be given several times as FORMAT=FILE
+    /// Format of the report: text, json, ndjson, junit, folded, svg, html, mail or trace; may be given several times as FORMAT=FILE
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
     #[arg(value_parser = FormatParser, hide_possible_values = true)]
     formats: Vec<(Format, Option<Target>)>,

@@ -12,6 +12,7 @@ pub mod event;
 pub mod explanation;
 pub mod failed;
 pub mod fingerprint;
+pub mod flame;
 pub mod folded;
 pub mod html;
 pub mod ignore;
@@ -26,6 +27,7 @@ pub mod output;
 pub mod owners;
 pub mod schema;
 pub mod subject;
+pub mod svg;
 pub mod text;
 pub mod trace;
 

@@ -16,7 +16,7 @@ use probe_record::why::unwritten;
 use super::{
     folded, html, json, junit, mail,
     model::Report,
-    ndjson,
+    ndjson, svg,
     text::{self, ColorChoice, Detail},
     trace::{self, Timeline},
 };
@@ -34,6 +34,8 @@ pub enum Format {
     Junit,
     /// Folded stacks.
     Folded,
+    /// A flame graph.
+    Svg,
     /// A page for a browser.
     Html,
     /// Mails, one for each finding.
@@ -44,12 +46,13 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Text,
         Self::Json,
         Self::Ndjson,
         Self::Junit,
         Self::Folded,
+        Self::Svg,
         Self::Html,
         Self::Mail,
         Self::Trace,
@@ -64,6 +67,7 @@ impl Format {
             Self::Ndjson => "ndjson",
             Self::Junit => "junit",
             Self::Folded => "folded",
+            Self::Svg => "svg",
             Self::Html => "html",
             Self::Mail => "mail",
             Self::Trace => "trace",
@@ -173,6 +177,7 @@ impl Output {
             Format::Ndjson => ndjson::write(report, &mut bytes)?,
             Format::Junit => junit::write(report, &mut bytes)?,
             Format::Folded => folded::write(report, &mut bytes)?,
+            Format::Svg => svg::write(report, &mut bytes)?,
             Format::Html => html::write(report, &mut bytes)?,
             Format::Mail => mail::write(report, &mut bytes)?,
             Format::Trace => trace::write(report, timeline, &mut bytes)?,

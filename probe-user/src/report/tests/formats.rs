@@ -10,6 +10,7 @@ use crate::{
         folded, json, junit,
         model::Report,
         ndjson::{self, StreamLine},
+        svg,
         text::{self, Detail, Look},
     },
 };
@@ -91,6 +92,33 @@ fn folded_findings() {
     let mut bytes = Vec::new();
     folded::write(&with_findings(), &mut bytes).unwrap();
     assert_snapshot!(String::from_utf8(bytes).unwrap());
+}
+
+/// A frame may call itself anything: XML stays XML, and nothing in it is an element of ours.
+#[test]
+fn svg_draws_every_stack_and_obeys_no_name() {
+    let svg_of = |report: &Report| {
+        let mut bytes = Vec::new();
+        svg::write(report, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    let mut report = with_findings();
+    report.findings[0].origins.clear();
+    report.findings[0].stack[0].symbol = Some("<script>&\"'\u{ffff}\x1b]0;x".to_owned());
+    let picture = svg_of(&report);
+    assert!(!picture.contains("<script"), "{picture}");
+    assert!(picture.contains("&lt;script&gt;&amp;&quot;'\u{fffd}\\x1b]0;x"), "{picture}");
+    assert!(!picture.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{ffff}'), "{picture}");
+    // Every element that begins ends.
+    let ends = picture.matches("</").count();
+    let begins = picture.matches('<').count() - ends - picture.matches("<?").count();
+    assert_eq!(begins, ends, "{picture}");
+    for graph in folded::graphs(&report) {
+        assert!(picture.contains(graph.title), "{}", graph.title);
+    }
+    let mut none = clean();
+    none.reserving = Default::default();
+    assert!(svg_of(&none).contains("No stack reserved anything"));
 }
 
 #[test]

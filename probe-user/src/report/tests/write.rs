@@ -87,7 +87,7 @@ fn formats_are_parsed_with_their_files() {
     assert_eq!(parse_format(OsStr::new("json")), Ok((Format::Json, None)));
     assert_eq!(parse_format(OsStr::new("json=a=b")), Ok((Format::Json, file("a=b"))));
     assert_eq!(parse_format(OsStr::new("text=-")), Ok((Format::Text, Some(Target::Stdout))));
-    for wrong in ["svg", "", "json=", "JSON"] {
+    for wrong in ["pdf", "", "json=", "JSON"] {
         assert!(parse_format(OsStr::new(wrong)).is_err(), "{wrong}");
     }
 }

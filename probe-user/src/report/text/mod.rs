@@ -24,7 +24,7 @@ pub use terminal::{ColorChoice, look_for};
 pub use verdict::{command_line, headline};
 
 pub(crate) use findings::{REPRESENTATIVE, frame_text, shown as shown_frames};
-pub(crate) use paper::Paper;
+pub(crate) use paper::{Paper, wrap};
 pub(crate) use table::{left, render as render_table, right};
 pub use waits::{stalled, waits_still, works};
 

@@ -158,7 +158,7 @@ impl Paper {
 }
 
 /// Words in lines of at most `room` columns. A longer word stands alone and is broken.
-fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
