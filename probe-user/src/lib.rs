@@ -9,6 +9,7 @@ pub mod explain;
 pub mod format;
 pub mod history;
 pub mod hooks;
+pub mod import;
 pub mod kernel;
 pub mod metrics;
 pub mod report;

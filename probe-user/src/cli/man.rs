@@ -134,6 +134,9 @@ Says why there is no space, from the kernel's log.
 .TP
 btrfs\\-probe bundle load.rsv \\-\\-redact
 Makes one archive for a bug report, without names.
+.TP
+trace\\-cmd report trace.dat | btrfs\\-probe import \\-
+Checks a trace of the kernel that somebody else took.
 .SH \"SEE ALSO\"
 .BR btrfs (8),
 .BR btrfs (5),
@@ -167,6 +170,8 @@ pass on the status of COMMAND when there is no finding and COMMAND failed.
 gives no verdict: it ends with 3 if it showed findings, else with 0.
 .B explain
 ends with 0 if the text shows why there is no space, else with 4.
+.B import
+ends with 3 if a counter went below zero, else with 4.
 .SH ENVIRONMENT
 .TP
 NO_COLOR

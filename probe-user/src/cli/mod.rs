@@ -12,6 +12,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod explain;
+mod import;
 mod man;
 pub mod parse;
 mod record;
@@ -36,6 +37,7 @@ Exit status: 0 clean, 1 the tool failed, 2 usage, 3 findings, 4 inconclusive.
 `run` and `record` pass on the status of COMMAND if it failed and there is no finding.
 `top` gives no verdict: it ends with 3 if it showed findings, else with 0.
 `explain` ends with 0 if the text shows why there is no space, else with 4.
+`import` ends with 3 or 4.
 
 A FILE of - is standard input where it is read, and standard output where it is written.";
 
@@ -61,6 +63,7 @@ enum Command {
     Record(record::Args),
     Report(report::Args),
     Explain(explain::Args),
+    Import(import::Args),
     Demo(demo::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -107,7 +110,7 @@ pub fn sentence(error: &anyhow::Error) -> String {
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
     let terminal = &cli.terminal;
     match &cli.command {
-        Command::Doctor(args) => crate::session::doctor(&args.plan(terminal)),
+        Command::Doctor(args) => args.run(terminal),
         Command::Run(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Watch(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Top(args) => crate::session::top(&args.plan(terminal)?),
@@ -115,6 +118,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitStatus> {
         Command::Report(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Demo(args) => crate::session::execute(&args.plan(terminal)?),
         Command::Explain(args) => args.run(terminal),
+        Command::Import(args) => args.run(terminal),
         Command::Schema(args) => args.print(),
         Command::Completions(args) => args.print(),
         Command::Man(args) => args.print(),

@@ -1,12 +1,12 @@
 //! `btrfs-probe schema`
 use crate::{
     bundle::manifest,
-    report::{event, explanation, output, schema},
+    report::{event, explanation, imported, output, schema},
     session::exit::ExitStatus,
 };
 
-/// Print the JSON Schema of the report or of another document: a line of NDJSON, an explanation, a report of many recordings, the
-/// manifest of a bundle, an event
+/// Print the JSON Schema of the report or of another document: a line of NDJSON, an explanation, a trace, a report of many
+/// recordings, the manifest of a bundle, an event
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Which schema
@@ -22,6 +22,8 @@ enum What {
     Stream,
     /// What explain --format json prints
     Explain,
+    /// What import --format json prints
+    Import,
     /// The report of many recordings, report --merge --format json
     Merged,
     /// MANIFEST.json of a bundle
@@ -36,6 +38,7 @@ impl Args {
             What::Report => schema::report(),
             What::Stream => schema::stream(),
             What::Explain => explanation::schema::explain(),
+            What::Import => imported::schema::import(),
             What::Merged => schema::merged(),
             What::Bundle => manifest::schema(),
             What::Event => event::schema(),

@@ -16,6 +16,7 @@ pub mod flame;
 pub mod folded;
 pub mod html;
 pub mod ignore;
+pub mod imported;
 pub mod json;
 pub mod junit;
 pub mod known;

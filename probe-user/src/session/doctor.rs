@@ -170,7 +170,7 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
     });
     if refused.is_some() || !able {
         lines.push(
-            "`btrfs-probe doctor --ftrace` shows how to take a trace that `btrfs-probe report` reads."
+            "`btrfs-probe doctor --ftrace` shows how to take a trace that `btrfs-probe import` reads."
                 .to_owned(),
         );
     }

@@ -30,6 +30,7 @@ const CRATES: [(&str, &str, &[&str]); 8] = [
             "capture",
             "attribution",
             "explain",
+            "import",
             "history",
             "report",
             "bundle",

@@ -16,7 +16,10 @@ pub enum FileError {
         error: io::Error,
     },
     /// The file is not a recording.
-    #[error("{} is not a btrfs-probe recording; make one with `btrfs-probe record -o FILE`", shown(path))]
+    #[error(
+        "{} is not a btrfs-probe recording; make one with `btrfs-probe record -o FILE` (the text of a kernel trace is for `btrfs-probe import`)",
+        shown(path)
+    )]
     NotARecording {
         /// Path as given.
         path: PathBuf,

@@ -53,7 +53,7 @@ fn something_else_is_refused_with_advice() {
         let error = try_read(other).err().unwrap();
         assert_eq!(
             error.to_string(),
-            "a.rsv is not a btrfs-probe recording; make one with `btrfs-probe record -o FILE`"
+            "a.rsv is not a btrfs-probe recording; make one with `btrfs-probe record -o FILE` (the text of a kernel trace is for `btrfs-probe import`)"
         );
     }
     let error = RecordingReader::open(Path::new("/nonexistent/a.rsv")).unwrap_err();

@@ -1,0 +1,105 @@
+//! `btrfs-probe import`
+use std::{
+    fs::File,
+    io::{self, BufReader},
+    path::{Path, PathBuf},
+};
+
+use anyhow::anyhow;
+use probe_record::why;
+
+use super::{common::TerminalOpts, parse};
+use crate::{
+    import::{
+        input::{Binary, Input},
+        model::Imported,
+    },
+    report::{imported::text, output, text::look_for},
+    session::exit::{ExitStatus, UsageError},
+};
+
+const EXAMPLE: &str = "\
+Examples:
+  btrfs-probe import trace.txt
+  trace-cmd report trace.dat | btrfs-probe import -
+  perf script | btrfs-probe import -
+
+`btrfs-probe doctor --ftrace` prints the commands that take such a trace.
+
+Exit status: 1 a FILE cannot be read, 2 usage, 3 a counter went below zero, 4 else: a trace shows a part of the books only.";
+
+/// Check the text of a kernel trace with btrfs' events
+///
+/// Reads what `trace` and `trace_pipe` of tracefs, `trace-cmd report` and `perf script` print, other lines between, and checks whether
+/// each change of a counter found what the one before had left, and none went below zero. It shows waits, flushes and sums by type,
+/// and says what a trace cannot show. It needs no rights and works on any machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Args {
+    /// Traces, one after the other as one; - is standard input
+    #[arg(value_name = "FILE", required = true, num_args = 1.., value_parser = parse::input())]
+    files: Vec<PathBuf>,
+    /// Format of what is found
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a person
+    #[default]
+    Text,
+    /// One JSON document; `btrfs-probe schema import` has its schema
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(&self, terminal: &TerminalOpts) -> anyhow::Result<ExitStatus> {
+        let imported = self.read()?;
+        match self.format {
+            Format::Json => {
+                let mut json = serde_json::to_string_pretty(&imported)?;
+                json.push('\n');
+                output::print(json.as_bytes())?;
+            }
+            Format::Text => {
+                let look = look_for(terminal.style().color, false);
+                output::print(text::render(&imported, look, terminal.quiet).as_bytes())?;
+            }
+        }
+        Ok(if imported.findings_count > 0 { ExitStatus::Findings } else { ExitStatus::Inconclusive })
+    }
+
+    fn read(&self) -> anyhow::Result<Imported> {
+        if self.files.iter().filter(|file| *file == Path::new(why::STDIN)).count() > 1 {
+            return Err(UsageError(
+                "standard input can be read only once; give the other file a name".to_owned(),
+            )
+            .into());
+        }
+        let mut input = Input::default();
+        for file in &self.files {
+            let name = why::shown(file);
+            let read = if file == Path::new(why::STDIN) {
+                input.read(io::stdin().lock())
+            } else {
+                File::open(file).and_then(|file| input.read(BufReader::with_capacity(1 << 16, file)))
+            };
+            match read.map_err(|error| anyhow!("cannot read {name}: {}", why::unread(&error)))? {
+                None => {}
+                Some(Binary::TraceCmd) => anyhow::bail!(
+                    "{name} is a trace of trace-cmd in binary form: `trace-cmd report {name} | btrfs-probe import -`"
+                ),
+                Some(Binary::Perf) => anyhow::bail!(
+                    "{name} is a trace of perf in binary form: `perf script -i {name} | btrfs-probe import -`"
+                ),
+                Some(Binary::Recording) => {
+                    anyhow::bail!(
+                        "{name} is a recording of btrfs-probe: read it with `btrfs-probe report {name}`"
+                    )
+                }
+            }
+        }
+        Ok(input.finish())
+    }
+}
