@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use probe_ledger::FindingKind;
 use probe_record::why::unread;
 
-use super::common::TerminalOpts;
+use super::{common::TerminalOpts, parse::ONCE};
 use crate::{
     explain::{cause::Cause, input::Input, model::Explanation, pages},
     format::{counted, escape::escape},
@@ -94,6 +94,9 @@ impl Args {
     }
 
     fn read(&self) -> anyhow::Result<Explanation> {
+        if self.what.iter().filter(|what| *what == OsStr::new("-")).count() > 1 {
+            return Err(UsageError(ONCE.to_owned()).into());
+        }
         let mut input = Input::default();
         for what in &self.what {
             let name = escape(&what.to_string_lossy());

@@ -72,10 +72,7 @@ impl Args {
 
     fn read(&self) -> anyhow::Result<Imported> {
         if self.files.iter().filter(|file| *file == Path::new(why::STDIN)).count() > 1 {
-            return Err(UsageError(
-                "standard input can be read only once; give the other file a name".to_owned(),
-            )
-            .into());
+            return Err(UsageError(parse::ONCE.to_owned()).into());
         }
         let mut input = Input::default();
         for file in &self.files {

@@ -11,6 +11,9 @@ pub const RING_MAX: u32 = 1 << 30;
 /// Size of the ring without `--ring-size`.
 pub const RING_DEFAULT: &str = "16M";
 
+/// Why `-` can stand for one input only.
+pub const ONCE: &str = "standard input can be read only once; give the other file a name";
+
 /// A file to read; `-` is standard input. A file of that name is `./-`.
 #[must_use]
 pub fn input() -> impl TypedValueParser<Value = PathBuf> {

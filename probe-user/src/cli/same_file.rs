@@ -11,6 +11,7 @@ use std::{
 
 use probe_record::why;
 
+use super::parse::ONCE;
 use crate::{
     report::output::{Format, Output, Target},
     session::exit::UsageError,
@@ -81,9 +82,7 @@ pub(super) fn check_bundle(target: &Target, inputs: &[Input<'_>]) -> Result<(), 
 
 fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
     if inputs.iter().filter(|input| input.path == Path::new(why::STDIN)).count() > 1 {
-        return Err(UsageError(
-            "standard input can be read only once; give the other file a name".to_owned(),
-        ));
+        return Err(UsageError(ONCE.to_owned()));
     }
     let read: Vec<_> = inputs.iter().filter_map(|input| Some((input, Identity::of(input.path)?))).collect();
     let mut written: Vec<(&Target, Identity)> = Vec::new();

@@ -118,6 +118,20 @@ fn more_taken_than_there_was_is_a_finding() {
     assert_eq!(of(&fine).findings_count, 0);
 }
 
+/// The kernel said so too: its WARN is in the trace.
+#[test]
+fn a_real_underflow_is_found_with_its_warn() {
+    let imported = of(include_str!("../../testdata/traces/underflow-6.1.trace"));
+    assert_eq!((imported.findings_count, links(&imported).1), (1, 0));
+    let finding = &imported.findings[0];
+    assert_eq!(
+        (finding.account.as_str(), finding.old, finding.diff),
+        ("space.data.bytes_may_use", 0, -65536)
+    );
+    assert_eq!((finding.at.comm.as_str(), finding.at.line), ("rm", 130));
+    assert!(imported.warnings[0].text.contains("fs/btrfs/space-info.h:191"), "{:?}", imported.warnings);
+}
+
 #[test]
 fn what_a_trace_says_of_its_losses_is_told() {
     let head = "# entries-in-buffer/entries-written: 10/25   #P:2\n";

@@ -337,7 +337,7 @@ pub(super) fn write(
             let last = StreamLine::Report(Box::new(report.clone()));
             match LineWriter::new(PatientStdout::default()).line(&last) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                    Err(anyhow!("cannot write to standard output: {error}"))
+                    Err(anyhow!("cannot write to standard output: {}", why::unwritten(&error)))
                 }
                 _ => Ok(()),
             }

@@ -12,6 +12,7 @@ use probe_record::{
     preface::Preface,
     session::{SessionEnd, SessionHeader, SymbolRow},
     stream::{Source, SourceState},
+    why,
 };
 use tokio::sync::Notify;
 
@@ -154,7 +155,7 @@ impl Pieces {
         {
             match std::fs::remove_file(&oldest) {
                 Ok(()) => self.removed += 1,
-                Err(error) => log::warn!("cannot remove {}: {error}", oldest.display()),
+                Err(error) => log::warn!("cannot remove {}: {}", why::shown(&oldest), why::unwritten(&error)),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{
 };
 
 use probe_ledger::{Finding, Ledger};
+use probe_record::why;
 
 use super::suite::Pools;
 use crate::{
@@ -113,6 +114,6 @@ fn path_of(window: &TestWindow) -> Option<PathBuf> {
 
 fn write(path: &Path, text: &str) {
     if let Err(error) = output::replace_file(path, text.as_bytes()) {
-        log::warn!("cannot write {}: {error}", path.display());
+        log::warn!("cannot write {}: {}", why::shown(path), why::unwritten(&error));
     }
 }

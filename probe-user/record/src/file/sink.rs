@@ -14,7 +14,7 @@ use zerocopy::IntoBytes as _;
 use super::layout::{
     BLOCK_HEADER_LEN, BlockHeader, CODEC_NONE, CODEC_ZSTD, MAX_STORED_LEN, STATE_COMPLETE, STATE_OFFSET,
 };
-use crate::batch::RecordBatch;
+use crate::{batch::RecordBatch, why::unwritten};
 
 /// Where a recording is written: a file; in tests a store that fills up.
 pub(super) trait Store: Send + 'static {
@@ -190,8 +190,9 @@ impl<S: Store> Sink<S> {
         self.shared.stopped.store(true, Ordering::Relaxed);
         let mut reason = self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner);
         if reason.is_none() {
-            log::warn!("writing the recording stopped: {error}");
-            *reason = Some(error.to_string());
+            let why = unwritten(error);
+            log::warn!("writing the recording stopped: {why}");
+            *reason = Some(why);
         }
     }
 

@@ -86,3 +86,43 @@ fn row_text(paper: &Paper, columns: &[Column], widths: &[usize], cells: &[String
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{format::escape::escape, report::text::Look};
+
+    /// A task can be called anything.
+    #[test]
+    fn no_name_moves_the_column_behind_it() {
+        let names =
+            ["plain", "\x1b[2J\x1b[31m\x07\x07\x07\x07\x07", "日本語", "e\u{301}", "\u{301}\u{202e}x"];
+        let row = |name: &&str| vec![escape(name), "7".to_owned(), "/a/b".to_owned()];
+        let rows: Vec<Vec<String>> = names.iter().map(row).collect();
+        for unicode in [true, false] {
+            let mut paper = Paper::new(Look { unicode, cut: true, ..Look::PLAIN });
+            render(&mut paper, &[left("task"), right("n"), left("path")], &rows);
+            let text = paper.into_text();
+            let places: Vec<usize> = text
+                .lines()
+                .skip(1)
+                .filter_map(|line| line.split_once("7  /a/b"))
+                .map(|(before, _)| width(before))
+                .collect();
+            assert_eq!(places.len(), names.len(), "{text}");
+            assert!(places.iter().all(|place| *place == places[0]) && places[0] <= INNER + 10, "{text}");
+            assert!(unicode || text.is_ascii(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_cut_on_a_screen_and_whole_in_a_file() {
+        let rows = [vec!["7".to_owned(), format!("/{}", "x".repeat(100))]];
+        for (cut, wide) in [(true, 80), (false, 106)] {
+            let mut paper = Paper::new(Look { cut, ..Look::PLAIN });
+            render(&mut paper, &[right("n"), left("path")], &rows);
+            let text = paper.into_text();
+            assert_eq!(text.lines().map(width).max(), Some(wide), "{text}");
+        }
+    }
+}

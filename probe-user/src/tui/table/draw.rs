@@ -131,6 +131,53 @@ mod tests {
     use super::*;
     use crate::tui::palette::Theme;
 
+    /// A task can be called anything, and a terminal can be one that shows ASCII only.
+    #[test]
+    fn no_name_moves_the_column_behind_it() {
+        let columns = [
+            Column {
+                title: "TASK",
+                width: 12,
+                most: 12,
+                rank: 0,
+                right: false,
+                cell: |row: &&str, room| Cell::text(room.end_of(row)),
+                order: None,
+            },
+            Column {
+                title: "N",
+                width: 3,
+                most: 3,
+                rank: 0,
+                right: true,
+                cell: |_, _| Cell::text("7"),
+                order: None,
+            },
+        ];
+        let names = [
+            "plain",
+            "\x1b[2J\x1b[31mred",
+            "日本語日本語日本",
+            "e\u{301}e\u{301}e\u{301}",
+            "\u{301}\u{302}\u{303}",
+            "\u{202e}txt.exe",
+            "שלום",
+            "a\u{fe0f}b\u{200d}c",
+        ];
+        let rows: Vec<&&str> = names.iter().collect();
+        for unicode in [true, false] {
+            let palette = Palette { theme: Theme::Plain, unicode };
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 16, names.len() as u16 + 1));
+            let area = buffer.area;
+            draw(&mut buffer, area, &rows, &columns, &TableState::default(), palette, &mut Hits::default());
+            for y in 1..=names.len() as u16 {
+                assert_eq!(buffer[(15, y)].symbol(), "7", "{:?}", names[usize::from(y) - 1]);
+                let line: String = (0..16).map(|x| buffer[(x, y)].symbol()).collect();
+                assert!(!line.chars().any(char::is_control) && (unicode || line.is_ascii()), "{line}");
+            }
+        }
+    }
+
     /// 10,066 losses were shown as 10,06.
     #[test]
     fn a_number_that_does_not_fit_is_seen_to_be_cut() {
