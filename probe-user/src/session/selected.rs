@@ -94,7 +94,7 @@ impl Recording {
         let Some(unpacked) = &self.unpacked else { return RecordingReader::open(&self.path) };
         // Another opening of the same file, with a position of its own.
         let opened = File::open(format!("/proc/self/fd/{}", unpacked.as_raw_fd()));
-        let file = opened.map_err(|source| FileError::Open { path: self.path.clone(), source })?;
+        let file = opened.map_err(|error| FileError::Open { path: self.path.clone(), error })?;
         RecordingReader::from_read(&self.path, file)
     }
 

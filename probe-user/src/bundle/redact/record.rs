@@ -58,6 +58,7 @@ pub(super) fn record(mut record: Record, names: &mut Pseudonyms) -> Record {
         | Record::QgroupRefusal(_)
         | Record::Draw(_)
         | Record::Extent(_)
+        | Record::PinnedLeft(_)
         | Record::ThreadStack(_)
         | Record::WaitRound(_) => {}
     }
