@@ -1,4 +1,4 @@
-//! No report takes the place of a file that is read, nor of another report: refused before anything is run or written.
+//! No report, and no file of metrics, takes the place of a file that is read, nor of another report: refused before anything is run or written.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
@@ -78,6 +78,30 @@ fn a_report_does_not_replace_known_findings() {
     ] {
         assert_refused(line, sentence);
     }
+}
+
+#[test]
+fn metrics_do_not_replace_what_is_read_or_reported() {
+    assert_refused(
+        "watch --ignore known --metrics ./known --duration 1s",
+        "a file of metrics would go to ./known, which is the --ignore file known; give the file of metrics a file of its own",
+    );
+    assert_refused(
+        "watch --metrics new -o ./new --duration 1s",
+        "two reports would go to one file, by the names ./new and new; give each a file of its own with --format FORMAT=FILE",
+    );
+    assert_refused(
+        "watch --metrics-listen=0.0.0.0:9977 --duration 1s",
+        "--metrics-listen 0.0.0.0:9977 can be reached from other machines: add --metrics-anywhere if that is meant",
+    );
+    assert_refused(
+        "watch --on enospc true --on enospc false --duration 1s",
+        "--on enospc was given twice; give it one command that does both",
+    );
+    assert_refused(
+        "watch --on warn true --duration 1s",
+        "--on warn: there is no such event; choose one of finding, enospc, abort, stall",
+    );
 }
 
 #[test]

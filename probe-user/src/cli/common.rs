@@ -201,10 +201,8 @@ impl ReportOpts {
     /// `recordings`: those to analyse, if any.
     pub(super) fn plan(&self, terminal: &TerminalOpts, recordings: &[PathBuf]) -> anyhow::Result<ReportPlan> {
         let outputs = output::plan(&self.formats, self.output.as_deref()).map_err(UsageError)?;
-        let files = [("--ignore file", self.ignore.as_deref()), ("--against file", self.against.as_deref())];
-        let files = files.into_iter().filter_map(|(what, path)| Some(Input { what, path: path? }));
         let recordings = recordings.iter().map(|path| Input { what: "recording", path });
-        let inputs: Vec<Input<'_>> = recordings.chain(files).collect();
+        let inputs: Vec<Input<'_>> = recordings.chain(self.inputs()).collect();
         same_file::check(&outputs, &inputs)?;
         let fail_on = FindingKind::ALL
             .into_iter()
@@ -223,6 +221,12 @@ impl ReportOpts {
             until_findings: self.until_findings.map(|most| most as usize),
             part: None,
         })
+    }
+
+    /// Files that are read besides recordings.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        let files = [("--ignore file", self.ignore.as_deref()), ("--against file", self.against.as_deref())];
+        files.into_iter().filter_map(|(what, path)| Some(Input { what, path: path? }))
     }
 
     fn baseline(&self) -> anyhow::Result<Option<Arc<Baseline>>> {

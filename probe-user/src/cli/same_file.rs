@@ -80,6 +80,17 @@ pub(super) fn check_bundle(target: &Target, inputs: &[Input<'_>]) -> Result<(), 
     check_all("bundle", &[Output { format: Format::Text, target: target.clone() }], inputs)
 }
 
+/// Likewise for the file of metrics, which no report may be either.
+///
+/// # Errors
+/// One sentence that names both.
+pub(super) fn check_metrics(path: &Path, reports: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
+    let target = Target::File(path.to_owned());
+    let metrics = Output { format: Format::Text, target };
+    check_all("file of metrics", std::slice::from_ref(&metrics), inputs)?;
+    check_all("report", &[reports, &[metrics]].concat(), inputs)
+}
+
 fn check_all(made: &str, outputs: &[Output], inputs: &[Input<'_>]) -> Result<(), UsageError> {
     if inputs.iter().filter(|input| input.path == Path::new(why::STDIN)).count() > 1 {
         return Err(UsageError(ONCE.to_owned()));

@@ -1,17 +1,20 @@
 //! `btrfs-probe watch`
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString, net::SocketAddr, os::unix::fs::FileTypeExt as _, path::PathBuf, str::FromStr,
+    time::Duration,
+};
 
 use clap::ValueEnum;
 use probe_record::kept::Bound;
 
 use super::{
     common::{CaptureOpts, FilterOpts, ReportOpts, TerminalOpts},
-    parse, same_file,
+    parse,
+    same_file::{self, Input},
 };
 use crate::{
     format::escape::escape,
     metrics,
-    report::output::{Format, Output, Target},
     session::{
         exit::UsageError,
         plan::{
@@ -65,7 +68,11 @@ struct MetricsOpts {
 }
 
 impl MetricsOpts {
-    fn plan(&self, report: &ReportPlan) -> Result<Option<MetricsPlan>, UsageError> {
+    fn plan<'a>(
+        &self,
+        report: &ReportPlan,
+        inputs: impl Iterator<Item = Input<'a>>,
+    ) -> Result<Option<MetricsPlan>, UsageError> {
         let Self {
             metrics: file,
             metrics_interval: every,
@@ -78,9 +85,15 @@ impl MetricsOpts {
             )));
         }
         if let Some(path) = &file {
-            let target = Target::File(path.clone());
-            let metrics = Output { format: Format::Text, target };
-            same_file::check(&[report.outputs.as_slice(), &[metrics]].concat(), &[])?;
+            let inputs: Vec<Input<'_>> = inputs.collect();
+            same_file::check_metrics(path, &report.outputs, &inputs)?;
+            // To open it would wait for a reader.
+            if std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_fifo()) {
+                let path = escape(&path.to_string_lossy());
+                return Err(UsageError(format!(
+                    "--metrics {path} is a pipe: name a file, which is replaced"
+                )));
+            }
         }
         let any = file.is_some() || listen.is_some();
         Ok(any.then_some(MetricsPlan { file, every, listen }))
@@ -181,7 +194,7 @@ fn commands(typed: &[OsString]) -> Result<Vec<(Trigger, OsString)>, UsageError> 
 impl Args {
     pub(super) fn plan(&self, terminal: &TerminalOpts) -> anyhow::Result<SessionPlan> {
         let report = self.report.plan(terminal, &[])?;
-        let metrics = self.metrics.plan(&report)?;
+        let metrics = self.metrics.plan(&report, self.report.inputs())?;
         let on = commands(&self.on)?;
         let until = self.duration.map_or(Until::Signal, Until::Elapsed);
         Ok(SessionPlan {
