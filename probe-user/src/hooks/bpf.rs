@@ -13,6 +13,7 @@ use aya_obj::{
     generated::{bpf_attach_type, bpf_cmd, bpf_func_info, bpf_insn, bpf_line_info, bpf_prog_type},
 };
 use nix::libc;
+use probe_record::why::without_number;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Most BTF objects that are looked at: the kernel, its modules, and those of loaded programs.
@@ -37,9 +38,10 @@ pub(super) struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = without_number(&self.error.to_string());
         match self.log.trim() {
-            "" => self.error.fmt(f),
-            log => write!(f, "{}: {log}", self.error),
+            "" => error.fmt(f),
+            log => write!(f, "{}: {log}", error),
         }
     }
 }

@@ -53,7 +53,7 @@ impl TypesOf {
         let code = Code { instructions, ..Code::default() };
         bpf::load_program("trial", c"GPL", &code, None, types_of.target(Side::Entry, function))
             .map_err(|refused| refused.to_string())
-            .and_then(|program| bpf::attach(program.as_fd()).map_err(|error| error.to_string()))
+            .and_then(|program| bpf::attach(program.as_fd()).map_err(|error| chain(&error)))
             .map_err(|why| format!("the kernel refuses fentry on {name}: {}", first_line(&why)))?;
         Ok(types_of)
     }
@@ -145,7 +145,7 @@ impl FentryPrograms {
     /// The kernel's message.
     pub(super) fn attach(&self, name: &str) -> Result<OwnedFd, String> {
         let program = self.program(name).ok_or_else(|| format!("{name} is not loaded"))?;
-        bpf::attach(program).map_err(|error| error.to_string())
+        bpf::attach(program).map_err(|error| chain(&error))
     }
 
     /// A loaded program.

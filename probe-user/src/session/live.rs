@@ -37,6 +37,7 @@ use super::{
 use crate::{
     attribution::Observer,
     capture::{LiveCapture, LiveOptions, Namer},
+    format,
     report::{
         model::Report,
         ndjson::{LineWriter, StreamLine},
@@ -225,10 +226,13 @@ fn record(
     let name = last.path.display();
     let mut text = match &status.stopped {
         None => format!("{} records in {name}", status.records),
-        Some(why) => format!(
-            "{name} holds the first {} records; {} could not be written: {why}",
-            status.records, status.lost
-        ),
+        Some(why) => {
+            let rest = match status.lost {
+                0 => "its end".to_owned(),
+                lost => format::counted(lost, "record"),
+            };
+            format!("{name} holds the first {} records; {rest} could not be written: {why}", status.records)
+        }
     };
     if let [first, _, ..] = files.as_slice() {
         let removed = if removed > 0 { format!(", older ones removed: {removed}") } else { String::new() };

@@ -78,7 +78,7 @@ fn whatever_the_room_the_file_ends_with_a_whole_block_and_all_else_is_counted() 
         assert_eq!((told.skipped, told.complete), (Skipped::default(), complete), "room {room}");
         assert_eq!(told.end.is_some(), complete);
         if status.lost > 0 {
-            assert!(status.stopped.unwrap().contains("No space left"), "room {room}");
+            assert!(status.stopped.unwrap().contains("the disk is full"), "room {room}");
         }
     }
 }
