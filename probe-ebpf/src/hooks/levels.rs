@@ -3,8 +3,7 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     fs::{
         LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING,
-        LEVELS_QUIET, Levels,
-        SpaceLevels,
+        LEVELS_QUIET, Levels, SpaceLevels,
     },
     header::RecordKind,
     hook::HookId,

@@ -301,7 +301,10 @@ fn unmount(context: &mut Context, fs: &mut Fs, record: &Levels) {
             continue;
         }
         // Bytes that a finding named where they were lost are not reported again.
-        let known = if context.pending.calls || account == Account::FsDelayedRsv || fs.reported.by_transactions(account) {
+        let known = if context.pending.calls
+            || account == Account::FsDelayedRsv
+            || fs.reported.by_transactions(account)
+        {
             explained_at_unmount(fs, record, account)
         } else {
             fs.reported.by_tickets(account)

@@ -34,12 +34,16 @@ pub(crate) fn left(context: &mut Context, fs: &mut Fs, record: &PinnedLeft) {
     let (kind, explanation) = if record.bytes > 0 {
         (
             FindingKind::Leak,
-            format!("The commit of transaction {transid} left {bytes} bytes pinned that the transaction had pinned."),
+            format!(
+                "The commit of transaction {transid} left {bytes} bytes pinned that the transaction had pinned."
+            ),
         )
     } else {
         (
             FindingKind::OverRelease,
-            format!("The commit of transaction {transid} unpinned {bytes} bytes that the transaction had not pinned."),
+            format!(
+                "The commit of transaction {transid} unpinned {bytes} bytes that the transaction had not pinned."
+            ),
         )
     };
     fs.reported.add_pinned(account, record.bytes);

@@ -69,7 +69,13 @@ pub(crate) fn ended(context: &mut Context, fs: &mut Fs, end: &TransactionEnd) {
         }
     }
     pool(context, fs, end, (Account::FsDelayedRsv, level(end.delayed)), "delayed items and inodes");
-    pool(context, fs, end, (Account::FsDelayedRefsRsv, level(end.delayed_refs)), "delayed refs and block groups");
+    pool(
+        context,
+        fs,
+        end,
+        (Account::FsDelayedRefsRsv, level(end.delayed_refs)),
+        "delayed refs and block groups",
+    );
     if let Some(bytes) = end.blocks {
         let account = Account::SpaceMetadata(SpaceCounter::BytesReserved);
         pool(context, fs, end, (account, bytes as i64), "tree blocks");

@@ -16,8 +16,8 @@ use probe_common::{
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    balance, commit, data, extents, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs, size,
-    writeback::SeenClean,
+    balance, commit, data, extents, handles, operations, published, qgroup::Qgroups, returned, rsvs::Rsvs,
+    size, writeback::SeenClean,
 };
 use crate::{
     book::{
