@@ -1,7 +1,7 @@
 //! What a transaction has pinned, its commit must unpin (`btrfs_finish_extent_commit()`).
 //!
 //! The kernel side counts both by transaction, and tells only what is not the same. It does not know when all hooks were attached, so
-//! transactions that began before that are left out here.
+//! transactions that may have begun before that are left out here, unless the mount was seen.
 use probe_common::{fs::Levels, pinned::PinnedLeft};
 
 use crate::{
@@ -25,7 +25,9 @@ pub(crate) fn committed(context: &Context, fs: &mut Fs, record: &Levels) {
 /// A commit has unpinned more or less than its transaction had pinned.
 pub(crate) fn left(context: &mut Context, fs: &mut Fs, record: &PinnedLeft) {
     let (epoch, transid) = fs.pinned_since;
-    let judged = context.loss.judges() && epoch == context.loss.epoch() && record.transid > transid;
+    let from_birth = fs.born_since() != 0 && context.loss.exact(fs.born_since());
+    let seen = from_birth || (epoch == context.loss.epoch() && record.transid > transid);
+    let judged = context.loss.judges() && seen;
     let Some(account) = space(record.flags, SpaceCounter::BytesPinned) else { return };
     if !judged || fs.aborted || record.bytes == 0 {
         return;

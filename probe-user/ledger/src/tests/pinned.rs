@@ -53,13 +53,21 @@ fn bytes_that_a_commit_unpins_and_that_were_not_pinned_are_an_over_release() {
 /// Hooks attach one after the other: what a transaction pinned before the last of them, was not counted.
 #[test]
 fn a_transaction_that_began_before_all_hooks_were_attached_is_not_judged() {
-    let mut stream = Stream::born();
+    let mut stream = Stream::attached();
+    stream.seen(FS, 0);
     stream.left(7, BLOCK_GROUP_METADATA, -(M as i64)).commit(8);
     // 8 may have been running when the commit before it ended.
     stream.left(8, BLOCK_GROUP_METADATA, -(M as i64)).commit(8);
     stream.assert_silent();
     stream.left(9, BLOCK_GROUP_METADATA, -(M as i64)).commit(9);
     stream.assert_one("over-release", "space.metadata.bytes_pinned", M);
+}
+
+#[test]
+fn the_first_transaction_of_a_mount_that_was_seen_is_judged() {
+    let mut stream = Stream::born();
+    stream.left(7, BLOCK_GROUP_METADATA, M as i64).commit(7);
+    stream.assert_one("leak", "space.metadata.bytes_pinned", M);
 }
 
 #[test]
