@@ -38,7 +38,7 @@ fn slot(cell: *mut FsCell, kind: usize, transid: u64) -> *mut Pinned {
     unsafe { (&raw mut (*cell).pinned).cast::<Pinned>().add(index) }
 }
 
-/// A filesystem was met. Its running transaction, and one that is being committed, were not seen from their begin.
+/// A filesystem was met. The transaction that runs, or is being committed, was not seen from its begin. The next one is.
 ///
 /// # Safety
 /// The caller has claimed the cell.
@@ -51,7 +51,7 @@ pub unsafe fn begin(cell: *mut FsCell, fs_info: u64) {
         unsafe { first.add(word).write_volatile(0) };
     }
     // SAFETY: as promised.
-    unsafe { (*cell).pinned_from = read::at::<u64>(fs_info, off!(fs_generation)) + 1 };
+    unsafe { (*cell).pinned_from = read::at(fs_info, off!(fs_generation)) };
 }
 
 /// `bytes_pinned` changes, under the lock of the `space_info`.

@@ -177,13 +177,13 @@ impl Ledger {
                     calls.unmounted(context, fs, body);
                     claims::unmounted(context, fs, body);
                 }
+                pinned::levels(context, fs, body);
                 closing::levels(context, fs, body);
                 holders::levels(&Others { loss: &context.loss, calls, tickets }, fs, body);
                 if body.why == LEVELS_COMMIT {
                     fs.commits += 1;
                     transaction::committed(context, fs, body);
                     claims::committed(context, fs, body);
-                    pinned::committed(context, fs, body);
                     calls.committed(context, fs, body);
                 }
             }

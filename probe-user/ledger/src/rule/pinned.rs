@@ -13,11 +13,10 @@ use crate::{
     },
 };
 
-/// A commit has ended.
-pub(crate) fn committed(context: &Context, fs: &mut Fs, record: &Levels) {
+/// The levels were read. The transaction that may be running, or is being committed, was not seen from its begin; the next one is.
+pub(crate) fn levels(context: &Context, fs: &mut Fs, record: &Levels) {
     let epoch = context.loss.epoch();
     if context.loss.judges() && fs.pinned_since.0 != epoch {
-        // `fs_info->generation` may be that of the next transaction already.
         fs.pinned_since = (epoch, record.transid);
     }
 }
