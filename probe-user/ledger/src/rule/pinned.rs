@@ -35,9 +35,7 @@ pub(crate) fn left(context: &mut Context, fs: &mut Fs, record: &PinnedLeft) {
     let (kind, explanation) = if record.bytes > 0 {
         (
             FindingKind::Leak,
-            format!(
-                "The commit of transaction {transid} left {bytes} bytes pinned that the transaction had pinned."
-            ),
+            format!("Transaction {transid} had pinned {bytes} bytes that its commit did not unpin."),
         )
     } else {
         (

@@ -110,6 +110,11 @@ fn pool(
     }
     *told = level;
     let (kind, name) = (if off < 0 { FindingKind::OverRelease } else { FindingKind::Leak }, account.name());
+    let holds = if level < 0 {
+        format!("had given back {} bytes more than it held", level.unsigned_abs())
+    } else {
+        format!("still held {level} bytes")
+    };
     let others = if known == 0 { String::new() } else { format!(", of which other findings tell {known}") };
     context.defer(Violation {
         amount: off.unsigned_abs(),
@@ -117,8 +122,7 @@ fn pool(
         stack: end.stack,
         origins: fs.reserving_stacks.origins(account),
         explanation: format!(
-            "At the end of transaction {}, all its {of} were done, and no other transaction had started: {name} still held {level} \
-             bytes{others}.",
+            "At the end of transaction {}, all its {of} were done, and no other transaction had started: {name} {holds}{others}.",
             end.transid
         ),
         query: Query::Claims { fs: fs.id },

@@ -111,8 +111,8 @@ pub const ALL: &[Scenario] = &[
             ..BUG
         }),
         tracepoints: Sight::Bounded {
-            bug: Bug { kind: "underflow", account: "fs.delayed_rsv", amount: Amount::Is(UPDATE), ..BUG },
-            how: "as the size of the pool at unmount",
+            bug: Bug { kind: "over-release", account: "fs.delayed_rsv", amount: Amount::Is(UPDATE), ..BUG },
+            how: "as the size of the pool, when a commit has ended and no transaction runs",
         },
     },
     Scenario {

@@ -93,7 +93,8 @@ pub const ALL: &[Scenario] = &[
             account: "fs.delayed_rsv",
             inode: Some(257),
             amount: Amount::Is(UPDATE),
-            stack: "btrfs_delayed_update_inode",
+            stack: "btrfs_commit_transaction",
+            origins: true,
             also: &[("leak", "space.metadata.bytes_may_use")],
             ..BUG
         }),

@@ -152,14 +152,10 @@ pub const ALL: &[Scenario] = &[
         name: "pertrans_never_freed",
         what: "commits do not free what qgroups had reserved for their transaction",
         work: pertrans,
-        functions: Sight::Exact(Bug {
-            account: "root.qgroup_meta_pertrans",
-            inode: None,
-            amount: Amount::Some,
-            stack: "btrfs_commit_transaction",
-            origins: true,
-            ..BUG
-        }),
+        functions: Sight::Bounded {
+            bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
+            how: "at unmount, with the subvolume: writes convert what they reserved in the next transaction too",
+        },
         tracepoints: Sight::Bounded {
             bug: Bug { account: "root.qgroup_meta_pertrans", inode: None, amount: Amount::Some, ..BUG },
             how: "at unmount, with the subvolume",

@@ -30,7 +30,12 @@ pub const ALL: &[Scenario] = &[
         work: delayed_ref_keeps,
         functions: Sight::Exact(Bug { account: "fs.delayed_refs_rsv", ..BUG }),
         tracepoints: Sight::Bounded {
-            bug: Bug { account: "fs.delayed_refs_rsv", stack: "", ..BUG },
+            bug: Bug {
+                account: "fs.delayed_refs_rsv",
+                stack: "",
+                also: &[("leak", "space.metadata.bytes_may_use")],
+                ..BUG
+            },
             how: "when a commit has ended and no transaction runs",
         },
     },
