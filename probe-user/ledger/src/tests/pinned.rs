@@ -23,7 +23,7 @@ fn bytes_that_a_commit_does_not_unpin_are_a_leak_at_that_commit() {
     stream.unmount_with(|levels| levels.space[1].pinned = M);
     let finding = stream.assert_one("leak", "space.metadata.bytes_pinned", M);
     assert_eq!(finding.violation.stack.id, 9);
-    assert!(finding.violation.explanation.contains("transaction 9"), "{finding:#?}");
+    assert!(finding.violation.explanation.contains("Transaction 9 had pinned"), "{finding:#?}");
 }
 
 #[test]
