@@ -61,9 +61,11 @@ pub fn changed(fs: u32, fs_info: u64, flags: u64, diff: i64) -> u32 {
     let kind = kind(flags);
     let handle = read::handle_address(fs_info);
     if handle == 0 {
+        // It may be the next transaction's, that of the running one, or of one that is being committed.
         let last: u64 = read::at(fs_info, off!(fs_generation));
         doubt(cell, kind, last.wrapping_add(1));
         doubt(cell, kind, last);
+        doubt(cell, kind, last.wrapping_sub(1));
         return 0;
     }
     let transid: u64 = read::at(handle, off!(trans_transid));
