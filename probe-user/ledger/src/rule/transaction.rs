@@ -104,8 +104,14 @@ fn pool(
         _ => &mut fs.reported.blocks,
     };
     let (known, off) = (*told, level.saturating_sub(*told));
-    // What was told and was given back later leaves the level below what was told.
-    if off == 0 || (off < 0 && level >= 0) {
+    if off == 0 {
+        return;
+    }
+    if off < 0 && level >= 0 {
+        // What was told was given back after all, so it can hide nothing later. Of delayed nodes other rules tell too.
+        if account != Account::FsDelayedRsv {
+            *told = level;
+        }
         return;
     }
     *told = level;

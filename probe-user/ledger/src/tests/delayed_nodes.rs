@@ -179,6 +179,11 @@ fn what_a_transaction_leaves_in_its_pools_is_told_at_its_end() {
     end(&mut refs, 0, (3 * M, 0));
     assert_eq!(refs.one("leak", "fs.delayed_refs_rsv", 3 * M).count, 2);
 
+    // It is given back, and lost again.
+    end(&mut refs, 0, (0, 0));
+    end(&mut refs, 0, (M, 0));
+    assert_eq!(refs.one("leak", "fs.delayed_refs_rsv", 4 * M).count, 3);
+
     let mut blocks = Calls::new();
     for reserved in [0, probe_common::call::BYTES_UNKNOWN, M, M] {
         blocks.call(HookId::CommitDeviceSizes, 0, [8, 0, 0, reserved], |call| call.flags = CALL_RSV);
