@@ -60,6 +60,12 @@ pub const STATE_KNOWN: u64 = 1;
 pub const STATE_DELALLOC: u64 = 2;
 /// As above: `EXTENT_NORESERVE`
 pub const STATE_NORESERVE: u64 = 4;
+/// `args[1]` of `btrfs_cleanup_ref_head_accounting`: the two below are known, and so are `args[2]` and the subvolume.
+pub const HEAD_KNOWN: u64 = 1;
+/// As above: data of its extent is dropped, so its checksums are to be deleted (`total_ref_mod` below 0).
+pub const HEAD_DROPS_DATA: u64 = 2;
+/// As above: a new extent of data that was never inserted (`must_insert_reserved`).
+pub const HEAD_UNUSED_DATA: u64 = 4;
 /// In place of a number of bytes that the function did not keep.
 pub const BYTES_UNKNOWN: u64 = u64::MAX;
 
@@ -69,6 +75,8 @@ pub const MOVED_KNOWN: u64 = 1;
 /// As above: the block_rsv belongs to the filesystem (`trans_block_rsv`, `delayed_block_rsv`, `delayed_refs_rsv`,
 /// `global_block_rsv`), not to a handle, an inode or a task.
 pub const MOVED_OF_FS: u64 = 2;
+/// As above: the call around it ends a holder of `delayed_refs_rsv`, and needs this one to be judged.
+pub const MOVED_BY_END: u64 = 4;
 
 /// Most hooked calls of one task that are followed inside each other.
 pub const MAX_DEPTH: u32 = 8;
@@ -118,6 +126,9 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_qgroup_account_extents` | | errno |
 /// | `btrfs_qgroup_free_meta_all_pertrans` | | |
 /// | `btrfs_commit_device_sizes` | transid, `size` and `reserved` of `delayed_block_rsv`, `bytes_reserved` of metadata ([`BYTES_UNKNOWN`]: of mixed block groups, or the log was not freed); `delayed_refs_rsv` is in `before` | |
+/// | `btrfs_merge_delalloc_extent`, `btrfs_split_delalloc_extent` | bytes of one part, and of the other, and what the call must add to `outstanding_extents` (i64) | |
+/// | `btrfs_cleanup_ref_head_accounting` | num_bytes, `HEAD_*`, `reserved_bytes`; `root` is its `owning_root` | bytes of checksums that it released, where it returns them |
+/// | `btrfs_dec_delayed_refs_rsv_bg_updates`, `_inserts` | | |
 /// | `btrfs_set_record_extent_bits`, `btrfs_clear_record_extent_bits` | start, end, bits, bytes changed ([`BYTES_UNKNOWN`]: not recorded) | errno |
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

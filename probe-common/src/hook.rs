@@ -142,6 +142,16 @@ pub enum HookId {
     /// `btrfs_commit_device_sizes` (functions tier): once per commit, after all delayed items and delayed refs have run, and before
     /// another transaction can start
     CommitDeviceSizes = 89,
+    /// `btrfs_merge_delalloc_extent` (functions tier): two dirty ranges become one
+    MergeDelallocExtent = 90,
+    /// `btrfs_split_delalloc_extent` (functions tier): a dirty range becomes two
+    SplitDelallocExtent = 91,
+    /// `btrfs_cleanup_ref_head_accounting` (functions tier): a head of delayed refs ends
+    RefHeadEnd = 92,
+    /// `btrfs_dec_delayed_refs_rsv_bg_updates`, 6.7 on (functions tier): the item of a block group is updated
+    BlockGroupUpdated = 93,
+    /// `btrfs_dec_delayed_refs_rsv_bg_inserts`, 6.7 on (functions tier): the item of a new block group is inserted
+    BlockGroupInserted = 94,
     /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
     SysExit = 80,
     /// `workqueue_execute_end` (functions tier): a work item in which the worker has called hooked functions ends
@@ -184,7 +194,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 84] = [
+    pub const ALL: [Self; 89] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -253,6 +263,11 @@ impl HookId {
         Self::UpdateDelayedRefs,
         Self::MigrateToDelayedRefs,
         Self::CommitDeviceSizes,
+        Self::MergeDelallocExtent,
+        Self::SplitDelallocExtent,
+        Self::RefHeadEnd,
+        Self::BlockGroupUpdated,
+        Self::BlockGroupInserted,
         Self::SysExit,
         Self::WorkEnd,
         Self::ThreadEnd,
@@ -343,6 +358,11 @@ impl HookId {
             Self::UpdateDelayedRefs => "btrfs_update_delayed_refs_rsv",
             Self::MigrateToDelayedRefs => "btrfs_migrate_to_delayed_refs_rsv",
             Self::CommitDeviceSizes => "btrfs_commit_device_sizes",
+            Self::MergeDelallocExtent => "btrfs_merge_delalloc_extent",
+            Self::SplitDelallocExtent => "btrfs_split_delalloc_extent",
+            Self::RefHeadEnd => "btrfs_cleanup_ref_head_accounting",
+            Self::BlockGroupUpdated => "btrfs_dec_delayed_refs_rsv_bg_updates",
+            Self::BlockGroupInserted => "btrfs_dec_delayed_refs_rsv_bg_inserts",
             Self::SysExit => "sys_exit",
             Self::WorkEnd => "workqueue_execute_end",
             Self::ThreadEnd => "thread_end",
@@ -369,6 +389,12 @@ impl HookId {
             && !self.only_informs()
             && !self.follows_extents()
             && !matches!(self, Self::QgroupMetaReserve | Self::QgroupDataReserve | Self::AuditMounted)
+    }
+
+    /// True for functions that end what holds bytes of `delayed_refs_rsv`.
+    #[must_use]
+    pub const fn ends_delayed_ref(self) -> bool {
+        matches!(self, Self::RefHeadEnd | Self::BlockGroupUpdated | Self::BlockGroupInserted)
     }
 
     /// True for the hooks that follow extents on disk.

@@ -272,6 +272,20 @@ pub struct Offsets {
     pub node_bytes_reserved: u32,
     /// . `root`
     pub node_root: u32,
+    /// `struct btrfs_fs_info` . `max_extent_size`
+    pub fs_max_extent_size: u32,
+    /// `struct btrfs_delayed_ref_head` . `num_bytes`
+    pub ref_head_num_bytes: u32,
+    /// . `total_ref_mod` (int)
+    pub ref_head_total_ref_mod: u32,
+    /// . `is_data` (bool); a bit of a byte on 6.1
+    pub ref_head_is_data: u32,
+    /// . `must_insert_reserved` (bool, or a bit of a byte where `is_data` is one)
+    pub ref_head_must_insert_reserved: u32,
+    /// . `owning_root`, 6.7 on
+    pub ref_head_owning_root: u32,
+    /// . `reserved_bytes`, 6.7 on
+    pub ref_head_reserved_bytes: u32,
 
     /// `struct task_struct` . `exit_code` (int)
     pub task_exit_code: u32,

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{ErrorKind, Write},
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     thread::JoinHandle,
 };
 
@@ -58,10 +58,9 @@ impl Drop for Stopped {
     }
 }
 
-/// Writes until no space is left, in a thread of its own.
-fn fill(path: PathBuf) -> JoinHandle<()> {
+/// Writes until no space is left, in a thread of its own. The file is there already: to make one may wait for space too.
+fn fill(mut file: File) -> JoinHandle<()> {
     let write = move || {
-        let mut file = File::create(path).unwrap();
         let block = vec![0x5a; MIB as usize];
         for _ in 0..512 {
             match file.write_all(&block) {
@@ -92,8 +91,9 @@ fn a_reservation_that_waits_is_seen_while_it_waits() {
     let keep = ["--keep", "60s", "--dump-on", "stall", "--dump-to", folder.path().to_str().unwrap()];
     let watch = ["watch", "--fs", &uuid, "--stall", "1500ms", "--ring-size", RING];
     let mut session = probe::attached(&[&watch[..], &keep].concat());
+    let second = File::create(path.join("second")).unwrap();
     fs.freeze();
-    let writer = fill(path.join("second"));
+    let writer = fill(second);
     session.wait_for("has waited at least");
     fs.thaw();
     writer.join().unwrap();
@@ -138,8 +138,9 @@ fn what_never_ended_is_in_the_recording() {
     let file = folder.path().join("stall.rsv");
     let file = file.to_str().unwrap();
     let recorder = probe::attached(&["record", "-o", file, "--fs", &uuid, "--ring-size", RING]);
+    let second = File::create(path.join("second")).unwrap();
     fs.freeze();
-    let writer = fill(path.join("second"));
+    let writer = fill(second);
     std::thread::sleep(support::deadline(4));
     let recorded = recorder.interrupt();
     fs.thaw();
@@ -164,7 +165,7 @@ fn flushes_of_a_full_filesystem_are_counted() {
     let fs = LoopFs::create_mounted(LoopFsOptions::new(256 * MIB).single()).unwrap();
     let uuid = fs.fsid().to_string();
     let session = probe::attached(&["watch", "--fs", &uuid, "--ring-size", RING]);
-    fill(fs.path().join("file")).join().unwrap();
+    fill(File::create(fs.path().join("file")).unwrap()).join().unwrap();
     fs.sync().unwrap();
     let done = session.interrupt();
     assert_silent(done.report());

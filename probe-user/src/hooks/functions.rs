@@ -71,6 +71,32 @@ pub const FUNCTIONS: &[Function] = &[
         required: false,
         ..at_once(HookId::CommitDeviceSizes, "commit_device_sizes", &[SUBJECT_TRANSACTION])
     },
+    // Without these, what they leave is told when the inode is destroyed, or at the end of the transaction.
+    Function {
+        second: Some("struct extent_state *"),
+        required: false,
+        ..call(HookId::MergeDelallocExtent, "merge_delalloc_extent", ANY_INODE, 0)
+    },
+    Function {
+        second: Some("struct extent_state *"),
+        required: false,
+        ..call(HookId::SplitDelallocExtent, "split_delalloc_extent", ANY_INODE, 1)
+    },
+    Function {
+        required: false,
+        optional: true,
+        ..call(HookId::BlockGroupUpdated, "block_group_updated", FS, 0)
+    },
+    Function {
+        required: false,
+        optional: true,
+        ..call(HookId::BlockGroupInserted, "block_group_inserted", FS, 0)
+    },
+    Function {
+        second: Some("struct btrfs_delayed_ref_head *"),
+        required: false,
+        ..call(HookId::RefHeadEnd, "ref_head_end", FS, 0)
+    },
     // Only the books of qgroups need these.
     Function {
         second: Some("struct btrfs_qgroup *"),

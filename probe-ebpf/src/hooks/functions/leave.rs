@@ -60,7 +60,14 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     let unbalanced = off != 0 && off != NOT_COMPARED;
     // SAFETY: as above.
     unsafe {
-        if (-subject::MAX_ERRNO..0).contains(&ret) || unbalanced || falls_back(hook, frame, ret) {
+        let wrong_parts = (hook as u32 == HookId::MergeDelallocExtent as u32
+            || hook as u32 == HookId::SplitDelallocExtent as u32)
+            && !subject::as_due(frame);
+        if (-subject::MAX_ERRNO..0).contains(&ret)
+            || unbalanced
+            || wrong_parts
+            || falls_back(hook, frame, ret)
+        {
             // Rare and decisive: take the exact stack.
             let exact = stack::returned(&run, context.innermost((*frame).function));
             if exact != 0 {
@@ -83,7 +90,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
     // SAFETY: as above; the cell is this thread's.
     unsafe { (*task).in_hand = (*frame).fs };
     // SAFETY: as above.
-    if !unsafe { subject::is_empty(hook, frame) } {
+    if !unsafe { subject::is_empty(hook, frame, (*frames).serial) } {
         send::call_send(run.number(), frame::slot(task), more, ret);
     }
     frame::end(task, frames);
@@ -162,7 +169,7 @@ pub fn at_once<C: Entry>(ctx: *mut c_void, hook: HookId) {
             }
         }
         // SAFETY: as above.
-        if !unsafe { subject::is_empty(hook, frame) } {
+        if !unsafe { subject::is_empty(hook, frame, (*frames).serial) } {
             send::call_send(run.number(), frame::slot(task), 0, 0);
         }
     }

@@ -91,6 +91,11 @@ call! {
     refill_delayed_refs_in refill_delayed_refs_out refill_delayed_refs_fentry refill_delayed_refs_fexit RefillDelayedRefs;
     update_delayed_refs_in update_delayed_refs_out update_delayed_refs_fentry update_delayed_refs_fexit UpdateDelayedRefs;
     migrate_to_delayed_refs_in migrate_to_delayed_refs_out migrate_to_delayed_refs_fentry migrate_to_delayed_refs_fexit MigrateToDelayedRefs;
+    merge_delalloc_extent_in merge_delalloc_extent_out merge_delalloc_extent_fentry merge_delalloc_extent_fexit MergeDelallocExtent;
+    split_delalloc_extent_in split_delalloc_extent_out split_delalloc_extent_fentry split_delalloc_extent_fexit SplitDelallocExtent;
+    ref_head_end_in ref_head_end_out ref_head_end_fentry ref_head_end_fexit RefHeadEnd;
+    block_group_updated_in block_group_updated_out block_group_updated_fentry block_group_updated_fexit BlockGroupUpdated;
+    block_group_inserted_in block_group_inserted_out block_group_inserted_fentry block_group_inserted_fexit BlockGroupInserted;
     set_record_bits_in set_record_bits_out set_record_bits_fentry set_record_bits_fexit SetRecordBits;
     clear_record_bits_in clear_record_bits_out clear_record_bits_fentry clear_record_bits_fexit ClearRecordBits;
 }

@@ -8,7 +8,7 @@
 //! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
 //! `cells/pools.rs` counts.
 use probe_common::{
-    call::{MOVED_KNOWN, MOVED_OF_FS},
+    call::{MOVED_BY_END, MOVED_KNOWN, MOVED_OF_FS},
     claim::RsvType,
     hook::HookId,
     unpinning::unpinning,
@@ -71,7 +71,9 @@ pub extern "C" fn pools_begin(slot: u32) -> u64 {
         if shows_moved((*frame).hook) {
             let of_fs = (*frame).rsv != 0 && own((*frame).fs_info, (*frame).rsv) == 0;
             (*frame).args[2] = 0;
-            (*frame).args[3] = MOVED_KNOWN | if of_fs { MOVED_OF_FS } else { 0 };
+            (*frame).args[3] = MOVED_KNOWN
+                | if of_fs { MOVED_OF_FS } else { 0 }
+                | if ends_holder((*frame).around) { MOVED_BY_END } else { 0 };
         }
         let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
         if (*frames).blocks_known == 0 && read::journal_info() == 0 {
@@ -103,6 +105,14 @@ const fn shows_moved(hook: u32) -> bool {
         || hook == HookId::UpdateGlobalBlockRsv as u32
         || hook == HookId::RefillDelayedRefs as u32
         || hook == HookId::MigrateToDelayedRefs as u32
+}
+
+/// [`HookId::ends_delayed_ref`] of a number.
+#[inline(always)]
+const fn ends_holder(hook: u32) -> bool {
+    hook == HookId::RefHeadEnd as u32
+        || hook == HookId::BlockGroupUpdated as u32
+        || hook == HookId::BlockGroupInserted as u32
 }
 
 /// Such a function returns: notes what it took out of `bytes_may_use`. The rest of what left a block_rsv is in another one.

@@ -4,7 +4,8 @@ use core::mem::offset_of;
 use probe_common::{
     call::{
         BYTES_UNKNOWN, CALL_CLOSING, CALL_ENCODED, CALL_NOT_ENCODED, CALL_QUOTAS, CALL_QUOTAS_ENABLED,
-        CALL_QUOTAS_SIMPLE, STATE_DELALLOC, STATE_KNOWN, STATE_NORESERVE,
+        CALL_QUOTAS_SIMPLE, HEAD_DROPS_DATA, HEAD_KNOWN, HEAD_UNUSED_DATA, STATE_DELALLOC, STATE_KNOWN,
+        STATE_NORESERVE,
     },
     claim::RsvType,
     fs::LEVELS_LOG_CLEANUP_ERROR,
@@ -90,6 +91,8 @@ pub const MAX_ERRNO: i64 = 4095;
 
 /// `EXTENT_DELALLOC` of 6.1, a macro.
 const EXTENT_DELALLOC_6_1: u32 = 1 << 4;
+/// `BTRFS_MAX_EXTENT_SIZE`
+const MAX_EXTENT_SIZE: u64 = 128 << 20;
 /// `EXTENT_NORESERVE`, the same in all versions.
 const EXTENT_NORESERVE: u32 = 1 << 11;
 
@@ -115,7 +118,66 @@ pub fn is_for_others(ctx: &impl Entry, hook: HookId) -> bool {
         let bits = number(0) as u32;
         return bits & extent_delalloc() == 0 || bits & EXTENT_NORESERVE != 0;
     }
+    if is(hook, HookId::MergeDelallocExtent) || is(hook, HookId::SplitDelallocExtent) {
+        let state: u32 = read::at(dirty_range(ctx, hook), off!(state_state));
+        return state & extent_delalloc() == 0;
+    }
     is(hook, HookId::QgroupFreeRefroot) && (number(2) as u32 != QGROUP_RSV_DATA || number(1) == 0)
+}
+
+/// The `extent_state` that says whether the ranges are dirty: `orig` of `btrfs_split_delalloc_extent(inode, orig, split)`, `other` of
+/// `btrfs_merge_delalloc_extent(inode, new, other)`.
+#[inline(always)]
+fn dirty_range(ctx: &impl Entry, hook: HookId) -> u64 {
+    let first = signature_byte(hook, offset_of!(Signature, second));
+    ctx.argument(if is(hook, HookId::MergeDelallocExtent) { first + 1 } else { first })
+}
+
+/// `count_max_extents()`: `outstanding_extents` of a dirty range.
+#[inline(always)]
+fn max_extents(fs_info: u64, bytes: u64) -> i64 {
+    let most =
+        if off!(fs_max_extent_size) == ABSENT { 0 } else { read::at(fs_info, off!(fs_max_extent_size)) };
+    let most = if most == 0 { MAX_EXTENT_SIZE } else { most };
+    ((bytes + most - 1) / most) as i64
+}
+
+/// Bytes of both parts of a dirty range, and what the call must add to `outstanding_extents`: none of its bytes come or go, so
+/// only by how the whole is divided.
+#[inline(always)]
+fn parts(ctx: &impl Entry, hook: HookId, fs_info: u64) -> [u64; 4] {
+    let range = |state: u64| {
+        let (start, end): (u64, u64) = (read::at(state, off!(state_start)), read::at(state, off!(state_end)));
+        (start, end.wrapping_sub(start).wrapping_add(1))
+    };
+    let (start, whole) = range(dirty_range(ctx, hook));
+    if is(hook, HookId::SplitDelallocExtent) {
+        let at = ctx.argument(signature_byte(hook, offset_of!(Signature, numbers)));
+        let (first, second) = (at.wrapping_sub(start), whole.wrapping_sub(at.wrapping_sub(start)));
+        let more = max_extents(fs_info, first) + max_extents(fs_info, second) - max_extents(fs_info, whole);
+        return [first, second, more as u64, 0];
+    }
+    let (_, grown) = range(ctx.argument(signature_byte(hook, offset_of!(Signature, second))));
+    let together = max_extents(fs_info, whole.wrapping_add(grown));
+    let less = together - max_extents(fs_info, whole) - max_extents(fs_info, grown);
+    [grown, whole, less as u64, 0]
+}
+
+/// A head of delayed refs: see `HEAD_*`.
+#[inline(always)]
+fn head_state(head: u64) -> u64 {
+    if off!(ref_head_is_data) == ABSENT
+        || off!(ref_head_owning_root) == ABSENT
+        || off!(ref_head_reserved_bytes) == ABSENT
+    {
+        return 0;
+    }
+    if read::at::<u8>(head, off!(ref_head_is_data)) == 0 {
+        return HEAD_KNOWN;
+    }
+    let drops = (read::at::<u32>(head, off!(ref_head_total_ref_mod)) as i32) < 0;
+    let unused = read::at::<u8>(head, off!(ref_head_must_insert_reserved)) != 0;
+    HEAD_KNOWN | if drops { HEAD_DROPS_DATA } else { 0 } | if unused { HEAD_UNUSED_DATA } else { 0 }
 }
 
 /// Calls that only matter while quotas are on. Inner calls of those that a filter leaves out would look like calls from
@@ -183,6 +245,7 @@ pub const fn needs_quotas(hook: HookId) -> bool {
             | HookId::QgroupConvertMeta
             | HookId::QgroupAccountExtents
             | HookId::CommitDeviceSizes
+            | HookId::RefHeadEnd
     )
 }
 
@@ -220,6 +283,9 @@ pub const fn has_origin(hook: HookId) -> bool {
             | HookId::AllocReservedFileExtent
             | HookId::QgroupFreePertrans
             | HookId::QgroupAccountExtents
+            | HookId::RefHeadEnd
+            | HookId::BlockGroupUpdated
+            | HookId::BlockGroupInserted
     )
 }
 
@@ -293,6 +359,17 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
         let delayed = read::rsv(fs_info + off!(fs_delayed_block_rsv) as u64);
         let transid = read::at(address, off!(transaction_transid));
         *args = [transid, delayed.size, delayed.reserved, metadata_reserved(fs_info)];
+    } else if is(hook, HookId::MergeDelallocExtent) || is(hook, HookId::SplitDelallocExtent) {
+        // SAFETY: as promised.
+        *args = parts(ctx, hook, unsafe { (*frame).fs_info });
+    } else if is(hook, HookId::RefHeadEnd) {
+        args[0] = read::at(second, off!(ref_head_num_bytes));
+        args[1] = head_state(second);
+        if args[1] & HEAD_KNOWN != 0 {
+            args[2] = read::at(second, off!(ref_head_reserved_bytes));
+            // SAFETY: as promised.
+            unsafe { (*frame).root = read::at(second, off!(ref_head_owning_root)) };
+        }
     } else if is(hook, HookId::StealFromGlobal) {
         args[0] = read::at(second, off!(ticket_bytes));
     } else if is(hook, HookId::DelayedInodeRelease) {
@@ -409,15 +486,22 @@ fn changed(changeset: u64) -> u64 {
     if changeset == 0 { BYTES_UNKNOWN } else { read::at(changeset, off!(changeset_bytes_changed)) }
 }
 
-/// True if a call changed nothing that the books keep, so that its record may be left out. No other hooked call runs inside such
-/// a call.
+/// True if a call changed nothing that the books keep, so that its record may be left out. No other hooked call has run inside such
+/// a call. `serial`: of the thread's last call.
 ///
 /// # Safety
 /// `frame` is the current thread's, and its call has returned or needs no return.
 #[inline(always)]
-pub unsafe fn is_empty(hook: HookId, frame: *mut Frame) -> bool {
+pub unsafe fn is_empty(hook: HookId, frame: *mut Frame, serial: u32) -> bool {
     // SAFETY: as promised.
     let args = unsafe { &(*frame).args };
+    if is(hook, HookId::RefHeadEnd) {
+        // SAFETY: as promised.
+        return args[1] == HEAD_KNOWN && serial == unsafe { (*frame).serial };
+    }
+    if is(hook, HookId::MergeDelallocExtent) || is(hook, HookId::SplitDelallocExtent) {
+        return unsafe { as_due(frame) };
+    }
     if is(hook, HookId::SetRecordBits) || is(hook, HookId::ClearRecordBits) {
         return args[3] == 0;
     }
@@ -452,13 +536,23 @@ const fn is_for_root(hook: HookId) -> bool {
     )
 }
 
+/// Whether a dirty range that was divided or grown changed `outstanding_extents` as it must.
+///
+/// # Safety
+/// `frame` is the current thread's, and its call has returned.
+#[inline(always)]
+pub unsafe fn as_due(frame: *mut Frame) -> bool {
+    // SAFETY: as promised.
+    unsafe { i64::from((*frame).extents) == (*frame).args[2] as i64 }
+}
+
 /// The return value, by the function's return type.
 ///
 /// # Safety
 /// `frame` is the current thread's.
 #[inline(always)]
 pub unsafe fn returned(hook: HookId, raw: i64, frame: *mut Frame) -> i64 {
-    if is(hook, HookId::BlockRsvRelease) || is(hook, HookId::UseBlockRsv) {
+    if is(hook, HookId::BlockRsvRelease) || is(hook, HookId::UseBlockRsv) || is(hook, HookId::RefHeadEnd) {
         return raw;
     }
     if is(hook, HookId::StealFromGlobal) {

@@ -1,6 +1,6 @@
 //! A call of a hooked function, reduced to what the rules need.
 use probe_common::{
-    call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call},
+    call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call, MOVED_BY_END},
     claim::RsvType,
     hook::{HOOK_SLOTS, HookId},
 };
@@ -127,6 +127,13 @@ impl Node {
         self.has(CALL_INODE).then_some(self.key)
     }
 
+    /// True if the call around it ends what held bytes of `delayed_refs_rsv`, or data of simple quotas.
+    fn is_of_ended_holder(&self) -> bool {
+        let by = self.args[3];
+        (self.is(HookId::BlockRsvRelease) && by & MOVED_BY_END != 0)
+            || (self.is(HookId::QgroupFreeRefroot) && by == HookId::RefHeadEnd as u64)
+    }
+
     /// True if the call around it needs it. Calls on pools are dropped, because a flush makes thousands of them.
     pub(crate) fn is_kept(&self) -> bool {
         let rsv = self.is(HookId::BlockRsvRelease) && self.has(CALL_RSV);
@@ -150,6 +157,7 @@ impl Node {
         ]
         .into_iter()
         .any(|hook| self.is(hook))
+            || self.is_of_ended_holder()
             || rsv
                 && matches!(
                     self.rsv_type,

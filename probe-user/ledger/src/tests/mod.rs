@@ -14,6 +14,7 @@ mod calls;
 mod closings;
 mod delayed_nodes;
 mod draws;
+mod ends;
 mod errors;
 mod events;
 mod extents;

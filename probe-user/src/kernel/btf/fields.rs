@@ -53,6 +53,7 @@ const TICKET: &str = "reserve_ticket";
 const TASK: &str = "task_struct";
 const DEVICE: &str = "btrfs_device";
 const QGROUP: &str = "btrfs_qgroup";
+const REF_HEAD: &str = "btrfs_delayed_ref_head";
 
 /// Every field but `rsv_type_map`.
 pub(super) const ROWS: &[Row] = rows! {
@@ -188,6 +189,13 @@ pub(super) const ROWS: &[Row] = rows! {
     node_inode_id = at("btrfs_delayed_node", &[&["inode_id"]]);
     node_bytes_reserved = at("btrfs_delayed_node", &[&["bytes_reserved"]]);
     node_root = at("btrfs_delayed_node", &[&["root"]]);
+    fs_max_extent_size = at(FS, &[&["max_extent_size"]]);
+    ref_head_num_bytes = at(REF_HEAD, &[&["num_bytes"]]);
+    ref_head_total_ref_mod = at(REF_HEAD, &[&["total_ref_mod"]]);
+    ref_head_is_data = at(REF_HEAD, &[&["is_data"]]);
+    ref_head_must_insert_reserved = at(REF_HEAD, &[&["must_insert_reserved"]]);
+    ref_head_owning_root = at(REF_HEAD, &[&["owning_root"]]);
+    ref_head_reserved_bytes = at(REF_HEAD, &[&["reserved_bytes"]]);
 
     task_exit_code = at(TASK, &[&["exit_code"]]);
     binprm_filename = at("linux_binprm", &[&["filename"]]);

@@ -37,7 +37,15 @@ impl ResolvedOffsets {
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
         /// What newer kernels have more, and older ones do not need.
-        const MORE: [&str; 4] = ["sinfo_sub_group", "fs_treelog_rsv", "fs_remap_block_rsv", "fs_type_list"];
+        const MORE: [&str; 7] = [
+            "sinfo_sub_group",
+            "fs_treelog_rsv",
+            "fs_remap_block_rsv",
+            "fs_type_list",
+            "ref_head_is_data",
+            "ref_head_owning_root",
+            "ref_head_reserved_bytes",
+        ];
         MORE.contains(&name)
             || ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
             || EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())

@@ -63,6 +63,8 @@ pub(crate) fn check(
         ordered(context, &inside, record)
     } else if is(HookId::ClearDelallocExtent) {
         clear(context, &inside, record)
+    } else if is(HookId::MergeDelallocExtent) || is(HookId::SplitDelallocExtent) {
+        parts(context, node)
     } else if is(HookId::ReleaseSpace) {
         space(context, &inside, record)
     } else if is(HookId::ReserveSpace) {
@@ -319,6 +321,24 @@ fn space(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
     };
     let text = format!("A release of {bytes} bytes of data and metadata left the data off by {off}.");
     context.report(node, Deviation::of(DATA_MAY_USE, off, text));
+    true
+}
+
+/// `btrfs_merge_delalloc_extent` and `btrfs_split_delalloc_extent`: the same bytes are dirty as before, in one range or in two, and each
+/// range has an extent for each `max_extent_size` that it begins. The record comes only if the change is another one.
+fn parts(context: &mut CallContext<'_>, node: &Node) -> bool {
+    let [first, second, want, _] = node.args;
+    let (want, got) = (want as i64, i64::from(node.extents));
+    if got == want {
+        return false;
+    }
+    let what = if node.is(HookId::MergeDelallocExtent) {
+        format!("Dirty ranges of {first} and {second} bytes became one")
+    } else {
+        format!("A dirty range was split into {first} and {second} bytes")
+    };
+    let text = format!("{what}, which changed outstanding_extents by {got} and should have by {want}.");
+    context.report(node, Deviation::of(EXTENTS, got - want, text));
     true
 }
 

@@ -32,6 +32,7 @@ mod pools;
 mod prealloc;
 mod published;
 mod qgroup;
+mod refs;
 mod report;
 mod returned;
 mod rsvs;

@@ -120,6 +120,9 @@ impl CallContext<'_> {
                 self.fs.reported.delayed = self.fs.reported.delayed.saturating_add(off);
                 self.shared.pending.absorb(self.fs.id, None, account, most);
             }
+            Account::FsDelayedRefsRsv => {
+                self.fs.reported.delayed_refs = self.fs.reported.delayed_refs.saturating_add(off);
+            }
             Account::FsChunkRsv => self.fs.reported.chunk = self.fs.reported.chunk.saturating_add(off),
             Account::TransRsv => {
                 self.fs.reported.trans = self.fs.reported.trans.saturating_add(off);

@@ -11,7 +11,7 @@ use probe_common::{
 
 use super::{
     context::CallContext, contracts, data, delayed, events, handles, operations, prealloc, qgroup::Qgroups,
-    rsvs::Rsvs,
+    refs, rsvs::Rsvs,
 };
 use crate::book::{node::Node, thread::Thread};
 
@@ -160,6 +160,9 @@ impl Thread {
             Some(HookId::SetDelallocExtent) => self.data_dirtied(context, node),
             Some(HookId::ClearDelallocExtent) => self.cleared(context, node, already_reported),
             Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
+            Some(HookId::RefHeadEnd | HookId::BlockGroupUpdated | HookId::BlockGroupInserted) => {
+                refs::ended(context, node, children);
+            }
             Some(HookId::StartTransaction) => handles::not_started(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {

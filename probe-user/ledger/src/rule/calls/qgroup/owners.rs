@@ -8,7 +8,10 @@
 //! With simple quotas a head of delayed refs frees the data when it runs, so at the end of the transaction nothing may be left. What
 //! is taken while quotas are being switched off is not judged.
 use probe_common::{
-    call::{CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_QUOTAS_SIMPLE, CALL_RETURNED, Call},
+    call::{
+        CALL_QUOTAS, CALL_QUOTAS_ENABLED, CALL_QUOTAS_SIMPLE, CALL_RETURNED, Call, HEAD_KNOWN,
+        HEAD_UNUSED_DATA,
+    },
     fs::Levels,
     hook::HookId,
     inode::InodeState,
@@ -104,6 +107,7 @@ impl Owners {
             Some(HookId::AllocReservedFileExtent) => self.handed_over(context, node),
             Some(HookId::QgroupFreeRefroot) => self.freed(context, node),
             Some(HookId::QgroupAccountExtents) => self.accounted(context, node),
+            Some(HookId::RefHeadEnd) => self.head_ended(context, node, children),
             Some(HookId::StartTransaction) => self.started(context, node, children),
             Some(HookId::QgroupConvertMeta) if node.parent == 0 || node.qgroup_data > 0 => {
                 self.converted(context, node);
@@ -200,6 +204,36 @@ impl Owners {
         let mut deviation = Deviation::of(Account::InodeQgroupData, (over as i64).saturating_neg(), text);
         deviation.root = Some(root);
         context.report_on(node, None, deviation);
+    }
+
+    /// The head of delayed refs of a new extent that was never inserted has ended: with simple quotas it frees what it had reserved.
+    fn head_ended(&mut self, context: &mut CallContext<'_>, node: &Node, children: &[Node]) {
+        let [_, state, bytes, _] = node.args;
+        let root = node.key.root;
+        let due = HEAD_KNOWN | HEAD_UNUSED_DATA;
+        let simple = node.has(CALL_QUOTAS | CALL_QUOTAS_ENABLED | CALL_QUOTAS_SIMPLE);
+        let judged = node.has(CALL_RETURNED) && context.complete(node) && !context.fs.aborted;
+        if !context.follows.owners
+            || !simple
+            || state & due != due
+            || bytes == 0
+            || !is_fstree(root)
+            || !judged
+        {
+            return;
+        }
+        let frees = |of: &&Node| of.parent == node.serial && of.is(HookId::QgroupFreeRefroot);
+        if children.iter().any(|of| frees(&of)) {
+            return;
+        }
+        let Some(held) = self.simple.get((node.fs, root)) else { return };
+        let origin = held.origin();
+        self.simple.give((node.fs, root), bytes);
+        let text = format!(
+            "The head of delayed refs of a new extent ended, which was never inserted. {bytes} bytes of data were reserved for it in \
+             the qgroup of the subvolume, and it did not free them."
+        );
+        report_root(context, node, Account::InodeQgroupData, bytes, origin, text);
     }
 
     /// The commit has freed what the extents of its transaction had reserved. Until it goes on, no other transaction can start.

@@ -51,6 +51,10 @@ impl ByTransaction {
         bytes - part
     }
 
+    pub(super) fn get(&self, at: (u32, u64)) -> Option<Held> {
+        self.roots.get(&at).copied()
+    }
+
     /// All that the subvolumes of the filesystem have.
     pub(super) fn drain(&mut self, fs: u32) -> Vec<(u64, Held)> {
         let mut all: Vec<_> = self
