@@ -129,6 +129,7 @@ pub const MAX_DEPTH: u32 = 8;
 /// | `btrfs_merge_delalloc_extent`, `btrfs_split_delalloc_extent` | bytes of one part, and of the other, and what the call must add to `outstanding_extents` (i64) | |
 /// | `btrfs_cleanup_ref_head_accounting` | num_bytes, `HEAD_*`, `reserved_bytes`; `root` is its `owning_root` | bytes of checksums that it released, where it returns them |
 /// | `btrfs_dec_delayed_refs_rsv_bg_updates`, `_inserts` | | |
+/// | `btrfs_finish_extent_commit` | by how much `bytes_may_use` rose more than the block_rsvs (i64), and how many unpinned ranges were compared | |
 /// | `btrfs_set_record_extent_bits`, `btrfs_clear_record_extent_bits` | start, end, bits, bytes changed ([`BYTES_UNKNOWN`]: not recorded) | errno |
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

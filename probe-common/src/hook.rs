@@ -152,6 +152,8 @@ pub enum HookId {
     BlockGroupUpdated = 93,
     /// `btrfs_dec_delayed_refs_rsv_bg_inserts`, 6.7 on (functions tier): the item of a new block group is inserted
     BlockGroupInserted = 94,
+    /// `btrfs_finish_extent_commit` (functions tier): a commit unpins, and fills up the global reserve with it
+    FinishExtentCommit = 95,
     /// `sys_exit` (functions tier): a system call in which the task has called hooked functions ends
     SysExit = 80,
     /// `workqueue_execute_end` (functions tier): a work item in which the worker has called hooked functions ends
@@ -194,7 +196,7 @@ pub const FALLBACK_SLOT: u32 = 112;
 
 impl HookId {
     /// All hooks.
-    pub const ALL: [Self; 89] = [
+    pub const ALL: [Self; 90] = [
         Self::SpaceReservation,
         Self::BytesMayUse,
         Self::BytesPinned,
@@ -268,6 +270,7 @@ impl HookId {
         Self::RefHeadEnd,
         Self::BlockGroupUpdated,
         Self::BlockGroupInserted,
+        Self::FinishExtentCommit,
         Self::SysExit,
         Self::WorkEnd,
         Self::ThreadEnd,
@@ -363,6 +366,7 @@ impl HookId {
             Self::RefHeadEnd => "btrfs_cleanup_ref_head_accounting",
             Self::BlockGroupUpdated => "btrfs_dec_delayed_refs_rsv_bg_updates",
             Self::BlockGroupInserted => "btrfs_dec_delayed_refs_rsv_bg_inserts",
+            Self::FinishExtentCommit => "btrfs_finish_extent_commit",
             Self::SysExit => "sys_exit",
             Self::WorkEnd => "workqueue_execute_end",
             Self::ThreadEnd => "thread_end",

@@ -130,6 +130,9 @@ pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
         let flags = link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
         if change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0 {
             cells::pools::unpinned(&run, fs);
+            if let Some(task) = cells::task_cell(&run) {
+                functions::unpinned(task, change.object);
+            }
         }
         cells::pinned::changed(fs, ctx.arg(0), flags, change.diff);
     }

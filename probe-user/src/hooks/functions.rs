@@ -167,6 +167,7 @@ pub const FUNCTIONS: &[Function] = &[
     },
     call(HookId::UpdateGlobalBlockRsv, "update_global_rsv", FS, 0),
     // Without these, block_rsvs are not compared with bytes_may_use call by call.
+    Function { required: false, ..call(HookId::FinishExtentCommit, "finish_extent_commit", TRANS, 0) },
     Function { required: false, ..call(HookId::UpdateDelayedRefs, "update_delayed_refs", TRANS, 0) },
     Function {
         required: false,

@@ -21,6 +21,7 @@ use aya_ebpf::{
 };
 use probe_common::hook::HookId;
 
+pub use self::pools::unpinned;
 use self::{context::Traced, enter::enter, leave::leave};
 
 /// Programs for a function that is watched at entry and return.
@@ -96,6 +97,7 @@ call! {
     ref_head_end_in ref_head_end_out ref_head_end_fentry ref_head_end_fexit RefHeadEnd;
     block_group_updated_in block_group_updated_out block_group_updated_fentry block_group_updated_fexit BlockGroupUpdated;
     block_group_inserted_in block_group_inserted_out block_group_inserted_fentry block_group_inserted_fexit BlockGroupInserted;
+    finish_extent_commit_in finish_extent_commit_out finish_extent_commit_fentry finish_extent_commit_fexit FinishExtentCommit;
     set_record_bits_in set_record_bits_out set_record_bits_fentry set_record_bits_fexit SetRecordBits;
     clear_record_bits_in clear_record_bits_out clear_record_bits_fentry clear_record_bits_fexit ClearRecordBits;
 }

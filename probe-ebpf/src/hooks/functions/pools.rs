@@ -269,6 +269,53 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
     }
 }
 
+/// `btrfs_finish_extent_commit()` unpins the next range of metadata of this space_info (0: it returns), so it is done with the one
+/// before: what that added to the global reserve, it must have added to `bytes_may_use`.
+#[inline(always)]
+pub fn unpinned(task: *mut TaskCell, sinfo: u64) {
+    if config!(functions) != 0 {
+        pools_unpinned(frame::slot(task), sinfo);
+    }
+}
+
+/// See [`unpinned`]. `args` of the frame: the sum, how many ranges were compared, and whether the range before can be compared.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn pools_unpinned(slot: u32, sinfo: u64) -> u64 {
+    let (Some(run), Some(frames)) = (clock(), FRAMES.get_ptr_mut(slot)) else { return 0 };
+    let Some(frame) = frame::top(frames) else { return 0 };
+    // SAFETY: the frames are this thread's; a cell of an array stays.
+    unsafe {
+        if (*frame).hook != HookId::FinishExtentCommit as u32 {
+            return 0;
+        }
+        let Some(cell) = cells::fs_cell((*frame).fs) else { return 0 };
+        let points = pools::points_of_others(frames, cell);
+        let held = read::pools_reserved((*frame).fs_info);
+        // Nobody was inside since before the first look, the thread itself included.
+        let alone = pools::is_alone(frames, cell) && (*frames).serial == (*frame).serial;
+        let same = pools::points_of_others(frames, cell) == (*frame).at_points;
+        if (*frame).args[2] != 0 && alone && same {
+            let reserved = (*frames).reserved.wrapping_sub((*frame).at_reserved);
+            let may_use = reserved.wrapping_sub((*frames).freed.wrapping_sub((*frame).at_freed));
+            let off = may_use.wrapping_sub(held.wrapping_sub((*frame).at_held));
+            (*frame).args[0] = (*frame).args[0].wrapping_add(off);
+            (*frame).args[1] = (*frame).args[1].wrapping_add(1);
+        }
+        // Where tickets wait, what is unpinned may be granted to them. The lock is held, so none comes before the range is done.
+        let nobody_waits = sinfo != 0
+            && off!(sinfo_reclaim_size) != ABSENT
+            && read::at::<u64>(sinfo, off!(sinfo_reclaim_size)) == 0;
+        let next = nobody_waits && alone && sees_all() && pools::settled(&run, cell, (*frame).fs_info);
+        (*frame).args[2] = next as u64;
+        (*frame).at_points = points;
+        (*frame).at_held = held;
+        (*frame).at_reserved = (*frames).reserved;
+        (*frame).at_freed = (*frames).freed;
+    }
+    0
+}
+
 /// The block_rsv that `btrfs_use_block_rsv()` returned; 0 if it returned an error.
 #[inline(always)]
 const fn ret_rsv(ret: i64) -> u64 {

@@ -119,3 +119,15 @@ fn tree_blocks_of_a_task_add_up_at_the_end_of_its_handle() {
         assert!(finding.violation.explanation.contains(told), "{}", finding.violation.explanation);
     }
 }
+
+/// A commit fills up the global reserve with what it unpins, and `bytes_may_use` does not know of it.
+#[test]
+fn what_a_commit_adds_to_the_global_reserve_must_be_in_bytes_may_use() {
+    let mut calls = Calls::new();
+    calls.call(HookId::FinishExtentCommit, 0, [(-(I as i64)) as u64, 3, 0, 0], |call| {
+        call.flags |= CALL_UNBALANCED;
+        call.ret = -(I as i64);
+    });
+    let finding = calls.one("over-release", "space.metadata.bytes_may_use", I);
+    assert!(finding.violation.explanation.contains("btrfs_finish_extent_commit"), "{finding:#?}");
+}
