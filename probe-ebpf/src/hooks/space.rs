@@ -1,5 +1,7 @@
 //! `bytes_may_use`, `bytes_pinned` and the qgroup counters: chains, each under its own lock.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use core::ffi::c_void;
+
+use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     chain::{Bmu, ChainCounter},
     fs::LEVELS_UNMOUNT,
@@ -14,6 +16,7 @@ use crate::{
     cells::{
         self,
         chain::{Change, link},
+        frame,
     },
     emit::Run,
     globals::{config, off},
@@ -117,26 +120,38 @@ pub unsafe fn forget_data(task: *mut TaskCell) {
 /// `trace_update_bytes_pinned(fs_info, sinfo, old, diff)`: under `sinfo->lock`, before the change.
 #[raw_tracepoint(tracepoint = "update_bytes_pinned")]
 pub fn update_bytes_pinned(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = Run::begin(HookId::BytesPinned, &ctx)
-        && let Some(fs) = cells::fs_id(&run, ctx.arg(0))
-    {
-        let change = Change {
-            fs,
-            object: ctx.arg(1),
-            counter: ChainCounter::BytesPinned,
-            old: ctx.arg(2),
-            diff: ctx.arg::<u64>(3) as i64,
-        };
-        let flags = link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
-        if change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0 {
-            cells::pools::unpinned(&run, fs);
-            if let Some(task) = cells::task_cell(&run) {
-                functions::unpinned(task, change.object);
-            }
-        }
-        cells::pinned::changed(fs, ctx.arg(0), flags, change.diff);
+    let slot = pinned(ctx.as_ptr());
+    if slot != frame::NONE {
+        functions::pools_unpinned(slot, ctx.arg(1));
     }
     0
+}
+
+/// Handles the event. Returns the slot of the thread's frames if it unpins metadata.
+///
+/// A function of its own: the stacks of BPF functions that call each other must fit into 512 bytes.
+#[inline(never)]
+fn pinned(ctx: *mut c_void) -> u32 {
+    let ctx = RawTracePointContext::new(ctx);
+    let Some(run) = Run::begin(HookId::BytesPinned, &ctx) else { return frame::NONE };
+    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return frame::NONE };
+    let change = Change {
+        fs,
+        object: ctx.arg(1),
+        counter: ChainCounter::BytesPinned,
+        old: ctx.arg(2),
+        diff: ctx.arg::<u64>(3) as i64,
+    };
+    let flags = link(&run, &change, false, |object| read::at(object, off!(sinfo_flags)));
+    let unpins = change.diff < 0 && flags & BLOCK_GROUP_METADATA != 0;
+    if unpins {
+        cells::pools::unpinned(&run, fs);
+    }
+    cells::pinned::changed(fs, ctx.arg(0), flags, change.diff);
+    if !unpins || config!(functions) == 0 {
+        return frame::NONE;
+    }
+    cells::task_cell(&run).map_or(frame::NONE, frame::slot)
 }
 
 /// `trace_(btrfs_)qgroup_update_reserve(fs_info, qgroup, diff, type)`: under `qgroup_lock`, before the change.

@@ -52,7 +52,7 @@ pub fn leave<C: Exit>(ctx: *mut c_void, hook: HookId) {
         let off = pools::off_balance(task, ret);
         if (off == 0 || off == NOT_COMPARED) && twice != NOT_COMPARED { twice } else { off }
     } else if hook as u32 == HookId::FinishExtentCommit as u32 {
-        pools::unpinned(task, 0);
+        pools::pools_unpinned(frame::slot(task), 0);
         // SAFETY: as above.
         unsafe { if (*frame).args[1] == 0 { NOT_COMPARED } else { (*frame).args[0] as i64 } }
     } else if hook as u32 == HookId::TransReleaseMetadata as u32 {

@@ -271,14 +271,8 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
 
 /// `btrfs_finish_extent_commit()` unpins the next range of metadata of this space_info (0: it returns), so it is done with the one
 /// before: what that added to the global reserve, it must have added to `bytes_may_use`.
-#[inline(always)]
-pub fn unpinned(task: *mut TaskCell, sinfo: u64) {
-    if config!(functions) != 0 {
-        pools_unpinned(frame::slot(task), sinfo);
-    }
-}
-
-/// See [`unpinned`]. `args` of the frame: the sum, how many ranges were compared, and whether the range before can be compared.
+///
+/// `args` of the frame: the sum, how many ranges were compared, and whether the range before can be compared.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn pools_unpinned(slot: u32, sinfo: u64) -> u64 {
