@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use crate::{proc, setup, workspace::Workspace};
 
 /// The trees of dependencies.
-const MANIFESTS: [&str; 3] = ["Cargo.toml", "probe-ebpf/Cargo.toml", "probe-user/record/fuzz/Cargo.toml"];
+const MANIFESTS: [&str; 3] = ["Cargo.toml", "probe-ebpf/Cargo.toml", "probe-user/fuzz/Cargo.toml"];
 
 /// Holds each tree to the rules. Returns what could not be checked here, and why.
 ///

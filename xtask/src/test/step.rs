@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Fuzz targets.
-const FUZZ: &str = "probe-user/record/fuzz";
+const FUZZ: &str = "probe-user/fuzz";
 
 /// One step, in the order of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
