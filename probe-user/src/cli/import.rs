@@ -1,7 +1,7 @@
 //! `btrfs-probe import`
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufReader, Seek as _},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use crate::{
     import::{
         input::{Binary, Input},
         model::Imported,
+        trace_dat::error::DatError,
     },
     report::{imported::text, output, text::look_for},
     session::exit::{ExitStatus, UsageError},
@@ -21,17 +22,17 @@ use crate::{
 const EXAMPLE: &str = "\
 Examples:
   btrfs-probe import trace.txt
-  trace-cmd report trace.dat | btrfs-probe import -
+  btrfs-probe import trace.dat
   perf script | btrfs-probe import -
 
 `btrfs-probe doctor --ftrace` prints the commands that take such a trace.
 
 Exit status: 1 a FILE cannot be read, 2 usage, 3 a counter went below zero, 4 else: a trace shows a part of the books only.";
 
-/// Check the text of a kernel trace with btrfs' events
+/// Check a kernel trace with btrfs' events
 ///
-/// Reads what `trace` and `trace_pipe` of tracefs, `trace-cmd report` and `perf script` print, other lines between, and checks whether
-/// each change of a counter found what the one before had left, and none went below zero. It shows waits, flushes and sums by type,
+/// Reads trace.dat of trace-cmd, and what `trace` and `trace_pipe` of tracefs, `trace-cmd report` and `perf script` print, other lines
+/// between. It checks whether each change of a counter found what the one before had left, and none went below zero. It shows waits, flushes and sums by type,
 /// and says what a trace cannot show. It needs no rights and works on any machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
@@ -76,27 +77,54 @@ impl Args {
         }
         let mut input = Input::default();
         for file in &self.files {
-            let name = why::shown(file);
-            let read = if file == Path::new(why::STDIN) {
-                input.read(io::stdin().lock())
-            } else {
-                File::open(file).and_then(|file| input.read(BufReader::with_capacity(1 << 16, file)))
-            };
-            match read.map_err(|error| anyhow!("cannot read {name}: {}", why::unread(&error)))? {
-                None => {}
-                Some(Binary::TraceCmd) => anyhow::bail!(
-                    "{name} is a trace of trace-cmd in binary form: `trace-cmd report {name} | btrfs-probe import -`"
-                ),
-                Some(Binary::Perf) => anyhow::bail!(
-                    "{name} is a trace of perf in binary form: `perf script -i {name} | btrfs-probe import -`"
-                ),
-                Some(Binary::Recording) => {
-                    anyhow::bail!(
-                        "{name} is a recording of btrfs-probe: read it with `btrfs-probe report {name}`"
-                    )
-                }
-            }
+            read(&mut input, file)?;
         }
         Ok(input.finish())
+    }
+}
+
+fn read(input: &mut Input, file: &Path) -> anyhow::Result<()> {
+    let name = why::shown(file);
+    let cannot = |error: io::Error| anyhow!("cannot read {name}: {}", why::unread(&error));
+    if file == Path::new(why::STDIN) {
+        return match input.read(io::stdin().lock()).map_err(cannot)? {
+            None => Ok(()),
+            Some(Binary::TraceCmd) => {
+                anyhow::bail!(
+                    "{name} is a trace.dat: its parts are not in order, so name the file instead of -"
+                )
+            }
+            Some(Binary::Perf) => {
+                anyhow::bail!("{name} is a perf.data: `perf script | btrfs-probe import -`")
+            }
+            Some(Binary::Recording) => {
+                anyhow::bail!("{name} is a recording of btrfs-probe: read it with `btrfs-probe report -`")
+            }
+        };
+    }
+    let mut opened = File::open(file).map_err(cannot)?;
+    match input.read(BufReader::with_capacity(1 << 16, &opened)).map_err(cannot)? {
+        None => Ok(()),
+        Some(Binary::TraceCmd) => {
+            opened.rewind().map_err(|_| {
+                anyhow!("{name} is a trace.dat in a pipe: its parts are not in order, so name a file")
+            })?;
+            let left_out = input.read_dat(opened).map_err(|error| match error {
+                DatError::Io(error) => cannot(error),
+                error => anyhow!("cannot read {name}: {error}"),
+            })?;
+            for instance in left_out {
+                log::warn!(
+                    "{name}: events of its instance {instance:?} were left out, they may be the same again: give it a trace.dat of its own"
+                );
+            }
+            Ok(())
+        }
+        Some(Binary::Perf) => anyhow::bail!(
+            "{name} is a trace of perf in binary form: `perf script -i {name} | btrfs-probe import -`"
+        ),
+        Some(Binary::Recording) => {
+            anyhow::bail!("{name} is a recording of btrfs-probe: read it with `btrfs-probe report {name}`")
+        }
     }
 }

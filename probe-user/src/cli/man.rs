@@ -135,7 +135,7 @@ Says why there is no space, from the kernel's log.
 btrfs\\-probe bundle load.rsv \\-\\-redact
 Makes one archive for a bug report, without names.
 .TP
-trace\\-cmd report trace.dat | btrfs\\-probe import \\-
+btrfs\\-probe import trace.dat
 Checks a trace of the kernel that somebody else took.
 .SH \"SEE ALSO\"
 .BR btrfs (8),

@@ -1,7 +1,13 @@
 //! Reads traces of any size line by line, in bounded memory.
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead, Read, Seek};
 
-use super::{build::build, line::LONGEST_LINE, model::Imported, seen::Seen};
+use super::{
+    build::build,
+    line::LONGEST_LINE,
+    model::Imported,
+    seen::Seen,
+    trace_dat::{self, contents::MAGIC, error::DatError},
+};
 
 /// What a file is, if it is no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +25,7 @@ impl Binary {
     #[must_use]
     pub fn of(start: &[u8]) -> Option<Self> {
         let begins = |magic: &[u8]| start.starts_with(magic);
-        if begins(b"\x17\x08\x44tracing") {
+        if begins(MAGIC) {
             Some(Self::TraceCmd)
         } else if begins(b"PERFILE2") || begins(b"PERFFILE") {
             Some(Self::Perf)
@@ -59,6 +65,14 @@ impl Input {
             }
             self.line(&String::from_utf8_lossy(&line));
         }
+    }
+
+    /// Takes a trace.dat from its begin. Returns the names of instances whose events were left out.
+    ///
+    /// # Errors
+    /// It cannot be read; what was read of it stays.
+    pub fn read_dat(&mut self, file: impl Read + Seek) -> Result<Vec<String>, DatError> {
+        trace_dat::read(file, &mut self.seen)
     }
 
     /// Takes a line.

@@ -85,7 +85,7 @@ pub struct TaskCount {
 /// A line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TracePlace {
-    /// Number of the line, from 1, over all files.
+    /// Number of the line, from 1, over all files; in a trace.dat that of `trace-cmd report`.
     pub line: u64,
     /// Its time.
     pub time_ns: Option<u64>,

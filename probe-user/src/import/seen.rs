@@ -52,16 +52,39 @@ pub struct Seen {
 impl Seen {
     /// Takes a line without its end.
     pub fn line(&mut self, text: &str) {
-        self.lines = self.lines.saturating_add(1);
+        self.other();
         if let Some(remark) = line::remark(text) {
             return self.remark(remark);
         }
-        if text.contains("WARNING:") && text.contains("btrfs") && self.warnings.len() < MAX_WARNINGS {
-            let text = text.trim().chars().take(WARNING).collect();
-            self.warnings.push(Warning { line: self.lines, text });
+        if text.contains("WARNING:") && text.contains("btrfs") {
+            self.warning(text);
         }
         if let Some(line) = line::event_line(text) {
             self.event(&line);
+        }
+    }
+
+    /// Takes an event that was none of a text.
+    pub fn event_of(&mut self, line: &Line<'_>) {
+        self.other();
+        if line.fields.contains("WARNING:") && line.fields.contains("btrfs") {
+            self.warning(&format!(
+                "{}-{} [{:03}] {}: {}",
+                line.comm, line.tid, line.cpu, line.event, line.fields
+            ));
+        }
+        self.event(line);
+    }
+
+    /// Takes what is neither an event of btrfs nor says anything.
+    pub const fn other(&mut self) {
+        self.lines = self.lines.saturating_add(1);
+    }
+
+    fn warning(&mut self, text: &str) {
+        if self.warnings.len() < MAX_WARNINGS {
+            let text = text.trim().chars().take(WARNING).collect();
+            self.warnings.push(Warning { line: self.lines, text });
         }
     }
 
