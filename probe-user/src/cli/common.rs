@@ -39,7 +39,8 @@ pub(super) struct TerminalOpts {
     /// Print only the verdict and the findings
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Print more; in a live session -vv adds the messages of the kernel side
+    /// Print more: -v every hook, pool, counter and finding; -vv also every instance, stack, account and inode, and live the
+    /// messages of the kernel side
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
     /// Use colours: auto (on a terminal, unless NO_COLOR is set), always, or never
@@ -59,7 +60,8 @@ impl TerminalOpts {
         let detail = match (self.quiet, self.verbose) {
             (true, _) => Detail::Brief,
             (false, 0) => Detail::Normal,
-            (false, _) => Detail::Full,
+            (false, 1) => Detail::Full,
+            (false, _) => Detail::All,
         };
         TextStyle { color: self.color, detail }
     }

@@ -304,3 +304,47 @@ proptest! {
         prop_assert_eq!(whole.ids(&ids), whole.list().iter().map(|group| group.id).collect::<Vec<_>>());
     }
 }
+
+/// `-v` and `-vv` printed the same.
+#[test]
+fn each_more_v_shows_more_of_a_finding() {
+    let mut findings = vec![published(0, FS, 257, 5), published(1, FS, 258, 7)];
+    findings[0].violation.origins = (0..6)
+        .map(|_| Origin { bytes: 4096, count: 1, stack: StackRef { id: 2, representative: false } })
+        .collect();
+    let mut report = report(&findings, &Policy::default());
+    // Stacks that are alike are one: those of a report of many sites.
+    let origin = report.findings[0].origins[0].clone();
+    report.findings[0].origins = vec![origin; 6];
+    let shown = |detail| text::render(&report, Look::PLAIN, detail);
+    let (normal, full, all) = (shown(Detail::Normal), shown(Detail::Full), shown(Detail::All));
+    let hooks = "hits: how often a hook ran";
+    assert!(!normal.contains(hooks) && full.contains(hooks) && all.contains(hooks), "{full}");
+    for what in [
+        "instances, in the order in which they were found",
+        "judged at its end",
+        "open: its end was not seen",
+    ] {
+        assert!(!full.contains(what), "{what}");
+    }
+    assert!(all.contains("instances, in the order in which they were found"), "{all}");
+    assert!(all.contains("at its end\n"), "{all}");
+    for (text, stacks, more) in [(&normal, 4, true), (&full, 4, true), (&all, 6, false)] {
+        assert_eq!(text.matches("reserved 24,576 bytes (24 KiB) in").count(), stacks, "{text}");
+        assert_eq!(text.contains("from 2 more stacks"), more, "{text}");
+    }
+    // Nothing is lost on the way.
+    for line in full.lines().filter(|line| line.contains("fingerprint") || line.contains("hits")) {
+        assert!(all.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn all_instances_that_a_report_lists_are_rows() {
+    let report = report(&thousand(), &Policy::default());
+    let text = text::render(&report, Look { width: 120, ..Look::PLAIN }, Detail::All);
+    assert!(text.contains("16 of 1,000 instances: the first, the last and the largest"), "{text}");
+    let rows = text.lines().skip_while(|line| !line.contains("16 of 1,000 instances")).skip(2).take(16);
+    let inodes: Vec<&str> = rows.filter_map(|row| row.split_whitespace().nth(1)).collect();
+    assert!(inodes.len() == 16 && inodes.contains(&"957") && inodes[0] == "257", "{inodes:?}");
+}

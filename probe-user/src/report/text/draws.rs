@@ -17,7 +17,7 @@ const MOST: usize = 5;
 pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     let Some(draws) = &fs.draws else { return };
     global(paper, draws, detail);
-    if detail == Detail::Full {
+    if detail >= Detail::Full {
         matrix(paper, draws);
         balance(paper, draws);
     }
@@ -26,7 +26,7 @@ pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
 
 /// What the global reserve is not there for; all with `-v`.
 fn global(paper: &mut Paper, draws: &Draws, detail: Detail) {
-    let full = detail == Detail::Full;
+    let full = detail >= Detail::Full;
     let shown: Vec<&GlobalDraws> = draws.global.iter().filter(|draw| full || draw.kind != "use").collect();
     if shown.is_empty() {
         return;

@@ -7,6 +7,7 @@ use super::{
         model::{Failure, FailureInstance, FailureKind, Report},
     },
     Detail,
+    findings::{frame_text, shown},
     paper::{Paper, Tone},
 };
 use crate::format::{self, escape::escape};
@@ -20,7 +21,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     paper.heading("Reservations that failed");
     // Of those that have another way, what the figures explain, and only if nothing else failed.
     let mut tries_told = false;
-    let all = || waited.iter().chain(refused.iter().filter(|_| waited.is_empty() || detail == Detail::Full));
+    let all = || waited.iter().chain(refused.iter().filter(|_| waited.is_empty() || detail >= Detail::Full));
     let mut told = BTreeSet::new();
     for failure in all() {
         for (at, instance) in failure.instances.iter().enumerate() {
@@ -34,9 +35,13 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
             if says_less || (no_wait && causes.is_empty()) {
                 continue;
             }
-            if told.insert(key) || (at == 0 && failure.kind == FailureKind::Qgroup) {
+            let all = detail >= Detail::All;
+            if told.insert(key) || all || (at == 0 && failure.kind == FailureKind::Qgroup) {
                 tries_told |= no_wait;
                 one(paper, failure, instance);
+                if all {
+                    stack(paper, instance);
+                }
             }
         }
     }
@@ -55,6 +60,14 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     }
     if report.failures_left_out > 0 {
         paper.paragraph("   ", &format!("{} more failures were only counted.", report.failures_left_out));
+    }
+}
+
+/// When and where it happened, for who asks for all.
+fn stack(paper: &mut Paper, instance: &FailureInstance) {
+    paper.field("at", &format::moment(instance.time_ns));
+    for frame in shown(&instance.stack) {
+        paper.line(&format!("     {}", frame_text(frame)));
     }
 }
 

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    super::model::{AccountState, Filesystem, Report, SpaceState},
+    super::model::{AccountState, ClosingName, Filesystem, Report, SpaceState},
     Detail, draws, holders,
     paper::{Paper, Tone},
     table::{self, left, right},
@@ -20,7 +20,7 @@ pub(super) fn all(paper: &mut Paper, report: &Report, detail: Detail) {
     let found = |fs: &Filesystem| {
         report.findings.iter().any(|finding| finding.filesystem.as_deref() == Some(fs.uuid.as_str()))
     };
-    let few = detail == Detail::Full || report.filesystems.len() <= MOST;
+    let few = detail >= Detail::Full || report.filesystems.len() <= MOST;
     let (shown, left): (Vec<&Filesystem>, Vec<&Filesystem>) =
         report.filesystems.iter().partition(|fs| few || !fs.ended || found(fs));
     for fs in shown {
@@ -74,7 +74,7 @@ fn one(paper: &mut Paper, fs: &Filesystem, detail: Detail, session_ns: u64) {
     space(paper, fs);
     holders::render(paper, fs, session_ns);
     pools(paper, fs, detail);
-    books(paper, fs);
+    books(paper, fs, detail);
     draws::render(paper, fs, detail);
     audit(paper, fs, detail);
     chains(paper, fs, detail);
@@ -122,7 +122,7 @@ fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     let pools: Vec<(&String, &AccountState)> = fs
         .accounts
         .iter()
-        .filter(|(_, state)| state.size.is_some() && (detail == Detail::Full || holds(state)))
+        .filter(|(_, state)| state.size.is_some() && (detail >= Detail::Full || holds(state)))
         .collect();
     if pools.is_empty() {
         return;
@@ -151,8 +151,11 @@ fn pools(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     }
 }
 
-/// Accounts that only the books know.
-fn books(paper: &mut Paper, fs: &Filesystem) {
+/// Accounts that only the books know; all accounts, with what became of each, if all is asked for.
+fn books(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
+    if detail >= Detail::All {
+        return every_account(paper, fs);
+    }
     let rows: Vec<Vec<String>> = fs
         .accounts
         .iter()
@@ -168,9 +171,26 @@ fn books(paper: &mut Paper, fs: &Filesystem) {
     table::render(paper, &[left("account"), right("books"), left("unit")], &rows);
 }
 
+fn every_account(paper: &mut Paper, fs: &Filesystem) {
+    let row = |(name, state): (&String, &AccountState)| {
+        let end = match state.closing {
+            ClosingName::Closed => "judged at its end",
+            ClosingName::Open => "open: its end was not seen",
+            ClosingName::NotJudged => "not judged",
+        };
+        let books = state.balance.map_or_else(|| "-".to_owned(), format::exact);
+        vec![name.clone(), books, state.unit.clone(), end.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = fs.accounts.iter().map(row).collect();
+    if !rows.is_empty() {
+        paper.blank();
+        table::render(paper, &[left("account"), right("books"), left("unit"), left("at its end")], &rows);
+    }
+}
+
 /// Accounts that no rule judged at their end, by the reason.
 fn not_judged(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
-    if detail != Detail::Full {
+    if detail < Detail::Full {
         return;
     }
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -203,7 +223,7 @@ fn audit(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
     let rows: Vec<Vec<String>> = audit
         .last
         .iter()
-        .filter(|last| detail == Detail::Full || last.sysfs != last.books)
+        .filter(|last| detail >= Detail::Full || last.sysfs != last.books)
         .map(|last| {
             vec![
                 last.account.name().to_owned(),
@@ -219,7 +239,7 @@ fn audit(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
 }
 
 fn chains(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
-    let shown: Vec<_> = fs.chains.iter().filter(|chain| detail == Detail::Full || chain.breaks > 0).collect();
+    let shown: Vec<_> = fs.chains.iter().filter(|chain| detail >= Detail::Full || chain.breaks > 0).collect();
     if !fs.chains.is_empty() {
         let links: u64 = fs.chains.iter().map(|chain| chain.links).sum();
         let breaks: u64 = fs.chains.iter().map(|chain| chain.breaks).sum();

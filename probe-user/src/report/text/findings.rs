@@ -8,15 +8,15 @@ use super::{
         model::{Finding, Frame, IgnoredBy, OriginOf, Report, StackSource},
         owners, subject,
     },
-    Detail,
+    Detail, instances,
     paper::{Paper, Tone},
 };
 use crate::format::{self, escape::escape};
 
-/// Frames shown of the stack of one line of evidence; the finding's own stack is shown whole.
+/// Frames shown of the stack of one line of evidence, unless all is asked for; the finding's own stack is shown whole.
 const EVIDENCE_FRAMES: usize = 3;
 
-/// Stacks that reserved which are shown.
+/// Stacks that reserved which are shown, unless all is asked for.
 const ORIGINS: usize = 4;
 /// Inodes that are named of a finding that is about many.
 const NAMED: usize = 3;
@@ -43,10 +43,10 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
         alike.entry(&finding.fingerprint).or_default().push(finding);
     }
     for finding in all() {
-        if detail == Detail::Full {
-            one(paper, finding);
+        if detail >= Detail::Full {
+            one(paper, finding, detail);
         } else if let Some(of_fingerprint) = alike.remove(finding.fingerprint.as_str()) {
-            one(paper, finding);
+            one(paper, finding, detail);
             others(paper, finding, of_fingerprint.get(1..).unwrap_or_default());
         }
     }
@@ -89,24 +89,29 @@ fn title(paper: &mut Paper, finding: &Finding) {
 }
 
 /// A finding in full.
-pub(super) fn one(paper: &mut Paper, finding: &Finding) {
+pub(super) fn one(paper: &mut Paper, finding: &Finding, detail: Detail) {
     title(paper, finding);
-    body(paper, finding);
+    body(paper, finding, detail);
 }
 
 /// A finding without its heading.
-pub(super) fn body(paper: &mut Paper, finding: &Finding) {
+pub(super) fn body(paper: &mut Paper, finding: &Finding, detail: Detail) {
+    let all = detail >= Detail::All;
     paper.paragraph("   ", &escape(&owners::explanation(finding)));
     paper.blank();
     about(paper, finding);
     let shows = owners::verb(finding);
     stack(paper, shows, finding.stack_source, &finding.stack);
     exit(paper, finding);
-    for origin in finding.origins.iter().take(ORIGINS) {
+    let origins = finding.origins.len().min(if all { usize::MAX } else { ORIGINS });
+    for origin in finding.origins.iter().take(origins) {
         origin_stack(paper, origin);
     }
-    other_origins(paper, finding);
-    evidence(paper, finding);
+    other_origins(paper, finding, origins);
+    if all {
+        instances::render(paper, finding);
+    }
+    evidence(paper, finding, if all { usize::MAX } else { EVIDENCE_FRAMES });
 }
 
 /// Who and where.
@@ -196,8 +201,8 @@ fn origin_stack(paper: &mut Paper, origin: &OriginOf) {
 }
 
 /// Stacks that are not shown.
-fn other_origins(paper: &mut Paper, finding: &Finding) {
-    let more = finding.origins.get(ORIGINS..).unwrap_or_default();
+fn other_origins(paper: &mut Paper, finding: &Finding, shown: usize) {
+    let more = finding.origins.get(shown..).unwrap_or_default();
     let stacks = (more.len() as u64).saturating_add(finding.origins_left_out);
     if stacks == 0 {
         return;
@@ -209,7 +214,7 @@ fn other_origins(paper: &mut Paper, finding: &Finding) {
     paper.line(&format!("   reserved {amount} from {}", format::counted(stacks, "more stack")));
 }
 
-fn evidence(paper: &mut Paper, finding: &Finding) {
+fn evidence(paper: &mut Paper, finding: &Finding, frames: usize) {
     if finding.evidence.is_empty() {
         return;
     }
@@ -224,7 +229,7 @@ fn evidence(paper: &mut Paper, finding: &Finding) {
             &format!("     {} ", format::moment(line.time_ns)),
             &format!("{tid}{}", escape(&line.text)),
         );
-        for frame in shown(&line.stack).take(EVIDENCE_FRAMES) {
+        for frame in shown(&line.stack).take(frames) {
             let text = format!("         in {}", frame_text(frame));
             let text = paper.tone(Tone::Faint, &text);
             paper.line(&text);

@@ -1,19 +1,20 @@
 //! The inodes that hold most.
 use super::{
     super::model::{InodeHolder, Report},
+    Detail,
     paper::Paper,
     table::{self, left, right},
 };
 use crate::format::{self, escape::escape};
 
-/// More than this is for the JSON report and the screen.
+/// More than this is for `-vv`, the JSON report and the screen.
 const MOST: usize = 10;
 
-pub(super) fn render(paper: &mut Paper, report: &Report) {
+pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
     if report.inodes.is_empty() {
         return;
     }
-    let shown = report.inodes.len().min(MOST);
+    let shown = if detail >= Detail::All { report.inodes.len() } else { report.inodes.len().min(MOST) };
     paper.heading(&format!("Who holds what: {shown} of {} inodes", report.inodes.len()));
     let columns = [
         right("subvol"),
@@ -25,9 +26,9 @@ pub(super) fn render(paper: &mut Paper, report: &Report) {
         left("task"),
         left("path"),
     ];
-    let rows: Vec<Vec<String>> = report.inodes.iter().take(MOST).map(row).collect();
+    let rows: Vec<Vec<String>> = report.inodes.iter().take(shown).map(row).collect();
     table::render(paper, &columns, &rows);
-    if report.inodes.iter().take(MOST).any(|inode| !inode.opening_known) {
+    if report.inodes.iter().take(shown).any(|inode| !inode.opening_known) {
         paper.paragraph("  ", "~ first seen while it may have held something already: counted from then on.");
     }
 }

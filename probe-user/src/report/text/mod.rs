@@ -11,6 +11,7 @@ mod findings;
 mod health;
 mod holders;
 mod inodes;
+mod instances;
 mod paper;
 mod table;
 mod terminal;
@@ -38,8 +39,10 @@ pub enum Detail {
     /// Everything but what is as it should be.
     #[default]
     Normal,
-    /// Every hook, chain and audit (`-v`).
+    /// Every hook, pool, chain and audit, and every finding (`-v`).
     Full,
+    /// All that is known of each: instances, stacks, evidence, accounts, inodes (`-vv`).
+    All,
 }
 
 /// The report as text.
@@ -53,7 +56,7 @@ pub fn render(report: &Report, look: Look, detail: Detail) -> String {
         failures::render(&mut paper, report, detail);
         tests_run::render(&mut paper, report, detail);
         filesystems::all(&mut paper, report, detail);
-        inodes::render(&mut paper, report);
+        inodes::render(&mut paper, report, detail);
         health::render(&mut paper, report, detail);
     }
     paper.into_text()
@@ -71,11 +74,11 @@ pub fn render_failure(failure: &super::model::Failure, look: Look) -> String {
 #[must_use]
 pub fn render_finding(finding: &super::model::Finding, look: Look) -> String {
     let mut paper = Paper::new(look);
-    findings::one(&mut paper, finding);
+    findings::one(&mut paper, finding, Detail::Normal);
     paper.into_text()
 }
 
 /// One finding without its heading, on a page of another report.
 pub(crate) fn finding_body(paper: &mut Paper, finding: &super::model::Finding) {
-    findings::body(paper, finding);
+    findings::body(paper, finding, Detail::Normal);
 }

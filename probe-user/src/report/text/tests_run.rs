@@ -21,7 +21,7 @@ pub(super) fn render(paper: &mut Paper, report: &Report, detail: Detail) {
         paper.paragraph("  ", &format!("{count} of {} tests are clean.", report.tests.len()));
     }
     let rows: Vec<&Test> =
-        report.tests.iter().filter(|test| detail == Detail::Full || !clean(test) || !test.ended).collect();
+        report.tests.iter().filter(|test| detail >= Detail::Full || !clean(test) || !test.ended).collect();
     if rows.is_empty() {
         return;
     }

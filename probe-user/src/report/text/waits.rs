@@ -11,7 +11,7 @@ use crate::format::{self, escape::escape};
 const MOST: usize = 5;
 
 pub(super) fn render(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
-    let most = if detail == Detail::Full { usize::MAX } else { MOST };
+    let most = if detail >= Detail::Full { usize::MAX } else { MOST };
     times(paper, fs);
     waiting(paper, &fs.waits, most);
     stalls(paper, &fs.waits, most);
@@ -131,7 +131,7 @@ fn flushes(paper: &mut Paper, fs: &Filesystem, detail: Detail) {
         format::count(runs(|run| run.preemptive)),
         format::counted(fs.flushes.commits, "transaction commit")
     );
-    if detail == Detail::Full || runs(|run| run.for_tickets) > 0 {
+    if detail >= Detail::Full || runs(|run| run.for_tickets) > 0 {
         paper.paragraph("  ", &text);
     }
 }
