@@ -149,7 +149,7 @@ mod tests {
     /// A page at time 100 with these words in it.
     fn page(flags: u64, words: &[u32], behind: &[u8]) -> Vec<u8> {
         let mut page = 100_u64.to_le_bytes().to_vec();
-        page.extend_from_slice(&(flags | words.len() as u64 * 4).to_le_bytes());
+        page.extend_from_slice(&(flags | (words.len() as u64 * 4)).to_le_bytes());
         page.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         page.extend_from_slice(behind);
         page
