@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{along, live_test::LIVE, tally::Tally};
+use super::{along, live_test::LIVE, shells, tally::Tally};
 use crate::{
     build::{self, Profile},
     proc,
@@ -26,7 +26,7 @@ pub fn fast(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let targets = Targets::of(workspace)?;
     let mut command = build::cargo(workspace, Profile::Debug, "test")?;
     command.args(["--workspace", "--no-fail-fast", "--lib", "--bins", "--examples"]);
-    let elsewhere = [LIVE, GUEST, BROWSER];
+    let elsewhere = [LIVE, GUEST, BROWSER, shells::TEST];
     for name in targets.tests.iter().filter(|name| !elsewhere.iter().any(|prefix| name.starts_with(prefix))) {
         command.args(["--test", name]);
     }

@@ -12,6 +12,7 @@ mod deny;
 mod jobs;
 mod live_test;
 mod msrv;
+mod shells;
 mod step;
 mod tally;
 

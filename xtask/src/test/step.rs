@@ -2,7 +2,7 @@
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::{cargo_test, deny, msrv, tally::Tally};
+use super::{cargo_test, deny, msrv, shells, tally::Tally};
 use crate::{
     build::{self, Profile},
     hunt, proc, setup, tidy,
@@ -38,6 +38,8 @@ pub enum Step {
     Deny,
     /// The HTML report in a browser, where there is a Chromium
     Html,
+    /// The completions in fish and zsh, of the machine or of Debian's archive
+    Shells,
     /// The static tool and the tests that live tests and guests run
     Programs,
     /// Some steps of btrfs fail in a guest, other ones each time (only in CI unless asked for)
@@ -70,6 +72,7 @@ impl Step {
             Self::Msrv => "msrv",
             Self::Deny => "deny",
             Self::Html => "html",
+            Self::Shells => "shells",
             Self::Programs => "programs",
             Self::Hunt => "hunt",
             Self::Live => "live",
@@ -81,7 +84,7 @@ impl Step {
 
     /// Whether test binaries run in it.
     pub const fn runs_tests(self) -> bool {
-        matches!(self, Self::Fast | Self::Html | Self::Live) || self.release().is_some()
+        matches!(self, Self::Fast | Self::Html | Self::Shells | Self::Live) || self.release().is_some()
     }
 
     /// Whether it is one of those that run side by side.
@@ -135,6 +138,7 @@ impl Step {
             Self::Msrv => return msrv::run(workspace),
             Self::Deny => return deny::run(workspace),
             Self::Html => return cargo_test::browser(workspace, tally),
+            Self::Shells => return shells::run(workspace, tally),
             Self::Fmt => fmt(workspace),
             Self::Tidy => tidy::run(workspace),
             Self::Setup => setup::run(workspace).map(drop),

@@ -45,7 +45,9 @@ impl Apt {
 
     fn lists(folder: PathBuf, sources: &[(&str, &str)]) -> Result<Self> {
         if proc::which("apt-get").is_none() || proc::which("dpkg-deb").is_none() {
-            bail!("kernels for the guests come as Debian packages: install apt and dpkg, or run on Debian");
+            bail!(
+                "what guests and tests need comes as Debian packages: install apt and dpkg, or run on Debian"
+            );
         }
         if !Path::new(KEYRING).is_file() {
             bail!("{KEYRING} is missing: install the package debian-archive-keyring");

@@ -11,7 +11,7 @@
 //! `/out` for what is to be collected.
 //!
 //! It never touches `/etc/apt` or the machine's package lists, installs no kernel, and leaves no QEMU running.
-mod apt;
+pub mod apt;
 pub mod broken;
 mod console;
 mod cpio;
