@@ -10,6 +10,7 @@
 pub mod failures;
 pub mod fault;
 pub mod load;
+pub mod pages;
 pub mod probe;
 pub mod suite;
 pub mod tmux;
