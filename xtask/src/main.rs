@@ -8,6 +8,7 @@ mod bench;
 mod broken;
 mod build;
 mod demo;
+mod dist;
 mod hunt;
 mod proc;
 mod setup;
@@ -64,6 +65,8 @@ enum Task {
     Broken(broken::Options),
     /// Let steps of an unmodified kernel fail, one call at a time, and look whether the books still balance
     Hunt(hunt::Options),
+    /// Make what is given to others, in target/dist: tarball, .deb, .rpm, list of parts, checksums
+    Dist(dist::Options),
     /// Check the rules of this repository that no compiler knows
     Tidy,
     /// Measure what watching costs, side by side with the peers
@@ -112,6 +115,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Soak(options) => soak::run(&workspace, &options)?,
         Task::Broken(options) => broken::run(&workspace, &options)?,
         Task::Hunt(options) => hunt::run(&workspace, &options)?,
+        Task::Dist(options) => dist::run(&workspace, &options)?,
         Task::Tidy => tidy::run(&workspace)?,
         Task::Bench(_) | Task::Workload(_) => {}
     }

@@ -6,13 +6,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{artifacts, elf};
+use super::{artifacts, elf, remap};
 use crate::{proc, setup::Tools, workspace::Workspace};
 
 const TARGET: &str = "bpfel-unknown-none";
 /// BTF in the object is what map definitions and the verifier's messages live on. And LLVM writes copies and fillings of
 /// memory out, word by word: the linker would have it keep most as calls of [`LOOPS`].
-const RUSTFLAGS: &str = "-C debuginfo=2 -C link-arg=--btf -C link-arg=--disable-expand-memcpy-in-order";
+const RUSTFLAGS: [&str; 3] =
+    ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Clink-arg=--disable-expand-memcpy-in-order"];
 /// These go byte by byte, on every run of the program that calls them, and the verifier goes with them. What LLVM does
 /// not write out by itself is to be copied by words.
 const LOOPS: [&str; 5] = ["bcmp", "memcmp", "memcpy", "memmove", "memset"];
@@ -46,12 +47,17 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
     let linker = tools.linker.parent().context("the linker lies in no folder")?;
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths([linker.to_owned()].into_iter().chain(env::split_paths(&path)))?;
+    let sysroot = tools.toolchain.rustc.parent().and_then(Path::parent).map(Path::to_owned);
+    let mut flags: Vec<String> = RUSTFLAGS.map(str::to_owned).into();
+    flags.extend(remap::flags(workspace, sysroot));
     command
         .current_dir(workspace.root.join("probe-ebpf"))
         .env("RUSTC", &tools.toolchain.rustc)
         // `-Z build-std` on a stable compiler; a nightly one ignores it.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", RUSTFLAGS)
+        .env_remove("RUSTFLAGS")
+        // Names of source files are in the object, for the verifier's messages.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("PATH", path)
         // What bpf-linker loads its LLVM from.
         .env("LD_LIBRARY_PATH", &tools.llvm_folder)

@@ -4,6 +4,7 @@
 mod artifacts;
 mod ebpf;
 mod elf;
+mod remap;
 mod tested;
 mod user;
 

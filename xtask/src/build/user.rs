@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{artifacts, elf};
+use super::{artifacts, elf, remap};
 use crate::workspace::Workspace;
 
 /// Tells `probe-user/build.rs` which object to put in.
@@ -20,6 +20,8 @@ const STATIC: &str = "-C target-feature=+crt-static";
 pub enum Profile {
     /// What is shipped and measured.
     Release,
+    /// What is given to others: shipped, without a path of this machine in it.
+    Dist,
     /// Quick to build.
     Debug,
     /// What tests run: our own crates optimised, since emulated processors run them too, and with the checks of a debug
@@ -32,6 +34,7 @@ impl Profile {
     const fn words(self) -> &'static [&'static str] {
         match self {
             Self::Release => &["--release"],
+            Self::Dist => &["--release", "--locked"],
             Self::Debug => &[],
             Self::Tests => &[
                 "--config",
@@ -82,9 +85,17 @@ pub fn check_static(program: &Path) -> Result<()> {
 /// The tool is not built on this architecture.
 pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Command> {
     let mut command = workspace.cargo();
+    let mut own = vec![STATIC.to_owned()];
+    if profile == Profile::Dist {
+        own.extend(remap::flags(workspace, None));
+        // Flags do not tell cargo's files apart: each build would undo the other's.
+        command.env("CARGO_TARGET_DIR", workspace.target.join("dist-build"));
+    }
+    let own = own.join(" ");
     let flags = |name| match env::var(name) {
-        Ok(outer) => format!("{outer} {STATIC}"),
-        Err(_) => STATIC.to_owned(),
+        // What the caller wants is not in what others build.
+        Ok(outer) if profile != Profile::Dist => format!("{outer} {own}"),
+        _ => own.clone(),
     };
     command
         .arg(what)

@@ -14,6 +14,7 @@ mod cargo_deny;
 mod crates;
 mod linker;
 mod llvm;
+mod packagers;
 mod rustup;
 mod search;
 mod stamp;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use self::search::Rejected;
-pub use self::{cargo_deny::cargo_deny, rustup::toolchains, toolchain::Toolchain};
+pub use self::{cargo_deny::cargo_deny, packagers::Packager, rustup::toolchains, toolchain::Toolchain};
 use crate::{proc, workspace::Workspace};
 
 /// Everything the build of the kernel side needs.
