@@ -25,11 +25,14 @@ mod watch;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
-use crate::session::{
-    exit::{ExitStatus, UsageError},
-    status_line,
+use crate::{
+    report::text::ColorChoice,
+    session::{
+        exit::{ExitStatus, UsageError},
+        status_line,
+    },
 };
 
 const AFTER_HELP: &str = "\
@@ -79,7 +82,13 @@ enum Command {
 /// # Errors
 /// The tool failed; exit status 1.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitStatus> {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let color = help_color(&arguments);
+    let parsed = Cli::command()
+        .color(color)
+        .try_get_matches_from(arguments)
+        .and_then(|told| Cli::from_arg_matches(&told));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Clean };
@@ -92,13 +101,29 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
     match dispatch(&cli) {
         Err(error) => match error.downcast::<UsageError>() {
             Ok(usage) => {
-                let _ = Cli::command().error(ErrorKind::ValueValidation, usage).print();
+                let _ = Cli::command().color(color).error(ErrorKind::ValueValidation, usage).print();
                 Ok(ExitStatus::Usage)
             }
             Err(error) => Err(error),
         },
         done => done,
     }
+}
+
+/// Colours of help and of usage errors, which are written before the command line is understood: as `--color` says, wherever it
+/// stands.
+fn help_color(arguments: &[OsString]) -> clap::ColorChoice {
+    let mut words = arguments.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    let mut told = clap::ColorChoice::Auto;
+    while let Some(word) = words.next() {
+        let value = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        told = match value {
+            Some("never") => clap::ColorChoice::Never,
+            Some("always") => clap::ColorChoice::Always,
+            _ => told,
+        };
+    }
+    told
 }
 
 /// One sentence: what failed, then why. A cause that stands in the text before it already is not said again.
@@ -140,6 +165,10 @@ fn init_log(terminal: &common::TerminalOpts, command: &Command) {
     // It logs every instruction that it relocates: tens of thousands of lines, between which those of the kernel side are lost.
     builder.filter_module("aya_obj", level.min(log::LevelFilter::Info));
     builder.parse_default_env().format_timestamp(None).format_target(false);
+    if terminal.color == ColorChoice::Never {
+        builder.write_style(env_logger::WriteStyle::Never);
+        status_line::without_escapes();
+    }
     match command {
         Command::Top(_) => {
             // A line on the terminal would damage the screen, so keep the lines until the screen has ended.

@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Time between two updates of the screen, from 100ms to 1h
     #[arg(long, value_name = "D", value_parser = refresh, default_value = "1s", help_heading = "Screen")]
     refresh: Duration,
-    /// Colours: standard (16 colours), color-blind, or plain
+    /// Colours: standard or color-blind (for a dark background), light, or plain
     #[arg(
         long,
         value_name = "NAME",

@@ -3,11 +3,29 @@
 use std::{
     env,
     io::{self, IsTerminal as _, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use unicode_width::UnicodeWidthStr as _;
 
 /// To the first column, and nothing from there on.
 const CLEAR: &str = "\r\x1b[2K";
+
+/// No escape sequence may be written.
+static PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing but text is written: the line is taken off by blanks.
+pub fn without_escapes() {
+    PLAIN.store(true, Ordering::Relaxed);
+}
+
+/// What takes the line off.
+fn clear(shown: &str, plain: bool) -> String {
+    if plain { format!("\r{:1$}\r", "", shown.width()) } else { CLEAR.to_owned() }
+}
 
 /// What is on the terminal now; empty if nothing is. All that is written there holds it.
 static SHOWN: Mutex<String> = Mutex::new(String::new());
@@ -35,9 +53,10 @@ pub fn set(line: &str) {
     if *shown == line {
         return;
     }
+    let clear = clear(&shown, PLAIN.load(Ordering::Relaxed));
     line.clone_into(&mut shown);
     // A terminal that went away does not end the capture.
-    let _ = io::stderr().write_all(format!("{CLEAR}{line}").as_bytes());
+    let _ = io::stderr().write_all(format!("{clear}{line}").as_bytes());
 }
 
 /// Writes to standard error above the status line. The text ends with a newline.
@@ -51,7 +70,8 @@ fn write_above(to: &mut impl Write, shown: &str, text: &[u8]) -> io::Result<()> 
         return to.write_all(text);
     }
     // In one piece, so that it does not flicker.
-    let whole = [CLEAR.as_bytes(), text, shown.as_bytes()].concat();
+    let clear = clear(shown, PLAIN.load(Ordering::Relaxed));
+    let whole = [clear.as_bytes(), text, shown.as_bytes()].concat();
     to.write_all(&whole)
 }
 
@@ -59,7 +79,7 @@ fn write_above(to: &mut impl Write, shown: &str, text: &[u8]) -> io::Result<()> 
 pub fn beside<T>(write: impl FnOnce() -> T) -> T {
     let shown = shown();
     if !shown.is_empty() && io::stdout().is_terminal() {
-        let _ = io::stderr().write_all(CLEAR.as_bytes());
+        let _ = io::stderr().write_all(clear(&shown, PLAIN.load(Ordering::Relaxed)).as_bytes());
         let done = write();
         let _ = io::stderr().write_all(shown.as_bytes());
         return done;
@@ -97,5 +117,11 @@ mod tests {
         };
         assert_eq!(write(""), "a finding\n");
         assert_eq!(write("clean so far"), "\r\x1b[2Ka finding\nclean so far");
+    }
+
+    #[test]
+    fn without_escapes_blanks_take_it_off() {
+        assert_eq!(clear("clean so far", true), "\r            \r");
+        assert_eq!(clear("", true), "\r\r");
     }
 }

@@ -1,6 +1,7 @@
 //! Colours and characters: which of them the terminal can show and the user can tell apart.
 //!
-//! Colour alone never carries a meaning: every state has its word or mark, and every bar its own character.
+//! Colour alone never carries a meaning: every state has its word or mark, and every bar its own character. What a terminal
+//! makes of the 16 colours is its own affair; the tests hold each theme against a few that are common.
 use std::borrow::Cow;
 
 use ratatui::style::{Color, Modifier, Style};
@@ -10,11 +11,13 @@ use crate::format::escape::ascii;
 /// `--theme`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Theme {
-    /// The terminal's 16 colours
+    /// The terminal's 16 colours, for a dark background
     #[default]
     Standard,
-    /// 16 colours that do not ask to tell red from green
+    /// The same without having to tell red from green
     ColorBlind,
+    /// For a light background
+    Light,
     /// Bold, underlined and reversed text, no colours
     Plain,
 }
@@ -48,6 +51,29 @@ pub enum Role {
     Reserved,
     /// `bytes_may_use`
     MayUse,
+    /// The rest of a bar: nothing to read.
+    Free,
+}
+
+impl Role {
+    /// All of them.
+    #[cfg(test)]
+    const ALL: [Self; 14] = [
+        Self::Text,
+        Self::Faint,
+        Self::Strong,
+        Self::Head,
+        Self::Selected,
+        Self::Good,
+        Self::Warn,
+        Self::Bad,
+        Self::Key,
+        Self::Used,
+        Self::Pinned,
+        Self::Reserved,
+        Self::MayUse,
+        Self::Free,
+    ];
 }
 
 /// The colours and characters that the screen is drawn with.
@@ -66,15 +92,22 @@ impl Palette {
         let plain = Style::new();
         let modifier = match role {
             Role::Text | Role::Good | Role::Used | Role::Pinned | Role::Reserved | Role::MayUse => plain,
-            Role::Faint => plain.add_modifier(Modifier::DIM),
+            Role::Faint | Role::Free => plain.add_modifier(Modifier::DIM),
             Role::Strong | Role::Warn | Role::Key => plain.add_modifier(Modifier::BOLD),
             Role::Head => plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             Role::Selected => plain.add_modifier(Modifier::REVERSED),
             Role::Bad => plain.add_modifier(Modifier::BOLD | Modifier::REVERSED),
         };
         match self.color(role) {
+            // Many terminals show bold colours brighter, which a light background does not bear.
+            Some(color) if matches!(self.theme, Theme::Light) => match role {
+                Role::Warn => plain.fg(color).add_modifier(Modifier::UNDERLINED),
+                Role::Bad => plain.fg(color).add_modifier(Modifier::REVERSED),
+                _ => plain.fg(color),
+            },
+            None if matches!(self.theme, Theme::Light) && matches!(role, Role::Faint) => plain,
             // A colour of its own stands out enough; dim colours are unreadable on some terminals.
-            Some(color) if matches!(role, Role::Faint) => plain.fg(color),
+            Some(color) if matches!(role, Role::Faint | Role::Free) => plain.fg(color),
             Some(color) if matches!(role, Role::Bad) => plain.fg(color).add_modifier(Modifier::BOLD),
             Some(color) => modifier.fg(color),
             None => modifier,
@@ -86,23 +119,37 @@ impl Palette {
             Theme::Plain => None,
             Theme::Standard => match role {
                 Role::Text | Role::Strong | Role::Selected | Role::Head => None,
-                Role::Faint => Some(Color::DarkGray),
+                // Figures and names stand in it, so it is not the dark gray that a bar's rest may have.
+                Role::Faint => Some(Color::Gray),
+                Role::Free => Some(Color::DarkGray),
                 Role::Good => Some(Color::Green),
-                Role::Warn | Role::Reserved => Some(Color::Yellow),
+                // Not yellow, which is brown on the kernel's console.
+                Role::Warn | Role::Reserved => Some(Color::LightYellow),
                 Role::Bad => Some(Color::LightRed),
                 Role::Key | Role::MayUse => Some(Color::Cyan),
-                Role::Used => Some(Color::Blue),
+                Role::Used => Some(Color::LightBlue),
                 Role::Pinned => Some(Color::Magenta),
             },
             // Blue against yellow is told apart with every kind of colour blindness; brightness does the rest.
             Theme::ColorBlind => match role {
                 Role::Text | Role::Strong | Role::Selected | Role::Head => None,
-                Role::Faint => Some(Color::DarkGray),
-                Role::Good | Role::Key => Some(Color::LightBlue),
+                Role::Faint => Some(Color::Gray),
+                Role::Free => Some(Color::DarkGray),
+                Role::Good | Role::Key => Some(Color::Cyan),
                 Role::Warn | Role::Reserved => Some(Color::White),
                 Role::Bad | Role::Pinned => Some(Color::LightYellow),
-                Role::Used => Some(Color::Blue),
+                Role::Used => Some(Color::LightBlue),
                 Role::MayUse => Some(Color::LightCyan),
+            },
+            // Of the 16, few are dark enough everywhere.
+            Theme::Light => match role {
+                Role::Text | Role::Strong | Role::Selected | Role::Head | Role::Faint | Role::Reserved => {
+                    None
+                }
+                Role::Good | Role::Key | Role::Used => Some(Color::Blue),
+                Role::Warn | Role::Pinned => Some(Color::Magenta),
+                Role::Bad => Some(Color::Red),
+                Role::MayUse | Role::Free => Some(Color::DarkGray),
             },
         }
     }
@@ -112,7 +159,8 @@ impl Palette {
     pub const fn next(self) -> Self {
         let theme = match self.theme {
             Theme::Standard => Theme::ColorBlind,
-            Theme::ColorBlind => Theme::Plain,
+            Theme::ColorBlind => Theme::Light,
+            Theme::Light => Theme::Plain,
             Theme::Plain => Theme::Standard,
         };
         Self { theme, ..self }
@@ -132,60 +180,4 @@ impl Palette {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_colours_states_still_differ() {
-        let palette = Palette { theme: Theme::Plain, unicode: false };
-        for role in [Role::Text, Role::Bad, Role::Selected, Role::Head, Role::Pinned] {
-            assert_eq!((palette.style(role).fg, palette.style(role).bg), (None, None), "{role:?}");
-        }
-        assert_ne!(palette.style(Role::Bad), palette.style(Role::Text));
-        assert_ne!(palette.style(Role::Selected), palette.style(Role::Text));
-    }
-
-    #[test]
-    fn no_theme_for_the_colour_blind_uses_red_or_green() {
-        let palette = Palette { theme: Theme::ColorBlind, unicode: true };
-        for role in [
-            Role::Text,
-            Role::Faint,
-            Role::Strong,
-            Role::Head,
-            Role::Selected,
-            Role::Good,
-            Role::Warn,
-            Role::Bad,
-            Role::Key,
-            Role::Used,
-            Role::Pinned,
-            Role::Reserved,
-            Role::MayUse,
-        ] {
-            let color = palette.style(role).fg;
-            assert!(
-                !matches!(
-                    color,
-                    Some(
-                        Color::Red
-                            | Color::Green
-                            | Color::LightRed
-                            | Color::LightGreen
-                            | Color::Indexed(_)
-                            | Color::Rgb(..)
-                    )
-                ),
-                "{role:?}"
-            );
-        }
-        assert_ne!(palette.style(Role::Bad).fg, palette.style(Role::Good).fg);
-    }
-
-    #[test]
-    fn the_key_goes_round_all_themes() {
-        let first = Palette { theme: Theme::Standard, unicode: true };
-        assert_ne!(first.next(), first);
-        assert_eq!(first.next().next().next(), first);
-    }
-}
+mod tests;

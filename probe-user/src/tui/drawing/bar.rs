@@ -28,7 +28,7 @@ pub fn bar(parts: &[Part], whole: u64, width: usize, palette: Palette) -> Cell {
         left -= share;
         pieces.push((palette.glyph(part.glyph.0, part.glyph.1).repeat(share), part.role));
     }
-    pieces.push((palette.glyph("·", ".").repeat(left), Role::Faint));
+    pieces.push((palette.glyph("·", ".").repeat(left), Role::Free));
     Cell(pieces)
 }
 

@@ -125,7 +125,7 @@ fn legend(buffer: &mut Buffer, area: Rect, palette: Palette) {
         pieces.push((palette.glyph(glyph.0, glyph.1).to_owned(), role));
         pieces.push((format!(" {word}  "), Role::Faint));
     }
-    pieces.push((palette.glyph("·", ".").to_owned(), Role::Faint));
+    pieces.push((palette.glyph("·", ".").to_owned(), Role::Free));
     pieces.push((" free; held = bytes_may_use".to_owned(), Role::Faint));
     put(buffer, area.x, area.y, area.width, &pieces, palette);
 }

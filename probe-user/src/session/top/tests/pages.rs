@@ -1,7 +1,7 @@
 //! Every page at three sizes.
 use insta::assert_snapshot;
 
-use super::{Stage, recording, with_leaks};
+use super::{Stage, recording, streams::suite, with_leaks};
 use crate::tui::palette::{Palette, Theme};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
@@ -170,13 +170,29 @@ fn help_and_small_screens() {
 
 #[test]
 fn ascii_is_enough() {
-    let mut stage = middle();
-    stage.app.palette = Palette { theme: Theme::Plain, unicode: false };
-    for page in ["1", "2", "3", "4", "5", "6", "6\n", "2d", "1\n", "?"] {
-        stage.keys(page);
-        let screen = stage.screen(120, 40);
-        assert!(screen.is_ascii(), "{screen}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut pools = None;
+    for file in [
+        recording("demo"),
+        recording("failures"),
+        recording("lossy"),
+        with_leaks("paths", &[2, 5, 9, 11, 13, 15, 17], folder.path()),
+        suite(folder.path()),
+    ] {
+        for theme in [Theme::Plain, Theme::Standard] {
+            let mut stage = Stage::open(&file);
+            stage.step(30_000);
+            stage.app.palette = Palette { theme, unicode: false };
+            for page in ["1", "2", "3", "3\n", "4", "4\n", "5", "6", "6\n", "2d", "1\n", "?"] {
+                stage.keys(page);
+                for (width, height) in [(120, 40), (80, 24), (60, 15), (40, 10)] {
+                    let screen = stage.screen(width, height);
+                    assert!(screen.is_ascii(), "{}, {page:?}: {screen}", file.display());
+                }
+            }
+            stage.keys("?2");
+            pools.get_or_insert_with(|| stage.screen(120, 40));
+        }
     }
-    stage.keys("?2");
-    assert_snapshot!("pools_ascii", stage.screen(120, 40));
+    assert_snapshot!("pools_ascii", pools.unwrap());
 }
