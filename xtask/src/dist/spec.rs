@@ -30,7 +30,7 @@ pub fn packages(workspace: &Workspace, dist: &Dist, tree: &[Entry], to: &Path) -
 /// If the tool cannot be built, or fails.
 pub fn deb(workspace: &Workspace, dist: &Dist, stage: &Path, version: &str, to: &Path) -> Result<()> {
     let mut deb = tool(Packager::Deb, "deb", workspace, dist, stage)?;
-    deb.args(["--no-build", "--no-strip", "--compress-type", "gz", "--deb-version", version, "--output"]);
+    deb.args(["--no-build", "--no-strip", "--compress-type", "xz", "--deb-version", version, "--output"]);
     deb.arg(to.join(format!("btrfs-probe-{version}-{}.deb", dist.machine)));
     proc::quietly(&mut deb)
 }
