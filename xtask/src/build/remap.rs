@@ -1,4 +1,4 @@
-//! Paths of this machine, and what stands for them in what is built: the same source gives the same bytes in every folder.
+//! Paths of this machine, and what stands for them in what is built.
 use std::{env, path::PathBuf};
 
 use crate::workspace::Workspace;

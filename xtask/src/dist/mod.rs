@@ -1,8 +1,8 @@
 //! `cargo xtask dist`: what is given to others, in `target/dist`: a tarball, a .deb, an .rpm, a list of all parts (SPDX) and
 //! checksums.
 //!
-//! The same commit gives the same bytes, in whatever folder it is built: all times are the commit's, and no path of this machine
-//! is in the program. `--check` installs, runs, upgrades and removes what was made.
+//! All times are the commit's, the order is fixed, and no path of this machine is in the program. Names of `probe-common` in the kernel
+//! side still depend on the folder: cargo hashes the path of a crate outside of the workspace. `--check` installs, runs, upgrades and removes what was made.
 mod check;
 mod licences;
 mod parts;
