@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(doctor.btrfs.presence, BtrfsPresence::Module);
         assert!(doctor.btf.split && doctor.btf.reason.is_none());
         assert_eq!(doctor.btf.missing, []);
-        assert_eq!(doctor.btf.not_in_this_version.len(), 7);
+        assert_eq!(doctor.btf.not_in_this_version.len(), 10);
         assert_eq!(doctor.btf.resolved + 7, doctor.btf.wanted);
         assert!(doctor.kprobes.available);
         assert!(doctor.functions_tier.available);

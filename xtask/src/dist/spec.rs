@@ -96,7 +96,7 @@ fn manifest(dist: &Dist, tree: &[Entry]) -> String {
          license = \"MIT OR Apache-2.0\"\ndescription = \"{SUMMARY}\"\n\
          homepage = \"https://github.com/btrfs-probe/btrfs-probe\"\n\n\
          [lib]\npath = \"nothing.rs\"\n\n[workspace]\n\n\
-         [package.metadata.deb]\nmaintainer = \"the btrfs-probe developers <btrfs-probe@users.noreply.github.com>\"\n\
+         [package.metadata.deb]\nmaintainer = \"the btrfs-probe developers <maintainers@btrfs-probe.invalid>\"\n\
          section = \"admin\"\npriority = \"optional\"\ndepends = \"\"\nsuggests = \"btrfs-progs\"\n\
          license-file = [\"copyright\", \"0\"]\nextended-description = \"{DESCRIPTION}\"\nassets = [\n{deb}]\n\n\
          [package.metadata.generate-rpm]\nsummary = \"{SUMMARY}\"\nauto-req = \"disabled\"\nassets = [\n{rpm}]\n",
