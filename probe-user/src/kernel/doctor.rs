@@ -329,7 +329,7 @@ mod tests {
         assert!(doctor.btf.split && doctor.btf.reason.is_none());
         assert_eq!(doctor.btf.missing, []);
         assert_eq!(doctor.btf.not_in_this_version.len(), 10);
-        assert_eq!(doctor.btf.resolved + 7, doctor.btf.wanted);
+        assert_eq!(doctor.btf.resolved + 10, doctor.btf.wanted);
         assert!(doctor.kprobes.available);
         assert!(doctor.functions_tier.available);
         assert!(doctor.functions_tier.note.unwrap().starts_with("by fentry, or by kprobes"));
