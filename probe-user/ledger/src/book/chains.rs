@@ -37,6 +37,8 @@ pub(crate) struct ChainBook {
     /// Another object with the same qgroup id was followed before, or the value changed without an event: quotas were
     /// switched off and on.
     pub replaced: bool,
+    /// The qgroup was deleted. One that is made at the same address begins at zero.
+    pub ended: bool,
 }
 
 impl Chains {
@@ -67,6 +69,7 @@ impl Chains {
             at: 0,
             peak: 0,
             replaced,
+            ended: false,
         };
         self.by_object.insert(key, chain);
     }
@@ -78,6 +81,13 @@ impl Chains {
         }
         self.take((record.object, record.counter));
         self.some_rest = true;
+    }
+
+    /// A qgroup was deleted, by itself or because quotas were switched off.
+    pub(crate) fn qgroup_ended(&mut self, id: u64) {
+        for ((_, counter), chain) in &mut self.by_object {
+            chain.ended |= chain.flags == id && ChainCounter::from_u32(*counter).is_some_and(is_qgroup);
+        }
     }
 
     /// Ends a chain; its links stay counted. False if there was none.

@@ -32,7 +32,10 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain, twice: b
     }
     let epoch = context.loss.epoch();
     let key = (record.object, record.counter);
-    let known = fs.chains.by_object.get(&key).is_some_and(|chain| chain.flags == record.object_flags);
+    let before = fs.chains.by_object.get(&key).filter(|chain| chain.flags == record.object_flags);
+    // The qgroup was seen to end, and this is another one at its address: it begins at zero.
+    let anew = record.old == 0 && before.is_some_and(|chain| chain.ended);
+    let known = before.is_some() && !anew;
     // While a tracepoint is switched on or off, some CPUs have it and others do not. A link of that time only tells the
     // value of the counter.
     let opening = record.event == CHAIN_BREAK && context.loss.phase() != Phase::Attached;
@@ -49,7 +52,7 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain, twice: b
     chain.peak = chain.peak.max(record.peak).max(chain.value);
     // If `old` is too small and also not what the link before left, the kernel side sends an underflow.
     let other = record.event == CHAIN_UNDERFLOW && is_qgroup(counter) && record.old != record.expected;
-    let broke = (record.event == CHAIN_BREAK || other) && !opening;
+    let broke = (record.event == CHAIN_BREAK || other) && !opening && !anew;
     // A new qgroup can have the address of an earlier one.
     chain.replaced |= broke && is_qgroup(counter);
     let replaced = chain.replaced;

@@ -1,13 +1,16 @@
 //! What a qgroup holds when it ends, where no hook shows its end: a line of the kernel's log and the chain together.
 use probe_common::{
-    chain::{CHAIN_LEVEL, CHAIN_OPEN, Chain, ChainCounter, QgroupLevel},
+    chain::{CHAIN_BREAK, CHAIN_LEVEL, CHAIN_OPEN, Chain, ChainCounter, QgroupLevel},
     fs::{FS_BORN, LEVELS_ERROR},
     hook::HookId,
     loss::LossClass,
 };
 use probe_simulated::N;
 
-use super::stream::{FS, ROOT, Stream};
+use super::{
+    call_stream::Calls,
+    stream::{FS, ROOT, Stream},
+};
 use crate::{
     ledger::Ledger,
     read::summary::Verdict,
@@ -254,4 +257,39 @@ fn it_is_told_once_where_the_end_of_a_qgroup_is_hooked() {
     setup.attached.retain(|hook| *hook != HookId::QgroupEnd);
     let (findings, verdict) = with(&stream, setup);
     assert_eq!((findings.len(), verdict), (1, Verdict::Findings));
+}
+
+/// Quotas are switched off and on: the new qgroup of the subvolume has the address of the old one, which was seen to end.
+#[test]
+fn a_qgroup_at_the_address_of_one_that_ended_begins_anew() {
+    let chain = |calls: &mut Calls, event, expected, old, diff| {
+        let counter = ChainCounter::QgroupData as u32;
+        calls.stream.chain(Chain {
+            counter,
+            object_flags: 256,
+            event,
+            expected,
+            old,
+            diff,
+            ..Chain::default()
+        });
+    };
+    let inconclusive = |calls: &Calls| {
+        let mut ledger = Ledger::new(super::calls::functions());
+        calls.stream.records.iter().for_each(|record| ledger.apply(record));
+        ledger.summary(0).verdict == Verdict::Inconclusive
+    };
+    let mut calls = Calls::new();
+    chain(&mut calls, CHAIN_OPEN, 0, 0, 8192);
+    let mut ended = calls.clone();
+    ended.call(HookId::QgroupEnd, 0, [256, 8192, 0, 0], |_| {});
+    let mut other = calls.clone();
+    other.call(HookId::QgroupEnd, 0, [257, 0, 0, 0], |_| {});
+    for (mut of, old, doubt) in
+        [(calls, 0, true), (other, 0, true), (ended.clone(), 4096, true), (ended, 0, false)]
+    {
+        chain(&mut of, CHAIN_BREAK, 8192, old, 4096);
+        of.silent();
+        assert_eq!(inconclusive(&of), doubt, "{old}");
+    }
 }

@@ -233,6 +233,9 @@ impl Calls {
             return;
         }
         let mut node = Node::of(record);
+        if node.is(HookId::QgroupEnd) {
+            context.fs.chains.qgroup_ended(node.args[0]);
+        }
         // Quotas that were switched off and on meanwhile look at its end as if they had been on all the time.
         if node.is(HookId::QgroupEnd) && node.args[0] >> 48 == 0 {
             context.fs.qgroup_ended = node.time;
