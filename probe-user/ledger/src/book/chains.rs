@@ -4,6 +4,9 @@ use rustc_hash::FxHashMap;
 
 use crate::vocabulary::words::total;
 
+/// Most deleted qgroups kept. Beyond it all are forgotten, and one in the place of another leaves a doubt.
+const MAX_ENDED: usize = 1 << 16;
+
 /// Chains of one filesystem, by object and counter.
 #[derive(Debug, Default)]
 pub(crate) struct Chains {
@@ -16,6 +19,8 @@ pub(crate) struct Chains {
     pub gone_links: u64,
     /// The counter of at least one qgroup rests (see `CHAIN_REST`). A qgroup that opens may be one that was followed before.
     pub some_rest: bool,
+    /// Qgroups that were deleted, and how many chains had been opened by then.
+    ended: FxHashMap<u64, u64>,
     /// Breaks that a loss explains.
     pub explained: u64,
     /// Breaks that no loss explains, but that a correct kernel can cause (qgroups).
@@ -37,8 +42,6 @@ pub(crate) struct ChainBook {
     /// Another object with the same qgroup id was followed before, or the value changed without an event: quotas were
     /// switched off and on.
     pub replaced: bool,
-    /// The qgroup was deleted. One that is made at the same address begins at zero.
-    pub ended: bool,
 }
 
 impl Chains {
@@ -69,7 +72,6 @@ impl Chains {
             at: 0,
             peak: 0,
             replaced,
-            ended: false,
         };
         self.by_object.insert(key, chain);
     }
@@ -83,11 +85,17 @@ impl Chains {
         self.some_rest = true;
     }
 
-    /// A qgroup was deleted, by itself or because quotas were switched off.
+    /// A qgroup was deleted, by itself or because quotas were switched off. One that is made at the same address begins at zero.
     pub(crate) fn qgroup_ended(&mut self, id: u64) {
-        for ((_, counter), chain) in &mut self.by_object {
-            chain.ended |= chain.flags == id && ChainCounter::from_u32(*counter).is_some_and(is_qgroup);
+        if self.ended.len() >= MAX_ENDED {
+            self.ended.clear();
         }
+        self.ended.insert(id, self.opened);
+    }
+
+    /// Whether the qgroup of this chain was deleted since the chain was opened.
+    pub(crate) fn has_ended(&self, counter: ChainCounter, chain: &ChainBook) -> bool {
+        is_qgroup(counter) && self.ended.get(&chain.flags).is_some_and(|opened| chain.number <= *opened)
     }
 
     /// Ends a chain; its links stay counted. False if there was none.

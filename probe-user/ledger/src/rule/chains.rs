@@ -34,7 +34,7 @@ pub(crate) fn chain(context: &mut Context, fs: &mut Fs, record: &Chain, twice: b
     let key = (record.object, record.counter);
     let before = fs.chains.by_object.get(&key).filter(|chain| chain.flags == record.object_flags);
     // The qgroup was seen to end, and this is another one at its address: it begins at zero.
-    let anew = record.old == 0 && before.is_some_and(|chain| chain.ended);
+    let anew = record.old == 0 && before.is_some_and(|chain| fs.chains.has_ended(counter, chain));
     let known = before.is_some() && !anew;
     // While a tracepoint is switched on or off, some CPUs have it and others do not. A link of that time only tells the
     // value of the counter.
