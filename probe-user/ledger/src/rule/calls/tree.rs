@@ -160,9 +160,7 @@ impl Thread {
             Some(HookId::SetDelallocExtent) => self.data_dirtied(context, node),
             Some(HookId::ClearDelallocExtent) => self.cleared(context, node, already_reported),
             Some(HookId::DelayedInodeRelease) => delayed::released(context, node, children),
-            Some(HookId::RefHeadEnd | HookId::BlockGroupUpdated | HookId::BlockGroupInserted) => {
-                refs::ended(context, node, children);
-            }
+            Some(hook) if hook.ends_delayed_ref() => refs::ended(context, node, children),
             Some(HookId::StartTransaction) => handles::not_started(context, node, children),
             Some(HookId::TransReleaseMetadata) => handles::ended(context, self, node, children),
             Some(HookId::EndTransaction) => {
