@@ -188,11 +188,14 @@ pub enum HookId {
     AuditMounted = 75,
 }
 
-/// Room in the per-hook counters; larger than any [`HookId`].
-pub const HOOK_SLOTS: u32 = 128;
+/// Larger than any [`HookId`].
+pub const HOOK_IDS: u32 = 128;
 
 /// Distance from the slot of a hook's first program to the slot of its fallback program (counters, scratch memory).
-pub const FALLBACK_SLOT: u32 = 112;
+pub const FALLBACK_SLOT: u32 = HOOK_IDS;
+
+/// Slots of all programs.
+pub const HOOK_SLOTS: u32 = 2 * HOOK_IDS;
 
 impl HookId {
     /// All hooks.

@@ -1,6 +1,6 @@
 //! Positions of the arguments of hooked functions. The user side resolves them from the running kernel's BTF, because their
 //! order and number differ between versions.
-use crate::hook::{HOOK_SLOTS, HookId};
+use crate::hook::{HOOK_IDS, HookId};
 
 /// An argument that this kernel's function does not have.
 pub const NO_ARG: u8 = 0xff;
@@ -61,12 +61,12 @@ impl Signature {
 )]
 pub struct Signatures {
     /// Indexed by hook number.
-    pub of: [Signature; HOOK_SLOTS as usize],
+    pub of: [Signature; HOOK_IDS as usize],
 }
 
 impl Signatures {
     /// Nothing is known.
-    pub const UNKNOWN: Self = Self { of: [Signature::UNKNOWN; HOOK_SLOTS as usize] };
+    pub const UNKNOWN: Self = Self { of: [Signature::UNKNOWN; HOOK_IDS as usize] };
 
     /// The signature of a hook.
     #[must_use]

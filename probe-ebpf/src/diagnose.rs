@@ -12,13 +12,13 @@ use aya_log_ebpf::{
     warn,
 };
 use probe_common::{
-    hook::{HOOK_SLOTS, HookId},
+    hook::{HOOK_IDS, HookId},
     loss::{LOSS_SLOTS, LossClass},
 };
 
 use crate::{
     globals::off,
-    maps::{CPU, DIAGNOSED},
+    maps::{DIAGNOSED, this_cpu},
     read,
 };
 
@@ -27,8 +27,8 @@ use crate::{
 const HOOK_NAME: usize = 40;
 const CLASS_NAME: usize = 16;
 
-static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_SLOTS as usize] = {
-    let mut names = [[0; HOOK_NAME]; HOOK_SLOTS as usize];
+static HOOK_NAMES: [[u8; HOOK_NAME]; HOOK_IDS as usize] = {
+    let mut names = [[0; HOOK_NAME]; HOOK_IDS as usize];
     let mut at = 0;
     while at < HookId::ALL.len() {
         names[HookId::ALL[at] as usize] = padded(HookId::ALL[at].name());
@@ -102,7 +102,7 @@ fn count() {
 
 #[inline(always)]
 fn hook_name(run: u32) -> &'static str {
-    let hook = (run & 0xff).min(HOOK_SLOTS - 1);
+    let hook = (run & 0xff).min(HOOK_IDS - 1);
     // SAFETY: below the table's length; the names are ASCII.
     unsafe { core::str::from_utf8_unchecked(HOOK_NAMES.get_unchecked(hook as usize)) }
 }
@@ -165,7 +165,7 @@ extern "C" fn diagnose_loss(run: u32, class: u32) -> u64 {
     }
     let class = class as usize & (LOSS_SLOTS - 1);
     // SAFETY: this CPU's cell; masked to the array's length.
-    let times = CPU.get_ptr_mut(0).map_or(0, |cpu| unsafe { (*cpu).lost[class & (LOSS_SLOTS - 1)] });
+    let times = this_cpu().map_or(0, |cpu| unsafe { (*cpu).lost[class & (LOSS_SLOTS - 1)] });
     // Repeated losses are logged at ever larger intervals (powers of two): a full table fails at every event.
     if times & times.wrapping_sub(1) != 0 {
         return 0;

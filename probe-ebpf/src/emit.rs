@@ -17,7 +17,7 @@ use probe_common::{
 use crate::{
     diagnose,
     globals::config,
-    maps::{CPU, CpuCell, LOST, RING},
+    maps::{CpuCell, LOST, RING, this_cpu},
 };
 
 /// The consumer polls on a timer: a wake-up per record would be the largest cost of a tracer.
@@ -51,7 +51,7 @@ impl Run {
         if config!(empty) != 0 {
             return None;
         }
-        let cpu = CPU.get_ptr_mut(0)?;
+        let cpu = this_cpu()?;
         // SAFETY: a per-CPU entry that stays; the slot belongs to this program.
         unsafe { (*cpu).hits[slot as usize] += 1 };
         Some(Self { hook: hook as u32, slot, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 })
@@ -63,7 +63,7 @@ impl Run {
         if config!(empty) != 0 {
             return None;
         }
-        let cpu = CPU.get_ptr_mut(0)?;
+        let cpu = this_cpu()?;
         Some(Self { hook: hook as u32, slot: hook as u32, cpu, ctx: ctx.as_ptr(), pid_tgid: 0 }.identify())
     }
 
@@ -80,7 +80,7 @@ impl Run {
     /// The run behind a [`Run::number`], without its context.
     #[inline(always)]
     pub fn numbered(number: u32) -> Option<Self> {
-        let cpu = CPU.get_ptr_mut(0)?;
+        let cpu = this_cpu()?;
         Some(Self { hook: number & 0xff, slot: number >> 8, cpu, ctx: core::ptr::null_mut(), pid_tgid: 0 })
     }
 

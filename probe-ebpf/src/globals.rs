@@ -42,7 +42,7 @@ pub static SIGNATURES: Global<Signatures> = Global::new(Signatures::UNKNOWN);
 #[inline(always)]
 pub fn signature_byte(hook: HookId, at: usize) -> u8 {
     let at = hook as usize * size_of::<Signature>() + at;
-    // SAFETY: within the initialised static: hooks are below HOOK_SLOTS.
+    // SAFETY: within the initialised static: hooks are below HOOK_IDS.
     unsafe { core::ptr::read_volatile(core::ptr::from_ref(&SIGNATURES).cast::<u8>().add(at)) }
 }
 

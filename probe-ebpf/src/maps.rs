@@ -1,5 +1,6 @@
 //! All maps: who writes and reads each, its size and the reason.
 use aya_ebpf::{
+    helpers::generated::bpf_get_smp_processor_id,
     macros::map,
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
@@ -22,8 +23,12 @@ use crate::layout::{
 #[map]
 pub static RING: RingBuf = RingBuf::with_byte_size(1 << 24, 0);
 
-/// Counters and scratch of one CPU.
-#[repr(C)]
+/// `BPF_F_MMAPABLE`: the user side maps it into its memory. Each system call that reads a map keeps all kprobe programs from running on its
+/// CPU meanwhile (`bpf_disable_instrumentation()`), and where tasks can be preempted inside the kernel that takes long.
+const MAPPED: u32 = 1 << 10;
+
+/// Counters and scratch of one CPU; on cache lines of its own.
+#[repr(C, align(64))]
 pub struct CpuCell {
     /// Runs by hook. Only one program writes each slot, and it cannot interrupt itself.
     pub hits: [u64; HOOK_SLOTS as usize],
@@ -37,9 +42,16 @@ pub struct CpuCell {
     pub time: u64,
 }
 
-/// One entry per CPU; read by the user side.
+/// One entry per CPU; the user side sets how many, and reads them.
 #[map]
-pub static CPU: PerCpuArray<CpuCell> = PerCpuArray::with_max_entries(1, 0);
+pub static CPU: Array<CpuCell> = Array::with_max_entries(1, MAPPED);
+
+/// The cell of the CPU that runs this.
+#[inline(always)]
+pub fn this_cpu() -> Option<*mut CpuCell> {
+    // SAFETY: plain helper.
+    CPU.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
+}
 
 /// Entry 0: records lost so far, on all CPUs. Its low bits are in every record's header.
 #[map]
@@ -55,12 +67,12 @@ pub static FILESYSTEMS: Array<FsCell> = Array::with_max_entries(table::FILESYSTE
 
 /// Chained counters of qgroups, by a hash of the object address.
 #[map]
-pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(table::QGROUPS.cells(), 0);
+pub static QGROUPS: Array<ChainCell> = Array::with_max_entries(table::QGROUPS.cells(), MAPPED);
 
 /// Chained counters of space_infos, by a hash of the object address. The user side reads `links` and `value` of those that
 /// it knows.
 #[map]
-pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), 0);
+pub static CHAINS: Array<ChainCell> = Array::with_max_entries(table::CHAINS.cells(), MAPPED);
 
 /// Threads, by a hash of the thread id. A cell belongs to one live thread and is written by it alone.
 #[map]

@@ -268,6 +268,8 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
         offsets: resolved.offsets,
         signatures: functions::signatures(&[]),
         config,
+        iterators: false,
+        cpus: 64,
         root_fs_type: None,
         ring_bytes: 256 << 20,
         verbose: false,

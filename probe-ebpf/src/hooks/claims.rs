@@ -1,18 +1,16 @@
 //! Claims on shared pools, and tree blocks with the block_rsv that pays for them.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     claim::{
         CLAIM_JOIN, CLAIM_LOG_RECOVERING, CLAIM_NOT_GIVEN_BACK, CLAIM_RESERVE, Claim, ClaimType, RsvType,
     },
     fs::Rsv,
     header::RecordKind,
-    hook::HookId,
     inode::{BLOCK_DOUBTFUL, BLOCK_FALLBACK, BLOCK_FRESH, BLOCK_FROM_TRANS, Block},
     loss::LossClass,
     space::BLOCK_GROUP_METADATA,
 };
 
-use super::{draw, fallback, levels};
+use super::{draw, event::Arguments, fallback::with_fallback, levels};
 use crate::{
     cells,
     emit::Run,
@@ -151,28 +149,15 @@ fn send(run: &Run, event: &Event, more: u32) {
     });
 }
 
-/// `trace_(btrfs_)find_free_extent`: after `btrfs_use_block_rsv` has charged a tree block.
-///
-/// 6.1 passes numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
-#[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
-pub fn find_free_extent(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::first(HookId::FindFreeExtent, &ctx) {
-        allocation(&run, &ctx);
-    }
-    0
-}
-
-/// Fallback program of [`find_free_extent`], see [`fallback`].
-#[raw_tracepoint(tracepoint = "btrfs_find_free_extent")]
-pub fn find_free_extent_fallback(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::second(HookId::FindFreeExtent, &ctx) {
-        allocation(&run, &ctx);
-    }
-    0
+with_fallback! {
+    /// `trace_(btrfs_)find_free_extent`: after `btrfs_use_block_rsv` has charged a tree block.
+    ///
+    /// 6.1 passes numbers (root, num_bytes, empty_size, flags), later kernels the `find_free_extent_ctl`.
+    "btrfs_find_free_extent" FindFreeExtent find_free_extent find_free_extent_fallback find_free_extent_iter allocation
 }
 
 #[inline(always)]
-fn allocation(run: &Run, ctx: &RawTracePointContext) {
+fn allocation(run: &Run, ctx: &impl Arguments) {
     let root: u64 = ctx.arg(0);
     let (bytes, space_flags): (u64, u64) = if off!(ffe_has_ctl) == 1 {
         let ctl: u64 = ctx.arg(1);

@@ -1,38 +1,23 @@
 //! `btrfs_clear_extent_bit`: it marks the destroy of an inode, and gives the pointer of the inode that a task works on.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     header::RecordKind,
-    hook::HookId,
     inode::{InodeState, MOMENT_FAILED},
     loss::LossClass,
 };
 
-use super::{fallback, inode};
+use super::{event::Arguments, fallback::with_fallback, inode};
 use crate::{cells, emit::Run, globals::off, read};
 
 /// `EXTENT_QGROUP_RESERVED`, `fs/btrfs/extent-io-tree.h`: the same value in 6.1, 6.12, 6.18 and 7.3.
 const EXTENT_QGROUP_RESERVED: u32 = 0x1000;
 
-/// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
-#[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
-pub fn clear_extent_bit(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::first(HookId::ClearExtentBit, &ctx) {
-        clear(&run, &ctx);
-    }
-    0
-}
-
-/// Fallback program of [`clear_extent_bit`], see [`fallback`].
-#[raw_tracepoint(tracepoint = "btrfs_clear_extent_bit")]
-pub fn clear_extent_bit_fallback(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::second(HookId::ClearExtentBit, &ctx) {
-        clear(&run, &ctx);
-    }
-    0
+with_fallback! {
+    /// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
+    "btrfs_clear_extent_bit" ClearExtentBit clear_extent_bit clear_extent_bit_fallback clear_extent_bit_iter clear
 }
 
 #[inline(always)]
-fn clear(run: &Run, ctx: &RawTracePointContext) {
+fn clear(run: &Run, ctx: &impl Arguments) {
     let bits: u64 = ctx.arg(3);
     if bits as u32 == EXTENT_QGROUP_RESERVED {
         qgroup_reserved(run, ctx.arg(0), ctx.arg(1), ctx.arg(2));

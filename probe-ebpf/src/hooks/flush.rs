@@ -13,7 +13,7 @@ use probe_common::{
     wait::{FLUSH_BEGINS, FLUSH_PREEMPTIVE_DONE, FLUSH_STATE_DONE, FlushState},
 };
 
-use super::failure;
+use super::{event::Arguments, failure, fallback::with_fallback};
 use crate::{cells, emit::Run, globals::off, read};
 
 /// `trace_btrfs_trigger_flush(fs_info, flags, bytes, flush, reason)`: under `sinfo->lock`, with the ticket in
@@ -83,26 +83,28 @@ fn flush(run: &Run, fs: u32, space_flags: u64, bytes: u64, flush: i32, reason: [
     });
 }
 
-/// `trace_btrfs_flush_space(fs_info, flags, num_bytes, state, ret, for_preempt)`: in the task that flushed, when the state
-/// is over.
-#[raw_tracepoint(tracepoint = "btrfs_flush_space")]
-pub fn flush_space(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::FlushSpace, &ctx) else { return 0 };
-    let Some(fs) = cells::fs_id(&run, ctx.arg(0)) else { return 0 };
+with_fallback! {
+    /// `trace_btrfs_flush_space(fs_info, flags, num_bytes, state, ret, for_preempt)`: in the task that flushed, when the state
+    /// is over.
+    "btrfs_flush_space" FlushSpace flush_space flush_space_fallback flush_space_iter state_done
+}
+
+#[inline(always)]
+fn state_done(run: &Run, ctx: &impl Arguments) {
+    let Some(fs) = cells::fs_id(run, ctx.arg(0)) else { return };
     step(
-        &run,
+        run,
         ctx.arg(0),
         &Step {
             fs,
             space_flags: ctx.arg(1),
             bytes: ctx.arg(2),
             moment: FLUSH_STATE_DONE,
-            state: ctx.arg::<u64>(3) as i32,
-            ret: ctx.arg::<u64>(4) as i32,
-            preemptive: u32::from(ctx.arg::<u64>(5) as u8 != 0),
+            state: ctx.arg(3) as i32,
+            ret: ctx.arg(4) as i32,
+            preemptive: u32::from(ctx.arg(5) as u8 != 0),
         },
     );
-    0
 }
 
 /// `trace_btrfs_done_preemptive_reclaim(fs_info, sinfo)`: under `sinfo->lock`.

@@ -6,13 +6,13 @@
 //!
 //! A reservation that needs no ticket also changes `bytes_may_use` while others wait. Only a change that is made inside
 //! `btrfs_try_granting_tickets()` is a grant; the stack shows that.
-use aya_ebpf::{EbpfContext as _, programs::RawTracePointContext};
 use probe_common::{
     header::RecordKind,
     loss::LossClass,
     ticket::{TICKET_ENDED, TICKET_GRANTED, TICKET_NONE, TICKET_STEAL, TICKET_UNCLEAR, TicketStep},
 };
 
+use super::event::Arguments;
 use crate::{
     cells::{self, frame},
     emit::Run,
@@ -121,12 +121,12 @@ fn nobody_waits(run: &Run, fs: u32, space: u64, space_flags: u64) {
 
 /// The owner of a ticket goes on. `task`: its cell.
 #[inline(always)]
-pub fn ended(run: &Run, fs: u32, ctx: &RawTracePointContext, task: Option<*mut TaskCell>) {
+pub fn ended(run: &Run, fs: u32, ctx: &impl Arguments, task: Option<*mut TaskCell>) {
     if !followed() {
         return;
     }
-    let error = ctx.arg::<u64>(5) as i32;
-    let ticket = ticket_on_stack(run.slot, address(ctx), error as u32);
+    let error = ctx.arg(5) as i32;
+    let ticket = ticket_on_stack(run.slot, ctx.stack(), error as u32);
     let stack = stack::exact(run);
     let (root, ino) = operation(task);
     run.emit::<TicketStep>(RecordKind::TicketStep, LossClass::BooksRecord, fs, |record| {
@@ -147,17 +147,9 @@ pub fn ended(run: &Run, fs: u32, ctx: &RawTracePointContext, task: Option<*mut T
             let steals = read::at::<u8>(ticket, off!(ticket_steal)) & 1 != 0;
             (*record).flags = if steals { TICKET_STEAL } else { 0 };
             (*record).error = error;
-            (*record).flush = ctx.arg::<u64>(4) as i32;
+            (*record).flush = ctx.arg(4) as i32;
         }
     });
-}
-
-/// The arguments of a tracepoint lie on the stack of the task, in the frame of `bpf_trace_runN()`.
-#[inline(always)]
-fn address(ctx: &RawTracePointContext) -> u64 {
-    let address = ctx.as_ptr() as u64;
-    // What a helper read from memory is a number for the verifier, as an argument of a global function has to be.
-    read::at(&raw const address as u64, 0)
 }
 
 /// Subvolume and inode number of the innermost open call of the thread; zeroes if there is none.

@@ -11,7 +11,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{functions, name};
+use super::{event::Arguments, fallback::with_fallback, functions, name};
 use crate::{
     cells,
     emit::Run,
@@ -152,23 +152,26 @@ fn show(run: &Run, cell: *mut InodeCell, seen: &Seen) {
     });
 }
 
-/// `trace_btrfs_inode_evict(vfs_inode)`: at the start of `btrfs_evict_inode`; counters still change after it.
-///
-/// An inode that has no cell and holds nothing needs no check at its destroy: a drop of caches evicts a million of them.
-/// The exception: its cell may have given way to another. Then the books have an account that its destroy must close.
-#[raw_tracepoint(tracepoint = "btrfs_inode_evict")]
-pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::InodeEvict, &ctx) else { return 0 };
+with_fallback! {
+    /// `trace_btrfs_inode_evict(vfs_inode)`: at the start of `btrfs_evict_inode`; counters still change after it.
+    ///
+    /// An inode that has no cell and holds nothing needs no check at its destroy: a drop of caches evicts a million of them.
+    /// The exception: its cell may have given way to another. Then the books have an account that its destroy must close.
+    "btrfs_inode_evict" InodeEvict inode_evict inode_evict_fallback inode_evict_iter evicted
+}
+
+#[inline(always)]
+fn evicted(run: &Run, ctx: &impl Arguments) {
     let inode = read::inode_of_vfs(ctx.arg(0));
     let root = read::inode_root(inode);
     // Inodes that lost a create race, and the btree inode at the end of unmount, have no usable root.
     if root == 0 {
-        return 0;
+        return;
     }
     let ino = read::inode_ino(inode);
     let cell = match cells::find_inode(root, ino) {
         Some(cell) => Some(cell),
-        None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(&run, root, ino),
+        None if cells::inodes_crowded() || holds_something(inode) => cells::inode_cell(run, root, ino),
         None => None,
     };
     match cell {
@@ -179,7 +182,6 @@ pub fn inode_evict(ctx: RawTracePointContext) -> i32 {
         },
         None => run.closed(),
     }
-    0
 }
 
 #[inline(always)]

@@ -1,16 +1,15 @@
 //! Records of the kernel's own levels of all pools, and the commit, at which they are sent.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     fs::{
         LEVELS_CLOSING, LEVELS_COMMIT, LEVELS_ERROR, LEVELS_LOG_CLEANUP_ERROR, LEVELS_LOG_RECOVERING,
         LEVELS_QUIET, Levels, SpaceLevels,
     },
     header::RecordKind,
-    hook::HookId,
     loss::LossClass,
     pinned::PinnedLeft,
 };
 
+use super::{event::Arguments, fallback::with_fallback};
 use crate::{
     cells,
     emit::Run,
@@ -18,12 +17,15 @@ use crate::{
     read, stack,
 };
 
-/// `trace_btrfs_transaction_commit`: up to 6.18 it passes the fs_info, once per commit; from 7.3 on the handle, at
-/// every change of the transaction's state.
-#[raw_tracepoint(tracepoint = "btrfs_transaction_commit")]
-pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::TransactionCommit, &ctx) else { return 0 };
-    if let Some(task) = cells::task_cell(&run) {
+with_fallback! {
+    /// `trace_btrfs_transaction_commit`: up to 6.18 it passes the fs_info, once per commit; from 7.3 on the handle, at
+    /// every change of the transaction's state.
+    "btrfs_transaction_commit" TransactionCommit transaction_commit transaction_commit_fallback transaction_commit_iter committed
+}
+
+#[inline(always)]
+fn committed(run: &Run, ctx: &impl Arguments) {
+    if let Some(task) = cells::task_cell(run) {
         // SAFETY: the cell is this thread's.
         unsafe { cells::paid_elsewhere(task) };
     }
@@ -34,21 +36,20 @@ pub fn transaction_commit(ctx: RawTracePointContext) -> i32 {
         let transaction: u64 = read::at(handle, off!(trans_transaction));
         let state: u32 = read::at(transaction, off!(transaction_state));
         if state != off!(trans_state_completed) as u32 {
-            return 0;
+            return;
         }
         fs_info = read::at(handle, off!(trans_fs_info));
     }
     if handle == 0 {
         handle = read::handle_address(fs_info);
     }
-    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    let Some(fs) = cells::fs_id(run, fs_info) else { return };
     if handle != 0 && !has_error(fs_info) {
-        unpinned(&run, fs, read::at(handle, off!(trans_transid)));
+        unpinned(run, fs, read::at(handle, off!(trans_transid)));
     }
-    cells::fs_named(&run, fs_info, fs);
+    cells::fs_named(run, fs_info, fs);
     cells::pools::committed(fs);
-    send(&run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
-    0
+    send(run, &Ask { fs, why: LEVELS_COMMIT, fs_info, changing: 0, after: 0 });
 }
 
 /// A transaction has been committed: compares what it had pinned with what its commit has unpinned.

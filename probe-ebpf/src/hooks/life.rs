@@ -7,29 +7,34 @@ use probe_common::{
     loss::LossClass,
 };
 
+use super::{event::Arguments, fallback::with_fallback};
 use crate::{cells, emit::Run, globals::off, read};
 
-/// `trace_btrfs_workqueue_alloc(wq, name)`: the first one of an `fs_info` begins the life of its filesystem.
-#[raw_tracepoint(tracepoint = "btrfs_workqueue_alloc")]
-pub fn workqueue_alloc(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = Run::begin(HookId::WorkqueueAlloc, &ctx) {
-        let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
-        if fs_info != 0 {
-            cells::fs_begin(&run, fs_info);
-        }
-    }
-    0
+with_fallback! {
+    /// `trace_btrfs_workqueue_alloc(wq, name)`: the first one of an `fs_info` begins the life of its filesystem.
+    "btrfs_workqueue_alloc" WorkqueueAlloc workqueue_alloc workqueue_alloc_fallback workqueue_alloc_iter begins
 }
 
-/// `trace_btrfs_workqueue_destroy(wq)`: after it, only the release of the global reserve follows.
-#[raw_tracepoint(tracepoint = "btrfs_workqueue_destroy")]
-pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::WorkqueueDestroy, &ctx) else { return 0 };
+#[inline(always)]
+fn begins(run: &Run, ctx: &impl Arguments) {
+    let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
+    if fs_info != 0 {
+        cells::fs_begin(run, fs_info);
+    }
+}
+
+with_fallback! {
+    /// `trace_btrfs_workqueue_destroy(wq)`: after it, only the release of the global reserve follows.
+    "btrfs_workqueue_destroy" WorkqueueDestroy workqueue_destroy workqueue_destroy_fallback workqueue_destroy_iter ends
+}
+
+#[inline(always)]
+fn ends(run: &Run, ctx: &impl Arguments) {
     let fs_info: u64 = read::at(ctx.arg(0), off!(workqueue_fs_info));
     if fs_info == 0 {
-        return 0;
+        return;
     }
-    if let Some(fs) = cells::fs_end(&run, fs_info) {
+    if let Some(fs) = cells::fs_end(run, fs_info) {
         run.emit::<FsEnd>(RecordKind::FsEnd, LossClass::BooksRecord, fs, |record| {
             // SAFETY: the ring gave this room.
             unsafe {
@@ -38,7 +43,6 @@ pub fn workqueue_destroy(ctx: RawTracePointContext) -> i32 {
             }
         });
     }
-    0
 }
 
 /// `trace_sched_process_free(task)`: fires after everything else that the thread can have done.

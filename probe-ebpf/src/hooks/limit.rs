@@ -2,16 +2,14 @@
 //!
 //! A tracepoint fires right before `qgroup_reserve()` looks at the limits; we look at the same figures there, without its lock. If the
 //! reservation is made all the same, the next change of the qgroup by this thread says so.
-use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_ns, macros::raw_tracepoint, programs::RawTracePointContext,
-};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use probe_common::{
     header::RecordKind,
-    hook::HookId,
     loss::LossClass,
     shortage::{LIMIT_MAX_EXCL, LIMIT_MAX_RFER, QGROUP_GRANTED, QGROUP_REFUSED, QgroupRefusal},
 };
 
+use super::{event::Arguments, fallback::with_fallback};
 use crate::{cells, emit::Run, globals::off, layout::task::TaskCell, read, stack};
 
 /// Deepest tree of qgroups that is searched: enough for millions.
@@ -20,30 +18,32 @@ const DEPTH: usize = 40;
 const ABOVE: usize = 8;
 const LEVELS: usize = 4;
 
-/// `trace_(btrfs_)qgroup_meta_reserve(root, diff, type)`: before a reservation of metadata, and when one is freed (`diff < 0`).
-#[raw_tracepoint(tracepoint = "btrfs_qgroup_meta_reserve")]
-pub fn qgroup_meta_reserve(ctx: RawTracePointContext) -> i32 {
-    let diff = ctx.arg::<u64>(1) as i64;
-    if diff > 0
-        && let Some(run) = Run::begin(HookId::QgroupMetaReserve, &ctx)
-    {
-        check(&run, ctx.arg(0), 0, diff as u64, ctx.arg::<u64>(2) as u32);
-    }
-    0
+with_fallback! {
+    /// `trace_(btrfs_)qgroup_meta_reserve(root, diff, type)`: before a reservation of metadata, and when one is freed (`diff < 0`).
+    "btrfs_qgroup_meta_reserve" QgroupMetaReserve qgroup_meta_reserve qgroup_meta_reserve_fallback qgroup_meta_reserve_iter metadata
 }
 
-/// `trace_btrfs_qgroup_reserve_data(inode, start, len, reserved, op)`: before a reservation of the `reserved` bytes that are not yet.
-#[raw_tracepoint(tracepoint = "btrfs_qgroup_reserve_data")]
-pub fn qgroup_data_reserve(ctx: RawTracePointContext) -> i32 {
+#[inline(always)]
+fn metadata(run: &Run, ctx: &impl Arguments) {
+    let diff = ctx.arg(1) as i64;
+    if diff > 0 {
+        check(run, ctx.arg(0), 0, diff as u64, ctx.arg(2) as u32);
+    }
+}
+
+with_fallback! {
+    /// `trace_btrfs_qgroup_reserve_data(inode, start, len, reserved, op)`: before a reservation of the `reserved` bytes that are not yet.
+    "btrfs_qgroup_reserve_data" QgroupDataReserve qgroup_data_reserve qgroup_data_reserve_fallback qgroup_data_reserve_iter data
+}
+
+#[inline(always)]
+fn data(run: &Run, ctx: &impl Arguments) {
     let bytes: u64 = ctx.arg(3);
-    if bytes != 0
-        && let Some(run) = Run::begin(HookId::QgroupDataReserve, &ctx)
-    {
+    if bytes != 0 {
         let first: u64 = ctx.arg(0);
         let inode = if off!(qgroup_data_has_btrfs_inode) == 1 { first } else { read::inode_of_vfs(first) };
-        check(&run, read::inode_root(inode), read::inode_ino(inode), bytes, 0);
+        check(run, read::inode_root(inode), read::inode_ino(inode), bytes, 0);
     }
-    0
 }
 
 #[inline(always)]

@@ -1,11 +1,9 @@
 //! `btrfs_space_reservation`: bytes of an inode's block_rsv, claims on pools, and failed requests.
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_common::{
     cell::INODE_NOT_REGULAR,
     claim::ClaimType,
     failure::{ENOSPC_PUBLISHED, ENOSPC_WINDOW_KNOWN, Enospc},
     header::RecordKind,
-    hook::HookId,
     inode::{
         Counters, DELALLOC_ORDER_KNOWN, DELALLOC_RESERVE, DELALLOC_ROOT_KNOWN, DELALLOC_STACK_REPRESENTATIVE,
         Delalloc,
@@ -15,7 +13,9 @@ use probe_common::{
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
-use super::{claims, failure, fallback, functions, space::forget_data, ticket::ENOSPC};
+use super::{
+    claims, event::Arguments, failure, fallback::with_fallback, functions, space::forget_data, ticket::ENOSPC,
+};
 use crate::{
     cells::{self, TypeClass},
     emit::Run,
@@ -25,35 +25,22 @@ use crate::{
     stack::{self, Context},
 };
 
-/// `trace_btrfs_space_reservation(fs_info, type, val, bytes, reserve)`.
-///
-/// The address of the type string is compared before any other work: most events are of types that the books ignore.
-#[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
-pub fn space_reservation(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::first(HookId::SpaceReservation, &ctx) {
-        reservation(&run, &ctx);
-    }
-    0
-}
-
-/// Fallback program of [`space_reservation`], see [`fallback`].
-#[raw_tracepoint(tracepoint = "btrfs_space_reservation")]
-pub fn space_reservation_fallback(ctx: RawTracePointContext) -> i32 {
-    if let Some(run) = fallback::second(HookId::SpaceReservation, &ctx) {
-        reservation(&run, &ctx);
-    }
-    0
+with_fallback! {
+    /// `trace_btrfs_space_reservation(fs_info, type, val, bytes, reserve)`.
+    ///
+    /// The address of the type string is compared before any other work: most events are of types that the books ignore.
+    "btrfs_space_reservation" SpaceReservation space_reservation space_reservation_fallback space_reservation_iter reservation
 }
 
 #[inline(always)]
-fn reservation(run: &Run, ctx: &RawTracePointContext) {
+fn reservation(run: &Run, ctx: &impl Arguments) {
     let class = cells::classify(ctx.arg(1));
     if class == TypeClass::Ignored || (class == TypeClass::DelayedRefs && config!(functions) == 0) {
         return;
     }
     let run = run.identify();
     if class == TypeClass::DelayedRefs {
-        if ctx.arg::<u64>(4) as u32 != 0
+        if ctx.arg(4) as u32 != 0
             && let Some(task) = cells::task_cell(&run)
         {
             functions::count::refilled(task, ctx.arg(3));
@@ -64,7 +51,7 @@ fn reservation(run: &Run, ctx: &RawTracePointContext) {
     let Some(fs) = cells::fs_id(&run, fs_info) else { return };
     let value: u64 = ctx.arg(2);
     let bytes: u64 = ctx.arg(3);
-    let reserve = ctx.arg::<u64>(4) as u32 != 0;
+    let reserve = ctx.arg(4) as u32 != 0;
     let claim = match class {
         TypeClass::Delalloc => {
             delalloc(&run, fs, value, bytes, reserve);

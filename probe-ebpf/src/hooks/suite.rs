@@ -1,50 +1,50 @@
 //! Tests of a test suite: their processes start and end, and log lines announce them. Attached on demand only.
-use aya_ebpf::{
-    helpers::{
-        bpf_get_current_comm,
-        generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str},
-    },
-    macros::raw_tracepoint,
-    programs::RawTracePointContext,
+use aya_ebpf::helpers::{
+    bpf_get_current_comm,
+    generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str},
 };
 use probe_common::{
     header::RecordKind,
-    hook::HookId,
     loss::LossClass,
     suite::{SIGN_TEXT, SignKind, TestSign},
 };
 
+use super::{event::Arguments, fallback::with_fallback};
 use crate::{emit::Run, globals::off, maps::TEST_PIDS, read};
 
 /// Digits that the name of a test has at least.
 const DIGITS: usize = 3;
 
-/// `trace_sched_process_exec(task, old_pid, bprm)`: runs in the new program, which already has its name.
-#[raw_tracepoint(tracepoint = "sched_process_exec")]
-pub fn process_exec(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::ProcessExec, &ctx) else { return 0 };
+with_fallback! {
+    /// `trace_sched_process_exec(task, old_pid, bprm)`: runs in the new program, which already has its name.
+    "sched_process_exec" ProcessExec process_exec process_exec_fallback process_exec_iter executed
+}
+
+#[inline(always)]
+fn executed(run: &Run, ctx: &impl Arguments) {
     if named_by_number() {
         let pid = (run.pid_tgid() >> 32) as u32;
         let path: u64 = read::at(ctx.arg(2), off!(binprm_filename));
         let _ = TEST_PIDS.insert(&pid, &1, 0);
-        sign(&run, SignKind::Exec, pid, 0, path);
+        sign(run, SignKind::Exec, pid, 0, path);
     }
-    0
 }
 
-/// `trace_sched_process_exit(task)`: `exit_code` is set by then (`do_exit()` in `kernel/exit.c`).
-#[raw_tracepoint(tracepoint = "sched_process_exit")]
-pub fn process_exit(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::ProcessExit, &ctx) else { return 0 };
+with_fallback! {
+    /// `trace_sched_process_exit(task)`: `exit_code` is set by then (`do_exit()` in `kernel/exit.c`).
+    "sched_process_exit" ProcessExit process_exit process_exit_fallback process_exit_iter exited
+}
+
+#[inline(always)]
+fn exited(run: &Run, ctx: &impl Arguments) {
     let pid = run.pid_tgid() as u32;
     // Other threads of the process, and children of a test, are not tests.
     // SAFETY: the value is not used.
     if unsafe { TEST_PIDS.get(&pid) }.is_some() {
         let _ = TEST_PIDS.remove(&pid);
         let status: u32 = read::at(ctx.arg(0), off!(task_exit_code));
-        sign(&run, SignKind::Exit, pid, status, 0);
+        sign(run, SignKind::Exit, pid, status, 0);
     }
-    0
 }
 
 /// A function of its own: the line has no terminator, only its length.

@@ -1,18 +1,18 @@
 //! Tickets.
-use aya_ebpf::{
-    helpers::generated::bpf_ktime_get_ns, macros::raw_tracepoint, programs::RawTracePointContext,
-};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use probe_common::{
     failure::Ticket,
     header::RecordKind,
-    hook::HookId,
     loss::LossClass,
     shortage::FAILURE_TICKET,
     space::{BLOCK_GROUP_DATA, BLOCK_GROUP_METADATA, is_delalloc_request},
 };
 
 use super::{
-    failure, grant,
+    event::Arguments,
+    failure,
+    fallback::with_fallback,
+    grant,
     reservation::window_flags,
     space::{forget_data, hold_data},
 };
@@ -21,27 +21,30 @@ use crate::{cells, emit::Run, globals::off, read, stack};
 /// `-ENOSPC`
 pub const ENOSPC: i32 = -28;
 
-/// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner's context, after the outcome.
-///
-/// The grant itself is an event of another thread, so this event proves it to the owner.
-#[raw_tracepoint(tracepoint = "btrfs_reserve_ticket")]
-pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
-    let Some(run) = Run::begin(HookId::ReserveTicket, &ctx) else { return 0 };
+with_fallback! {
+    /// `trace_btrfs_reserve_ticket(fs_info, flags, bytes, start_ns, flush, error)`: in the owner's context, after the outcome.
+    ///
+    /// The grant itself is an event of another thread, so this event proves it to the owner.
+    "btrfs_reserve_ticket" ReserveTicket reserve_ticket reserve_ticket_fallback reserve_ticket_iter ended
+}
+
+#[inline(always)]
+fn ended(run: &Run, ctx: &impl Arguments) {
     let fs_info: u64 = ctx.arg(0);
-    let Some(fs) = cells::fs_id(&run, fs_info) else { return 0 };
+    let Some(fs) = cells::fs_id(run, fs_info) else { return };
     let space_flags: u64 = ctx.arg(1);
     let bytes: u64 = ctx.arg(2);
-    let error = ctx.arg::<u64>(5) as i32;
-    let task = cells::task_cell(&run);
-    let stack = if error != 0 { stack::exact(&run) } else { 0 };
-    grant::ended(&run, fs, &ctx, task);
+    let error = ctx.arg(5) as i32;
+    let task = cells::task_cell(run);
+    let stack = if error != 0 { stack::exact(run) } else { 0 };
+    grant::ended(run, fs, ctx, task);
     run.emit::<Ticket>(RecordKind::Ticket, LossClass::BooksRecord, fs, |record| {
         // SAFETY: the ring gave this room; the task's cell is this thread's.
         unsafe {
             (*record).space_flags = space_flags;
             (*record).bytes = bytes;
             (*record).start = ctx.arg(3);
-            (*record).flush = ctx.arg::<u64>(4) as i32;
+            (*record).flush = ctx.arg(4) as i32;
             (*record).error = error;
             (*record).data_held = 0;
             (*record).root = 0;
@@ -85,12 +88,11 @@ pub fn reserve_ticket(ctx: RawTracePointContext) -> i32 {
         }
     }
     if error != 0 {
-        let flush = ctx.arg::<u64>(4) as i32;
+        let flush = ctx.arg(4) as i32;
         let why = FAILURE_TICKET;
         failure::send(
-            &run,
+            run,
             &failure::Ask { fs, why, fs_info, error, flush, bytes, space_flags, root, ino, stack },
         );
     }
-    0
 }

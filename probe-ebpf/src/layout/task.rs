@@ -1,4 +1,5 @@
 //! The cell of a thread.
+use probe_common::hook::HOOK_IDS;
 
 /// Contexts of a thread: reserve and release of an inode's bytes, of each kind of claim, and a draw on the global block_rsv.
 pub const CONTEXTS: usize = 11;
@@ -59,16 +60,14 @@ pub struct TaskCell {
     pub follow: u32,
     /// 1 if the next `clear_extent_bit` event should give the inode's pointer.
     pub want_pointer: u32,
-    /// Hooks (one bit each) whose first program ran for the present event; for [`crate::hooks::fallback`].
-    pub handled: u32,
     /// Slot of its frames in [`crate::maps::FRAMES`]; see [`crate::cells::frame::NONE`].
     pub frames: u32,
     /// Filesystem of the last hooked call since the thread last returned from a system call; 0 if there was none.
     pub in_hand: u32,
     /// `MARK_*` of [`crate::cells::task`].
     pub marks: u32,
-    /// Zero.
-    pub unused: u32,
+    /// Hooks (one bit each, by number) whose first program ran for the present event; for [`crate::hooks::fallback`].
+    pub handled: [u64; HOOK_IDS as usize / 64],
     /// Representative stacks, by [`crate::stack::Context`].
     pub stacks: [ContextStack; CONTEXTS],
 }

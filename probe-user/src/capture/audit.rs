@@ -19,7 +19,7 @@ const TRIES: u32 = 3;
 
 /// Counters of a filesystem's space_infos as the kernel side has them now.
 fn chains(probe: &Probe, fs: u32, live: &Live) -> Vec<ChainLevel> {
-    let mut levels = probe.chains_of(live.pools.iter().copied()).unwrap_or_default();
+    let mut levels = probe.chains_of(live.pools.iter().copied());
     levels.retain(|level| level.fs == fs);
     levels
 }

@@ -59,7 +59,7 @@ impl Timing {
         self.set(timed);
         // Somebody else may have switched it on for the whole system.
         let on = self.held.is_some() || crate::hooks::run_time_is_measured();
-        let counts = probe.counts().unwrap_or_default();
+        let counts = probe.counts();
         let misses = probe.recursion_misses();
         let times = if on { probe.run_times() } else { Vec::new() };
         let hook = |(hook, hits): &(probe_common::hook::HookId, u64)| HookGauge {

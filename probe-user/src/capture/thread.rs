@@ -279,6 +279,11 @@ impl Drain {
             std::thread::sleep(CONFIRMING_PAUSE);
             misses = misses.min(look(&self.probe));
         }
+        if misses > self.misses {
+            for (hook, count) in self.probe.recursion_misses().into_iter().filter(|(_, count)| *count > 0) {
+                log::info!("{}: the kernel skipped {count} runs so far", hook.name());
+            }
+        }
         self.misses = self.misses.max(misses);
     }
 
@@ -289,7 +294,7 @@ impl Drain {
     fn sample(&mut self, always: bool) {
         // Time first: what is missed after this moment belongs to the next reading.
         let time = now();
-        let mut counts = self.probe.counts().map(|counts| counts.lost).unwrap_or_default();
+        let mut counts = self.probe.counts().lost;
         if !always && counts == self.last_counts && self.said.elapsed() < SAY_EVERY {
             return;
         }
@@ -344,7 +349,7 @@ impl Drain {
         if filesystems.is_empty() {
             return;
         }
-        for level in self.probe.qgroups_of(&filesystems).unwrap_or_default() {
+        for level in self.probe.qgroups_of(&filesystems) {
             self.push(&Record::from(QgroupLevel {
                 header: Header { fs: level.fs, time: now(), ..Header::default() },
                 object: level.object,
@@ -391,7 +396,7 @@ impl Drain {
         let inodes = self.probe.inodes().unwrap_or_default();
         if self.losses[LossClass::ChainRecord as usize] > 0 {
             // A lost record may have been the first sight of a pool.
-            for level in self.probe.chains().unwrap_or_default() {
+            for level in self.probe.chains() {
                 self.filesystems.has_pool(level.fs, level.object, level.counter);
             }
         }
@@ -456,7 +461,7 @@ impl Drain {
         }
         self.sample(true);
         self.flush()?;
-        let counts = self.probe.counts().unwrap_or_default();
+        let counts = self.probe.counts();
         for class in LossClass::ALL {
             end.add_loss(class, self.losses[class as usize]);
         }

@@ -9,9 +9,11 @@ use super::{
     catalogue::{AUDIT_FS, AUDIT_INODE, AUDIT_MOUNTED, AUDIT_TICKETS, AUDIT_TYPE, FIND_THREADS},
     diagnostics,
     error::{AttachError, chain, first_line},
+    maps::MappedMaps,
     plan::PlannedHook,
     probe::{Probe, ProbeOptions},
     sections::{of_fentry, of_kprobes, without},
+    tracepoints::By,
 };
 
 impl Probe {
@@ -44,16 +46,20 @@ impl Probe {
             .override_global("SIGNATURES", options.signatures.as_bytes(), true)
             .override_global("CONFIG", options.config.as_bytes(), true)
             .map_max_entries("FRAMES", if options.config.functions == 0 { 1 } else { FRAMES.cells() })
+            .map_max_entries("CPU", options.cpus)
             .map_max_entries("RING", ring)
             .verifier_log_level(level)
             .load(object)?;
         let fallbacks = options.config.fallbacks != 0;
+        let mapped = MappedMaps::of(&ebpf, options.cpus)?;
         let mut probe = Self {
             ebpf,
+            mapped,
             links: Vec::new(),
             programs: Vec::new(),
             with_fallback: Vec::new(),
             fallbacks,
+            iterators: options.iterators,
             verbose: options.verbose,
             root_fs_type: options.root_fs_type,
             calls: Vec::new(),
@@ -85,13 +91,13 @@ impl Probe {
         Ok(probe)
     }
 
-    fn program(&mut self, name: &str) -> Result<&mut RawTracePoint, String> {
+    pub(super) fn program(&mut self, name: &str) -> Result<&mut RawTracePoint, String> {
         let program =
             self.ebpf.program_mut(name).ok_or_else(|| format!("no program {name} in the object"))?;
         program.try_into().map_err(|error: aya::programs::ProgramError| error.to_string())
     }
 
-    fn load_program(&mut self, name: &str) -> Result<(), String> {
+    pub(super) fn load_program(&mut self, name: &str) -> Result<(), String> {
         let program = self.program(name)?;
         program.load().map_err(|error| chain(&error))?;
         self.show_verified(name);
@@ -117,15 +123,13 @@ impl Probe {
     /// No hook could be attached.
     pub fn attach(&mut self, plan: &[PlannedHook]) -> Result<Vec<HookRow>, AttachError> {
         let mut rows = Vec::with_capacity(plan.len());
-        let loaded: Vec<Result<(), String>> = plan
+        let loaded: Vec<Result<By, String>> = plan
             .iter()
             .map(|hook| {
                 if hook.left_out.is_some() {
-                    return Ok(());
+                    return Ok(By::Programs(String::new()));
                 }
-                self.load_program(hook.entry.program)?;
-                let fallback = hook.entry.fallback.filter(|_| self.fallbacks);
-                fallback.map_or(Ok(()), |fallback| self.load_program(fallback))
+                self.load_hook(hook.entry)
             })
             .collect();
         let mut last_error = String::from("all are left out on this kernel");
@@ -138,8 +142,15 @@ impl Probe {
                 reason: hook.left_out.clone().unwrap_or_default(),
             };
             if hook.left_out.is_none() {
-                match loaded.and_then(|()| self.attach_one(hook)) {
-                    Ok(()) => row.state = HookState::Attached,
+                match loaded.and_then(|by| self.attach_hook(hook, by)) {
+                    Ok(By::Programs(reason)) => {
+                        row.state = HookState::Attached;
+                        row.reason = reason;
+                    }
+                    Ok(By::Kprobe(_)) => {
+                        row.state = HookState::Attached;
+                        row.kind = "raw_tracepoint+kprobe".to_owned();
+                    }
                     Err(error) => {
                         log::debug!("{}: {error}", hook.target);
                         row.state = HookState::Failed;
@@ -160,29 +171,11 @@ impl Probe {
         if self.links.is_empty() { Err(AttachError::NoHook(last_error)) } else { Ok(rows) }
     }
 
-    fn attach_one(&mut self, hook: &PlannedHook) -> Result<(), String> {
-        let name = hook.entry.program;
-        let link = self.program(name)?.attach(hook.target).map_err(|error| chain(&error))?;
-        self.links.push((hook.entry.hook, name, link));
-        self.programs.push((hook.entry.hook, name.to_owned()));
-        if let Some(fallback) = hook.entry.fallback.filter(|_| self.fallbacks) {
-            // Behind the first: tracepoints run their programs in the order of attachment.
-            let link = self.program(fallback)?.attach(hook.target).map_err(|error| chain(&error))?;
-            self.links.push((hook.entry.hook, fallback, link));
-            self.with_fallback.push(hook.entry.hook);
-        }
-        Ok(())
-    }
-
     /// Detaches all hooks, last attached first, so that hooks that open accounts go before those that close them.
     pub fn detach(&mut self) {
         self.detach_functions();
-        while let Some((hook, name, link)) = self.links.pop() {
-            let result =
-                self.program(name).and_then(|program| program.detach(link).map_err(|error| chain(&error)));
-            if let Err(error) = result {
-                log::warn!("{}: cannot detach: {error}; it goes with the process", hook.name());
-            }
+        while let Some(link) = self.links.pop() {
+            self.detach_link(link);
         }
     }
 
@@ -204,7 +197,7 @@ impl Probe {
         if self.with_fallback.is_empty() {
             return skipped;
         }
-        let rescued = self.counts().map(|counts| counts.rescued).unwrap_or_default();
+        let rescued = self.counts().rescued;
         let rescued =
             |hook: HookId| rescued.iter().find(|(of, _)| *of == hook).map_or(0, |(_, count)| *count);
         skipped

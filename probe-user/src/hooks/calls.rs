@@ -12,14 +12,14 @@ use super::{
     error::{chain, first_line},
     fentry::{FentryPrograms, TypesOf},
     functions::{Function, PlannedFunction},
-    links::{CallLink, LinkId},
+    links::{Link, LinkId},
     means::{Means, Offers},
     probe::Probe,
     returns::{Kretprobe, Tracefs},
 };
 
 /// An attached link, taken out of its program. Detaches when it is dropped.
-enum Taken {
+pub(super) enum Taken {
     Kprobe { _link: KProbeLink },
     Kretprobe { _probe: Kretprobe },
     Fentry { _link: OwnedFd },
@@ -132,10 +132,15 @@ impl Probe {
     fn load_kprobes(&mut self, function: &Function) -> Result<(), String> {
         for name in [Some(function.entry(Means::Kprobe)), function.exit(Means::Kprobe)].into_iter().flatten()
         {
-            let program = typed::<&mut KProbe>(&mut self.ebpf, &name)?;
-            program.load().map_err(|error| format!("{name} was refused: {}", chain(&error)))?;
-            self.show_verified(&name);
+            self.load_kprobe(&name)?;
         }
+        Ok(())
+    }
+
+    pub(super) fn load_kprobe(&mut self, name: &str) -> Result<(), String> {
+        let program = typed::<&mut KProbe>(&mut self.ebpf, name)?;
+        program.load().map_err(|error| format!("{name} was refused: {}", chain(&error)))?;
+        self.show_verified(name);
         Ok(())
     }
 
@@ -189,16 +194,14 @@ impl Probe {
                     LinkId::Fentry(programs.attach(&program)?)
                 }
             };
-            if loaded.means == Means::Fentry {
-                // Only the program's own count shows the runs that the kernel skipped.
-                self.programs.push((hook, program.clone()));
-            }
-            self.calls.push(CallLink { hook, program, id });
+            // Only the program's own count shows the runs that the kernel skipped (of kprobes: 6.7 on).
+            self.programs.push((hook, program.clone()));
+            self.calls.push(Link { hook, program, id });
         }
         Ok(())
     }
 
-    fn attach_kprobe(&mut self, program: &str, function: &str) -> Result<LinkId, String> {
+    pub(super) fn attach_kprobe(&mut self, program: &str, function: &str) -> Result<LinkId, String> {
         let attached = typed::<&mut KProbe>(&mut self.ebpf, program)?.attach(function, 0);
         attached.map(LinkId::Kprobe).map_err(|error| chain(&error))
     }
@@ -210,9 +213,9 @@ impl Probe {
     }
 
     /// In parallel, since the kernel waits for a grace period after each of them.
-    fn detach_calls(&mut self, calls: Vec<CallLink>) {
+    fn detach_calls(&mut self, calls: Vec<Link>) {
         let (mut entries, mut returns) = (Vec::new(), Vec::new());
-        for CallLink { hook, program, id } in calls {
+        for Link { hook, program, id } in calls {
             match self.take(&program, id) {
                 Ok(link) if program.ends_with("_out") || program.ends_with("_fexit") => returns.push(link),
                 Ok(link) => entries.push(link),
@@ -225,10 +228,11 @@ impl Probe {
         drop_side_by_side(returns);
     }
 
-    fn take(&mut self, program: &str, id: LinkId) -> Result<Taken, String> {
+    pub(super) fn take(&mut self, program: &str, id: LinkId) -> Result<Taken, String> {
         match id {
             LinkId::Kretprobe(probe) => Ok(Taken::Kretprobe { _probe: probe }),
             LinkId::Fentry(link) => Ok(Taken::Fentry { _link: link }),
+            LinkId::Tracepoint(_) => Err("it is of a tracepoint".to_owned()),
             LinkId::Kprobe(id) => typed::<&mut KProbe>(&mut self.ebpf, program)?
                 .take_link(id)
                 .map(|link| Taken::Kprobe { _link: link })

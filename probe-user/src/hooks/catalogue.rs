@@ -18,9 +18,21 @@ pub struct Entry {
     pub suite: bool,
     /// Only of use beside the functions tier.
     pub functions: bool,
-    /// A second program for kernels on which the first can be preempted and is then skipped for other tasks.
-    pub fallback: Option<&'static str>,
+    /// For kernels on which the program can be preempted and is then skipped for other tasks.
+    pub preempted: Option<Preempted>,
 }
+
+/// What else can be attached where the program of a hook can be preempted; see `fallback.rs` of the kernel side.
+#[derive(Clone, Copy, Debug)]
+pub struct Preempted {
+    /// A second program, behind the first.
+    pub fallback: &'static str,
+    /// A kprobe program, in place of both.
+    pub kprobe: Option<&'static str>,
+}
+
+/// Keeps a tracepoint on, for its kprobe.
+pub const HOLD: &str = "hold";
 
 const FS: &[&str] = &["root_fs_info", "root_objectid", "fs_fs_devices", "fs_devices_fsid"];
 
@@ -199,6 +211,17 @@ pub const AUDIT_TYPE: &str = "audit_type";
 /// Meets a mounted filesystem; attached to nothing.
 pub const AUDIT_MOUNTED: &str = "audit_mounted";
 
+/// Fallback program and kprobe of a program.
+macro_rules! both {
+    ($program:literal) => {
+        Some(Preempted { fallback: concat!($program, "_fallback"), kprobe: Some(concat!($program, "_iter")) })
+    };
+}
+
+const fn only_fallback(fallback: &'static str) -> Option<Preempted> {
+    Some(Preempted { fallback, kprobe: None })
+}
+
 const fn entry(
     hook: HookId,
     program: &'static str,
@@ -206,14 +229,34 @@ const fn entry(
     required: bool,
     needs: &'static [&'static str],
 ) -> Entry {
-    // Only these fire outside all spinlocks and do enough work to be preempted in the middle.
-    let fallback = match hook {
-        HookId::SpaceReservation => Some("space_reservation_fallback"),
-        HookId::ClearExtentBit => Some("clear_extent_bit_fallback"),
-        HookId::FindFreeExtent => Some("find_free_extent_fallback"),
+    let preempted = match hook {
+        HookId::SpaceReservation => both!("space_reservation"),
+        HookId::ClearExtentBit => both!("clear_extent_bit"),
+        HookId::FindFreeExtent => both!("find_free_extent"),
+        HookId::ReserveTicket => both!("reserve_ticket"),
+        HookId::InodeEvict => both!("inode_evict"),
+        HookId::TransactionCommit => both!("transaction_commit"),
+        HookId::QgroupMetaReserve => both!("qgroup_meta_reserve"),
+        HookId::QgroupDataReserve => both!("qgroup_data_reserve"),
+        HookId::WorkqueueAlloc => both!("workqueue_alloc"),
+        HookId::WorkqueueDestroy => both!("workqueue_destroy"),
+        HookId::FlushSpace => both!("flush_space"),
+        HookId::ProcessExec => both!("process_exec"),
+        HookId::ProcessExit => both!("process_exit"),
+        HookId::ReserveExtent => both!("reserve_extent"),
+        HookId::ReservedExtentAlloc => both!("reserved_extent_alloc"),
+        HookId::ReservedExtentFree => both!("reserved_extent_free"),
+        HookId::OrderedExtentAdd => both!("ordered_extent_add"),
+        HookId::OrderedExtentRemove => both!("ordered_extent_remove"),
+        HookId::DelayedDataRef => both!("delayed_data_ref"),
+        // Of all tasks of the machine: a kprobe would cost too much. What is skipped is judged a little later.
+        HookId::SysExit => only_fallback("sys_exit_fallback"),
+        HookId::WorkEnd => only_fallback("workqueue_execute_end_fallback"),
+        HookId::ThreadEnd => only_fallback("thread_end_fallback"),
+        // Rare, or under a spinlock.
         _ => None,
     };
-    Entry { hook, program, tracepoints, required, needs, suite: false, functions: false, fallback }
+    Entry { hook, program, tracepoints, required, needs, suite: false, functions: false, preempted }
 }
 
 /// A hook that follows extents on disk, for the rules of the functions tier.

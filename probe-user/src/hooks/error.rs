@@ -25,6 +25,14 @@ pub enum AttachError {
         /// What aya says.
         source: aya::maps::MapError,
     },
+    /// A map cannot be mapped into our memory.
+    #[error("eBPF map {name} cannot be read: {source}")]
+    Memory {
+        /// Map.
+        name: &'static str,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
     /// No hook at all could be attached.
     #[error("not one hook could be attached: {0}; run as root (CAP_BPF, CAP_PERFMON){SEE_DOCTOR}")]
     NoHook(String),

@@ -1,5 +1,10 @@
 //! Typed reading of the kernel side's maps.
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use std::os::fd::AsFd as _;
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, Map, MapData, RingBuf},
+};
 use probe_common::{
     cell::ChainCell,
     chain::ChainCounter,
@@ -9,10 +14,10 @@ use probe_common::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{error::AttachError, probe::Probe};
+use super::{error::AttachError, mapped::MappedArray, probe::Probe};
 
-/// `CpuCell` of the kernel side as words: hits, losses, closed, jiffy, time.
-const CPU_WORDS: usize = HOOK_SLOTS as usize + LOSS_SLOTS + 3;
+/// `CpuCell` of the kernel side as words: hits, losses, closed, jiffy, time, up to the end of a cache line.
+const CPU_WORDS: usize = (HOOK_SLOTS as usize + LOSS_SLOTS + 3).next_multiple_of(8);
 const LOSSES_AT: usize = HOOK_SLOTS as usize;
 const CLOSED_AT: usize = LOSSES_AT + LOSS_SLOTS;
 const CHAIN_WORDS: usize = size_of::<ChainCell>() / 8;
@@ -71,90 +76,78 @@ impl Probe {
     }
 
     /// Reads hits and losses.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn counts(&self) -> Result<HookCounts, AttachError> {
-        let map = self.ebpf.map("CPU").ok_or(AttachError::Missing("CPU"))?;
-        let wrap = |source| AttachError::Map { name: "CPU", source };
-        let cpus: PerCpuArray<_, [u64; CPU_WORDS]> = PerCpuArray::try_from(map).map_err(wrap)?;
-        let values = cpus.get(&0, 0).map_err(wrap)?;
-        let sum = |at: usize| values.iter().map(|cpu| cpu[at]).sum::<u64>();
-        let rescued = |hook: HookId| {
-            let slot = hook as usize + FALLBACK_SLOT as usize;
-            if slot < HOOK_SLOTS as usize { sum(slot) } else { 0 }
-        };
-        Ok(HookCounts {
+    #[must_use]
+    pub fn counts(&self) -> HookCounts {
+        let cpus = &self.mapped.cpus;
+        let sum = |at: usize| (0..cpus.entries()).map(|cpu| cpus.word(cpu, at)).sum::<u64>();
+        let rescued = |hook: HookId| sum(hook as usize + FALLBACK_SLOT as usize);
+        HookCounts {
             hits: HookId::ALL.into_iter().map(|hook| (hook, sum(hook as usize) + rescued(hook))).collect(),
             rescued: HookId::ALL.into_iter().map(|hook| (hook, rescued(hook))).collect(),
             lost: LossClass::ALL.map(|class| sum(LOSSES_AT + class as usize)),
             closed: sum(CLOSED_AT),
-        })
+        }
     }
 
-    /// Reads every chained counter of space_infos. It takes a system call per cell, so call it only if a counter may be
-    /// unknown.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn chains(&self) -> Result<Vec<ChainLevel>, AttachError> {
-        let cells = self.chain_cells()?;
-        let mut levels = Vec::new();
-        for slot in 0..CHAINS.cells() {
-            levels.extend(level(cells.get(&slot, 0).map_err(of_chains)?));
-        }
-        Ok(levels)
+    /// Reads every chained counter of space_infos.
+    #[must_use]
+    pub fn chains(&self) -> Vec<ChainLevel> {
+        levels(&self.mapped.chains).collect()
     }
 
     /// Reads chained counters of space_infos by object and counter; those that have no cell are left out.
     ///
     /// A cell is written while it is read: `links` equal in two readings proves that `value` is whole.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn chains_of(
-        &self,
-        objects: impl IntoIterator<Item = (u64, ChainCounter)>,
-    ) -> Result<Vec<ChainLevel>, AttachError> {
-        let cells = self.chain_cells()?;
-        let mut levels = Vec::new();
-        for (object, counter) in objects {
+    #[must_use]
+    pub fn chains_of(&self, objects: impl IntoIterator<Item = (u64, ChainCounter)>) -> Vec<ChainLevel> {
+        let cells = &self.mapped.chains;
+        let find = |(object, counter)| {
             let key = object | u64::from(counter as u32);
-            for probe in 0..CHAINS.probes {
-                let words = cells.get(&CHAINS.slot(key, probe), 0).map_err(of_chains)?;
-                if words[0] == key {
-                    levels.extend(level(words));
-                    break;
-                }
-            }
-        }
-        Ok(levels)
+            let slots = (0..CHAINS.probes).map(|probe| CHAINS.slot(key, probe) as usize);
+            slots.map(|slot| cells.entry(slot)).find(|words: &[u64; CHAIN_WORDS]| words[0] == key)
+        };
+        objects.into_iter().filter_map(find).filter_map(level).collect()
     }
 
     /// Reads the counters of qgroups that are not zero, of these filesystems. Those of a filesystem stay until
-    /// [`probe_common::table::CHAIN_GRACE_NS`] after its end. It takes a system call per cell.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn qgroups_of(&self, filesystems: &[u32]) -> Result<Vec<ChainLevel>, AttachError> {
-        let wrap = |source| AttachError::Map { name: "QGROUPS", source };
-        let map = self.ebpf.map("QGROUPS").ok_or(AttachError::Missing("QGROUPS"))?;
-        let cells: Array<&MapData, [u64; CHAIN_WORDS]> = Array::try_from(map).map_err(wrap)?;
-        let mut levels = Vec::new();
-        for slot in 0..QGROUPS.cells() {
-            let cell = level(cells.get(&slot, 0).map_err(wrap)?);
-            levels.extend(cell.filter(|cell| cell.value != 0 && filesystems.contains(&cell.fs)));
-        }
-        Ok(levels)
-    }
-
-    fn chain_cells(&self) -> Result<Array<&MapData, [u64; CHAIN_WORDS]>, AttachError> {
-        Array::try_from(self.ebpf.map("CHAINS").ok_or(AttachError::Missing("CHAINS"))?).map_err(of_chains)
+    /// [`probe_common::table::CHAIN_GRACE_NS`] after its end.
+    #[must_use]
+    pub fn qgroups_of(&self, filesystems: &[u32]) -> Vec<ChainLevel> {
+        levels(&self.mapped.qgroups)
+            .filter(|cell| cell.value != 0 && filesystems.contains(&cell.fs))
+            .collect()
     }
 }
 
-const fn of_chains(source: MapError) -> AttachError {
-    AttachError::Map { name: "CHAINS", source }
+/// Maps that are read all the time.
+#[derive(Debug)]
+pub(super) struct MappedMaps {
+    cpus: MappedArray,
+    chains: MappedArray,
+    qgroups: MappedArray,
+}
+
+impl MappedMaps {
+    /// Those of a loaded kernel side. `cpus`: entries of the map `CPU`.
+    ///
+    /// # Errors
+    /// A map is missing or cannot be mapped.
+    pub(super) fn of(ebpf: &Ebpf, cpus: u32) -> Result<Self, AttachError> {
+        let mapped = |name: &'static str, entries: u32, words: usize| {
+            let Some(Map::Array(map)) = ebpf.map(name) else { return Err(AttachError::Missing(name)) };
+            MappedArray::of(map.fd().as_fd(), entries as usize, words)
+                .map_err(|source| AttachError::Memory { name, source })
+        };
+        Ok(Self {
+            cpus: mapped("CPU", cpus, CPU_WORDS)?,
+            chains: mapped("CHAINS", CHAINS.cells(), CHAIN_WORDS)?,
+            qgroups: mapped("QGROUPS", QGROUPS.cells(), CHAIN_WORDS)?,
+        })
+    }
+}
+
+fn levels(cells: &MappedArray) -> impl Iterator<Item = ChainLevel> + '_ {
+    (0..cells.entries()).filter(|slot| cells.word(*slot, 0) != 0).filter_map(|slot| level(cells.entry(slot)))
 }
 
 /// The content of a cell. `None` for a free one.

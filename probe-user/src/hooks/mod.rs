@@ -16,6 +16,7 @@ mod fdinfo;
 mod fentry;
 pub mod functions;
 mod links;
+mod mapped;
 mod maps;
 pub mod means;
 pub mod plan;
@@ -24,6 +25,7 @@ mod returns;
 mod run_time;
 mod sections;
 pub mod tickets;
+mod tracepoints;
 
 pub use audit::{InodeTarget, Inodes};
 pub use diagnostics::Diagnostics;

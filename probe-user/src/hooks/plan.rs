@@ -33,15 +33,6 @@ fn decide(types: &KernelTypes, resolved: &ResolvedOffsets, entry: &'static Entry
     PlannedHook { entry, target, left_out }
 }
 
-/// Leaves out the hooks that follow extents. Where the kernel preempts tracepoint programs it skips other events of the same hook
-/// meanwhile, and the owner of an extent would be wrong.
-pub fn leave_out_preempted(plan: &mut [PlannedHook]) {
-    for hook in plan.iter_mut().filter(|hook| hook.entry.hook.follows_extents()) {
-        let why = "this kernel can preempt its program, and skips other events meanwhile";
-        hook.left_out.get_or_insert_with(|| why.to_owned());
-    }
-}
-
 /// Hooks of the plan that the books need and that are left out.
 #[must_use]
 pub fn missing_required(plan: &[PlannedHook]) -> Vec<(HookId, String)> {

@@ -1,10 +1,10 @@
 //! The kernel side, loaded.
 use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::{Ebpf, programs::raw_trace_point::RawTracePointLinkId};
+use aya::Ebpf;
 use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
 
-use super::{fdinfo::ProgramCounts, fentry::FentryPrograms, links::CallLink};
+use super::{fdinfo::ProgramCounts, fentry::FentryPrograms, links::Link, maps::MappedMaps};
 
 /// How to bring up the kernel side.
 #[derive(Clone, Debug)]
@@ -17,6 +17,10 @@ pub struct ProbeOptions {
     pub config: Config,
     /// Address of `btrfs_root_fs_type`, on kernels that have it.
     pub root_fs_type: Option<u64>,
+    /// Whether kprobes take the place of tracepoint programs that can be preempted.
+    pub iterators: bool,
+    /// Number of the highest CPU that this machine can have, plus one.
+    pub cpus: u32,
     /// Bytes of the ring; rounded up to a power of two of at least one page.
     pub ring_bytes: u32,
     /// Whether to ask for the verifier's full log and for the log of the kernel side.
@@ -26,17 +30,22 @@ pub struct ProbeOptions {
 /// The kernel side, loaded. Dropping it detaches everything.
 pub struct Probe {
     pub(super) ebpf: Ebpf,
-    pub(super) links: Vec<(HookId, &'static str, RawTracePointLinkId)>,
+    pub(super) mapped: MappedMaps,
+    /// Of tracepoints.
+    pub(super) links: Vec<Link>,
     /// Programs whose skipped runs and run times are read.
     pub(super) programs: Vec<(HookId, String)>,
     /// Programs of hooks that have a fallback program attached behind them.
     pub(super) with_fallback: Vec<HookId>,
     pub(super) fallbacks: bool,
+    /// [`ProbeOptions::iterators`]
+    pub(super) iterators: bool,
     /// [`ProbeOptions::verbose`]
     pub(super) verbose: bool,
     /// [`ProbeOptions::root_fs_type`]
     pub(super) root_fs_type: Option<u64>,
-    pub(super) calls: Vec<CallLink>,
+    /// Of functions.
+    pub(super) calls: Vec<Link>,
     /// Programs of the kinds fentry and fexit, or why there are none.
     pub(super) fentry: Result<FentryPrograms, String>,
     /// Programs on demand that this kernel does not take, with the reason.

@@ -1,10 +1,7 @@
 //! Time that our programs take, as the kernel measures it on demand.
 use probe_common::hook::HookId;
 
-use super::{
-    Probe,
-    links::{CallLink, LinkId},
-};
+use super::Probe;
 
 /// Time in a program, and how many runs of it were timed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +33,7 @@ impl Probe {
         if !log::log_enabled!(log::Level::Info) {
             return;
         }
-        for (_, name) in self.measured() {
+        for (_, name) in &self.programs {
             if let Some(counts) = self.counts_of(name).filter(|counts| counts.runs > 0) {
                 log::info!("{name}: {} runs, {} ns", counts.runs, counts.run_time_ns);
             }
@@ -50,14 +47,6 @@ impl Probe {
             let counts = self.counts_of(name)?;
             Some(RunTime { ns: counts.run_time_ns, runs: counts.runs })
         };
-        self.measured().filter_map(|(hook, name)| Some((hook, time(name)?))).collect()
-    }
-
-    /// All attached programs. Those whose skipped runs are counted elsewhere are known by their links alone.
-    fn measured(&self) -> impl Iterator<Item = (HookId, &str)> {
-        let programs = self.programs.iter().map(|(hook, name)| (*hook, name.as_str()));
-        let fentry = |call: &&CallLink| matches!(call.id, LinkId::Fentry(_));
-        let kprobes = self.calls.iter().filter(move |call| !fentry(call));
-        programs.chain(kprobes.map(|call| (call.hook, call.program.as_str())))
+        self.programs.iter().filter_map(|(hook, name)| Some((*hook, time(name)?))).collect()
     }
 }

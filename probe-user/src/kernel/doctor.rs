@@ -250,16 +250,29 @@ fn kprobes(root: &Path, config: &KernelConfig) -> Access {
     }
 }
 
+/// Without kprobes.
+fn by_fentry_alone(no_kprobes: &str, kernel: &Machine) -> String {
+    let mut note = format!("by fentry, if at all: {no_kprobes}");
+    if kernel.preempts_tracepoints() {
+        note.push_str(ASK_FOR_IT);
+    }
+    note
+}
+
+/// Why the functions tier is not the default where a kernel preempts programs and has no kprobes.
+pub const ASK_FOR_IT: &str =
+    "; this kernel preempts such programs, so the tier has to be asked for with --tier functions";
+
 /// The answer before anything was tried. The kernel may take fentry with or without kprobes.
 fn functions_tier(kprobes: &Access, btrfs: BtrfsPresence, kernel: &Machine) -> Access {
-    let mut note = match (btrfs, kprobes.note.as_ref().filter(|_| !kprobes.available)) {
+    let note = match (btrfs, kprobes.note.as_ref().filter(|_| !kprobes.available)) {
         (BtrfsPresence::Absent, Some(no_kprobes)) => return Access::no(no_kprobes.as_str()),
+        (_, None) if kernel.preempts_tracepoints() => {
+            "by kprobes: this kernel preempts other programs".to_owned()
+        }
         (_, None) => "by fentry, or by kprobes where the kernel refuses it".to_owned(),
-        (_, Some(no_kprobes)) => format!("by fentry, if at all: {no_kprobes}"),
+        (_, Some(no_kprobes)) => by_fentry_alone(no_kprobes, kernel),
     };
-    if kernel.preempts_tracepoints() {
-        note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
-    }
     Access { available: true, note: Some(note) }
 }
 

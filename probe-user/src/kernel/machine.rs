@@ -42,6 +42,14 @@ impl Machine {
         }
     }
 
+    /// Number of the highest possible CPU; that of the largest kernel (`NR_CPUS`) if this one does not tell.
+    #[must_use]
+    pub fn highest_cpu(&self) -> u32 {
+        const UNKNOWN: u32 = 8191;
+        let last = self.cpus.trim().rsplit([',', '-']).next();
+        last.and_then(|last| last.parse().ok()).unwrap_or(UNKNOWN)
+    }
+
     /// True from 7.0 on: tracepoints no longer switch preemption off around their programs
     /// (`__DECLARE_TRACE()`, `include/linux/tracepoint.h`).
     #[must_use]
@@ -111,6 +119,16 @@ mod tests {
         let machine = Machine::read(Path::new("/nonexistent"));
         assert_eq!((machine.release.as_str(), machine.boot_id.as_str()), ("", ""));
         assert!(!machine.machine.is_empty());
+    }
+
+    #[test]
+    fn the_highest_cpu_is_the_last_of_the_list() {
+        let of = |cpus: &str| {
+            let machine = Machine::read(Path::new("/nonexistent"));
+            Machine { cpus: cpus.to_owned(), ..machine }.highest_cpu()
+        };
+        assert_eq!((of("0"), of("0-3\n"), of("0-3,8-11"), of("0,6")), (0, 3, 11, 6));
+        assert_eq!(of(""), 8191);
     }
 
     #[test]

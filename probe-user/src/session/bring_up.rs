@@ -92,9 +92,6 @@ pub fn bring_up(
     let (granting, granting_len) = granting.unwrap_or_default();
     let root_fs_type = symbols.table().as_ref().ok().and_then(SymbolTable::root_fs_type);
     resolved.plan.retain(|hook| capture.fstests || !hook.entry.suite);
-    if machine.preempts_tracepoints() {
-        plan::leave_out_preempted(&mut resolved.plan);
-    }
     let clock = ClockOffset::measure().context("cannot read the clocks")?;
     let mut config = Config {
         abi: ABI_VERSION,
@@ -120,6 +117,8 @@ pub fn bring_up(
         signatures: functions::signatures(&resolved.functions),
         config,
         root_fs_type,
+        iterators: false,
+        cpus: machine.highest_cpu() + 1,
         ring_bytes: capture.ring_bytes,
         verbose: verbosity > 1,
     };
@@ -178,13 +177,6 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     if tier == TierChoice::Tracepoints {
         return Ok(without("--tier tracepoints was asked for".to_owned()));
     }
-    // There skipped entries and returns are common, and each leaves a call in doubt.
-    if tier == TierChoice::Auto && machine.preempts_tracepoints() {
-        return Ok(without(
-            "on this kernel programs can be preempted, which leaves calls in doubt; --tier functions takes it all the same"
-                .to_owned(),
-        ));
-    }
     let kprobes = doctor::kprobes_of(root);
     let kprobes = match kprobes.note {
         Some(note) if !kprobes.available => Err(note),
@@ -226,6 +218,7 @@ fn tiers(
     let mut reason = resolved.obstacle.clone();
     if reason.is_none() {
         options.config.functions = 1;
+        options.iterators = options.config.fallbacks != 0 && resolved.offers.kprobes.is_ok();
         options.config.return_trampoline = resolved.offers.kprobes.clone().unwrap_or_default();
         let mut probe = Probe::load(OBJECT, &options)?;
         // Before the functions: if we see a call begin, we must see what happens inside it.
@@ -245,6 +238,7 @@ fn tiers(
         );
     }
     options.config.functions = 0;
+    options.iterators = false;
     let mut probe = Probe::load_without_functions(OBJECT, &options)?;
     let plan: Vec<_> = resolved.plan.iter().filter(|hook| !hook.entry.functions).cloned().collect();
     let hooks = probe.attach(&plan)?;
@@ -257,12 +251,15 @@ fn tiers(
 /// The kernel's types cannot be read, or nothing can be loaded.
 pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> {
     let asked = if doctor::kprobes_of(root).available { TierChoice::Functions } else { TierChoice::Auto };
-    let resolved = resolve(root, &Machine::read(root), asked, &Symbols::of(root))?;
+    let machine = Machine::read(root);
+    let resolved = resolve(root, &machine, asked, &Symbols::of(root))?;
     let options = ProbeOptions {
         offsets: resolved.offsets,
         signatures: functions::signatures(&resolved.functions),
         config: Config { abi: ABI_VERSION, ..Config::default() },
         root_fs_type: None,
+        iterators: false,
+        cpus: machine.highest_cpu() + 1,
         ring_bytes: 64 << 10,
         verbose: false,
     };

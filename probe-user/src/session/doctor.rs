@@ -7,7 +7,7 @@ use super::{bring_up, exit::ExitStatus, plan::DoctorPlan};
 use crate::{
     format::escape::escape,
     hooks::{SEE_DOCTOR, catalogue::CATALOGUE},
-    kernel::doctor::{Access, Doctor, HookRow, collect},
+    kernel::doctor::{ASK_FOR_IT, Access, Doctor, HookRow, collect},
     report::output,
 };
 
@@ -86,14 +86,12 @@ fn by_means(doctor: &Doctor) -> Access {
             .collect::<Vec<_>>()
     };
     let (fentry, kprobes) = (attached("fentry"), attached("kprobe"));
-    let mut note = match (fentry.len(), kprobes.as_slice()) {
+    let note = match (fentry.len(), kprobes.as_slice()) {
+        (_, []) if doctor.kernel.preempts_tracepoints() => format!("by fentry{ASK_FOR_IT}"),
         (_, []) => "by fentry".to_owned(),
         (0, [first, ..]) => format!("by kprobes: {}", first.reason.clone().unwrap_or_default()),
         (count, _) => format!("by fentry for {count} functions, by kprobes for {}", kprobes.len()),
     };
-    if doctor.kernel.preempts_tracepoints() {
-        note.push_str("; this kernel preempts programs, so it has to be asked for with --tier functions");
-    }
     Access { available: true, note: Some(note) }
 }
 

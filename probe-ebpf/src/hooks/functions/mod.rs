@@ -21,7 +21,7 @@ use aya_ebpf::{
 };
 use probe_common::hook::HookId;
 
-pub use self::pools::pools_unpinned;
+pub use self::{context::Entry, pools::pools_unpinned};
 use self::{context::Traced, enter::enter, leave::leave};
 
 /// Programs for a function that is watched at entry and return.

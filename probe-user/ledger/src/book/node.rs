@@ -2,14 +2,14 @@
 use probe_common::{
     call::{CALL_INODE, CALL_RSV, CALL_TREE_TORN, Call, MOVED_BY_END},
     claim::RsvType,
-    hook::{HOOK_SLOTS, HookId},
+    hook::{HOOK_IDS, HookId},
 };
 
 use crate::vocabulary::{finding::StackRef, keys::InodeKey};
 
 /// Hooks by number. A search through [`HookId::ALL`] for each call would cost as much as all the rest.
-const HOOKS: &[Option<HookId>; HOOK_SLOTS as usize] = &{
-    let mut hooks = [None; HOOK_SLOTS as usize];
+const HOOKS: &[Option<HookId>; HOOK_IDS as usize] = &{
+    let mut hooks = [None; HOOK_IDS as usize];
     let mut at = 0;
     while at < HookId::ALL.len() {
         hooks[HookId::ALL[at] as usize] = Some(HookId::ALL[at]);

@@ -1,14 +1,14 @@
 //! Statistics of the run that no rule needs.
 use std::collections::BTreeMap;
 
-use probe_common::hook::{HOOK_SLOTS, HookId};
+use probe_common::hook::{HOOK_IDS, HookId};
 
 /// ns in a second.
 const SECOND: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Counts {
-    by_hook: [u64; HOOK_SLOTS as usize],
+    by_hook: [u64; HOOK_IDS as usize],
     pub records: u64,
     span: Option<(u64, u64)>,
     second_end: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn new() -> Self {
         Self {
-            by_hook: [0; HOOK_SLOTS as usize],
+            by_hook: [0; HOOK_IDS as usize],
             records: 0,
             span: None,
             second_end: 0,
