@@ -71,6 +71,8 @@ scenarios! {
     new_chunk_keeps_its_bytes
     commit_unpins_nothing
     finished_delayed_ref_keeps_its_bytes
+    dropped_data_keeps_the_bytes_of_its_checksums
+    unpinned_bytes_fill_the_global_reserve_uncounted
     ticket_granted_twice
     ticket_granted_more_than_it_asks_for
     ticket_granted_less_than_it_asks_for

@@ -37,6 +37,12 @@ pub fn arm_poke(rsv: &str, bytes: i64, fault: &str) {
     arm(&format!("{fault} action=poke arg=0 offset={at} by={bytes}"));
 }
 
+/// Whether the release of this kernel begins like this.
+pub fn kernel_is(release: &str) -> bool {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    text.starts_with(release)
+}
+
 /// Unloads it. It holds on to btrfs only through its probes.
 pub fn unload() {
     assert!(Command::new("rmmod").arg("btrfs_probe_fault").status().expect("rmmod").success());
