@@ -71,6 +71,8 @@ pub(crate) struct Fs {
     /// Bytes that inodes of this filesystem leaked, by the kernel's counters.
     pub leaked_by_inodes: u64,
     pub not_judged: NotJudged,
+    /// The first transaction at whose end `delayed_refs_rsv` had bytes beyond its size, until one at whose end it has none.
+    pub refs_surplus: Option<u64>,
     /// What rules of calls have reported already.
     pub reported: AlreadyReported,
     /// The stacks that reserve from its pools.

@@ -69,13 +69,8 @@ pub(crate) fn ended(context: &mut Context, fs: &mut Fs, end: &TransactionEnd) {
         }
     }
     pool(context, fs, end, (Account::FsDelayedRsv, level(end.delayed)), "delayed items and inodes");
-    pool(
-        context,
-        fs,
-        end,
-        (Account::FsDelayedRefsRsv, level(end.delayed_refs)),
-        "delayed refs and block groups",
-    );
+    let delayed_refs = refs_level(fs, end);
+    pool(context, fs, end, (Account::FsDelayedRefsRsv, delayed_refs), "delayed refs and block groups");
     if let Some(bytes) = end.blocks {
         let account = Account::SpaceMetadata(SpaceCounter::BytesReserved);
         pool(context, fs, end, (account, bytes as i64), "tree blocks");
@@ -85,6 +80,21 @@ pub(crate) fn ended(context: &mut Context, fs: &mut Fs, end: &TransactionEnd) {
 /// What a pool of a transaction still holds at its end; below zero if it has wrapped.
 const fn level(rsv: Rsv) -> i64 {
     if rsv.size == 0 { rsv.reserved as i64 } else { rsv.size as i64 }
+}
+
+/// What `delayed_refs_rsv` holds, without bytes beyond its size that the next transaction gives back.
+///
+/// btrfs puts a block group on the list of those to write, and then counts it into the size (`btrfs_update_block_group()`). If another task
+/// writes it in between, the size is below zero for a moment. All that tasks release meanwhile goes into this block_rsv
+/// (`block_rsv_release_bytes()`), and stays there until it is released from the next time.
+fn refs_level(fs: &mut Fs, end: &TransactionEnd) -> i64 {
+    let Rsv { size, reserved } = end.delayed_refs;
+    if size != 0 || reserved == 0 {
+        fs.refs_surplus = None;
+        return level(end.delayed_refs);
+    }
+    let first = *fs.refs_surplus.get_or_insert(end.transid);
+    if first < end.transid { level(end.delayed_refs) } else { fs.reported.delayed_refs }
 }
 
 /// A pool is not empty, and no finding tells why.
