@@ -39,7 +39,7 @@ pub fn arm_poke(rsv: &str, bytes: i64, fault: &str) {
 
 /// Whether the release of this kernel begins like this.
 pub fn kernel_is(release: &str) -> bool {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
     text.starts_with(release)
 }
 
