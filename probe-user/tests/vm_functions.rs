@@ -37,7 +37,7 @@ fn a_write_in_a_subvolume_with_quotas() {
 fn programs_of_tracepoints_that_can_be_preempted_are_kprobes() {
     let Some(_alone) = support::live() else { return };
     let _fs = load::filesystem(256);
-    let done = probe::run(&["run", "--", "true"]);
+    let done = probe::run(&["run", "--tier", "auto", "--", "true"]);
     let report = done.report();
     assert_eq!(report["tier"], "functions", "{done:?}");
     let hooks = report["hooks"].as_array().unwrap();

@@ -77,6 +77,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = build::called_as_compiler() {
+        return ended;
+    }
     match run(Arguments::parse().task) {
         Ok(code) => code,
         Err(error) => {

@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{artifacts, elf, remap};
+use super::{artifacts, crate_names, elf, remap};
 use crate::{proc, setup::Tools, workspace::Workspace};
 
 const TARGET: &str = "bpfel-unknown-none";
@@ -63,6 +63,7 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
         .env("LD_LIBRARY_PATH", &tools.llvm_folder)
         .args(["build", "--release", "-Z", "build-std=core", "--target", TARGET, "--target-dir"])
         .arg(workspace.target.join("ebpf-build"));
+    crate_names::fix(&mut command)?;
     let programs = artifacts::build(&mut command, "the kernel side (probe-ebpf)")?;
     for program in &programs {
         let bytes =

@@ -2,6 +2,7 @@
 //!
 //! A step does not touch its result when nothing changed, so a second build only calls cargo twice.
 mod artifacts;
+mod crate_names;
 mod ebpf;
 mod elf;
 mod remap;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use self::{
+    crate_names::called_as_compiler,
     tested::{TestedPrograms, build as for_tests, example},
     user::{Profile, cargo},
 };

@@ -158,7 +158,10 @@ impl Waits {
         }
         let Some(kind) = worker_kind(record.what) else { return };
         let last_state = self.flushes.last_state(record.tid);
-        let place = Place { at: record.header.time, ..Place::default() };
+        // A worker that runs has no stack. Where it slept before is better than nothing.
+        let before = self.workers.remove(&kind).filter(|worker| worker.task.tid == task.tid);
+        let stack = before.map(|worker| worker.place.stack).unwrap_or_default();
+        let place = Place { stack, at: record.header.time };
         self.workers.insert(kind, Worker { kind, task, place, last_state });
     }
 
@@ -168,7 +171,8 @@ impl Waits {
         let stack = text(&record.text).lines().map(ToOwned::to_owned).collect();
         let place = Place { stack, at: record.header.time };
         if let Some(kind) = worker_kind(record.what) {
-            if let Some(worker) = self.workers.get_mut(&kind).filter(|worker| worker.task.tid == tid) {
+            let worker = self.workers.get_mut(&kind).filter(|worker| worker.task.tid == tid);
+            if let Some(worker) = worker.filter(|_| !place.stack.is_empty()) {
                 worker.place = place;
             }
             return;

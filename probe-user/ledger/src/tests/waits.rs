@@ -249,6 +249,12 @@ fn what_worker_and_task_do_is_known_while_it_waits() {
     assert_eq!((worker.kind, worker.task.tid), (WorkerKind::Data, 77));
     assert_eq!(worker.place.stack, ["schedule", "btrfs_commit_transaction"]);
     assert_eq!((waits.waiting[0].ino, waits.waiting[0].place.stack.len()), (257, 2));
+    // While it runs it has no stack: where it slept stays. Another worker was not there.
+    let runs =
+        told().push(ThreadFound { header: Told::header(2400, 9), ..found }).push(place(FOUND_DATA, 77, ""));
+    let place_of = |told: Told| told.waits().workers[0].place.clone();
+    assert_eq!(place_of(runs).stack, ["schedule", "btrfs_commit_transaction"]);
+    assert!(place_of(told().push(ThreadFound { tid: 78, pid: 78, ..found })).stack.is_empty());
     // It is told with the wait that is over.
     let over = told().ticket(7000, 40, 900, 0).waits();
     assert_eq!(over.longest[0].worker.as_ref().map(|worker| worker.task.tid), Some(77));
