@@ -2,6 +2,8 @@
 //! can. Its records come where the real tracepoints fire: after the change, before it, or late, outside the locks.
 //!
 //! The state (`reserved`, `size`, ...) is the ground truth. The records are what an observer gets.
+mod size;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use probe_common::{
@@ -18,6 +20,7 @@ use probe_common::{
 };
 use probe_record::record::Record;
 
+pub use self::size::Size;
 use crate::{DATA, I, M, METADATA, N};
 
 /// Ids of the simulated filesystems.
@@ -86,21 +89,28 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// A correct run. Each of `operations` starts when its task is idle; `seed` decides the interleaving.
-    pub fn run(operations: &[(u8, u8, u8)], seed: u64) -> Vec<Record> {
-        let mut simulator = Self {
+    fn new(tasks: usize, seed: u64) -> Self {
+        Self {
             records: Vec::new(),
             inodes: BTreeMap::new(),
-            tasks: vec![Task::default(); 6],
+            tasks: vec![Task::default(); tasks],
             delayed: BTreeMap::new(),
             random: seed | 1,
             time: 1_000_000_000,
-        };
+        }
+    }
+
+    fn mount(&mut self, fs: u32) {
+        let header = self.header(fs, 0);
+        self.records.push(FsSeen { header, flags: FS_BORN, nodesize: N as u32, ..FsSeen::default() }.into());
+    }
+
+    /// A correct run. Each of `operations` starts when its task is idle; `seed` decides the interleaving.
+    pub fn run(operations: &[(u8, u8, u8)], seed: u64) -> Vec<Record> {
+        let mut simulator = Self::new(6, seed);
         simulator.marker(MarkerKind::Attached);
         for fs in FILESYSTEMS {
-            let header = simulator.header(fs, 0);
-            let flags = FS_BORN;
-            simulator.records.push(FsSeen { header, flags, nodesize: N as u32, ..FsSeen::default() }.into());
+            simulator.mount(fs);
         }
         for (task, operation, inode) in operations {
             let task = usize::from(*task) % simulator.tasks.len();
@@ -142,7 +152,11 @@ impl Simulator {
 
     fn start(&mut self, task: usize, operation: u8, inode: u8) {
         let fs = FILESYSTEMS[usize::from(inode & 1)];
-        let owner = (fs, ROOTS[usize::from(inode >> 1 & 1)], 257 + u64::from(inode >> 2) % INODES);
+        self.start_on(task, operation, (fs, ROOTS[usize::from(inode >> 1 & 1)], 257 + u64::from(inode >> 2) % INODES));
+    }
+
+    fn start_on(&mut self, task: usize, operation: u8, owner: Owner) {
+        let fs = owner.0;
         let steps = &mut self.tasks[task].steps;
         match operation % 8 {
             0..=2 => {
@@ -188,15 +202,22 @@ impl Simulator {
 
     /// One task makes its next step.
     fn tick(&mut self) {
+        let tasks: Vec<usize> = (0..self.tasks.len()).collect();
+        self.tick_one_of(&tasks);
+    }
+
+    /// One of these tasks makes its next step. False if none has one.
+    fn tick_one_of(&mut self, tasks: &[usize]) -> bool {
         let ready: Vec<usize> =
-            (0..self.tasks.len()).filter(|task| !self.tasks[*task].steps.is_empty()).collect();
+            tasks.iter().copied().filter(|task| !self.tasks[*task].steps.is_empty()).collect();
         if ready.is_empty() {
-            return;
+            return false;
         }
         let task = ready[self.next(ready.len() as u64) as usize];
         if let Some(step) = self.tasks[task].steps.pop_front() {
             self.step(task, step);
         }
+        true
     }
 
     fn drain(&mut self) {
@@ -389,6 +410,10 @@ impl Simulator {
     }
 
     fn unmount(&mut self) {
+        self.unmount_all(FILESYSTEMS.into_iter());
+    }
+
+    fn unmount_all(&mut self, filesystems: impl Iterator<Item = u32>) {
         let owners: Vec<Owner> = self.inodes.keys().copied().collect();
         for owner in owners {
             self.tasks[0].steps.extend([
@@ -398,10 +423,10 @@ impl Simulator {
                 Step::Done(owner),
             ]);
             self.inode(owner).busy += 1;
-            self.drain();
+            while self.tick_one_of(&[0]) {}
             self.evict(owner);
         }
-        for fs in FILESYSTEMS {
+        for fs in filesystems {
             self.commit(fs);
             let header = self.header(fs, 0);
             let mut levels = Levels { header, why: LEVELS_UNMOUNT, ..Levels::default() };

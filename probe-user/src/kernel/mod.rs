@@ -15,6 +15,7 @@ pub mod kmsg;
 pub mod machine;
 pub mod mountinfo;
 pub mod mounts;
+pub mod paranoid;
 pub mod preempt;
 pub mod select;
 pub mod sysfs;

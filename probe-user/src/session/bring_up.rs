@@ -25,7 +25,7 @@ use crate::{
         doctor,
         fsid::Fsid,
         machine::{ClockOffset, Machine},
-        mounts, preempt,
+        mounts, paranoid, preempt,
         select::{self, SelectError},
     },
     symbols::SymbolTable,
@@ -122,7 +122,7 @@ pub fn bring_up(
         ring_bytes: capture.ring_bytes,
         verbose: verbosity > 1,
     };
-    let (probe, hooks, tier_reason) = tiers(&resolved, options, capture.tier)?;
+    let (probe, hooks, tier_reason) = tiers(root, &resolved, options, capture.tier)?;
     let tier = if tier_reason.is_none() { Tier::Functions } else { Tier::Tracepoints };
     let header = SessionHeader {
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -211,6 +211,7 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
 /// Loads and attaches the best tier that was asked for and that the kernel takes. The last part says why it is not the
 /// functions tier.
 fn tiers(
+    root: &Path,
     resolved: &Resolved,
     mut options: ProbeOptions,
     asked: TierChoice,
@@ -228,7 +229,10 @@ fn tiers(
                 hooks.extend(rows);
                 return Ok((probe, hooks, None));
             }
-            Err(why) => reason = Some(why),
+            Err(why) => {
+                let remedy = paranoid::remedy(root, &why).map(|remedy| format!("; {remedy}"));
+                reason = Some(why + &remedy.unwrap_or_default());
+            }
         }
     }
     if asked == TierChoice::Functions {
@@ -263,13 +267,14 @@ pub fn try_hooks(root: &Path) -> anyhow::Result<(Vec<HookRow>, Option<String>)> 
         ring_bytes: 64 << 10,
         verbose: false,
     };
-    let (mut probe, rows, reason) = tiers(&resolved, options, TierChoice::Auto)?;
+    let (mut probe, rows, reason) = tiers(root, &resolved, options, TierChoice::Auto)?;
     probe.detach();
     Ok((rows, reason))
 }
 
 fn fsid_of(root: &Path, wanted: &FsSelector) -> anyhow::Result<[u8; 16]> {
     let given = match wanted {
+        FsSelector::Later(fsid) => return Ok(*fsid),
         FsSelector::Uuid(fsid) => Fsid(*fsid).to_string(),
         FsSelector::Path(path) => path.to_string_lossy().into_owned(),
     };

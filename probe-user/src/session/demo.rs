@@ -81,7 +81,7 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     }
     let script = DemoPlan::new(SEED)?;
     let filter = FilterPlan {
-        filesystems: script.fsids().iter().map(|fsid| FsSelector::Uuid(fsid.0)).collect(),
+        filesystems: script.fsids().iter().map(|fsid| FsSelector::Later(fsid.0)).collect(),
         ..FilterPlan::default()
     };
     let capture = CapturePlan {

@@ -160,7 +160,8 @@ fn render(doctor: &Doctor, refused: Option<&str>, able: bool) -> String {
     lines.push(match (refused, able) {
         (Some(refused), _) => format!("Nothing can be traced here: {refused}"),
         (None, true) => {
-            "Everything the tracepoint tier needs is there: `btrfs-probe run -- COMMAND`.".to_owned()
+            let tiers = if possible { "both tiers need" } else { "the tracepoints tier needs" };
+            format!("Everything that {tiers} is there: `btrfs-probe run -- COMMAND`.")
         }
         (None, false) => {
             "Some hooks that the books need are missing: a run can only be inconclusive here.".to_owned()

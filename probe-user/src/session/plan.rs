@@ -180,6 +180,8 @@ impl StacksChoice {
 pub enum FsSelector {
     /// By `fs_devices->fsid`.
     Uuid([u8; 16]),
+    /// The same, of a filesystem that the session itself will make.
+    Later([u8; 16]),
     /// By a path (a mount point, what lies below it, or a device), by the name of a device, or by `LABEL=`. Resolved when the session
     /// starts.
     Path(PathBuf),

@@ -198,7 +198,7 @@ impl Choice {
         let mut options: Vec<String> = Vec::new();
         for filter in filters {
             let meant = match filter {
-                FsSelector::Uuid(fsid) => vec![Fsid(*fsid)],
+                FsSelector::Uuid(fsid) | FsSelector::Later(fsid) => vec![Fsid(*fsid)],
                 FsSelector::Path(path) => survey.at(path),
             };
             let ids = survey.seen.iter().filter(|(_, (fsid, _))| meant.contains(fsid)).map(|(id, _)| *id);

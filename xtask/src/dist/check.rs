@@ -14,9 +14,10 @@ use super::{Dist, spec};
 use crate::{proc, workspace::Workspace};
 
 /// Places that a package must have, whatever else is in it.
-const PROMISED: [&str; 9] = [
+const PROMISED: [&str; 10] = [
     "usr/bin/btrfs-probe",
     "usr/lib/systemd/system/btrfs-probe-watch@.service",
+    "usr/lib/tmpfiles.d/btrfs-probe.conf",
     "usr/share/bash-completion/completions/btrfs-probe",
     "usr/share/doc/btrfs-probe/LICENSE-MIT",
     "usr/share/doc/btrfs-probe/README.md",
@@ -56,8 +57,9 @@ pub fn run(workspace: &Workspace, dist: &Dist) -> Result<()> {
     dpkg(&installed, &["--install".as_ref(), deb.as_os_str()])?;
     let of_package = payload(&installed)?;
     contains(&of_package, &promised, "the .deb")?;
+    let as_on_debian: BTreeSet<PathBuf> = in_tarball.iter().map(|path| on_debian(path)).collect();
     let differ: Vec<_> =
-        of_package.symmetric_difference(&in_tarball).filter(|path| !path.ends_with("copyright")).collect();
+        of_package.symmetric_difference(&as_on_debian).filter(|path| !path.ends_with("copyright")).collect();
     ensure!(differ.is_empty(), "the .deb and the tarball have other files: {differ:?}");
     runs(&installed, &dist.version)?;
 
@@ -114,6 +116,14 @@ fn runs(root: &Path, version: &str) -> Result<()> {
         fs::remove_dir(root.join(folder))?;
     }
     Ok(())
+}
+
+/// Where the .deb has a file of the tarball.
+fn on_debian(path: &Path) -> PathBuf {
+    match path.to_str().and_then(|path| path.strip_prefix("usr/")) {
+        Some(at) => Path::new("usr").join(spec::on_debian(at)),
+        None => path.to_owned(),
+    }
 }
 
 fn dpkg(root: &Path, arguments: &[&std::ffi::OsStr]) -> Result<()> {

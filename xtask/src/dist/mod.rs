@@ -1,10 +1,11 @@
 //! `cargo xtask dist`: what is given to others, in `target/dist`: a tarball, a .deb, an .rpm, a list of all parts (SPDX) and
 //! checksums.
 //!
-//! All times are the commit's, the order is fixed, and no path of this machine is in the program. Names of `probe-common` in the kernel
-//! side still depend on the folder: cargo hashes the path of a crate outside of the workspace. `--check` installs, runs, upgrades and removes what was made.
+//! All times are the commit's, the order is fixed, and no path of this machine is in the program. `--check` installs, runs, upgrades and
+//! removes what was made, `--newcomer` uses it in a fresh Debian.
 mod check;
 mod licences;
+mod newcomer;
 mod parts;
 mod release;
 mod sbom;
@@ -32,8 +33,12 @@ pub struct Options {
     /// Install what was made into an empty root, run it, upgrade it and remove it again; as root
     #[arg(long)]
     check: bool,
+    /// Boot a fresh Debian in a guest and use what was made there, as a newcomer would: first answers, the unit of systemd, a
+    /// container; as root, some minutes
+    #[arg(long)]
+    newcomer: bool,
     /// Check what is there and build nothing
-    #[arg(long, requires = "check")]
+    #[arg(long)]
     no_build: bool,
 }
 
@@ -84,6 +89,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     if options.check {
         check::run(workspace, &dist)?;
+    }
+    if options.newcomer {
+        newcomer::run(workspace, &dist)?;
     }
     Ok(())
 }

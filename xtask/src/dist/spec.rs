@@ -3,7 +3,10 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use super::{Dist, tree::Entry};
+use super::{
+    Dist,
+    tree::{self, Entry},
+};
 use crate::{proc, setup::Packager, workspace::Workspace};
 
 const SUMMARY: &str = "Follows every btrfs space reservation on a live kernel";
@@ -78,13 +81,18 @@ fn stage(workspace: &Workspace, dist: &Dist, tree: &[Entry]) -> Result<std::path
     Ok(stage)
 }
 
+/// Where Debian has what others have at `at`.
+pub fn on_debian(at: &str) -> &str {
+    if at == tree::ZSH { "share/zsh/vendor-completions/_btrfs-probe" } else { at }
+}
+
 fn manifest(dist: &Dist, tree: &[Entry]) -> String {
     let mut deb = String::new();
     let mut rpm = String::new();
     for entry in tree {
         let mode = if entry.program { "755" } else { "644" };
         let at = &entry.at;
-        let _ = writeln!(deb, "    [\"root/{at}\", \"usr/{at}\", \"{mode}\"],");
+        let _ = writeln!(deb, "    [\"root/{at}\", \"usr/{}\", \"{mode}\"],", on_debian(at));
         let doc = at.starts_with("share/doc/");
         let _ = writeln!(
             rpm,

@@ -17,8 +17,9 @@ pub struct Entry {
 }
 
 /// Files of the repository that are installed, and where.
-const COPIED: [(&str, &str); 2] = [
+const COPIED: [(&str, &str); 3] = [
     ("packaging/btrfs-probe-watch@.service", "lib/systemd/system/btrfs-probe-watch@.service"),
+    ("packaging/btrfs-probe.tmpfiles", "lib/tmpfiles.d/btrfs-probe.conf"),
     ("packaging/Containerfile", "share/doc/btrfs-probe/Containerfile"),
 ];
 /// Pages at the root of the repository.
@@ -33,11 +34,13 @@ const PAGES: [&str; 9] = [
     "README.md",
     "SECURITY.md",
 ];
+/// Where zsh looks as it is built everywhere but on Debian ([`super::spec`]).
+pub const ZSH: &str = "share/zsh/site-functions/_btrfs-probe";
 /// Shells and where their completions go.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "share/bash-completion/completions/btrfs-probe"),
     ("fish", "share/fish/vendor_completions.d/btrfs-probe.fish"),
-    ("zsh", "share/zsh/vendor-completions/_btrfs-probe"),
+    ("zsh", ZSH),
 ];
 
 /// All files, in order of their places.

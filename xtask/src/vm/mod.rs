@@ -15,7 +15,7 @@ pub mod apt;
 pub mod broken;
 mod console;
 mod cpio;
-mod emulator;
+pub mod emulator;
 mod guest;
 pub mod headers;
 mod initramfs;

@@ -54,7 +54,7 @@ pub(crate) fn inode_state(context: &mut Context, fs: &mut Fs, record: &InodeStat
 /// An inode is destroyed: every counter and its balance must be zero.
 fn destroy(context: &mut Context, fs: &mut Fs, record: &InodeState) {
     let key = InodeKey { root: record.root, ino: record.ino };
-    let book = fs.inodes.remove(&key);
+    let book = fs.inodes.swap_remove(&key);
     let suspicion = fs.audits.inode_closed(key);
     let explained = fs.reported.close(key);
     fs.inodes_closed += 1;

@@ -39,7 +39,7 @@ const MOST_TASKS: usize = 8;
 const DRAWERS: usize = 3;
 /// Inodes that are shown as holders.
 const HOLDERS: usize = 3;
-/// Most inodes that are searched for holders.
+/// Most inodes that are searched for holders: the newest.
 const MOST_SEARCHED: usize = 1 << 16;
 /// `-EDQUOT`
 const EDQUOT: i32 = -122;
@@ -417,7 +417,7 @@ fn free(space: &SpaceState) -> i128 {
 
 /// The inodes of a subvolume that hold most.
 fn holders(context: &Context, fs: &Fs, root: u64) -> Vec<ShortageHolder> {
-    let of_root = fs.inodes.iter().take(MOST_SEARCHED).filter(|(key, _)| key.root == root);
+    let of_root = fs.inodes.iter().rev().take(MOST_SEARCHED).filter(|(key, _)| key.root == root);
     let mut found: Vec<ShortageHolder> = of_root
         .map(|(key, book)| {
             let seen = book.counters;

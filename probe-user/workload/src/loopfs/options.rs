@@ -127,7 +127,8 @@ impl LoopFsOptions {
 }
 
 /// Default folder for an image of `size` bytes: memory (`/dev/shm`) if it has enough room, because a demo should not wear
-/// out a disk; else the temp folder.
+/// out a disk; else `TMPDIR`, or the first of `/tmp` and `/var/tmp` with room. `/tmp` is small where it is memory too, as on
+/// Debian 13.
 pub fn default_dir(size: u64) -> PathBuf {
     let shm = Path::new("/dev/shm");
     let wanted = size.saturating_mul(2);
@@ -136,7 +137,15 @@ pub fn default_dir(size: u64) -> PathBuf {
     {
         return shm.to_path_buf();
     }
-    std::env::temp_dir()
+    let chosen = std::env::var_os("TMPDIR").map(PathBuf::from);
+    temp_dir(chosen, &|dir| free_bytes(dir).is_some_and(|free| free >= size))
+}
+
+fn temp_dir(chosen: Option<PathBuf>, has_room: &dyn Fn(&Path) -> bool) -> PathBuf {
+    chosen.unwrap_or_else(|| {
+        let usual = ["/tmp", "/var/tmp"].map(Path::new);
+        usual.into_iter().find(|dir| has_room(dir)).unwrap_or(usual[0]).to_path_buf()
+    })
 }
 
 /// Refuses an image that its folder could not hold when full. The loop device would return EIO, and the workload would test
@@ -216,6 +225,16 @@ mod tests {
     fn meminfo() {
         assert_eq!(parse_available("MemTotal: 9 kB\nMemAvailable:   23000 kB\nX: 1\n"), Some(23_000 * 1024));
         assert_eq!(parse_available("MemTotal: 9 kB\n"), None);
+    }
+
+    #[test]
+    fn a_small_tmp_in_memory_does_not_fail_the_demo() {
+        let only = |name: &'static str| move |dir: &Path| dir == Path::new(name);
+        assert_eq!(temp_dir(None, &only("/var/tmp")), Path::new("/var/tmp"));
+        assert_eq!(temp_dir(None, &|_| true), Path::new("/tmp"));
+        assert_eq!(temp_dir(None, &|_| false), Path::new("/tmp"));
+        // Who names a folder means it.
+        assert_eq!(temp_dir(Some("/mnt".into()), &only("/var/tmp")), Path::new("/mnt"));
     }
 
     #[test]
