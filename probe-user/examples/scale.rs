@@ -4,15 +4,11 @@
 //! `Ledger::apply` alone. Each row is run twice, in processes of their own, with the ledger and without it; the difference of their peaks is
 //! its memory. For a single core run it under `taskset -c 0`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for developers")]
-use std::{
-    hint::black_box,
-    process::Command,
-    time::Duration,
-};
+use std::{hint::black_box, process::Command, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 use probe_ledger::{Ledger, Setup, Verdict};
-use probe_simulated::tracepoints::{Simulator, Size};
+use probe_simulated::{size::Size, tracepoints::Simulator};
 
 /// Operations whose records are made before they are booked.
 const PART: u64 = 20_000;

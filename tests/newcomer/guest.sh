@@ -125,7 +125,6 @@ step "dpkg --purge" 0 dpkg --purge btrfs-probe
 left=$(find /usr /etc -name '*btrfs-probe*' ! -path '*/btrfs-probe-watch@srv-data.service')
 [ -z "$left" ] || fail "left behind: $left"
 
-rpm() { command rpm --force-debian "$@"; }
 step "rpm -i" 0 rpm -i --nodeps new/btrfs-probe.rpm
 step "btrfs-probe --version" 0 btrfs-probe --version
 # As after 30 days.

@@ -2,8 +2,6 @@
 //! can. Its records come where the real tracepoints fire: after the change, before it, or late, outside the locks.
 //!
 //! The state (`reserved`, `size`, ...) is the ground truth. The records are what an observer gets.
-mod size;
-
 use std::collections::{BTreeMap, VecDeque};
 
 use probe_common::{
@@ -20,13 +18,12 @@ use probe_common::{
 };
 use probe_record::record::Record;
 
-pub use self::size::Size;
 use crate::{DATA, I, M, METADATA, N};
 
 /// Ids of the simulated filesystems.
 pub const FILESYSTEMS: [u32; 2] = [0x101, 0x102];
 /// Subvolumes; the same inode numbers exist in both.
-const ROOTS: [u64; 2] = [5, 256];
+pub(crate) const ROOTS: [u64; 2] = [5, 256];
 const INODES: u64 = 3;
 const LEN: u64 = 4096;
 
@@ -34,7 +31,7 @@ const LEN: u64 = 4096;
 pub type Owner = (u32, u64, u64);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Inode {
+pub(crate) struct Inode {
     reserved: u64,
     size: u64,
     outstanding: u32,
@@ -49,7 +46,7 @@ struct Inode {
 
 /// What a task still has to do. Each step is one atomic change.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub(crate) enum Step {
     TicketGranted(Owner, u64),
     Publish(Owner, u32),
     AddBytes(Owner, u64),
@@ -70,8 +67,8 @@ enum Step {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Task {
-    steps: VecDeque<Step>,
+pub(crate) struct Task {
+    pub(crate) steps: VecDeque<Step>,
     /// Bytes of releases whose record is not written yet.
     excess: VecDeque<u64>,
 }
@@ -81,15 +78,15 @@ struct Task {
 pub struct Simulator {
     /// The records so far.
     pub records: Vec<Record>,
-    inodes: BTreeMap<Owner, Inode>,
-    tasks: Vec<Task>,
+    pub(crate) inodes: BTreeMap<Owner, Inode>,
+    pub(crate) tasks: Vec<Task>,
     delayed: BTreeMap<u32, Vec<u64>>,
     random: u64,
     time: u64,
 }
 
 impl Simulator {
-    fn new(tasks: usize, seed: u64) -> Self {
+    pub(crate) fn new(tasks: usize, seed: u64) -> Self {
         Self {
             records: Vec::new(),
             inodes: BTreeMap::new(),
@@ -100,7 +97,7 @@ impl Simulator {
         }
     }
 
-    fn mount(&mut self, fs: u32) {
+    pub(crate) fn mount(&mut self, fs: u32) {
         let header = self.header(fs, 0);
         self.records.push(FsSeen { header, flags: FS_BORN, nodesize: N as u32, ..FsSeen::default() }.into());
     }
@@ -128,7 +125,7 @@ impl Simulator {
         simulator.records
     }
 
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         // xorshift64
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -141,7 +138,7 @@ impl Simulator {
         Header { fs, tid: 100 + task as u32, time: self.time, ..Header::default() }
     }
 
-    fn marker(&mut self, kind: MarkerKind) {
+    pub(crate) fn marker(&mut self, kind: MarkerKind) {
         let header = Header { tid: 0, ..self.header(0, 0) };
         self.records.push(Marker { header, kind: kind as u32, reserved: 0, text: [0; 64] }.into());
     }
@@ -152,10 +149,14 @@ impl Simulator {
 
     fn start(&mut self, task: usize, operation: u8, inode: u8) {
         let fs = FILESYSTEMS[usize::from(inode & 1)];
-        self.start_on(task, operation, (fs, ROOTS[usize::from(inode >> 1 & 1)], 257 + u64::from(inode >> 2) % INODES));
+        self.start_on(
+            task,
+            operation,
+            (fs, ROOTS[usize::from(inode >> 1 & 1)], 257 + u64::from(inode >> 2) % INODES),
+        );
     }
 
-    fn start_on(&mut self, task: usize, operation: u8, owner: Owner) {
+    pub(crate) fn start_on(&mut self, task: usize, operation: u8, owner: Owner) {
         let fs = owner.0;
         let steps = &mut self.tasks[task].steps;
         match operation % 8 {
@@ -207,7 +208,7 @@ impl Simulator {
     }
 
     /// One of these tasks makes its next step. False if none has one.
-    fn tick_one_of(&mut self, tasks: &[usize]) -> bool {
+    pub(crate) fn tick_one_of(&mut self, tasks: &[usize]) -> bool {
         let ready: Vec<usize> =
             tasks.iter().copied().filter(|task| !self.tasks[*task].steps.is_empty()).collect();
         if ready.is_empty() {
@@ -413,7 +414,7 @@ impl Simulator {
         self.unmount_all(FILESYSTEMS.into_iter());
     }
 
-    fn unmount_all(&mut self, filesystems: impl Iterator<Item = u32>) {
+    pub(crate) fn unmount_all(&mut self, filesystems: impl Iterator<Item = u32>) {
         let owners: Vec<Owner> = self.inodes.keys().copied().collect();
         for owner in owners {
             self.tasks[0].steps.extend([

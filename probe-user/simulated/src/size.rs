@@ -1,7 +1,7 @@
 //! A big machine: as many filesystems, inodes and tasks as wanted, a part of the stream at a time.
 use probe_common::task::MarkerKind;
 
-use super::{Owner, ROOTS, Simulator};
+use crate::tracepoints::{Owner, ROOTS, Simulator};
 
 /// Tasks that interleave at a time. More would change no record, only how long it takes to make them.
 const AT_ONCE: usize = 6;
