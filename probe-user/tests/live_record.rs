@@ -20,7 +20,10 @@ use probe_record::{
 use probe_user::{
     capture::{LiveCapture, LiveOptions},
     hooks::{Probe, ProbeOptions, catalogue, functions, plan},
-    kernel::btf::KernelTypes,
+    kernel::{
+        btf::KernelTypes,
+        rights::{Need, Rights},
+    },
 };
 use support::{
     load,
@@ -279,6 +282,7 @@ fn a_live_session_and_its_replay_agree_field_by_field() {
     let header = SessionHeader { hooks: rows, ..SessionHeader::default() };
     let mut writer = RecordingWriter::create(&file, &header, &WriterOptions::default()).unwrap();
     let options = LiveOptions {
+        rights: Rights::of(&[Need::Hooks]),
         signs: None,
         ring_bytes: 16 << 20,
         depth: 32,

@@ -17,7 +17,7 @@ use super::{
     results::{self, TestResult},
     sign,
 };
-use crate::kernel::clock::monotonic_ns as now;
+use crate::kernel::{clock::monotonic_ns as now, rights::Rights};
 
 /// How often we check for what no sign shows: results, and runs that are over.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub struct Observer {
 impl Observer {
     /// Follows `signs`. Returns when it knows the tests that already run, so that one that ends right after is not missed.
     /// `note` gets the notes; `follow` gets the processes whose end should give a sign. `root` is
-    /// where `/proc` is.
+    /// where `/proc` is; the thread keeps `rights`.
     ///
     /// # Errors
     /// No thread can be made.
@@ -45,10 +45,12 @@ impl Observer {
         note: impl Fn(TestNote) + Send + 'static,
         follow: impl Fn(u32) + Send + 'static,
         root: PathBuf,
+        rights: Rights,
     ) -> std::io::Result<Self> {
         let (end, ending) = channel();
         let (ready, begun) = channel();
         let thread = std::thread::Builder::new().name("probe-tests".to_owned()).spawn(move || {
+            rights.keep();
             let mut book = Book::new(&note, &root);
             book.begun_before(&follow);
             let _ = ready.send(());

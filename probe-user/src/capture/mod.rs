@@ -25,7 +25,10 @@ use probe_record::{
 };
 
 pub use self::gauges::{Gauges, HookGauge};
-use crate::hooks::{AttachError, Probe};
+use crate::{
+    hooks::{AttachError, Probe},
+    kernel::rights::Rights,
+};
 
 /// Names addresses of kernel text. Called for each address once.
 pub type Namer = Box<dyn Fn(u64) -> SymbolRow + Send>;
@@ -53,6 +56,8 @@ pub struct LiveOptions {
     pub audit_inodes: usize,
     /// Where `/sys` is.
     pub root: std::path::PathBuf,
+    /// What the thread keeps of our rights.
+    pub rights: Rights,
     /// Receives the signs of tests too, if somebody follows them.
     pub signs: Option<std::sync::mpsc::Sender<TestSign>>,
 }
@@ -82,7 +87,10 @@ impl LiveCapture {
         let (requests, inbox): (_, Receiver<Request>) = sync_channel(8);
         let thread = std::thread::Builder::new()
             .name("probe-ring".to_owned())
-            .spawn(move || thread::Drain::new(probe, ring, diagnostics, sender, options).run(&inbox))
+            .spawn(move || {
+                options.rights.keep();
+                thread::Drain::new(probe, ring, diagnostics, sender, options).run(&inbox);
+            })
             .map_err(|_| AttachError::Missing("thread for its ring"))?;
         Ok((Self { requests, thread }, receiver))
     }

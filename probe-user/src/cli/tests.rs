@@ -125,3 +125,24 @@ fn more_filesystems_than_the_kernel_side_holds_are_refused() {
     let line = format!("btrfs-probe watch{}", " --fs /mnt".repeat(probe_common::config::MAX_FILTER_FS + 1));
     assert!(plan(&line).unwrap_err().to_string().contains("at most 16"));
 }
+
+#[test]
+fn a_session_keeps_the_rights_of_what_it_was_asked_for_alone() {
+    use crate::{kernel::rights::Need, session::rights::needs};
+    for (line, wanted) in [
+        ("btrfs-probe watch", &[][..]),
+        ("btrfs-probe watch -o /r.txt", &[Need::Files]),
+        ("btrfs-probe watch --keep 10s --dump-on finding", &[Need::Files]),
+        ("btrfs-probe watch --metrics /m.prom", &[Need::Files]),
+        ("btrfs-probe watch --metrics-listen=127.0.0.1:9999", &[]),
+        ("btrfs-probe watch --metrics-listen=127.0.0.1:80", &[Need::Listen]),
+        ("btrfs-probe watch --on finding true", &[Need::Commands]),
+        ("btrfs-probe watch --fstests", &[Need::Tests, Need::Files]),
+        ("btrfs-probe run -- true", &[Need::Commands]),
+        ("btrfs-probe run --format json=/r.json -- true", &[Need::Commands, Need::Files]),
+        ("btrfs-probe record -o /r.rsv", &[Need::Files]),
+        ("btrfs-probe demo", &[]),
+    ] {
+        assert_eq!(needs(&plan(line).unwrap()), wanted, "{line}");
+    }
+}

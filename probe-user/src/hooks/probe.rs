@@ -4,7 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use aya::Ebpf;
 use probe_common::{config::Config, hook::HookId, offsets::Offsets, signature::Signatures};
 
-use super::{fdinfo::ProgramCounts, fentry::FentryPrograms, links::Link, maps::MappedMaps};
+use super::{
+    fdinfo::ProgramCounts,
+    fentry::FentryPrograms,
+    links::{Link, LinkId},
+    maps::MappedMaps,
+};
 
 /// How to bring up the kernel side.
 #[derive(Clone, Debug)]
@@ -53,6 +58,12 @@ pub struct Probe {
 }
 
 impl Probe {
+    /// True if a function is hooked by an event that has a name in tracefs, see `returns.rs`.
+    #[must_use]
+    pub fn has_names_in_tracefs(&self) -> bool {
+        self.calls.iter().any(|link| matches!(link.id, LinkId::Kretprobe(_)))
+    }
+
     /// A loaded program.
     pub(super) fn loaded(&self, name: &str) -> Option<BorrowedFd<'_>> {
         let by_aya = || Some(self.ebpf.program(name)?.fd().ok()?.as_fd());

@@ -1,6 +1,6 @@
-//! Our rights: the effective capabilities of this process, and what each is used for.
+//! Our rights: the effective capabilities of this thread, and what each is used for.
 //!
-//! The kernel checks them in the initial user namespace. In another one (a rootless container) `/proc/self/status` shows
+//! The kernel checks them in the initial user namespace. In another one (a rootless container) `/proc/thread-self/status` shows
 //! them all the same, but they have no effect.
 use std::io;
 use std::path::Path;
@@ -68,7 +68,7 @@ pub struct Right {
     pub remedy: Option<&'static str>,
 }
 
-/// The effective capabilities of this process.
+/// The effective capabilities of the thread that read them: others may have given up theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     effective: u64,
@@ -76,14 +76,14 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Reads those of this process.
+    /// Reads those of this thread.
     ///
     /// # Errors
-    /// `/proc/self/status` cannot be read or has no `CapEff` line.
+    /// `/proc/thread-self/status` cannot be read or has no `CapEff` line.
     pub fn read(root: &Path) -> io::Result<Self> {
-        let status = files::text(&root.join("proc/self/status"))?;
+        let status = files::text(&root.join("proc/thread-self/status"))?;
         let effective = effective(&status).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "/proc/self/status has no CapEff line")
+            io::Error::new(io::ErrorKind::InvalidData, "/proc/thread-self/status has no CapEff line")
         })?;
         // Without user namespaces there is no such file, and only the initial one.
         let map = files::text(&root.join("proc/self/uid_map")).ok();
@@ -166,7 +166,8 @@ mod tests {
         let tree = TempDir::new().unwrap();
         let folder = tree.path().join("proc/self");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("status"), status).unwrap();
+        fs::create_dir(tree.path().join("proc/thread-self")).unwrap();
+        fs::write(tree.path().join("proc/thread-self/status"), status).unwrap();
         if let Some(map) = map {
             fs::write(folder.join("uid_map"), map).unwrap();
         }
@@ -198,6 +199,18 @@ mod tests {
         let wanting =
             bpf.rights().into_iter().filter(|right| right.needed && !right.held).collect::<Vec<_>>();
         assert_eq!(wanting.iter().map(|right| right.capability).collect::<Vec<_>>(), ["CAP_PERFMON"]);
+    }
+
+    /// The screen of `top` had given up its rights before the thread that attaches looked for its own.
+    #[test]
+    fn rights_are_those_of_the_thread_that_asks() {
+        let of_here = || Capabilities::read(Path::new("/")).map(|read| read.effective).unwrap();
+        let before = of_here();
+        let given_up = std::thread::spawn(move || {
+            crate::kernel::rights::Rights::of(&[]).keep();
+            of_here()
+        });
+        assert_eq!((given_up.join().unwrap(), of_here()), (0, before));
     }
 
     #[test]

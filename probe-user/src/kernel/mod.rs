@@ -17,6 +17,7 @@ pub mod mountinfo;
 pub mod mounts;
 pub mod paranoid;
 pub mod preempt;
+pub mod rights;
 pub mod select;
 pub mod sysfs;
 pub mod sysfs_tree;

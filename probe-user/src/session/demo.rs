@@ -23,7 +23,7 @@ use super::{
     exit::ExitStatus,
     live, names,
     plan::{CapturePlan, FilterPlan, FsSelector, Goal, SessionPlan, StacksChoice, TierChoice},
-    replay,
+    replay, rights,
     selected::Selected,
     trace::{Tracer, Tracing},
     waiter::{Ended, SessionWaiter},
@@ -98,7 +98,8 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
     attached.header.options.remove(ONLY_FILESYSTEMS);
     let waiter = SessionWaiter::new()?;
     let announcement = live::attached_line(plan, &attached);
-    let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None)?;
+    let ring = rights::of_ring(&attached.probe, false);
+    let (capture, mut receiver) = live::start(attached, symbols.namer(), RING_BYTES, None, ring)?;
     live::say(&announcement);
     let stop = Arc::new(AtomicBool::new(false));
     let waiter = live::spawn("probe-waiter", move || {
@@ -109,6 +110,8 @@ fn run(plan: &SessionPlan, root: &Path) -> anyhow::Result<ExitStatus> {
         capture.join();
         result
     })?;
+    // The workload mounts filesystems; this thread writes the report.
+    rights::of_others(plan).keep();
     let mut tracer = Tracer::wanted(report, receiver.header());
     let onlooker = Tracing { tracer: tracer.as_mut(), other: consume::Nobody };
     let books = consume::into_books(&mut receiver, onlooker);

@@ -66,6 +66,7 @@ pub fn facts(
     let started_monotonic_ns = started(header, span.0);
     let last = i64::try_from(span.1).unwrap_or(0).saturating_add(header.wall_offset_ns);
     let ended_ns = end.map_or(last.max(header.started_at_ns), |end| end.ended_at_ns);
+    let length = length(header, ended_ns, last);
     SessionFacts {
         kernel: Kernel {
             release: header.kernel.release.clone(),
@@ -83,9 +84,10 @@ pub fn facts(
         hooks: header.hooks.iter().map(|row| hook(row, end)).collect(),
         command: (!header.command.is_empty()).then(|| header.command.clone()),
         started_at,
-        ended_at: timestamp(ended_ns),
+        // No session ends before it began.
+        ended_at: timestamp(ended_ns.max(header.started_at_ns.saturating_add(length))),
         started_monotonic_ns,
-        duration_ns: u64::try_from(ended_ns - header.started_at_ns).unwrap_or(0),
+        duration_ns: u64::try_from(length).unwrap_or(0),
         places: places(header, end),
         paths: BTreeMap::new(),
         tests: Vec::new(),
@@ -105,6 +107,21 @@ pub(super) fn started(header: &SessionHeader, first: u64) -> u64 {
         return first;
     }
     u64::try_from(header.started_at_ns.saturating_sub(header.wall_offset_ns)).unwrap_or(0)
+}
+
+/// Most by which wall clock and records differ at the end of a session, ns: losses come as a record each second.
+const APART_NS: u64 = 3_000_000_000;
+
+/// Length of a session in ns. Its records have a clock that nobody sets (`CLOCK_MONOTONIC`), and that stands still while the machine sleeps;
+/// the wall clock counts only as long as it agrees with them. `last`: time of the last record, by the wall clock of the start.
+const fn length(header: &SessionHeader, ended_ns: i64, last: i64) -> i64 {
+    let by_wall = ended_ns.saturating_sub(header.started_at_ns);
+    let by_records = last.saturating_sub(header.started_at_ns);
+    if header.wall_offset_ns != 0 && by_wall.abs_diff(by_records) > APART_NS && by_records > 0 {
+        by_records
+    } else {
+        by_wall
+    }
 }
 
 /// The clock of a session.
@@ -247,6 +264,28 @@ mod tests {
 
     use super::*;
     use probe_record::record::Record;
+
+    /// `date -s` during a session made it last for days, or no time at all.
+    #[test]
+    fn a_wall_clock_that_is_set_does_not_change_the_length_of_a_session() {
+        const SECOND: i64 = 1_000_000_000;
+        let header = SessionHeader {
+            started_at_ns: 1_000_000 * SECOND,
+            wall_offset_ns: 999_000 * SECOND,
+            ..SessionHeader::default()
+        };
+        let span = (1_000 * SECOND.unsigned_abs(), 1_009 * SECOND.unsigned_abs());
+        let of = |seconds: i64| {
+            let end =
+                SessionEnd { ended_at_ns: header.started_at_ns + seconds * SECOND, ..SessionEnd::default() };
+            let facts = facts(&header, Some(&end), span, Vec::new());
+            let lasted = facts.ended_at.duration_since(facts.started_at).as_secs();
+            (facts.duration_ns / SECOND.unsigned_abs(), lasted)
+        };
+        assert_eq!(of(10), (10, 10));
+        assert_eq!(of(-86_400), (9, 9), "set back by a day");
+        assert_eq!(of(86_410), (9, 86_410), "set to the next day, or asleep for one");
+    }
 
     #[test]
     fn a_finding_names_the_path_of_its_inode() {

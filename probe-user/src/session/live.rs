@@ -29,7 +29,7 @@ use super::{
     names,
     pieces::{self, Pieces, Written},
     plan::{CapturePlan, Goal, ReportPlan, SessionPlan, Until},
-    status_line,
+    rights, status_line,
     trace::{Tracer, Tracing},
     waiter::{Ended, SessionWaiter},
     watching::Watching,
@@ -38,6 +38,7 @@ use crate::{
     attribution::Observer,
     capture::{LiveCapture, LiveOptions, Namer},
     format,
+    kernel::rights::Rights,
     report::{
         model::Report,
         ndjson::{LineWriter, StreamLine},
@@ -70,8 +71,15 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
     let enough = waiter.enough();
     let announcement = attached_line(plan, &attached);
     let (signs, inbox) = if fstests { Some(channel()).unzip() } else { (None, None) };
-    let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs)?;
-    let observer = inbox.map(|inbox| observe(&capture, inbox)).transpose()?;
+    let ring = rights::of_ring(&attached.probe, false);
+    let (capture, receiver) = start(attached, symbols.namer(), ring_bytes, signs, ring)?;
+    let rights = rights::of_others(plan);
+    if rights::starts_commands(plan) {
+        rights.keep_in_effect();
+    } else {
+        rights.keep();
+    }
+    let observer = inbox.map(|inbox| observe(&capture, inbox, rights)).transpose()?;
     // If a file cannot be made, say so before the command runs.
     let (writer, flight) = match &plan.goal {
         Goal::Record(plan) => (Some(Pieces::new(plan, receiver.header())?), None),
@@ -81,14 +89,18 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         }
         _ => (None, None),
     };
+    let commands = match &plan.goal {
+        Goal::Watch { beside, .. } => Commands::start(&beside.on)?,
+        _ => None,
+    };
+    if !matches!(until, Until::Command(_)) {
+        // The threads of commands are there.
+        rights.keep();
+    }
     let metrics = match &plan.goal {
         Goal::Watch { beside, .. } => {
             beside.metrics.as_ref().map(|metrics| Metrics::start(metrics, capture.sampler())).transpose()?
         }
-        _ => None,
-    };
-    let commands = match &plan.goal {
-        Goal::Watch { beside, .. } => Commands::start(&beside.on)?,
         _ => None,
     };
     say(&announcement);
@@ -105,6 +117,7 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
         capture.join();
         ended
     })?;
+    rights.keep();
     match writer {
         Some(writer) => record(writer, receiver, waiter, &enough),
         None => consume(plan, receiver, waiter, &enough, Beside { flight, metrics, commands }, ask_levels),
@@ -112,12 +125,13 @@ pub fn live(plan: &SessionPlan, capture: CapturePlan, until: &Until) -> anyhow::
 }
 
 /// Starts to drain the ring of an attached probe. The namer's symbols are read before the hooks go on, see
-/// [`names::Symbols`].
+/// [`names::Symbols`]. The draining thread keeps `rights`.
 pub(super) fn start(
     attached: Attached,
     namer: Namer,
     ring_bytes: u32,
     signs: Option<Sender<TestSign>>,
+    rights: Rights,
 ) -> anyhow::Result<(LiveCapture, BatchReceiver)> {
     let Attached { probe, header } = attached;
     let options = LiveOptions {
@@ -126,14 +140,20 @@ pub(super) fn start(
         ring_bytes: usize::try_from(ring_bytes).unwrap_or(usize::MAX),
         audit_inodes: AUDIT_INODES,
         root: ROOT.into(),
+        rights,
         signs,
     };
     Ok(LiveCapture::start(probe, header, options)?)
 }
 
 /// Follows the tests of a test suite.
-pub(super) fn observe(capture: &LiveCapture, signs: Receiver<TestSign>) -> anyhow::Result<Observer> {
-    Observer::start(signs, capture.noter(), capture.follower(), ROOT.into()).context("cannot make a thread")
+pub(super) fn observe(
+    capture: &LiveCapture,
+    signs: Receiver<TestSign>,
+    rights: Rights,
+) -> anyhow::Result<Observer> {
+    Observer::start(signs, capture.noter(), capture.follower(), ROOT.into(), rights)
+        .context("cannot make a thread")
 }
 
 /// Ends the stream with what is known of the session's end.

@@ -26,6 +26,7 @@ mod pulse;
 pub mod read_report;
 mod replay;
 mod result_files;
+pub(crate) mod rights;
 mod selected;
 mod stalls;
 pub(crate) mod status_line;

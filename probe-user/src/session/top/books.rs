@@ -23,9 +23,10 @@ use super::{
 };
 use crate::{
     capture::LiveCapture,
+    kernel::rights::{Need, Rights},
     session::{
         bring_up::{bring_up, places},
-        live, names,
+        live, names, rights,
     },
     tui::{
         picture::Picture,
@@ -72,8 +73,11 @@ pub fn live(
     let attached = bring_up(root, capture, filter, &symbols, verbosity)?;
     let (signs, tests) =
         if capture.fstests { Some(std::sync::mpsc::channel()).unzip() } else { (None, None) };
-    let (capture, receiver) = live::start(attached, symbols.namer(), capture.ring_bytes, signs)?;
-    let observer = tests.map(|tests| live::observe(&capture, tests)).transpose()?;
+    let ring = rights::of_ring(&attached.probe, true);
+    let kept = Rights::of(if capture.fstests { &[Need::Tests] } else { &[] });
+    let (capture, receiver) = live::start(attached, symbols.namer(), capture.ring_bytes, signs, ring)?;
+    kept.keep();
+    let observer = tests.map(|tests| live::observe(&capture, tests, kept)).transpose()?;
     follow(&capture, receiver, inbox, pictures);
     // Its notes have no consumer any more, so it does not wait.
     drop(observer);

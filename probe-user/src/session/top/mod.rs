@@ -30,7 +30,7 @@ use super::{
     plan::{TopPlan, TopSource},
     selected::Recording,
 };
-use crate::tui::state::App;
+use crate::{kernel::rights::Rights, tui::state::App};
 
 /// Time for the other thread to detach the hooks after the screen is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,7 +49,11 @@ pub fn top(plan: &TopPlan) -> anyhow::Result<ExitStatus> {
             bring_up::check(Path::new("/"))?;
             "Attaching to the kernel: its verifier reads every program first.".clone_into(&mut app.waiting);
             let (capture, filter, verbosity) = (*capture, filter.clone(), plan.verbosity);
-            spawn("probe-books", move || books::live(capture, &filter, verbosity, &inbox, &pictures))?
+            let books =
+                spawn("probe-books", move || books::live(capture, &filter, verbosity, &inbox, &pictures))?;
+            // The screen needs none.
+            Rights::of(&[]).keep();
+            books
         }
         TopSource::Recording { file, filter } => {
             // If the recording cannot be read at all, say so before the screen opens.
