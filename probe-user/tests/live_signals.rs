@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::load;
 use support::probe::{self, RING, assert_clean, assert_silent, lives};
+use support::{kept, load};
 
 #[test]
 #[ignore = "needs root: run by cargo xtask test"]
@@ -45,40 +44,6 @@ fn a_signal_reaches_the_command() {
     assert_eq!(done.code, 143, "{}", done.stderr);
 }
 
-/// Ids of what the kernel holds for a process: `prog_id` or `map_id` of its file descriptors.
-fn held(pid: u32, field: &str) -> BTreeSet<u32> {
-    std::fs::read_dir(format!("/proc/{pid}/fdinfo"))
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
-        .filter_map(|text| {
-            text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')?.trim().parse().ok())
-        })
-        .collect()
-}
-
-// What goes between being listed and being opened is not loaded.
-fn loaded_programs() -> BTreeSet<u32> {
-    aya::programs::loaded_programs().filter_map(Result::ok).map(|program| program.id()).collect()
-}
-
-fn loaded_maps() -> BTreeSet<u32> {
-    aya::maps::loaded_maps().filter_map(Result::ok).map(|map| map.id()).collect()
-}
-
-/// Waits until none of `ids` is loaded: the kernel frees programs and maps after a grace period.
-fn wait_until_gone(ids: &BTreeSet<u32>, loaded: impl Fn() -> BTreeSet<u32>) {
-    let start = Instant::now();
-    loop {
-        let left: Vec<u32> = loaded().intersection(ids).copied().collect();
-        if left.is_empty() {
-            return;
-        }
-        assert!(start.elapsed() < support::deadline(20), "still loaded: {left:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 #[ignore = "needs root: run by cargo xtask test"]
 fn nothing_outlives_the_program_even_when_it_is_killed() {
@@ -87,15 +52,13 @@ fn nothing_outlives_the_program_even_when_it_is_killed() {
     for wanted in [Signal::SIGKILL, Signal::SIGINT] {
         load::beside(&[fs.path()], || {
             let session = probe::attached(&["watch"]);
-            let (programs, maps) = (held(session.pid(), "prog_id"), held(session.pid(), "map_id"));
-            assert!(programs.len() > 10 && maps.len() > 3, "{programs:?} {maps:?}");
-            assert!(programs.is_subset(&loaded_programs()) && maps.is_subset(&loaded_maps()));
+            let held = kept::Held::of(session.pid());
+            held.assert_there();
             std::thread::sleep(Duration::from_millis(500));
             session.signal(wanted);
             let done = session.finish();
             assert_eq!(done.code == 128 + Signal::SIGKILL as i32, wanted == Signal::SIGKILL, "{done:?}");
-            wait_until_gone(&programs, loaded_programs);
-            wait_until_gone(&maps, loaded_maps);
+            held.wait_until_gone();
         });
     }
 }

@@ -9,6 +9,7 @@
 )]
 pub mod failures;
 pub mod fault;
+pub mod kept;
 pub mod load;
 pub mod pages;
 pub mod probe;
