@@ -218,7 +218,7 @@ pub struct Offsets {
     /// Its length.
     pub pools_span_len: u32,
 
-    /// `struct pt_regs`: the first argument of a function
+    /// `struct pt_regs`: the first argument of a function; on arm64 its return value too
     pub regs_arg0: u32,
     /// The second
     pub regs_arg1: u32,
@@ -449,6 +449,12 @@ pub struct Offsets {
     pub ref_bytenr: u32,
     /// . `num_bytes`
     pub ref_num_bytes: u32,
+    /// `struct pt_regs`: the seventh argument of a function; on the stack on x86-64
+    pub regs_arg6: u32,
+    /// The eighth; on the stack on x86-64
+    pub regs_arg7: u32,
+    /// The link register, with the return address at the entry of a function; on the stack on x86-64
+    pub regs_link: u32,
 }
 
 /// Most bytes that one read of neighbouring fields may take; they lie on a BPF program's stack of 512 bytes.

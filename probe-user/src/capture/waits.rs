@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::libc;
 use probe_common::{
     header::{Header, RecordKind},
     wait::{FOUND_OWNER, STACK_TEXT, ThreadFound, ThreadStack, WAITING_PRIORITY, WaitRound, Waiting},
@@ -235,15 +236,27 @@ fn inode_of_call(folder: &Path) -> Option<u64> {
     of.split_once(" - ")?.1.starts_with("btrfs ").then_some(ino)
 }
 
-/// The file descriptor that a blocked system call writes to, on x86-64.
+/// System calls of this machine whose first argument is the file descriptor that they write to.
+const WRITING: [i64; 10] = [
+    libc::SYS_write,
+    libc::SYS_pwrite64,
+    libc::SYS_writev,
+    libc::SYS_sendfile,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_ftruncate,
+    libc::SYS_fallocate,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+];
+
+/// The file descriptor that a blocked system call writes to.
 fn descriptor(call: &str) -> Option<u64> {
     let mut words = call.split_whitespace();
     let number: i64 = words.next()?.parse().ok()?;
     let argument = match number {
-        // write, pwrite64, writev, sendfile, fsync, fdatasync, ftruncate, fallocate, pwritev, pwritev2
-        1 | 18 | 20 | 40 | 74 | 75 | 77 | 285 | 296 | 328 => 0,
-        // copy_file_range
-        326 => 2,
+        libc::SYS_copy_file_range => 2,
+        number if WRITING.contains(&number) => 0,
         _ => return None,
     };
     u64::from_str_radix(words.nth(argument)?.trim_start_matches("0x"), 16).ok()
@@ -267,14 +280,15 @@ mod tests {
     #[test]
     fn a_blocked_write_has_a_descriptor() {
         let calls = [
-            ("1 0x3 0x7f0000 0x1000 0x0 0x0 0x0 0x7ffe 0x7f00", Some(3)),
-            ("326 0x3 0x0 0x4 0x0 0x1000 0x0 0x7ffe 0x7f00", Some(4)),
-            ("257 0xffffff9c 0x7f 0x241 0x1b6 0x0 0x0 0x7ffe 0x7f", None),
-            ("running", None),
-            ("-1 0x7ffe 0x7f", None),
-            ("", None),
+            (libc::SYS_write, "0x3 0x7f0000 0x1000 0x0 0x0 0x0 0x7ffe 0x7f00", Some(3)),
+            (libc::SYS_copy_file_range, "0x3 0x0 0x4 0x0 0x1000 0x0 0x7ffe 0x7f00", Some(4)),
+            (libc::SYS_openat, "0xffffff9c 0x7f 0x241 0x1b6 0x0 0x0 0x7ffe 0x7f", None),
+            (-1, "0x7ffe 0x7f", None),
         ];
-        assert_eq!(calls.map(|(call, _)| descriptor(call)), calls.map(|(_, descriptor)| descriptor));
+        for (number, arguments, wanted) in calls {
+            assert_eq!(descriptor(&format!("{number} {arguments}")), wanted, "{number}");
+        }
+        assert_eq!((descriptor("running"), descriptor("")), (None, None));
     }
 
     fn waiting(ticket: u64, round: u32, tid: u32, time: u64) -> Waiting {

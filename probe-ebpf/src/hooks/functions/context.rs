@@ -1,9 +1,10 @@
 //! The context of a program, and how it shows the call for which the program runs.
 //!
-//! One program body serves both kinds of hook, kprobe and fentry. This file alone knows how they differ.
+//! One program body serves both kinds of hook, kprobe and fentry, and both machines, x86-64 and arm64. This file alone knows how
+//! they differ: offsets of registers are constants of the loaded object, so the verifier removes what the other machine needs.
 //!
-//! Heights order the open calls of a thread, which may mix both kinds. The height of a kprobe is the address where the
-//! return address lies. The height of a fentry program is its context, which `arch_prepare_bpf_trampoline()` puts on the
+//! Heights order the open calls of a thread, which may mix both kinds. The height of a kprobe is the stack pointer at the
+//! entry: on x86-64 the return address lies there, on arm64 it is in a register. The height of a fentry program is its context, which `arch_prepare_bpf_trampoline()` puts on the
 //! stack between the call of the trampoline and the function's own frame: below all calls that are still open, above all
 //! that the function calls or jumps to. Entry and exit run in one trampoline and get the same context.
 use core::ffi::c_void;
@@ -17,7 +18,7 @@ use probe_common::signature::NO_ARG;
 
 use crate::{
     cells::frame::StackPosition,
-    globals::{config, off},
+    globals::{ABSENT, config, off},
     read,
 };
 
@@ -45,7 +46,13 @@ pub trait Exit: EbpfContext {
     fn innermost(&self, function: u64) -> u64;
 }
 
-/// The stack pointer: at an entry it points to the return address, at a return one word above.
+/// Whether a call leaves its return address in a register (arm64), not on the stack (x86-64).
+#[inline(always)]
+fn has_link() -> bool {
+    off!(regs_link) != ABSENT
+}
+
+/// The stack pointer. On x86-64 it points to the return address at an entry, and one word above at a return.
 #[inline(always)]
 fn stack_pointer(ctx: *mut c_void) -> u64 {
     read::at(ctx as u64, off!(regs_sp))
@@ -69,6 +76,9 @@ impl Entry for ProbeContext {
             4 => read::at(ctx as u64, off!(regs_arg4)),
             5 => read::at(ctx as u64, off!(regs_arg5)),
             NO_ARG => 0,
+            6 if has_link() => read::at(ctx as u64, off!(regs_arg6)),
+            7 if has_link() => read::at(ctx as u64, off!(regs_arg7)),
+            _ if has_link() => read::at(stack_pointer(ctx), (position as usize - 8) * 8),
             // On the stack, above the return address.
             _ => read::at(stack_pointer(ctx), (position as usize - 5) * 8),
         }
@@ -77,7 +87,8 @@ impl Entry for ProbeContext {
     #[inline(always)]
     fn position(&self) -> StackPosition {
         let height = stack_pointer(self.as_ptr());
-        let caller = read::at(height, 0);
+        let caller =
+            if has_link() { read::at(self.as_ptr() as u64, off!(regs_link)) } else { read::at(height, 0) };
         StackPosition { height, caller, jumped: caller == config!(return_trampoline) }
     }
 
@@ -95,13 +106,15 @@ impl Exit for RetProbeContext {
 
     #[inline(always)]
     fn height(&self) -> u64 {
-        // `arch_rethook_trampoline_callback()` gives the stack pointer as `ret` left it: one word above.
-        stack_pointer(self.as_ptr()).wrapping_sub(8)
+        let height = stack_pointer(self.as_ptr());
+        // `arch_rethook_trampoline_callback()` gives the stack pointer as `ret` left it: one word above, on x86-64.
+        if has_link() { height } else { height.wrapping_sub(8) }
     }
 
     #[inline(always)]
     fn value(&self) -> u64 {
-        self.ret()
+        // The register of the first argument has the result.
+        if has_link() { read::at(self.as_ptr() as u64, off!(regs_arg0)) } else { self.ret() }
     }
 
     /// The function has left the stack; the trampoline of its return probe is there instead.
@@ -187,7 +200,11 @@ fn height(ctx: *mut c_void) -> u64 {
 
 /// Words above the arguments that are searched.
 const WORDS: usize = 6;
-/// A function calls its trampoline within this many bytes of its start: `endbr64` and a call, with room to spare.
+/// On arm64, words above the arguments that are not searched: of the registers that the trampoline saves, two at least. Then
+/// come the function's address and a frame pointer, and only then the return address.
+const SAVED: u64 = 2;
+/// A function calls its trampoline within this many bytes of its start: `endbr64` and a call, with room to spare; on arm64
+/// `bti`, a move and a call.
 const SITE: u64 = 16;
 
 /// Return address of the function; 0 if it cannot be seen.
@@ -204,13 +221,13 @@ fn caller(ctx: *mut c_void) -> u64 {
     // SAFETY: plain helpers on the context.
     let (function, arguments) = unsafe { (bpf_get_func_ip(ctx), bpf_get_func_arg_cnt(ctx)) };
     // The mask bounds the distance from the context for the verifier; trampolines take at most twelve arguments.
-    let above = (arguments as u64 & 0xf) * 8;
+    let above = (arguments as u64 & 0xf) * 8 + if has_link() { SAVED * 8 } else { 0 };
     // SAFETY: the array has that room.
     unsafe { read::into(&raw mut words, ctx as u64 + above, 0) };
     let mut caller = 0;
     for word in (0..WORDS - 1).rev() {
         if words[word].wrapping_sub(function).wrapping_sub(1) < SITE {
-            caller = words[word + 1];
+            caller = if has_link() { words[(word + 2).min(WORDS - 1)] } else { words[word + 1] };
         }
     }
     caller

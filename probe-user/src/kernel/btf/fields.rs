@@ -7,6 +7,12 @@ pub(super) enum Source {
     /// Byte offset of a member; the first of the paths that exists (a member that later moved into or out of a
     /// named union).
     Offset(&'static str, &'static [&'static [&'static str]]),
+    /// Byte offset of a register in `struct pt_regs`: by its name on x86-64, by its number in `regs` on arm64.
+    Register {
+        /// `None`: what arm64 has in the register is on the stack.
+        x86: Option<&'static str>,
+        arm64: u32,
+    },
     /// Size in bytes of a member.
     Size(&'static str, &'static [&'static str]),
     /// Value of an enumerator.
@@ -40,6 +46,10 @@ macro_rules! rows {
 
 const fn at(of: &'static str, path: &'static [&'static [&'static str]]) -> Source {
     Source::Offset(of, path)
+}
+
+const fn register(x86: Option<&'static str>, arm64: u32) -> Source {
+    Source::Register { x86, arm64 }
 }
 
 const INODE: &str = "btrfs_inode";
@@ -159,15 +169,15 @@ pub(super) const ROWS: &[Row] = rows! {
     task_pid = at(TASK, &[&["pid"]]);
     workqueue_fs_info = at("btrfs_workqueue", &[&["fs_info"]]);
 
-    // x86-64, in the order of its calling convention.
-    regs_arg0 = at("pt_regs", &[&["di"]]);
-    regs_arg1 = at("pt_regs", &[&["si"]]);
-    regs_arg2 = at("pt_regs", &[&["dx"]]);
-    regs_arg3 = at("pt_regs", &[&["cx"]]);
-    regs_arg4 = at("pt_regs", &[&["r8"]]);
-    regs_arg5 = at("pt_regs", &[&["r9"]]);
+    // In the order of the calling conventions.
+    regs_arg0 = register(Some("di"), 0);
+    regs_arg1 = register(Some("si"), 1);
+    regs_arg2 = register(Some("dx"), 2);
+    regs_arg3 = register(Some("cx"), 3);
+    regs_arg4 = register(Some("r8"), 4);
+    regs_arg5 = register(Some("r9"), 5);
     regs_sp = at("pt_regs", &[&["sp"]]);
-    regs_ip = at("pt_regs", &[&["ip"]]);
+    regs_ip = at("pt_regs", &[&["ip"], &["pc"]]);
 
     rsv_space_info = at(RSV, &[&["space_info"]]);
     // 6.1 has a struct with a lock of its own around the tree.
@@ -304,6 +314,9 @@ pub(super) const ROWS: &[Row] = rows! {
     ordered_disk_bytenr = at(ORDERED, &[&["disk_bytenr"]]);
     ref_bytenr = at("btrfs_delayed_ref_node", &[&["bytenr"]]);
     ref_num_bytes = at("btrfs_delayed_ref_node", &[&["num_bytes"]]);
+    regs_arg6 = register(None, 6);
+    regs_arg7 = register(None, 7);
+    regs_link = register(None, 30);
 };
 
 /// Prefix of `enum btrfs_rsv_type`.

@@ -36,8 +36,8 @@ impl ResolvedOffsets {
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
-        /// What newer kernels have more, and older ones do not need.
-        const MORE: [&str; 7] = [
+        /// What newer kernels or other machines have more, and these do not need.
+        const MORE: [&str; 10] = [
             "sinfo_sub_group",
             "fs_treelog_rsv",
             "fs_remap_block_rsv",
@@ -45,6 +45,10 @@ impl ResolvedOffsets {
             "ref_head_is_data",
             "ref_head_owning_root",
             "ref_head_reserved_bytes",
+            // Of arm64 alone.
+            "regs_arg6",
+            "regs_arg7",
+            "regs_link",
         ];
         MORE.contains(&name)
             || ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
@@ -92,6 +96,7 @@ impl KernelTypes {
                 });
                 place.map(|place| place.offset).ok_or_else(|| first_failure.unwrap_or_default())?
             }
+            Source::Register { x86, arm64 } => self.register(x86, arm64)?,
             Source::Size(of, path) => match member(&self.named, of, path)?.size {
                 0 => return Err(format!("the size of {} in struct {of} is not known", path.join("."))),
                 size => size,
@@ -104,6 +109,16 @@ impl KernelTypes {
             return Err("the number this kernel gives is the one that marks an absent field".to_owned());
         }
         Ok(number)
+    }
+
+    /// The one member that tells the machines apart is `regs`, which x86-64 does not have.
+    fn register(&self, x86: Option<&str>, arm64: u32) -> Result<u32, String> {
+        let array = member(&self.named, "pt_regs", &["regs"]);
+        match (array, x86) {
+            (Ok(array), _) => Ok(array.offset + arm64 * 8),
+            (Err(_), Some(name)) => Ok(member(&self.named, "pt_regs", &[name])?.offset),
+            (Err(reason), None) => Err(reason),
+        }
     }
 
     fn argument(&self, names: &[&str], index: usize, yes: &[&str], no: &[&str]) -> Result<u32, String> {
