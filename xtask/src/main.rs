@@ -10,6 +10,7 @@ mod build;
 mod demo;
 mod dist;
 mod hunt;
+mod machine;
 mod proc;
 mod setup;
 mod soak;
@@ -23,7 +24,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{build::Profile, test::Step, workspace::Workspace};
+use crate::{build::Profile, machine::Machine, test::Step, workspace::Workspace};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Set-up, build, demo, test, bench, soak and guests of btrfs-probe")]
@@ -44,6 +45,9 @@ enum Task {
         /// Not optimised, quick to build
         #[arg(long, conflicts_with = "release")]
         debug: bool,
+        /// For this machine instead of the one that builds
+        #[arg(long, value_enum)]
+        arch: Option<Machine>,
     },
     /// Build, and run `btrfs-probe demo` with these arguments
     Demo {
@@ -105,9 +109,10 @@ fn run(task: Task) -> Result<ExitCode> {
             let tools = setup::run(&workspace)?;
             println!("ready: rustc {} of {}", tools.toolchain.release, tools.toolchain.name);
         }
-        Task::Build { release: _, debug } => {
+        Task::Build { release: _, debug, arch } => {
             let profile = if debug { Profile::Debug } else { Profile::Release };
-            println!("{}", build::run(&workspace, profile)?.display());
+            let machine = arch.map_or_else(Machine::here, Ok)?;
+            println!("{}", build::run_for(&workspace, profile, machine)?.display());
         }
         Task::Demo { arguments } => return demo::run(&workspace, &arguments).map(ExitCode::from),
         Task::Test { only } => {

@@ -55,7 +55,7 @@ fn script(release: Release, options: &Options) -> String {
     let variants = match (options.variants.as_slice(), release) {
         // It preempts programs, so its functions are hooked by kprobes anyway.
         ([], Release::V7) => "tracepoints,functions".to_owned(),
-        ([], Release::V6_1 | Release::V6_12) => "tracepoints,functions,kprobes".to_owned(),
+        ([], _) => "tracepoints,functions,kprobes".to_owned(),
         (named, _) => named.join(","),
     };
     // Debian's 3 refuses kprobes to whoever has no right to fentry.

@@ -95,7 +95,7 @@ impl Made {
 /// If we are not root, something cannot be built, or the untraced workload itself fails.
 pub fn run(options: &Options) -> Result<()> {
     if let Some(release) = options.kernel {
-        return guest::run(release, options);
+        return guest::run(release.for_this_machine("bench")?, options);
     }
     if !proc::is_root() {
         bail!("the bench mounts filesystems and attaches eBPF programs: run it as root");

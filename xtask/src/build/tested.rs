@@ -8,14 +8,16 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Profile, artifacts, kernel_side, user};
-use crate::{proc, setup, workspace::Workspace};
+use super::{Profile, artifacts, cross, kernel_side, user};
+use crate::{machine::Machine, proc, workspace::Workspace};
 
 /// Integration tests of `probe-user` that need a kernel: on the machine itself and in guests, and in guests alone.
 const WANTED: [&str; 2] = ["live*", "vm*"];
 
 /// Programs by name.
 pub struct TestedPrograms {
+    /// The machine that they run on.
+    pub machine: Machine,
     /// `btrfs-probe`
     pub tool: PathBuf,
     /// Integration tests of `probe-user`.
@@ -40,10 +42,10 @@ pub fn example(workspace: &Workspace, name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Something does not build.
-pub fn build(workspace: &Workspace) -> Result<TestedPrograms> {
+pub fn build(workspace: &Workspace, machine: Machine) -> Result<TestedPrograms> {
     kernel_side(workspace)?;
     // In one command: so the tool shares with its tests what both lean on, with all that the tests ask of it.
-    let mut command = user::cargo(workspace, Profile::Tests, "build")?;
+    let mut command = user::cargo_for(workspace, Profile::Tests, "build", machine)?;
     command.args(["--package", "probe-user", "--quiet", "--bin", "btrfs-probe", "--examples"]);
     for test in WANTED {
         command.args(["--test", test]);
@@ -57,7 +59,7 @@ pub fn build(workspace: &Workspace) -> Result<TestedPrograms> {
     user::check_static(&tool)?;
     let tests = of("test");
     tests.first().context("cargo built no test")?;
-    Ok(TestedPrograms { tool, tests, examples: of("example") })
+    Ok(TestedPrograms { machine, tool, tests, examples: of("example") })
 }
 
 impl TestedPrograms {
@@ -67,7 +69,7 @@ impl TestedPrograms {
     /// There is no `strip`, or the disk is full.
     pub fn stripped(&self, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let strip = setup::program("strip", "binutils")?;
+        let strip = cross::tool(self.machine, "strip")?;
         let one = |name: &str, path: &Path| -> Result<PathBuf> {
             let to = folder.join(name);
             proc::quietly(Command::new(&strip).arg("--strip-debug").arg("-o").arg(&to).arg(path))?;
@@ -77,6 +79,7 @@ impl TestedPrograms {
             programs.iter().map(|(name, path)| Ok((name.clone(), one(name, path)?))).collect()
         };
         Ok(Self {
+            machine: self.machine,
             tool: one("btrfs-probe", &self.tool)?,
             tests: all(&self.tests)?,
             examples: all(&self.examples)?,

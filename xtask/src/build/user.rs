@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{artifacts, elf, remap};
-use crate::workspace::Workspace;
+use super::{artifacts, cross, elf, remap};
+use crate::{machine::Machine, workspace::Workspace};
 
 /// Tells `probe-user/build.rs` which object to put in.
 const OBJECT_VARIABLE: &str = "BTRFS_PROBE_EBPF";
@@ -56,8 +56,8 @@ impl Profile {
 ///
 /// # Errors
 /// If it does not build, or if the result would need a shared library.
-pub fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    let mut command = cargo(workspace, profile, "build")?;
+pub fn build(workspace: &Workspace, profile: Profile, machine: Machine) -> Result<PathBuf> {
+    let mut command = cargo_for(workspace, profile, "build", machine)?;
     command.args(["--package", "probe-user", "--bin", "btrfs-probe"]);
     let programs = artifacts::build(&mut command, "btrfs-probe")?;
     let program = programs.into_iter().next().context("cargo built no btrfs-probe")?.path;
@@ -84,7 +84,15 @@ pub fn check_static(program: &Path) -> Result<()> {
 /// # Errors
 /// The tool is not built on this architecture.
 pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Command> {
-    let mut command = workspace.cargo();
+    cargo_for(workspace, profile, what, Machine::here()?)
+}
+
+/// As [`cargo`], for that machine.
+///
+/// # Errors
+/// What builds for it is missing.
+pub fn cargo_for(workspace: &Workspace, profile: Profile, what: &str, machine: Machine) -> Result<Command> {
+    let mut command = if machine.is_here() { workspace.cargo() } else { cross::cargo(workspace, machine)? };
     let mut own = vec![STATIC.to_owned()];
     if profile == Profile::Dist {
         own.extend(remap::flags(workspace, None));
@@ -101,7 +109,8 @@ pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Comm
         .arg(what)
         // Named even though it is the host: else the flags would reach build scripts and macros, which must be
         // loadable.
-        .args(["--target", &host()?])
+        .args(["--target", &machine.target()])
+        .args(if machine.is_here() { &[][..] } else { &cross::ARGUMENTS[..] })
         .args(profile.words())
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("RUSTFLAGS", flags("RUSTFLAGS"))
@@ -112,13 +121,4 @@ pub fn cargo(workspace: &Workspace, profile: Profile, what: &str) -> Result<Comm
         command.env(OBJECT_VARIABLE, object);
     }
     Ok(command)
-}
-
-/// The target triple of this machine, of those that the tool is built for.
-fn host() -> Result<String> {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
-    match env::consts::ARCH {
-        architecture @ ("x86_64" | "aarch64") => Ok(format!("{architecture}-unknown-linux-{libc}")),
-        other => bail!("btrfs-probe is built on x86_64 and aarch64, not on {other}"),
-    }
 }

@@ -34,6 +34,7 @@ use self::{
 };
 use crate::{
     build::{self, Profile},
+    machine::Machine,
     proc,
     vm::{self, Release},
     workspace::Workspace,
@@ -101,7 +102,7 @@ pub struct Options {
 /// # Errors
 /// Something does not build, no guest boots, or there is a finding that the catalogue of known kernel bugs does not have.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let release = options.kernel;
+    let release = options.kernel.for_this_machine("hunt")?;
     let list = if options.delay { "tests/hunt/delays" } else { "tests/hunt/steps" };
     let text =
         fs::read_to_string(workspace.root.join(list)).with_context(|| format!("cannot read {list}"))?;
@@ -218,7 +219,7 @@ pub fn slice(workspace: &Workspace) -> Result<()> {
         only: Vec::new(),
         boots: Some(1),
         // The step before has built it.
-        binary: Some(build::for_tests(workspace)?.tool),
+        binary: Some(build::for_tests(workspace, Machine::here()?).map(|programs| programs.tool)?),
     };
     println!(
         "hunt: repeat it with --tier {} --boots 1 --minutes {SLICE} --seed {seed}",

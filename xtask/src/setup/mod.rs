@@ -20,7 +20,7 @@ mod search;
 mod stamp;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
@@ -111,6 +111,20 @@ fn tools_that_run() {
             println!("setup: {program} is missing, so {without}: install the package {package}");
         }
     }
+}
+
+/// Makes sure that a file is there; its Debian package is installed where that needs no question.
+///
+/// # Errors
+/// It is missing and cannot be installed.
+pub fn file(path: &str, package: &str) -> Result<()> {
+    if !Path::new(path).is_file() && apt::usable() {
+        apt::install(&[package])?;
+    }
+    if !Path::new(path).is_file() {
+        bail!("{path} is missing: install the package {package}");
+    }
+    Ok(())
 }
 
 /// A program of the machine; its Debian package is installed where that needs no question.

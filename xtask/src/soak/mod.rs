@@ -49,7 +49,7 @@ pub struct Options {
 /// No root, something does not build, or a round is not clean; its report and a hint how to repeat it are left.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let sums = match options.kernel {
-        Some(release) => guest::run(workspace, release, options)?,
+        Some(release) => guest::run(workspace, release.for_this_machine("soak")?, options)?,
         None => here(workspace, options)?,
     };
     println!("{sums}");

@@ -23,7 +23,7 @@ use std::{
 
 use self::{jobs::JobOutcome, tally::Tally};
 pub use self::{live_test::ARGUMENTS as LIVE_ARGUMENTS, step::Step};
-use crate::{build, vm::Release, workspace::Workspace};
+use crate::{build, machine::Machine, vm::Release, workspace::Workspace};
 
 /// Of a failed step, in the summary.
 const ERROR_LINES: usize = 40;
@@ -94,7 +94,7 @@ fn side_by_side(workspace: &Workspace, steps: &[Step], ci: bool, outcomes: &mut 
     }
     println!("── {} ──", open.iter().map(|step| step.name()).collect::<Vec<_>>().join(", "));
     // Built by the step before: cargo only says where they lie.
-    let programs = match build::for_tests(workspace) {
+    let programs = match Machine::here().and_then(|machine| build::for_tests(workspace, machine)) {
         Ok(programs) => programs,
         Err(error) => {
             let error = format!("{error:#}");

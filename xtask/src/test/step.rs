@@ -5,7 +5,9 @@ use clap::ValueEnum;
 use super::{cargo_test, deny, msrv, shells, tally::Tally};
 use crate::{
     build::{self, Profile},
-    hunt, proc, setup, tidy,
+    hunt,
+    machine::Machine,
+    proc, setup, tidy,
     vm::Release,
     workspace::Workspace,
 };
@@ -55,6 +57,12 @@ pub enum Step {
     /// In a guest with Linux 7.x
     #[value(name = "vm-7.x")]
     Vm7,
+    /// Some of them on arm64, emulated, with Linux 6.12 (only if asked for)
+    #[value(name = "vm-arm64")]
+    VmArm,
+    /// On arm64 with pages of 16 KiB (only if asked for)
+    #[value(name = "vm-arm64-16k")]
+    VmArm16K,
 }
 
 impl Step {
@@ -79,6 +87,8 @@ impl Step {
             Self::Vm61 => "vm-6.1",
             Self::Vm612 => "vm-6.12",
             Self::Vm7 => "vm-7.x",
+            Self::VmArm => "vm-arm64",
+            Self::VmArm16K => "vm-arm64-16k",
         }
     }
 
@@ -98,6 +108,8 @@ impl Step {
             Release::V6_1 => Self::Vm61,
             Release::V6_12 => Self::Vm612,
             Release::V7 => Self::Vm7,
+            Release::Arm6_12 => Self::VmArm,
+            Release::Arm6_12Pages16K => Self::VmArm16K,
         }
     }
 
@@ -107,6 +119,8 @@ impl Step {
             Self::Vm61 => Some(Release::V6_1),
             Self::Vm612 => Some(Release::V6_12),
             Self::Vm7 => Some(Release::V7),
+            Self::VmArm => Some(Release::Arm6_12),
+            Self::VmArm16K => Some(Release::Arm6_12Pages16K),
             _ => None,
         }
     }
@@ -116,12 +130,17 @@ impl Step {
         matches!(self, Self::Hunt) || self.release().is_some()
     }
 
+    /// Whether it needs programs and a guest of another machine: these take long, and no other step shares what is built.
+    pub fn is_foreign(self) -> bool {
+        self.release().is_some_and(|release| !release.machine().is_here())
+    }
+
     /// Whether it is pointless after `other` failed.
     pub const fn needs(self, other: Self) -> bool {
         match self {
             Self::Kernel => matches!(other, Self::Setup),
             Self::Programs => matches!(other, Self::Setup | Self::Kernel),
-            Self::Hunt | Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => {
+            Self::Hunt | Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 | Self::VmArm | Self::VmArm16K => {
                 matches!(other, Self::Setup | Self::Kernel | Self::Programs)
             }
             _ => false,
@@ -147,9 +166,11 @@ impl Step {
             Self::Docs => docs(workspace),
             Self::Fast => cargo_test::fast(workspace, tally),
             Self::Fuzz => fuzz(workspace),
-            Self::Programs => build::for_tests(workspace).map(drop),
+            Self::Programs => build::for_tests(workspace, Machine::here()?).map(drop),
             Self::Hunt => hunt::slice(workspace),
-            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 => bail!("a job is run with the others"),
+            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 | Self::VmArm | Self::VmArm16K => {
+                bail!("a job is run with the others")
+            }
         }
         .map(|()| None)
     }
@@ -160,7 +181,7 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
     let all = Step::value_variants();
     let wanted = |step: &Step| {
         if only.is_empty() {
-            !step.needs_guest() || ci
+            !step.needs_guest() || (ci && !step.is_foreign())
         } else {
             only.contains(step) || only.iter().any(|asked| asked.needs(*step))
         }
@@ -263,6 +284,8 @@ mod tests {
     fn a_whole_run_leaves_out_guests_only_outside_ci() {
         assert!(!plan(&[], false).contains(&Step::Vm7));
         assert!(!plan(&[], false).contains(&Step::Hunt));
-        assert_eq!(plan(&[], true), Step::value_variants());
+        let foreign = Step::value_variants().iter().filter(|step| step.is_foreign()).count();
+        assert_eq!(plan(&[], true).len() + foreign, Step::value_variants().len());
+        assert_eq!(plan(&[Step::VmArm], false).last(), Some(&Step::VmArm));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::proc;
+use crate::{machine::Machine, proc};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const SOURCES: &[(&str, &str)] = &[
@@ -24,6 +24,8 @@ const TRIXIE: &[(&str, &str)] = &[("http://deb.debian.org/debian", "trixie")];
 /// Package lists below `target/vm/apt`.
 pub struct Apt {
     folder: PathBuf,
+    /// Another machine's packages: of what is installed here, nothing counts.
+    foreign: Option<Machine>,
 }
 
 impl Apt {
@@ -32,7 +34,18 @@ impl Apt {
     /// # Errors
     /// There is no apt, or the archive cannot be reached.
     pub fn open(vm: &Path) -> Result<Self> {
-        Self::lists(vm.join("apt"), SOURCES)
+        Self::lists(vm.join("apt"), SOURCES, None)
+    }
+
+    /// As [`Self::open`], for that machine.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(vm: &Path, machine: Machine) -> Result<Self> {
+        if machine.is_here() {
+            return Self::open(vm);
+        }
+        Self::lists(vm.join(format!("apt-{}", machine.debian())), SOURCES, Some(machine))
     }
 
     /// As [`Self::open`], with the lists of Debian 13 alone: its 6.12 must not become the newest one.
@@ -40,10 +53,10 @@ impl Apt {
     /// # Errors
     /// As [`Self::open`].
     pub fn trixie(vm: &Path) -> Result<Self> {
-        Self::lists(vm.join("apt-trixie"), TRIXIE)
+        Self::lists(vm.join("apt-trixie"), TRIXIE, None)
     }
 
-    fn lists(folder: PathBuf, sources: &[(&str, &str)]) -> Result<Self> {
+    fn lists(folder: PathBuf, sources: &[(&str, &str)], foreign: Option<Machine>) -> Result<Self> {
         if proc::which("apt-get").is_none() || proc::which("dpkg-deb").is_none() {
             bail!(
                 "what guests and tests need comes as Debian packages: install apt and dpkg, or run on Debian"
@@ -52,7 +65,7 @@ impl Apt {
         if !Path::new(KEYRING).is_file() {
             bail!("{KEYRING} is missing: install the package debian-archive-keyring");
         }
-        let apt = Self { folder };
+        let apt = Self { folder, foreign };
         for sub in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(apt.folder.join(sub))
                 .with_context(|| format!("cannot make {}", apt.folder.display()))?;
@@ -62,6 +75,9 @@ impl Apt {
             .map(|(url, suite)| format!("deb [signed-by={KEYRING}] {url} {suite} main\n"))
             .collect();
         fs::write(apt.folder.join("sources.list"), lines).context("cannot write the package sources")?;
+        if apt.foreign.is_some() {
+            fs::write(apt.status(), "").context("cannot write below target/vm")?;
+        }
         let done = apt.folder.join("updated");
         if !done.is_file() {
             proc::quietly(apt.command("apt-get").args(["-q", "update"]))
@@ -71,12 +87,12 @@ impl Apt {
         Ok(apt)
     }
 
-    /// The version of the newest package whose name begins so and ends in `-cloud-amd64`: `uname -r` of its kernel.
+    /// The version of the newest package whose name begins and ends so: `uname -r` of its kernel.
     ///
     /// # Errors
     /// The archive has none.
-    pub fn newest(&self, (before, version): (&str, &str)) -> Result<String> {
-        let pattern = format!("^{before}{}.*-cloud-amd64$", version.replace('.', "\\."));
+    pub fn newest(&self, (before, version, after): (&str, &str, &str)) -> Result<String> {
+        let pattern = format!("^{before}{}[^-]*(-[0-9]+)?{after}$", version.replace('.', "\\."));
         let found = proc::stdout_of(self.command("apt-cache").args(["search", "--names-only", &pattern]))?;
         let mut unames: Vec<&str> = found
             .lines()
@@ -85,9 +101,7 @@ impl Apt {
             .collect();
         unames.sort_by_key(|uname| numbers(uname));
         let newest = unames.last().map(|uname| (*uname).to_owned());
-        newest.with_context(|| {
-            format!("Debian's archive has no package {before}{version}*-cloud-amd64 any more")
-        })
+        newest.with_context(|| format!("Debian's archive has no package {before}{version}*{after} any more"))
     }
 
     /// Names of the packages that a package needs and that begin with `linux-`, images left out.
@@ -146,6 +160,11 @@ impl Apt {
         unpack_all(&self.folder.join("cache/archives"), root)
     }
 
+    /// The list of installed packages: an empty one.
+    fn status(&self) -> PathBuf {
+        self.folder.join("status")
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (key, value) in [
@@ -158,6 +177,16 @@ impl Apt {
             ("APT::Sandbox::User", "root".into()),
         ] {
             command.arg("-o").arg(format!("{key}={}", value.display()));
+        }
+        if let Some(machine) = self.foreign {
+            let debian = machine.debian();
+            for word in [
+                format!("Dir::State::status={}", self.status().display()),
+                format!("APT::Architecture={debian}"),
+                format!("APT::Architectures::={debian}"),
+            ] {
+                command.arg("-o").arg(word);
+            }
         }
         command
     }

@@ -16,10 +16,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::apt::Apt;
-use crate::{proc, setup, workspace::Workspace};
+use crate::{machine::Machine, proc, setup, workspace::Workspace};
 
-const NAME: &str = "qemu-system-x86_64";
-const PACKAGE: &str = "qemu-system-x86";
 /// The first that locks a page of code before it translates it.
 const SOUND: (u32, u32) = (8, 1);
 /// Where Debian has a newer one that runs on 12 and later.
@@ -30,6 +28,8 @@ const LIBRARIES: &[&str] = &["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"]
 /// A QEMU that can be started.
 #[derive(Clone, Debug)]
 pub struct Emulator {
+    /// Of the guests.
+    pub machine: Machine,
     program: PathBuf,
     /// Folder below which its firmware and its libraries lie, where it cannot find them itself.
     root: Option<PathBuf>,
@@ -40,26 +40,27 @@ impl Emulator {
     ///
     /// # Errors
     /// There is none and none can be had.
-    pub fn ensure(workspace: &Workspace) -> Result<Self> {
-        if let Some(program) = proc::which(NAME) {
-            let system = Self { program, root: None };
+    pub fn ensure(workspace: &Workspace, machine: Machine) -> Result<Self> {
+        let (name, _, folder) = names(machine);
+        if let Some(program) = proc::which(name) {
+            let system = Self { machine, program, root: None };
             if system.version()? >= SOUND {
                 return Ok(system);
             }
         }
-        let root = workspace.target.join("vm/qemu");
-        let backport = Self { program: root.join("usr/bin").join(NAME), root: Some(root.clone()) };
+        let root = workspace.target.join("vm").join(folder);
+        let backport = Self { machine, program: root.join("usr/bin").join(name), root: Some(root.clone()) };
         if root.join("ready").is_file() {
             return Ok(backport);
         }
         match backport.fetch(workspace, &root) {
             Ok(()) => Ok(backport),
-            Err(error) => Self::installed(&error),
+            Err(error) => Self::installed(machine, &error),
         }
     }
 
     /// Another system has its own packages.
-    fn installed(no_backport: &anyhow::Error) -> Result<Self> {
+    fn installed(machine: Machine, no_backport: &anyhow::Error) -> Result<Self> {
         let told = || {
             format!(
                 "guests need QEMU {}.{} or later, since older ones lose guests that change their own code: install it \
@@ -67,7 +68,8 @@ impl Emulator {
                 SOUND.0, SOUND.1
             )
         };
-        let system = Self { program: setup::program(NAME, PACKAGE).with_context(told)?, root: None };
+        let (name, package, _) = names(machine);
+        let system = Self { machine, program: setup::program(name, package).with_context(told)?, root: None };
         if system.version()? < SOUND {
             bail!(told());
         }
@@ -75,7 +77,7 @@ impl Emulator {
     }
 
     fn fetch(&self, workspace: &Workspace, root: &Path) -> Result<()> {
-        Apt::open(&workspace.target.join("vm"))?.unpack_with_needs(SUITE, PACKAGE, root)?;
+        Apt::open(&workspace.target.join("vm"))?.unpack_with_needs(SUITE, names(self.machine).1, root)?;
         // Says so if a library is missing or too old.
         if self.version()? < SOUND {
             bail!("Debian's backport is as old");
@@ -109,6 +111,14 @@ impl Emulator {
             }
         }
         words
+    }
+}
+
+/// The program that runs guests of a machine, its Debian package, and the backport's folder in `target/vm`.
+const fn names(machine: Machine) -> (&'static str, &'static str, &'static str) {
+    match machine {
+        Machine::X86_64 => ("qemu-system-x86_64", "qemu-system-x86", "qemu"),
+        Machine::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm", "qemu-arm64"),
     }
 }
 

@@ -16,10 +16,11 @@ use super::{
     modules::{self, Module},
     qemu::{self, End},
     scratch,
+    userland::Userland,
 };
-use crate::{proc, workspace::Workspace};
+use crate::{machine::Machine, proc, workspace::Workspace};
 
-/// The guest's first program. Serial lines: 0 the kernel's console, 1 the command's output, 2 a tar archive.
+/// The guest's first program. One serial line is the kernel's console, one has the command's output, one a tar archive.
 const INIT: &str = r#"#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/root TERM=dumb
@@ -34,12 +35,12 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs shm /dev/shm
 ip link set lo up 2>/dev/null
 for module in $(cat /modules/order); do insmod /modules/$module.ko || echo "init: $module does not load" >/dev/kmsg; done
-for line in /dev/ttyS1 /dev/ttyS2; do stty -F $line raw -echo; done
+for line in /dev/@OUTPUT@ /dev/@FILES@; do stty -F $line raw -echo; done
 cd /root
-sh /command >/dev/ttyS1 2>&1 </dev/null
+sh /command >/dev/@OUTPUT@ 2>&1 </dev/null
 echo $? >/out/.status
 cd /
-tar -cf - out @COLLECT@ >/dev/ttyS2 2>/dev/null
+tar -cf - out @COLLECT@ >/dev/@FILES@ 2>/dev/null
 sync
 poweroff -f
 "#;
@@ -54,6 +55,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The machine that it runs on.
+    fn machine(&self) -> Result<Machine> {
+        match self {
+            Self::Debian(release) => Ok(release.machine()),
+            Self::Image(_) => Machine::here(),
+        }
+    }
+
     /// The image, and the modules to load.
     fn parts(&self, workspace: &Workspace) -> Result<(PathBuf, Vec<Module>)> {
         match self {
@@ -102,15 +111,21 @@ impl Guest {
     ) -> Result<u8> {
         let (image, modules) = self.kernel.parts(workspace)?;
         let collect: Vec<&str> = self.collect.iter().map(|path| path.trim_start_matches('/')).collect();
-        let init = INIT.replace("@COLLECT@", &collect.join(" "));
-        let archive = initramfs::pack(&modules, &self.items, &init, &self.script)?;
+        let machine = self.kernel.machine()?;
+        let (output_line, files_line) = qemu::lines(machine);
+        let init = INIT
+            .replace("@COLLECT@", &collect.join(" "))
+            .replace("@OUTPUT@", output_line)
+            .replace("@FILES@", files_line);
+        let userland = Userland::ensure(workspace, machine)?;
+        let archive = initramfs::pack(&userland, &modules, &self.items, &init, &self.script)?;
         let scratch = scratch::folder(&workspace.target.join("vm"))?;
         let initrd = scratch.path().join("initramfs");
         fs::write(&initrd, &archive).context("cannot write the initramfs: is the disk full?")?;
         drop(archive);
         let files = scratch.path().join("files.tar");
         let log = scratch.path().join("console");
-        let emulator = Emulator::ensure(workspace)?;
+        let emulator = Emulator::ensure(workspace, machine)?;
         let accelerator = qemu::accelerator(workspace, &emulator, &image)?;
         let boot = qemu::Boot {
             emulator: &emulator,

@@ -68,12 +68,21 @@ pub(super) fn ensure(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> 
     if stamp.is_file() {
         return Ok(top);
     }
-    let apt = Apt::open(&vm)?;
+    let machine = kernel.release.machine();
+    let apt = Apt::of(&vm, machine)?;
     let package = format!("linux-headers-{}", kernel.uname);
-    let mut packages = apt.needs(&package)?;
+    // These run here, whatever they build for.
+    let (tools, mut packages): (Vec<_>, Vec<_>) =
+        apt.needs(&package)?.into_iter().partition(|name| name.starts_with("linux-kbuild-"));
     packages.push(package);
     apt.unpack(&packages, &folder.join("packages"), &root)?;
-    setup::program(OLD_COMPILER, OLD_COMPILER)?;
+    Apt::open(&vm)?.unpack(&tools, &folder.join("packages"), &root)?;
+    if machine.is_here() {
+        setup::program(OLD_COMPILER, OLD_COMPILER)?;
+    } else {
+        let triple = format!("{}-linux-gnu", machine.name());
+        setup::program(&format!("{triple}-{OLD_COMPILER}"), &format!("{OLD_COMPILER}-{triple}"))?;
+    }
     relocate(&root.join("usr/src"), &root)?;
     relocate(&root.join("usr/lib"), &root)?;
     if kernel.release == Release::V7 {

@@ -1,15 +1,13 @@
 //! The contents of a guest's initramfs.
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, modules::Module};
-use crate::{proc, setup};
+use super::{cpio::Archive, modules::Module, userland::Userland};
 
 /// A file of the host for the guest.
 #[derive(Clone, Debug)]
@@ -25,14 +23,17 @@ impl Item {
     }
 }
 
-/// Programs of the host that the guest gets, with their packages.
-const PROGRAMS: &[(&str, &str)] = &[("mkfs.btrfs", "btrfs-progs"), ("btrfs", "btrfs-progs")];
-
 /// Packs everything into one archive.
 ///
 /// # Errors
 /// A program or file is missing.
-pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Result<Vec<u8>> {
+pub fn pack(
+    userland: &Userland,
+    modules: &[Module],
+    items: &[Item],
+    init: &str,
+    script: &str,
+) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for folder in ["/proc", "/sys", "/dev", "/tmp", "/run", "/root", "/mnt", "/out", "/var/tmp"] {
         archive.folder(folder);
@@ -45,8 +46,7 @@ pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Res
         false,
     );
     archive.file("/etc/group", b"root:x:0:\nnogroup:x:65534:\n", false);
-    let busybox = setup::program("busybox", "busybox-static")?;
-    archive.file("/bin/busybox", &read(&busybox)?, true);
+    archive.file("/bin/busybox", &read(&userland.busybox()?)?, true);
     let mut order = String::new();
     for module in modules {
         archive.file(&format!("/modules/{}.ko", module.name), &module.bytes, false);
@@ -56,11 +56,10 @@ pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Res
         }
     }
     archive.file("/modules/order", order.as_bytes(), false);
-    let mut libraries = BTreeSet::new();
-    for (name, package) in PROGRAMS {
-        let program = setup::program(name, package)?;
+    let mut libraries = BTreeMap::new();
+    for (name, program) in userland.programs()? {
         archive.file(&format!("/usr/bin/{name}"), &read(&program)?, true);
-        libraries.extend(needed(&program));
+        libraries.extend(userland.libraries(&program));
     }
     let mut places = BTreeSet::new();
     for Item { host, guest } in items {
@@ -68,23 +67,13 @@ pub fn pack(modules: &[Module], items: &[Item], init: &str, script: &str) -> Res
         // The later of two files for one place would only be unpacked over the first.
         if places.insert(place.clone()) {
             archive.file(&place, &read(host)?, true);
-            libraries.extend(needed(host));
+            libraries.extend(userland.libraries(host));
         }
     }
-    for library in libraries {
-        archive.file(&library, &read(Path::new(&library))?, true);
+    for (place, library) in libraries {
+        archive.file(&place, &read(&library)?, true);
     }
     Ok(archive.finish())
-}
-
-/// Shared libraries of a program, by their absolute paths; none for a static one or no program at all.
-fn needed(program: &Path) -> Vec<String> {
-    let Ok(listed) = proc::stdout_of(Command::new("ldd").arg(program)) else { return Vec::new() };
-    listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
-        .map(str::to_owned)
-        .collect()
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

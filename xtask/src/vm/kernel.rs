@@ -35,7 +35,7 @@ impl Kernel {
         let uname = match fs::read_to_string(&stamp) {
             Ok(uname) => uname,
             Err(_) => {
-                let apt = Apt::open(&vm)?;
+                let apt = Apt::of(&vm, release.machine())?;
                 let uname = apt.newest(release.image())?;
                 apt.unpack(&release.packages(&uname), &folder.join("packages"), &root)?;
                 fs::write(&stamp, &uname).with_context(|| format!("cannot write {}", stamp.display()))?;

@@ -26,6 +26,7 @@ mod qemu;
 mod release;
 mod scratch;
 pub mod suite;
+mod userland;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -40,6 +41,7 @@ pub use self::{
 };
 use crate::{
     build::{self, Profile},
+    machine::Machine,
     workspace::Workspace,
 };
 
@@ -79,7 +81,10 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<u8> {
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
-        None => build::run(workspace, Profile::Release)?,
+        None => {
+            let machine = options.kernel.map_or_else(Machine::here, |release| Ok(release.machine()))?;
+            build::run_for(workspace, Profile::Release, machine)?
+        }
     };
     let mut items = vec![Item::program(binary, "/bin/btrfs-probe")];
     for file in &options.files {

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{cpio::Archive, emulator::Emulator, scratch};
-use crate::{setup, workspace::Workspace};
+use crate::{machine::Machine, setup, workspace::Workspace};
 
 /// How the guest's instructions are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,10 @@ pub enum End {
 /// string instructions uses them to copy and to clear, and QEMU does these byte by byte. Without
 /// them, and with [`EMULATED`], programs take about half the time to verify.
 const PROCESSOR: &str = "max,erms=off,fsrm=off,fsrs=off,fzrm=off,la57=off,smap=off,smep=off";
+/// The same on arm64, where pointers that are signed as the architecture says are what is slow.
+const PROCESSOR_ARM: &str = "max,pauth-impdef=on";
 /// For every guest's kernel.
-const COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off";
+const COMMAND_LINE: &str = "quiet loglevel=4 panic=-1 oops=panic mitigations=off";
 /// For an emulated one: no hardening that costs as much as what it hardens, and nothing that btrfs could notice.
 const EMULATED: &str = "init_on_alloc=0 init_on_free=0 randomize_kstack_offset=off hardened_usercopy=off kfence.sample_interval=0";
 
@@ -122,14 +124,21 @@ impl Boot<'_> {
         // Dies with us even if we are killed: nobody else would end it.
         let mut command = Command::new(setup::program("setpriv", "util-linux")?);
         command.args(["--pdeathsig", "KILL"]).args(self.emulator.words()).envs(self.emulator.environment());
+        let arm = self.emulator.machine == Machine::Aarch64;
+        let processor = if arm { PROCESSOR_ARM } else { PROCESSOR };
+        if arm && self.accelerator == Accelerator::Tcg {
+            command.args(["-machine", "virt"]);
+        }
         match self.accelerator {
+            Accelerator::Kvm if arm => command.args(["-machine", "virt", "-accel", "kvm", "-cpu", "host"]),
             Accelerator::Kvm => command.args(["-accel", "kvm", "-cpu", "host"]),
             Accelerator::Tcg if self.counted => command
-                .args(["-accel", "tcg,thread=single", "-cpu", PROCESSOR])
+                .args(["-accel", "tcg,thread=single", "-cpu", processor])
                 .args(["-icount", "shift=0,sleep=off"]),
-            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", PROCESSOR]),
+            Accelerator::Tcg => command.args(["-accel", "tcg,thread=multi", "-cpu", processor]),
         };
-        let mut line = COMMAND_LINE.to_owned();
+        let console = if arm { "ttyAMA0" } else { "ttyS0" };
+        let mut line = format!("console={console} {COMMAND_LINE}");
         if self.accelerator == Accelerator::Tcg {
             line.push(' ');
             line.push_str(EMULATED);
@@ -144,9 +153,19 @@ impl Boot<'_> {
             .args(["-append", &line])
             .arg("-serial")
             .arg(format!("file:{}", self.console.display()))
-            .args(["-chardev", "stdio,id=output,signal=off", "-serial", "chardev:output"])
-            .arg("-serial")
-            .arg(format!("file:{}", self.files.display()))
+            .args(["-chardev", "stdio,id=output,signal=off", "-chardev"])
+            .arg(format!("file,id=files,path={}", self.files.display()));
+        // This machine has one serial line of its own.
+        let line = |name: &str| {
+            if arm {
+                ["-device".to_owned(), format!("pci-serial,chardev={name}")]
+            } else {
+                ["-serial".to_owned(), format!("chardev:{name}")]
+            }
+        };
+        command
+            .args(line("output"))
+            .args(line("files"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
@@ -157,13 +176,21 @@ impl Boot<'_> {
     }
 }
 
+/// The serial lines of a guest for the command's output and for files.
+pub const fn lines(machine: Machine) -> (&'static str, &'static str) {
+    match machine {
+        Machine::X86_64 => ("ttyS1", "ttyS2"),
+        Machine::Aarch64 => ("ttyS0", "ttyS1"),
+    }
+}
+
 /// KVM where a guest really runs under it, else TCG. A `/dev/kvm` alone says little: nested in a machine without its own
 /// support it opens, and the guest never runs. Tried once; the answer is kept in `target/vm/accelerator`.
 ///
 /// # Errors
 /// There is no QEMU.
 pub fn accelerator(workspace: &Workspace, emulator: &Emulator, image: &Path) -> Result<Accelerator> {
-    if !Path::new("/dev/kvm").exists() {
+    if !emulator.machine.is_here() || !Path::new("/dev/kvm").exists() {
         return Ok(Accelerator::Tcg);
     }
     let folder = workspace.target.join("vm");
@@ -178,8 +205,9 @@ pub fn accelerator(workspace: &Workspace, emulator: &Emulator, image: &Path) -> 
     archive.file("/bin/busybox", &fs::read(setup::program("busybox", "busybox-static")?)?, true);
     archive.folder("/dev");
     let init = format!(
-        "#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs dev /dev\n/bin/busybox echo {WORD} >/dev/ttyS1\n\
-         /bin/busybox poweroff -f\n"
+        "#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs dev /dev\n/bin/busybox echo {WORD} >/dev/{}\n\
+         /bin/busybox poweroff -f\n",
+        lines(emulator.machine).0
     );
     archive.file("/init", init.as_bytes(), true);
     let initrd = scratch.path().join("initramfs");

@@ -14,7 +14,12 @@ use super::{
     kernel::Kernel,
     qemu::{self, Accelerator},
 };
-use crate::{build::TestedPrograms, test::LIVE_ARGUMENTS, workspace::Workspace};
+use crate::{
+    build::{self, TestedPrograms},
+    machine::Machine,
+    test::LIVE_ARGUMENTS,
+    workspace::Workspace,
+};
 
 /// One test binary.
 struct Entry {
@@ -31,6 +36,9 @@ struct Entry {
 }
 
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
+/// Where what depends on the machine is tested too.
+const MACHINES: &[Release] =
+    &[Release::V6_1, Release::V6_12, Release::V7, Release::Arm6_12, Release::Arm6_12Pages16K];
 
 /// Rights, the screen and the workloads are the same on every kernel: `live_beats`, `live_rights`, `live_top` and `live_workload`
 /// run on the machine itself. In the order of running. All of a part share one boot, so that what one leaves behind in the kernel is
@@ -53,10 +61,10 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 400,
     },
-    Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 1200 },
+    Entry { test: "live_load", releases: MACHINES, only: "", fault: false, seconds: 1200 },
     Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 900 },
-    Entry { test: "live_waits", releases: EVERY, only: "", fault: false, seconds: 900 },
-    Entry { test: "live_holders", releases: EVERY, only: "the_report", fault: false, seconds: 600 },
+    Entry { test: "live_waits", releases: MACHINES, only: "", fault: false, seconds: 900 },
+    Entry { test: "live_holders", releases: MACHINES, only: "the_report", fault: false, seconds: 600 },
     Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 900 },
     Entry {
         test: "live_failures",
@@ -74,7 +82,7 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 600,
     },
-    Entry { test: "vm_functions", releases: EVERY, only: "", fault: false, seconds: 600 },
+    Entry { test: "vm_functions", releases: MACHINES, only: "", fault: false, seconds: 600 },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {
@@ -119,8 +127,9 @@ pub fn boots(releases: &[Release]) -> Vec<(Release, Part)> {
 
 /// What all guests need, made once: afterwards they can run side by side.
 pub struct Suite {
-    programs: TestedPrograms,
-    accelerator: Accelerator,
+    programs: BTreeMap<Machine, TestedPrograms>,
+    /// By kernel.
+    accelerators: BTreeMap<&'static str, Accelerator>,
     /// The fault module by kernel.
     faults: BTreeMap<&'static str, Item>,
 }
@@ -131,20 +140,26 @@ impl Suite {
     /// # Errors
     /// Something does not build or cannot be fetched.
     pub fn prepare(workspace: &Workspace, programs: &TestedPrograms, releases: &[Release]) -> Result<Self> {
-        let programs = programs.stripped(&workspace.target.join("vm/programs"))?;
-        let emulator = Emulator::ensure(workspace)?;
+        let vm = workspace.target.join("vm");
+        let mut of = BTreeMap::from([(programs.machine, programs.stripped(&vm.join("programs"))?)]);
         let mut faults = BTreeMap::new();
-        let mut accelerator = Accelerator::Tcg;
+        let mut accelerators = BTreeMap::new();
         for release in releases {
+            let machine = release.machine();
+            if !of.contains_key(&machine) {
+                let folder = vm.join(format!("programs-{}", machine.debian()));
+                of.insert(machine, build::for_tests(workspace, machine)?.stripped(&folder)?);
+            }
+            let emulator = Emulator::ensure(workspace, machine)?;
             let kernel = Kernel::ensure(workspace, *release)?;
-            accelerator = qemu::accelerator(workspace, &emulator, &kernel.image)?;
+            accelerators.insert(release.name(), qemu::accelerator(workspace, &emulator, &kernel.image)?);
             if entries(*release, Part::Faults).next().is_some() {
                 let module = headers::fault_module(workspace, &kernel)?;
                 let place = format!("/lib/fault/{}.ko", headers::MODULE);
                 faults.insert(release.name(), Item::program(module, place));
             }
         }
-        Ok(Self { programs, accelerator, faults })
+        Ok(Self { programs: of, accelerators, faults })
     }
 
     /// Fetches what [`Suite::prepare`] needs from the net.
@@ -152,8 +167,8 @@ impl Suite {
     /// # Errors
     /// Something cannot be fetched.
     pub fn fetch(workspace: &Workspace, releases: &[Release]) -> Result<()> {
-        Emulator::ensure(workspace)?;
         for release in releases {
+            Emulator::ensure(workspace, release.machine())?;
             Kernel::ensure(workspace, *release)?;
         }
         Ok(())
@@ -173,7 +188,8 @@ impl Suite {
         if part == Part::Faults {
             items.extend(self.faults.get(release.name()).cloned());
         }
-        let slowness = if self.accelerator == Accelerator::Tcg { SLOWNESS } else { 1 };
+        let kvm = self.accelerators.get(release.name()) == Some(&Accelerator::Kvm);
+        let slowness = if kvm { 1 } else { SLOWNESS };
         let mut script = format!(
             "export CI=true RUST_BACKTRACE=1 BTRFS_PROBE_TEST_TIER=tracepoints BTRFS_PROBE_GUEST=1 BTRFS_PROBE_BIN=/bin/btrfs-probe BTRFS_PROBE_TEST_PATIENCE={slowness}\nworst=0\n"
         );
@@ -207,7 +223,8 @@ impl Suite {
 
     /// The tool, the examples and the tests, where the tests look for them.
     fn items(&self, release: Release, part: Part) -> Result<Vec<Item>> {
-        let TestedPrograms { tool, tests, examples } = &self.programs;
+        let programs = self.programs.get(&release.machine()).context("nothing was built for this machine")?;
+        let TestedPrograms { machine: _, tool, tests, examples } = programs;
         // Not where cargo built it, which may lie below what the guest mounts over.
         let mut items = vec![Item::program(tool.clone(), "/bin/btrfs-probe")];
         // Examples are looked for beside the folder of the test.
