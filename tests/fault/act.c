@@ -184,16 +184,10 @@ static bool matches(const struct fault *fault, unsigned long from, const struct 
 	return true;
 }
 
-/*
- * The call goes to a function of ours. Where fentry or fexit programs are on the function, ftrace has left their trampoline for
- * later, and that would run them and the real function whatever the address is: they are to see nothing of this call. Ours runs
- * behind what left it (see `fault_init()`).
- */
+/* The call goes to a function of ours, which runs behind what fentry left (see `fault_init()`). */
 static int redirect(const struct kprobe *probe, struct pt_regs *regs, unsigned long to)
 {
-	if (probe->flags & KPROBE_FLAG_FTRACE)
-		regs->orig_ax = 0;
-	regs->ip = to;
+	fault_go_to(probe, regs, to);
 	return 1;
 }
 NOKPROBE_SYMBOL(redirect);
@@ -201,9 +195,9 @@ NOKPROBE_SYMBOL(redirect);
 int fault_pre_handler(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct fault *fault = container_of(probe, struct fault, probe);
-	struct fault_args args = { { regs->di, regs->si, regs->dx, regs->cx, regs->r8, regs->r9 } };
-	/* At the entry the return address lies on top of the stack. */
-	unsigned long from = fault_return((unsigned long *)regs->sp);
+	struct fault_args args = { FAULT_ARGUMENTS(regs) };
+	FAULT_WHERE(where, regs);
+	unsigned long from = fault_return(where);
 	struct fault_site *site;
 	u64 number, past;
 

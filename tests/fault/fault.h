@@ -11,6 +11,8 @@
 #include <linux/seq_file.h>
 #include <linux/types.h>
 
+#include "machine.h"
+
 #define FAULTS 40
 #define ARGS 6
 /* Calls that were redirected and have not yet reached the real function; a task is here for some instructions. */
@@ -147,7 +149,7 @@ int fault_site_parse(struct fault *fault, char *text);
 int fault_btrfs(struct fault *fault);
 struct fault_site *fault_site(struct fault *fault, unsigned long from);
 void fault_returns_prepare(void);
-unsigned long fault_return(unsigned long *stack);
+unsigned long fault_return(unsigned long *where);
 void fault_sites_show(const struct fault *fault, struct seq_file *file);
 
 /* slip.c */

@@ -37,23 +37,23 @@ static unsigned long (*graph_find)(struct task_struct *task, int *index, unsigne
 
 void fault_returns_prepare(void)
 {
-	rethook = fault_symbol("arch_rethook_trampoline");
-	rethook_find = (void *)fault_symbol("rethook_find_ret_addr");
+	rethook = fault_symbol(FAULT_TRAMPOLINE);
+	rethook_find = (void *)fault_symbol(FAULT_FIND);
 	graph = fault_symbol("return_to_handler");
 	graph_find = (void *)fault_symbol("ftrace_graph_ret_addr");
 }
 
-/* The return address of a call, at whose entry the stack is `stack`. */
-unsigned long fault_return(unsigned long *stack)
+/* The return address of a call, by where it is (machine.h). */
+unsigned long fault_return(unsigned long *where)
 {
-	unsigned long from = *stack, found = 0;
+	unsigned long from = fault_from(where), found = 0;
 	struct llist_node *at = NULL;
 	int index = 0;
 
 	if (from == graph && graph_find)
-		found = graph_find(current, &index, from, stack);
+		found = graph_find(current, &index, from, where);
 	else if (from == rethook && rethook_find)
-		found = rethook_find(current, (unsigned long)stack, &at);
+		found = rethook_find(current, fault_frame(where), &at);
 	return found ? found : from;
 }
 NOKPROBE_SYMBOL(fault_return);

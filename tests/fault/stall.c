@@ -12,28 +12,27 @@
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#ifdef CONFIG_X86_64
 #include <asm/ibt.h>
+#endif
 
 #include "fault.h"
 
-#if !defined(CONFIG_PREEMPT_COUNT) || !defined(CONFIG_X86_64)
-#error "who holds a spinlock is not known here"
-#endif
-
+/* Without a count of what switched preemption off, who holds a spinlock is not known: nothing is late then. */
 static bool may_sleep(void)
 {
-	return preemptible() && !rcu_preempt_depth() && READ_ONCE(current->__state) == TASK_RUNNING;
+	return IS_ENABLED(CONFIG_PREEMPT_COUNT) && preemptible() && !rcu_preempt_depth() && READ_ONCE(current->__state) == TASK_RUNNING;
 }
 
-/* Where the call goes on. Its return address is on top of `stack`. */
-unsigned long fault_stall(unsigned long slot, unsigned long *stack);
-unsigned long fault_stall(unsigned long slot, unsigned long *stack)
+/* Where the call goes on; `where` it is, see machine.h. */
+unsigned long fault_stall(unsigned long slot, unsigned long *where);
+unsigned long fault_stall(unsigned long slot, unsigned long *where)
 {
 	struct fault *fault = &faults[slot];
 	unsigned long to = (unsigned long)fault->probe.addr;
 
 	if (may_sleep()) {
-		struct fault_site *site = fault_site(fault, fault_return(stack));
+		struct fault_site *site = fault_site(fault, fault_return(where));
 
 		atomic64_inc(&fault->acted);
 		if (site)
@@ -47,6 +46,7 @@ unsigned long fault_stall(unsigned long slot, unsigned long *stack)
 }
 
 /* One entry for each slot: its address is all that the handler can pass on. */
+#ifdef CONFIG_X86_64
 #define ENTRY_OF(n)                                                                                                    \
 	extern void fault_stall_##n(void);                                                                             \
 	asm(".pushsection .text, \"ax\"\n"                                                                             \
@@ -59,6 +59,21 @@ unsigned long fault_stall(unsigned long slot, unsigned long *stack)
 	    "jmp __x86_indirect_thunk_r11\n"                                                                           \
 	    ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                       \
 	    ".popsection\n");
+#else
+/* `hint 34` is `bti c`. A jump by x16 or x17 may go to where a call may. */
+#define ENTRY_OF(n)                                                                                                    \
+	extern void fault_stall_##n(void);                                                                             \
+	asm(".pushsection .text, \"ax\"\n"                                                                             \
+	    ".type fault_stall_" #n ", %function\n"                                                                    \
+	    "fault_stall_" #n ":\n\thint #34\n\t"                                                                      \
+	    "stp x29, x30, [sp, #-96]!\n\tmov x29, sp\n\t"                                                            \
+	    "stp x0, x1, [sp, #16]\n\tstp x2, x3, [sp, #32]\n\tstp x4, x5, [sp, #48]\n\tstp x6, x7, [sp, #64]\n\t"    \
+	    "str x8, [sp, #80]\n\tmov x0, #" #n "\n\tmov x1, sp\n\tbl fault_stall\n\tmov x16, x0\n\t"                 \
+	    "ldp x0, x1, [sp, #16]\n\tldp x2, x3, [sp, #32]\n\tldp x4, x5, [sp, #48]\n\tldp x6, x7, [sp, #64]\n\t"    \
+	    "ldr x8, [sp, #80]\n\tldp x29, x30, [sp], #96\n\tbr x16\n"                                               \
+	    ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                       \
+	    ".popsection\n");
+#endif
 FAULT_ALL(ENTRY_OF)
 #define ADDRESS_OF(n) [n] = fault_stall_##n,
 void (*const fault_stalls[FAULTS])(void) = { FAULT_ALL(ADDRESS_OF) };
