@@ -61,10 +61,10 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 400,
     },
-    Entry { test: "live_load", releases: MACHINES, only: "", fault: false, seconds: 1200 },
+    Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 1200 },
     Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 900 },
-    Entry { test: "live_waits", releases: MACHINES, only: "", fault: false, seconds: 900 },
-    Entry { test: "live_holders", releases: MACHINES, only: "the_report", fault: false, seconds: 600 },
+    Entry { test: "live_waits", releases: EVERY, only: "", fault: false, seconds: 900 },
+    Entry { test: "live_holders", releases: EVERY, only: "the_report", fault: false, seconds: 600 },
     Entry { test: "live_run", releases: EVERY, only: "", fault: false, seconds: 900 },
     Entry {
         test: "live_failures",
