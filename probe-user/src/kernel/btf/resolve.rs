@@ -36,8 +36,8 @@ impl ResolvedOffsets {
     #[must_use]
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
-        /// What newer kernels or other machines have more, and these do not need.
-        const MORE: [&str; 10] = [
+        /// What newer kernels have more, and older ones do not need.
+        const MORE: [&str; 7] = [
             "sinfo_sub_group",
             "fs_treelog_rsv",
             "fs_remap_block_rsv",
@@ -45,10 +45,6 @@ impl ResolvedOffsets {
             "ref_head_is_data",
             "ref_head_owning_root",
             "ref_head_reserved_bytes",
-            // Of arm64 alone.
-            "regs_arg6",
-            "regs_arg7",
-            "regs_link",
         ];
         MORE.contains(&name)
             || ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
@@ -71,6 +67,9 @@ impl KernelTypes {
         let mut offsets = Offsets::UNKNOWN;
         let mut missing = Vec::new();
         for row in ROWS {
+            if self.is_on_the_stack(row.source) {
+                continue;
+            }
             match self.number(row.source) {
                 Ok(number) => *(row.slot)(&mut offsets) = number,
                 Err(reason) => missing.push(MissingField { name: row.name, reason }),
@@ -109,6 +108,12 @@ impl KernelTypes {
             return Err("the number this kernel gives is the one that marks an absent field".to_owned());
         }
         Ok(number)
+    }
+
+    /// Whether this is what arm64 has in a register, and these are the types of x86-64: the kernel side looks on the stack then.
+    fn is_on_the_stack(&self, source: Source) -> bool {
+        matches!(source, Source::Register { x86: None, .. })
+            && member(&self.named, "pt_regs", &["di"]).is_ok()
     }
 
     /// The one member that tells the machines apart is `regs`, which x86-64 does not have.
