@@ -103,7 +103,6 @@ fn measure(row: usize, with: bool) -> String {
     let peak = peak();
     simulator.end(size);
     book(&mut simulator);
-    drop(book);
     if with {
         ledger.finish();
         let summary = ledger.summary(0);

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Dist, spec};
-use crate::{proc, setup, vm::emulator::Emulator, workspace::Workspace};
+use crate::{machine::Machine, proc, setup, vm::emulator::Emulator, workspace::Workspace};
 
 const SUITE: &str = "trixie";
 const MIRROR: &str = "http://deb.debian.org/debian";
@@ -100,7 +100,7 @@ fn give(workspace: &Workspace, dist: &Dist, debian: &Path, scratch: &Path) -> Re
 
 /// What the script said.
 fn boot(workspace: &Workspace, debian: &Path, disk: &Path, console: &Path) -> Result<String> {
-    let emulator = Emulator::ensure(workspace)?;
+    let emulator = Emulator::ensure(workspace, Machine::X86_64)?;
     let mut command = Command::new(setup::program("timeout", "coreutils")?);
     command.arg(PATIENCE).args(emulator.words()).envs(emulator.environment());
     command
