@@ -41,13 +41,13 @@ mod tests {
         assert_eq!(of(REFUSED), None, "the kernel has no such setting");
         write("proc/sys/kernel/perf_event_paranoid", "3\n");
         // CAP_BPF, CAP_PERFMON and CAP_SYSLOG.
-        write("proc/self/status", "CapEff:\t000000c400000000\n");
+        write("proc/thread-self/status", "CapEff:\t000000c400000000\n");
         write("proc/self/uid_map", "         0          0 4294967295\n");
         assert!(of(REFUSED).unwrap().contains("kernel.perf_event_paranoid is 3"));
         assert_eq!(of("the verifier said no"), None);
-        write("proc/self/status", "CapEff:\t000001ffffffffff\n");
+        write("proc/thread-self/status", "CapEff:\t000001ffffffffff\n");
         assert_eq!(of(REFUSED), None);
-        write("proc/self/status", "CapEff:\t000000c400000000\n");
+        write("proc/thread-self/status", "CapEff:\t000000c400000000\n");
         write("proc/sys/kernel/perf_event_paranoid", "2\n");
         assert_eq!(of(REFUSED), None);
     }
