@@ -14,6 +14,10 @@ const DESCRIPTION: &str = "btrfs-probe attaches eBPF programs to a running kerne
                            reservations, and says what was freed that was never reserved, what is never freed, who holds what, \
                            and why there is no space.";
 
+/// Removes the folder of the pages with the last version of the .rpm: cargo-generate-rpm cannot say that a folder belongs to a package.
+const LAST: &str =
+    r#"[ "$1" != 0 ] || find /usr/share/doc/btrfs-probe -depth -type d -empty -delete 2> /dev/null || :"#;
+
 /// Makes both packages in `to`.
 ///
 /// # Errors
@@ -107,7 +111,8 @@ fn manifest(dist: &Dist, tree: &[Entry]) -> String {
          [package.metadata.deb]\nmaintainer = \"the btrfs-probe developers <maintainers@btrfs-probe.invalid>\"\n\
          section = \"admin\"\npriority = \"optional\"\ndepends = \"\"\nsuggests = \"btrfs-progs\"\n\
          license-file = [\"copyright\", \"0\"]\nextended-description = \"{DESCRIPTION}\"\nassets = [\n{deb}]\n\n\
-         [package.metadata.generate-rpm]\nsummary = \"{SUMMARY}\"\nauto-req = \"disabled\"\nassets = [\n{rpm}]\n",
+         [package.metadata.generate-rpm]\nsummary = \"{SUMMARY}\"\nauto-req = \"disabled\"\n\
+         post_uninstall_script = '{LAST}'\nassets = [\n{rpm}]\n",
         version = dist.version,
     )
 }
