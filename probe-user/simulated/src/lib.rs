@@ -1,8 +1,8 @@
 //! A simulated btrfs for tests: makes streams of a correct kernel, and streams with one fault.
 //!
 //! [`tracepoints`] makes the records of raw tracepoints, of many tasks on two filesystems. [`functions`] makes records of
-//! calls of the delalloc and block_rsv functions. [`size`] makes a machine as big as wanted of the first. Both take a list of operations and a seed, so that a property test can
-//! shrink them.
+//! calls of the delalloc and block_rsv functions. Both take a list of operations and a seed, so that a property test can
+//! shrink them. [`size`] makes the first as big as wanted, for measurements.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 pub mod functions;

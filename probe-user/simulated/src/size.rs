@@ -3,7 +3,7 @@ use probe_common::task::MarkerKind;
 
 use crate::tracepoints::{Owner, ROOTS, Simulator};
 
-/// Tasks that interleave at a time. More would change no record, only how long it takes to make them.
+/// Tasks that interleave at a time. With more it takes longer to make the records.
 const AT_ONCE: usize = 6;
 /// Id of the first filesystem.
 const FIRST: u32 = 0x101;

@@ -19,7 +19,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     build::{self, Profile},
@@ -83,6 +83,10 @@ impl Dist {
 /// # Errors
 /// If a part cannot be built, made or checked.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    ensure!(
+        !options.no_build || options.check || options.newcomer,
+        "dist --no-build does nothing by itself: add --check or --newcomer"
+    );
     let dist = Dist::new(workspace)?;
     if !options.no_build {
         make(workspace, &dist)?;

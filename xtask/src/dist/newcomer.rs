@@ -101,8 +101,11 @@ fn give(workspace: &Workspace, dist: &Dist, debian: &Path, scratch: &Path) -> Re
 /// What the script said.
 fn boot(workspace: &Workspace, debian: &Path, disk: &Path, console: &Path) -> Result<String> {
     let emulator = Emulator::ensure(workspace, Machine::X86_64)?;
-    let mut command = Command::new(setup::program("timeout", "coreutils")?);
-    command.arg(PATIENCE).args(emulator.words()).envs(emulator.environment());
+    // Both die with us even if we are killed: nobody else would end them.
+    let with_us = ["--pdeathsig", "KILL"];
+    let mut command = Command::new(setup::program("setpriv", "util-linux")?);
+    command.args(with_us).args(["timeout", PATIENCE, "setpriv"]).args(with_us);
+    command.args(emulator.words()).envs(emulator.environment());
     command
         .args([
             "-accel",

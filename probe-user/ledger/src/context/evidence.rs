@@ -349,8 +349,8 @@ impl Trace {
 }
 
 /// An argument or result of a call as a signed number; `None` for an address of the kernel, which says nothing to a reader and
-/// should not be passed on. (x86-64, and arm64 with its
-/// larger part for the kernel; the last 4 GiB are text and modules, which no call takes, and small negative numbers.)
+/// should not be passed on. (x86-64, and arm64, whose kernel has a larger part; the last 4 GiB are text and modules, which no call
+/// takes, and small negative numbers.)
 fn number(value: u64) -> Option<String> {
     let address = 0xfff0_0000_0000_0000..0xffff_ffff_0000_0000;
     (!address.contains(&value)).then(|| (value as i64).to_string())
