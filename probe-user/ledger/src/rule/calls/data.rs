@@ -285,6 +285,15 @@ impl Thread {
         }
     }
 
+    /// What `prealloc_file_extent_cluster()` could not preallocate: the failing call gives back its own range, and the caller
+    /// those that follow (without an inode on 6.1 and 6.12). Nothing else is booked of inodes that are the filesystem's own.
+    pub(crate) fn relocated_freed(&mut self, context: &mut CallContext<'_>, node: &Node) {
+        let frees = node.is(HookId::FreeReservedDataSpace) || node.is(HookId::FreeReservedDataSpaceNoquota);
+        if frees && self.data_of(node.fs, node.key).is_some_and(|data| data.chunk) {
+            self.data_freed(context, &Node { flags: node.flags & !CALL_SPECIAL_INODE, ..*node });
+        }
+    }
+
     /// The thread gives back data of its own.
     pub(crate) fn data_freed(&mut self, context: &mut CallContext<'_>, node: &Node) {
         if !context.judged(node) {

@@ -193,8 +193,11 @@ impl Thread {
     }
 
     fn released(&mut self, context: &mut CallContext<'_>, node: &Node) {
-        if node.has(CALL_SPECIAL_INODE) || !node.has(CALL_RETURNED) {
+        if !node.has(CALL_RETURNED) {
             return;
+        }
+        if node.has(CALL_SPECIAL_INODE) {
+            return self.relocated_freed(context, node);
         }
         if node.is(HookId::ReleaseMetadata) {
             operations::release_metadata(context, self, node);
