@@ -86,6 +86,14 @@ const ENTRIES: &[Entry] = &[
     },
     Entry { test: "vm_functions", releases: EVERY, only: "", fault: false, seconds: 600 },
     Entry { test: "vm_functions", releases: ARM, only: "", fault: false, seconds: 1800 },
+    // The first hooks functions by fentry, the second by kprobes.
+    Entry {
+        test: "vm_safety",
+        releases: &[Release::V6_12, Release::V7],
+        only: "",
+        fault: false,
+        seconds: 900,
+    },
     // With the whole demo in it.
     Entry { test: "live_signals", releases: EVERY, only: "", fault: false, seconds: 700 },
     Entry {
