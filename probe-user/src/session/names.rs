@@ -114,20 +114,29 @@ fn is_tracing(symbol: &str) -> bool {
 /// A function calls its trampoline within this many bytes of its start.
 const ENTRY: u64 = 16;
 
+/// Offsets to which a function's own call of its trampoline returns: behind 5 bytes at 0, or at 4 where `endbr64` stands before them; on
+/// aarch64 behind the second instruction. (With `bti` before them it is the third, where a call of another kind can be on x86-64.)
+const RETURNS_OF_FTRACE: [u64; 3] = [5, 8, 9];
+
 /// Removes what fentry programs leave in a stack. For each function hooked that way, its trampoline is a frame between the
 /// function's callees and its caller, and the trampoline's return address near the function's start looks like a second
 /// call.
 ///
 /// Trampolines are made when programs are attached, so the symbols of a session do not have them: a frame without a name
-/// right before the start of a function is one.
+/// right before the start of a function is one. Where the kernel puts them behind a module (6.1), they seem to be in the module's last
+/// function; but no function is called from the place that ftrace keeps for itself at the start of another.
 fn without_trampolines(frames: Vec<Frame>) -> Vec<Frame> {
     let begins = |frame: &Frame| frame.symbol.is_some() && frame.offset.is_some_and(|offset| offset < ENTRY);
-    let trampoline =
+    let nameless =
         |frame: &Frame| frame.symbol.as_deref().is_none_or(|symbol| symbol.starts_with("bpf_trampoline_"));
+    let of_ftrace = |frame: &Frame| {
+        frame.symbol.is_some() && frame.offset.is_some_and(|offset| RETURNS_OF_FTRACE.contains(&offset))
+    };
+    let trampoline = |frame: &Frame, caller: &Frame| nameless(frame) && begins(caller) || of_ftrace(caller);
     let mut kept: Vec<Frame> = Vec::with_capacity(frames.len());
     let mut frames = frames.into_iter().peekable();
     while let Some(frame) = frames.next() {
-        if !trampoline(&frame) || !frames.peek().is_some_and(begins) {
+        if !frames.peek().is_some_and(|caller| trampoline(&frame, caller)) {
             kept.push(frame);
             continue;
         }
@@ -192,6 +201,14 @@ mod tests {
         assert_eq!(told("body+70 bpf_trampoline_64+80 body+5 caller+50"), ["body", "caller"]);
         // One function jumped to the other.
         assert_eq!(told("second+40 ? second+9 ? first+9 caller+50"), ["second", "first", "caller"]);
+        // It lies behind a module, and seems to be in its last function.
+        assert_eq!(told("? ? fault_init+82017 outer+5 caller+50"), ["outer", "caller"]);
+        assert_eq!(
+            told("? inner+9 outer+300 fault_init+82017 outer+9 caller+50"),
+            ["inner", "outer", "caller"]
+        );
+        // Functions that are called near the start of others stay.
+        assert_eq!(told("body+70 inner+20 outer+14 caller+50"), ["body", "inner", "outer", "caller"]);
         // Nothing of ours: addresses without names stay.
         assert_eq!(told("body+70 ? caller+50 ?"), ["body", "?", "caller", "?"]);
         assert_eq!(told("? ?"), ["?", "?"]);

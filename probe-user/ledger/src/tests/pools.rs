@@ -1,12 +1,14 @@
 //! Shared pools, temporary block_rsvs and the handle of a failed start.
 use probe_common::{call::CALL_RSV, claim::RsvType, hook::HookId};
-use probe_simulated::I;
+use probe_simulated::{I, N};
 
 use super::call_stream::Calls;
 
 impl Calls {
     fn pool(&mut self, hook: HookId, bytes: u64, size: u64, parent: u32) {
-        self.call(hook, 0, [bytes, 0, 0, 0], |call| {
+        // `update_size`.
+        let grows = u64::from(hook == HookId::BlockRsvAddBytes);
+        self.call(hook, 0, [bytes, grows, 0, 0], |call| {
             (call.rsv, call.rsv_type, call.parent) = (0x7000, RsvType::Trans as u32, parent);
             (call.before.size, call.ret) = (size, 0);
             call.flags |= CALL_RSV;
@@ -83,6 +85,28 @@ fn a_start_that_fails_after_its_handle_was_made_ends_the_handle() {
     // The outer use of the handle still has its bytes, and this one added none.
     started(true, 0, 4 * I).silent();
     started(false, 4 * I, 3 * I).one("error-path-leak", "trans.rsv", I);
+}
+
+/// `btrfs_init_reloc_root()` below `start_transaction()`: the root's copy takes a tree block from the handle, and finds no extent for it.
+#[test]
+fn a_tree_block_that_comes_back_is_nothing_that_a_failing_start_has_added() {
+    let mut calls = Calls::new();
+    let release = |calls: &mut Calls, serial| calls.pool(HookId::BlockRsvRelease, 4 * I, 4 * I, serial);
+    let end = |calls: &mut Calls, parent| {
+        calls.around(HookId::TransReleaseMetadata, 0, [0x5000, 4 * I, 0, 0], release, |call| {
+            call.parent = parent
+        });
+    };
+    let inside = |calls: &mut Calls, parent| {
+        calls.pool(HookId::BlockRsvAddBytes, 4 * I, 0, parent);
+        calls.call(HookId::BlockRsvAddBytes, 0, [N, 0, 0, 0], |call| {
+            (call.rsv, call.rsv_type, call.parent) = (0x7000, RsvType::Trans as u32, parent);
+            call.flags |= CALL_RSV;
+        });
+        calls.around(HookId::EndTransaction, 0, [0x5000, 4 * I, 4 * I, 0], end, |call| call.parent = parent);
+    };
+    calls.around(HookId::StartTransaction, 0, [1, 0, 0, 0], inside, |call| call.ret = -12);
+    calls.silent();
 }
 
 #[test]

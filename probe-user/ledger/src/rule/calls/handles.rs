@@ -169,7 +169,9 @@ pub(crate) fn not_started(context: &mut CallContext<'_>, node: &Node, children: 
         let own = children.iter().filter(|child| child.parent == node.serial);
         own.filter(|child| child.rsv_type == RsvType::Trans)
     };
-    let added = own().filter(|child| child.is(HookId::BlockRsvAddBytes));
+    // Without `update_size` it is a tree block of the start's own work that comes back (`btrfs_unuse_block_rsv()`): it was taken from the
+    // block_rsv before.
+    let added = own().filter(|child| child.is(HookId::BlockRsvAddBytes) && child.args[1] != 0);
     let added = added.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
     let released = own().filter(|child| child.is(HookId::BlockRsvRelease));
     let released = released.map(|child| child.args[0] as i64).fold(0, i64::wrapping_add);
