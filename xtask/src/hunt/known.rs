@@ -11,6 +11,8 @@ pub struct Bug {
     name: String,
     /// Calls that must fail for it: `FUNCTION@CALLER`, or all calls of a `CALLER`.
     fails: Vec<String>,
+    /// The only kernel that has it; none if all have it.
+    kernel: Option<String>,
     /// Kind and account of each finding that follows and that the catalogue does not know; none if it knows all.
     finds: Vec<String>,
 }
@@ -29,6 +31,7 @@ pub fn parse(text: &str) -> Result<Vec<Bug>> {
         let bug = bugs.last_mut().with_context(|| format!("before the first bug: {line}"))?;
         match line.split_once(": ") {
             Some(("fails", value)) => bug.fails.extend(value.split(' ').map(str::to_owned)),
+            Some(("kernel", value)) => bug.kernel = Some(value.to_owned()),
             Some(("finds", value)) => bug.finds = value.split(", ").map(str::to_owned).collect(),
             _ => bail!("{}: what is {line}?", bug.name),
         }
@@ -45,6 +48,11 @@ fn plain(symbol: &str) -> &str {
 }
 
 impl Bug {
+    /// Whether this kernel can have it.
+    pub fn is_of(&self, release: &str) -> bool {
+        self.kernel.as_deref().is_none_or(|kernel| kernel == release)
+    }
+
     /// Whether one of the failed calls, a function and its call site each, makes this bug.
     fn made(&self, failed: &[(&str, &str)]) -> bool {
         failed.iter().any(|(function, site)| {
@@ -106,6 +114,8 @@ mod tests {
         assert_eq!(of(("c.isra.0", "g+0x1"), &[leak]), Some("b".to_owned()));
         assert_eq!(of(("d", "g+0x1"), &[leak]), None);
         assert_eq!(of(("c", "g+0x1"), &[leak, "4567 over-release a.b 1 < y"]), None);
+        let one = parse("[b]\nfails: f\nkernel: 7.x\n").unwrap();
+        assert!(one[0].is_of("7.x") && !one[0].is_of("6.12") && bugs[0].is_of("6.12"));
         assert!(parse("[b]\nfinds: leak a\n").is_err() && parse("[b]\nx: y\n").is_err());
     }
 
