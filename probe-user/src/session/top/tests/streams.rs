@@ -218,7 +218,7 @@ pub fn known_bug(folder: &Path) -> PathBuf {
         let row = |(at, name): (usize, &&str)| SymbolRow {
             address: 16 * id + at as u64,
             symbol: (**name).to_owned(),
-            offset: 5,
+            offset: 50,
             module: None,
         };
         names.iter().enumerate().map(row).collect()
