@@ -201,6 +201,7 @@ impl Coverage {
     pub fn table(&self, steps: &[Step], sites: &Sites, reasons: &Reasons) -> (String, String) {
         let mut rows = String::new();
         let (mut never, mut spared, mut deadly) = (Vec::new(), Vec::new(), Vec::new());
+        let mut impossible = Vec::new();
         let (mut all, mut seen, mut made) = (0, 0, 0);
         let reached: BTreeSet<(&str, &str)> = self
             .reached
@@ -220,12 +221,15 @@ impl Coverage {
             let Some(exist) = sites.symbol(&step.name).and_then(|symbol| sites.of(symbol)) else { continue };
             let here: Vec<(&str, &str)> =
                 exist.iter().map(|site| (step.name.as_str(), site.as_str())).collect();
+            let (here, cannot): (Vec<_>, Vec<_>) =
+                here.into_iter().partition(|(_, site)| step.can_fail_at(Some(site)));
+            impossible.extend(cannot);
             let (met, missed): (Vec<_>, Vec<_>) = here.iter().partition(|site| reached.contains(*site));
             let (fails, fails_not): (Vec<_>, Vec<_>) = met.iter().partition(|site| failed.contains(*site));
-            all += exist.len();
+            all += here.len();
             seen += met.len();
             made += fails.len();
-            let _ = writeln!(rows, "| {} | {} | {} | {} |", step.name, exist.len(), met.len(), fails.len());
+            let _ = writeln!(rows, "| {} | {} | {} | {} |", step.name, here.len(), met.len(), fails.len());
             never.extend(missed);
             spared.extend(fails_not);
             deadly.extend(fails.into_iter().filter(|(function, site)| {
@@ -247,6 +251,7 @@ impl Coverage {
             part(&format!("Never reached: {why} ({count})"), &functions);
         }
         part(&format!("Reached, and not made to fail yet ({})", spared.len()), &grouped(&spared));
+        part(&format!("Cannot fail there, and not counted ({})", impossible.len()), &grouped(&impossible));
         part(&format!("A failure there ends the guest ({})", deadly.len()), &grouped(&deadly));
         (sums, text)
     }

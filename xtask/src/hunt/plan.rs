@@ -151,12 +151,14 @@ pub fn next(
                     tier,
                     also: Vec::new(),
                 };
-                if !coverage.tried.contains(&(step.name.clone(), act, load.clone())) {
+                if step.can_fail_at(None) && !coverage.tried.contains(&(step.name.clone(), act, load.clone()))
+                {
                     untried.push(one(None, 1));
                 }
                 let reached = coverage.reached.get(&(step.name.clone(), load.clone()));
                 for (site, calls) in reached.into_iter().flatten() {
-                    if coverage.deadly.contains(&(step.name.clone(), site.clone())) {
+                    let deadly = coverage.deadly.contains(&(step.name.clone(), site.clone()));
+                    if deadly || !step.can_fail_at(Some(site)) {
                         continue;
                     }
                     match act {

@@ -3,7 +3,7 @@ use std::fmt;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::act::Act;
+use super::{act::Act, unreached};
 use crate::vm::Release;
 
 /// What causes a failure in a kernel that nobody tampers with.
@@ -24,6 +24,8 @@ pub struct Step {
     why: String,
     /// More words for the fault module.
     with: String,
+    /// Callers in which it cannot fail.
+    never: Vec<String>,
     /// The only kernel where its failure looks so.
     kernel: Option<String>,
 }
@@ -47,6 +49,14 @@ impl Step {
     /// Whether it fails so on this kernel.
     pub fn fits(&self, release: Release) -> bool {
         self.kernel.as_ref().is_none_or(|kernel| kernel == release.name())
+    }
+
+    /// Whether a kernel can meet its failure there. Without a `site`: wherever a load calls it first.
+    pub fn can_fail_at(&self, site: Option<&str>) -> bool {
+        match site {
+            Some(site) => !self.never.iter().any(|never| never == unreached::caller(site)),
+            None => self.never.is_empty(),
+        }
     }
 
     /// Which calls the census counts: the function, and behind a comma each other condition.
@@ -94,6 +104,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>> {
             }
             "real" if CAUSES.contains(&value) => value.clone_into(&mut step.real),
             "loads" => step.loads = value.split(' ').map(str::to_owned).collect(),
+            "never" => step.never = value.split(' ').map(str::to_owned).collect(),
             "why" => value.clone_into(&mut step.why),
             "with" => value.clone_into(&mut step.with),
             "kernel" => step.kernel = Some(value.to_owned()),
@@ -142,6 +153,9 @@ mod tests {
             step.fault("f.isra.0", Act::Fails(-5), Some("g+0x1c"), 2),
             "func=f.isra.0 action=skip ret=-5 nth=2 site=g+0x1c btrfs"
         );
+        let never = parse(&text.replace("with: btrfs", "never: g h")).unwrap();
+        assert!(never[0].can_fail_at(Some("gg+0x1")) && step.can_fail_at(None));
+        assert!(!never[0].can_fail_at(Some("h.isra.0+0x1")) && !never[0].can_fail_at(None));
         assert!(step.is_function() && step.fits(Release::V6_12) && !step.fits(Release::V6_1));
         let after = parse(&text.replace("btrfs", "action=fail")).unwrap();
         assert_eq!(step.counted("f.isra.0"), "f.isra.0");

@@ -114,6 +114,8 @@ const ENTRIES: &[Entry] = &[
 
 /// A guest that says nothing for so long hangs: each test says its name, and gives up and says why before that.
 const SILENCE: Duration = Duration::from_secs(800);
+/// What a guest shows behind a test that failed: what the kernel said, and whether memory and the disk in it were full.
+const LAST_WORDS: &str = "dmesg | tail -n 60; free; df /tmp";
 /// How much slower than the machine a guest may be, under emulation.
 const SLOWNESS: u32 = 8;
 
@@ -208,7 +210,7 @@ impl Suite {
         for Entry { test, only, seconds, .. } in entries(release, part) {
             script.push_str(&format!(
                 "echo; echo '── {test} ──'\ntimeout -s KILL {seconds} /tests/{test} {only} {arguments}\n\
-                 status=$?; [ $status = 0 ] || {{ echo \"{test} ended with status $status\"; worst=1; }}\n\
+                 status=$?; [ $status = 0 ] || {{ echo \"{test} ended with status $status\"; {LAST_WORDS}; worst=1; }}\n\
                  case $status in 0|101) ;; *) echo 'test result: FAILED. 0 passed; 1 failed';; esac\n"
             ));
         }
