@@ -219,8 +219,9 @@ impl Suite {
             Duration::from_secs(60 + entries(release, part).map(|entry| entry.seconds).sum::<u64>());
         let guest = Guest {
             kernel: Source::Debian(release),
-            // Half of it is for images of filesystems, and tests fill a gibibyte of them.
-            memory: "3G".to_owned(),
+            // Above a gibibyte are the programs, which lie in memory too. Tests fill a gibibyte with images of filesystems, and the
+            // kernel needs one while 80 of them are mounted.
+            memory: "4G".to_owned(),
             timeout,
             silence: SILENCE,
             counted: false,
