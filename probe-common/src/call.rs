@@ -187,8 +187,8 @@ pub struct Call {
     pub entered: u64,
     /// Return address: where the function was called from.
     pub caller: u64,
-    /// Stack id; 0 if none was taken. Always of this very call if [`CALL_RETURNED`] is not set or `ret` is an error.
+    /// Stack id; 0 if none was taken, or if [`Self::stack_representative`] is one.
     pub stack: u64,
-    /// The stack is of an earlier call of the same context.
+    /// 0: `stack` is of this very call. 1: it is of an earlier call of the same context. Else the id of the stack of such a call.
     pub stack_representative: u64,
 }

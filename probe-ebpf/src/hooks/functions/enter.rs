@@ -92,10 +92,11 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
             (*frame).flags |= subject::quotas(subject.fs_info);
         }
         subject::numbers(&context, hook, frame);
-        if (*frame).parent == 0 && subject::is_rare_outside(hook) {
+        if (*frame).parent == 0 && subject::is_rare_outside(hook) || subject::is_rare(hook, frame) {
             (*frame).stack = stack::exact(&run);
         } else if subject::has_origin(hook) {
-            let (id, representative) = stack::origin(&run, task, frames, (*frame).caller);
+            let place = (*frame).caller ^ subject::way(hook, frame);
+            let (id, representative) = stack::origin(&run, task, frames, place);
             (*frame).stack = id;
             (*frame).stack_representative = u64::from(representative);
         }

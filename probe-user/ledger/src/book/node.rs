@@ -50,10 +50,14 @@ pub(crate) struct Node {
     pub torn: bool,
 }
 
+/// The stack of a call, or of an earlier one like it: see [`Call::stack_representative`].
+pub(crate) const fn stack_of(record: &Call) -> StackRef {
+    let earlier = record.stack_representative;
+    StackRef { id: if record.stack != 0 { record.stack } else { earlier }, representative: earlier != 0 }
+}
+
 impl Node {
     pub(crate) fn of(record: &Call) -> Self {
-        let exact = record.stack != 0;
-        let id = if exact { record.stack } else { record.stack_representative };
         Self {
             serial: record.serial,
             parent: record.parent,
@@ -73,7 +77,7 @@ impl Node {
             qgroup_data: record.qgroup_data,
             entered: record.entered,
             time: record.header.time,
-            stack: StackRef { id, representative: !exact && id != 0 },
+            stack: stack_of(record),
             caller: record.caller,
             exit: 0,
             seen_clean: false,
@@ -163,5 +167,19 @@ impl Node {
                     self.rsv_type,
                     RsvType::Delalloc | RsvType::Trans | RsvType::Temp | RsvType::DelayedOps
                 )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_of_an_earlier_call_is_not_called_exact() {
+        let of = |stack, stack_representative| {
+            let stack = stack_of(&Call { stack, stack_representative, ..Call::default() });
+            (stack.id, stack.representative)
+        };
+        assert_eq!([of(7, 0), of(7, 1), of(0, 9), of(0, 0)], [(7, false), (7, true), (9, true), (0, false)]);
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     book::{
         draws::{Draw, Move},
         filesystem::Fs,
+        node::stack_of,
     },
     context::Context,
     vocabulary::{
@@ -40,12 +41,7 @@ const fn stack(id: u64) -> StackRef {
 
 /// What every move of a call has.
 const fn of(record: &Call, from: Reserve, to: Reserve, kind: MoveKind, bytes: u64) -> Move {
-    let (id, representative) = if record.stack != 0 {
-        (record.stack, false)
-    } else {
-        (record.stack_representative, record.stack_representative != 0)
-    };
-    Move { caller: record.caller, stack: StackRef { id, representative }, ..Move::new(from, to, kind, bytes) }
+    Move { caller: record.caller, stack: stack_of(record), ..Move::new(from, to, kind, bytes) }
 }
 
 /// A call has returned.

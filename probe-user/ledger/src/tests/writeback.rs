@@ -82,6 +82,18 @@ fn a_range_that_was_written_in_place_and_keeps_its_data_is_a_leak_at_that_call()
     calls.clear(257, LEN, DELALLOC, KNOWN);
     let finding = calls.one("leak", "space.data.bytes_may_use", LEN);
     assert_eq!(finding.violation.ino, Some(257));
+    assert!(!finding.violation.stack.representative);
+}
+
+#[test]
+fn a_range_whose_stack_is_that_of_an_earlier_call_says_so() {
+    let mut calls = Calls::new();
+    calls.written(257, LEN);
+    calls.call(HookId::ClearDelallocExtent, 257, [0, LEN - 1, DELALLOC, KNOWN], |call| {
+        (call.extents, call.stack, call.stack_representative) = (-1, 7, 1);
+    });
+    let stack = calls.one("leak", "space.data.bytes_may_use", LEN).violation.stack;
+    assert_eq!((stack.id, stack.representative), (7, true));
 }
 
 #[test]

@@ -62,8 +62,9 @@ impl KernelBug {
             let functions = symbol_path(&frames);
             paths.iter().any(|path| begins(&functions, path))
         };
-        // A stack that nobody took may be any stack.
-        violation.origins.is_empty() == self.reserved.is_empty()
+        // A stack that nobody took may be any stack, and so may one of an earlier call.
+        !violation.stack.representative
+            && violation.origins.is_empty() == self.reserved.is_empty()
             && (violation.twice || !self.twice)
             && fits(self.freed, violation.stack.id)
             && violation.origins.iter().all(|origin| fits(self.reserved, origin.stack.id))
