@@ -216,12 +216,21 @@ struct FullDisk(TempDir);
 
 impl FullDisk {
     fn new() -> Self {
+        let disk = Self::empty();
+        disk.fill();
+        disk
+    }
+
+    /// One that is to be filled later.
+    fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         mount(Some("full"), folder.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64k")).unwrap();
-        let disk = Self(folder);
-        let error = std::fs::write(disk.0.path().join("ballast"), vec![1; 1 << 20]).unwrap_err();
+        Self(folder)
+    }
+
+    fn fill(&self) {
+        let error = std::fs::write(self.0.path().join("ballast"), vec![1; 1 << 20]).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-        disk
     }
 }
 
@@ -247,6 +256,55 @@ fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
     assert_eq!(left, ["ballast"]);
     // The other report was written all the same.
     assert_eq!(done.report()["verdict"], "clean");
+}
+
+/// All that a session writes, each on the same full disk.
+#[test]
+#[ignore = "needs root: run by cargo xtask test"]
+fn a_full_disk_is_said_of_each_output_and_the_verdict_stays() {
+    let Some(_alone) = support::live() else { return };
+    let fs = load::filesystem(256);
+    let disk = FullDisk::empty();
+    let at = |name: &str| disk.0.path().join(name).to_str().unwrap().to_owned();
+    let formats = ["html", "ndjson", "junit", "folded"];
+    let named: Vec<String> =
+        formats.iter().map(|name| format!("{name}={}", at(&format!("out.{name}")))).collect();
+    let (metrics, kept) = (at("metrics.prom"), at(""));
+    let mut arguments = vec!["watch", "--metrics", &metrics, "--keep", "10s", "--dump-to", &kept];
+    arguments.extend(named.iter().flat_map(|format| ["--format", format]));
+    let mut session = probe::attached(&arguments);
+    disk.fill();
+    std::fs::write(fs.path().join("file"), vec![1; 300_000]).unwrap();
+    fs.umount().unwrap();
+    session.signal(Signal::SIGUSR1);
+    session.wait_for("kept records");
+    let done = session.interrupt();
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    for name in formats
+        .map(|name| format!("out.{name}"))
+        .iter()
+        .map(String::as_str)
+        .chain(["metrics.prom", "kept records"])
+    {
+        let said: Vec<&str> = done.stderr.lines().filter(|line| line.contains(name)).collect();
+        assert!(!said.is_empty(), "{name}: {}", done.stderr);
+        assert!(said.iter().all(|line| line.contains("the disk is full")), "{said:?}");
+        assert!(!done.stderr.contains("os error"), "{}", done.stderr);
+    }
+    // What was written before is whole.
+    let mut left: Vec<_> =
+        std::fs::read_dir(disk.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["ballast", "metrics.prom"]);
+    assert!(std::fs::read_to_string(&metrics).unwrap().ends_with("# EOF\n"));
+    assert_eq!(done.report()["verdict"], "clean");
+    // What is full at the start is said before anything is followed.
+    for arguments in [&["record", "-o", &at("run.rsv"), "--", "true"][..], &["watch", "--metrics", &metrics]]
+    {
+        let done = probe::run(arguments);
+        assert_eq!(done.code, 1, "{}", done.stderr);
+        assert!(done.one_sentence().contains("the disk is full"), "{}", done.stderr);
+    }
 }
 
 /// Whole or not at all.

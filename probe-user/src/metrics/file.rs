@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{format::escape::escape, report::output};
+use probe_record::why;
+
+use crate::report::output;
 
 /// Time that the last file has at the end of the session.
 const GRACE: Duration = Duration::from_secs(5);
@@ -80,7 +82,7 @@ fn write(path: &Path, desk: &(Mutex<Desk>, Condvar)) {
                 // Once, until it works again.
                 Err(error) if !said => {
                     said = true;
-                    log::warn!("cannot write metrics to {}: {error}", escape(&path.to_string_lossy()));
+                    log::warn!("cannot write metrics to {}: {}", why::shown(path), why::unwritten(&error));
                 }
                 Err(_) => {}
             }

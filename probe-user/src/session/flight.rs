@@ -71,7 +71,7 @@ pub struct FlightRecorder {
     /// When a trigger last made a recording.
     last: BTreeMap<Trigger, Instant>,
     pause: Duration,
-    /// Triggers that made no recording: too soon after one, after the last one that was allowed, or its file could not be made.
+    /// Triggers that were to make no recording: too soon after one, or after the last one that was allowed.
     without: u64,
     news: Vec<RecordingLine>,
 }
@@ -150,9 +150,9 @@ impl FlightRecorder {
         std::mem::take(&mut self.news)
     }
 
-    /// Triggers for which there is no recording.
+    /// Triggers for which no recording was begun, and of which nothing was said yet.
     #[must_use]
-    pub const fn unwritten(&self) -> u64 {
+    pub const fn left_out(&self) -> u64 {
         self.without
     }
 
@@ -173,10 +173,7 @@ impl FlightRecorder {
                 self.last.insert(why, Instant::now());
                 self.writing = Some(writing);
             }
-            Err(error) => {
-                self.without += 1;
-                log::warn!("the kept records could not be written: {}", why::chain(error.as_ref()));
-            }
+            Err(error) => log::warn!("the kept records could not be written: {}", why::chain(error.as_ref())),
         }
     }
 
@@ -229,7 +226,6 @@ impl FlightRecorder {
                 incomplete: finished.status.stopped,
             },
             Err(error) => {
-                self.without += 1;
                 log::warn!(
                     "{}: the kept records could not be written: {}",
                     writing.path.display(),

@@ -368,8 +368,11 @@ pub(super) fn write(
         } else {
             output.write_with(report, plan.style, &timeline).map_err(Into::into)
         };
-        if let Err(error) = result {
-            failed.get_or_insert(error);
+        match (result, &failed) {
+            (Ok(()), _) => {}
+            (Err(error), None) => failed = Some(error),
+            // The first one ends the program; nobody would hear of the others.
+            (Err(error), Some(_)) => log::warn!("{}", why::chain(error.as_ref())),
         }
     }
     failed.map_or(Ok(()), Err)

@@ -14,14 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-use probe_record::{record::Record, stream::Source};
+use anyhow::{Context as _, anyhow};
+use probe_record::{record::Record, stream::Source, why};
 
 use self::collect::Counts;
 use super::{books::Books, consume::Announcer, plan::MetricsPlan, pulse::Pulse, status_line};
 use crate::{
     capture::Gauges,
-    format::escape::escape,
     metrics::{FileWriter, Server},
     report::{build::Policy, output},
 };
@@ -73,8 +72,8 @@ impl Metrics {
         let file = match &plan.file {
             Some(path) => {
                 // Now, and not only when the first sample is due.
-                output::replace_file(path, b"# EOF\n").with_context(|| {
-                    format!("cannot write metrics to {}", escape(&path.to_string_lossy()))
+                output::replace_file(path, b"# EOF\n").map_err(|error| {
+                    anyhow!("cannot write metrics to {}: {}", why::shown(path), why::unwritten(&error))
                 })?;
                 Some(FileWriter::start(path.clone()).context("cannot make a thread")?)
             }

@@ -12,7 +12,7 @@ use super::{
     metrics::Metrics,
     plan::ReportPlan,
 };
-use crate::report::ndjson::StreamLine;
+use crate::{format, report::ndjson::StreamLine};
 
 /// Shows news of a live session.
 #[derive(Debug)]
@@ -115,8 +115,11 @@ impl<S: Source> Onlooker<S> for Watching<'_> {
     fn over(&mut self, books: &Books) {
         if let Some(flight) = &mut self.flight {
             flight.over(books);
-            if flight.unwritten() > 0 {
-                log::warn!("{} more times the kept records were not written", flight.unwritten());
+            if flight.left_out() > 0 {
+                let triggers = format::counted(flight.left_out(), "trigger");
+                log::warn!(
+                    "{triggers} left out, too soon after another or too many: the kept records were not written"
+                );
             }
         }
         self.show_recordings();

@@ -8,7 +8,7 @@ use probe_common::{
     loss::LossClass,
 };
 
-use super::{context::Entry, pools, subject};
+use super::{context::Entry, origin, pools, subject};
 use crate::{
     cells::{self, frame},
     emit::Run,
@@ -92,10 +92,10 @@ fn begin<C: Entry>(ctx: *mut c_void, hook: HookId) -> u32 {
             (*frame).flags |= subject::quotas(subject.fs_info);
         }
         subject::numbers(&context, hook, frame);
-        if (*frame).parent == 0 && subject::is_rare_outside(hook) || subject::is_rare(hook, frame) {
+        if (*frame).parent == 0 && origin::is_rare_outside(hook) || origin::is_rare(hook, frame) {
             (*frame).stack = stack::exact(&run);
-        } else if subject::has_origin(hook) {
-            let place = (*frame).caller ^ subject::way(hook, frame);
+        } else if origin::has_origin(hook) {
+            let place = (*frame).caller ^ origin::way(hook, frame);
             let (id, representative) = stack::origin(&run, task, frames, place);
             (*frame).stack = id;
             (*frame).stack_representative = u64::from(representative);

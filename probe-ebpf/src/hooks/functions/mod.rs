@@ -10,6 +10,7 @@ mod context;
 pub mod count;
 mod enter;
 mod leave;
+mod origin;
 mod pools;
 mod send;
 mod subject;

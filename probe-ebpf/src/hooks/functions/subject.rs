@@ -82,7 +82,7 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
 }
 
 #[inline(always)]
-const fn is(hook: HookId, other: HookId) -> bool {
+pub const fn is(hook: HookId, other: HookId) -> bool {
     hook as u8 == other as u8
 }
 
@@ -98,12 +98,12 @@ const EXTENT_NORESERVE: u32 = 1 << 11;
 
 /// `BTRFS_QGROUP_RSV_DATA`
 const QGROUP_RSV_DATA: u32 = 0;
-/// `BTRFS_QGROUP_STATUS_FLAG_SIMPLE_MODE`; kernels before 6.7 never set it.
+/// `BTRFS_QGROUP_STATUS_FLAG_SIMPLE_MODE` of 6.7 and newer. In 6.1 this bit is `BTRFS_QGROUP_RUNTIME_FLAG_CANCEL_RESCAN`.
 const QGROUP_SIMPLE_MODE: u64 = 1 << 3;
 
 /// `EXTENT_DELALLOC` of this kernel.
 #[inline(always)]
-fn extent_delalloc() -> u32 {
+pub fn extent_delalloc() -> u32 {
     if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 }
 }
 
@@ -221,8 +221,10 @@ pub fn quotas(fs_info: u64) -> u32 {
     let flags: u64 = read::at(fs_info, off!(fs_flags));
     let bit = off!(fs_quota_enabled_bit);
     let enabled = bit != ABSENT && flags >> (bit & 63) & 1 != 0;
+    // Simple quotas came together with the owner of a head of delayed refs.
     let simple = off!(fs_qgroup_flags) == ABSENT
-        || read::at::<u64>(fs_info, off!(fs_qgroup_flags)) & QGROUP_SIMPLE_MODE != 0;
+        || off!(ref_head_owning_root) != ABSENT
+            && read::at::<u64>(fs_info, off!(fs_qgroup_flags)) & QGROUP_SIMPLE_MODE != 0;
     CALL_QUOTAS | if enabled { CALL_QUOTAS_ENABLED } else { 0 } | if simple { CALL_QUOTAS_SIMPLE } else { 0 }
 }
 
@@ -247,82 +249,6 @@ pub const fn needs_quotas(hook: HookId) -> bool {
             | HookId::CommitDeviceSizes
             | HookId::RefHeadEnd
     )
-}
-
-/// Whether the stack of a call may be needed as the origin of what it leaves open. For other calls the caller is enough.
-#[inline(always)]
-pub const fn has_origin(hook: HookId) -> bool {
-    matches!(
-        hook,
-        HookId::ReserveMetadata
-            | HookId::ReleaseMetadata
-            | HookId::ReleaseExtents
-            | HookId::ReserveSpace
-            | HookId::CheckDataFreeSpace
-            | HookId::AllocDataChunkOndemand
-            | HookId::FreeReservedDataSpace
-            | HookId::BlockRsvAdd
-            | HookId::BlockRsvRefill
-            | HookId::BlockRsvMigrate
-            | HookId::ClearDelallocExtent
-            | HookId::RemoveOrderedExtent
-            | HookId::EndTransaction
-            | HookId::TransReleaseMetadata
-            | HookId::QgroupReserveData
-            | HookId::FreeReservedDataSpaceNoquota
-            | HookId::DelayedInodeRelease
-            | HookId::QgroupReserveMeta
-            | HookId::QgroupFreeMeta
-            | HookId::QgroupConvertMeta
-            | HookId::StartTransaction
-            | HookId::DelayedUpdateInode
-            | HookId::InodeRsvRelease
-            | HookId::QgroupFreeData
-            | HookId::QgroupReleaseData
-            | HookId::QgroupFreeRefroot
-            | HookId::AllocReservedFileExtent
-            | HookId::QgroupFreePertrans
-            | HookId::QgroupAccountExtents
-            | HookId::RefHeadEnd
-            | HookId::BlockGroupUpdated
-            | HookId::BlockGroupInserted
-    )
-}
-
-/// Calls that are rare outside of all hooked calls. What they take there is held across functions, and all of them are called
-/// from the same place, so a stack of another call of the same context would say nothing.
-#[inline(always)]
-pub const fn is_rare_outside(hook: HookId) -> bool {
-    matches!(hook, HookId::QgroupReserveMeta | HookId::QgroupFreeMeta | HookId::QgroupConvertMeta)
-}
-
-/// Dirty ranges are cleared from one place for everything. What is to be cleared with `EXTENT_DELALLOC` tells apart for what.
-///
-/// # Safety
-/// `frame` is the current thread's, with its numbers filled in.
-#[inline(always)]
-pub unsafe fn way(hook: HookId, frame: *const Frame) -> u64 {
-    // SAFETY: as promised.
-    if is(hook, HookId::ClearDelallocExtent) { unsafe { (*frame).args[2] } } else { 0 }
-}
-
-/// `EXTENT_CLEAR_DATA_RESV`, the same in all versions.
-const EXTENT_CLEAR_DATA_RESV: u64 = 1 << 13;
-
-/// A dirty range whose metadata is freed and whose data is not: only where an extent was allocated for it and nothing more came of
-/// it. `EXTENT_CLEAR_META_RESV` is four bits above `EXTENT_DELALLOC` in all versions; nothing but the kind of the stack depends on it.
-///
-/// # Safety
-/// `frame` is the current thread's, with its numbers filled in.
-#[inline(always)]
-pub unsafe fn is_rare(hook: HookId, frame: *const Frame) -> bool {
-    if !is(hook, HookId::ClearDelallocExtent) {
-        return false;
-    }
-    // SAFETY: as promised.
-    let (bits, state) = unsafe { ((*frame).args[2], (*frame).args[3]) };
-    let frees_metadata = bits & u64::from(extent_delalloc()) << 4 != 0;
-    state & STATE_DELALLOC != 0 && frees_metadata && bits & EXTENT_CLEAR_DATA_RESV == 0
 }
 
 /// The numbers of the table at [`probe_common::call::Call`], as far as they are known at entry.

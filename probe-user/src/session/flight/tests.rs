@@ -201,7 +201,7 @@ fn a_filesystem_that_fails_all_day_does_not_fill_the_disk() {
         flight.over(&books);
     }
     assert_eq!(flight.take_news().len(), MOST as usize);
-    assert_eq!(flight.unwritten(), 3);
+    assert_eq!(flight.left_out(), 3);
     flight.trigger(Trigger::Request);
     flight.over(&books);
     assert_eq!(flight.take_news().len(), 1, "who asks gets one");
@@ -220,7 +220,7 @@ fn one_trigger_makes_one_recording_a_minute() {
     }
     let triggers: Vec<String> = flight.take_news().into_iter().map(|line| line.trigger).collect();
     assert_eq!(triggers, ["enospc", "warn"]);
-    assert_eq!(flight.unwritten(), 2);
+    assert_eq!(flight.left_out(), 2);
 }
 
 #[test]
