@@ -256,8 +256,16 @@ pub struct Offsets {
     pub state_end: u32,
     /// . `state` (u32)
     pub state_state: u32,
-    /// `EXTENT_DELALLOC`, a mask of `state`; a macro on 6.1, which BTF does not show
+    /// `EXTENT_DELALLOC`, a mask of `state`; a macro on 6.1, which BTF does not show, as the four after it
     pub extent_delalloc: u32,
+    /// `EXTENT_CLEAR_META_RESV`
+    pub extent_clear_meta_resv: u32,
+    /// `EXTENT_NORESERVE`
+    pub extent_noreserve: u32,
+    /// `EXTENT_QGROUP_RESERVED`
+    pub extent_qgroup_reserved: u32,
+    /// `EXTENT_CLEAR_DATA_RESV`
+    pub extent_clear_data_resv: u32,
     /// `struct extent_changeset` . `bytes_changed`
     pub changeset_bytes_changed: u32,
     /// `struct btrfs_trans_handle` . `bytes_reserved`

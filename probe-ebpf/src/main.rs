@@ -12,6 +12,7 @@
 mod cells;
 mod diagnose;
 mod emit;
+mod extent_bits;
 mod globals;
 mod hooks;
 mod layout;

@@ -6,10 +6,7 @@ use probe_common::{
 };
 
 use super::{event::Arguments, fallback::with_fallback, inode};
-use crate::{cells, emit::Run, globals::off, read};
-
-/// `EXTENT_QGROUP_RESERVED`, `fs/btrfs/extent-io-tree.h`: the same value in 6.1, 6.12, 6.18 and 7.3.
-const EXTENT_QGROUP_RESERVED: u32 = 0x1000;
+use crate::{cells, emit::Run, extent_bits::extent_qgroup_reserved, globals::off, read};
 
 with_fallback! {
     /// `trace_btrfs_clear_extent_bit(tree, start, len, bits)`: at function entry, before any change.
@@ -19,7 +16,7 @@ with_fallback! {
 #[inline(always)]
 fn clear(run: &Run, ctx: &impl Arguments) {
     let bits: u64 = ctx.arg(3);
-    if bits as u32 == EXTENT_QGROUP_RESERVED {
+    if bits as u32 == extent_qgroup_reserved() {
         qgroup_reserved(run, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     } else if let Some(task) = cells::task_cell(run) {
         // SAFETY: the cell is this thread's.

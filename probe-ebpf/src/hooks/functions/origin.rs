@@ -1,7 +1,7 @@
 //! Which stack a call brings: of its own, that of an earlier call like it, or none.
 use probe_common::{call::STATE_DELALLOC, hook::HookId};
 
-use super::subject::{extent_delalloc, is};
+use super::subject::is;
 use crate::layout::frames::Frame;
 
 /// Whether the stack of a call may be needed as the origin of what it leaves open. For other calls the caller is enough.
@@ -61,11 +61,11 @@ pub unsafe fn way(hook: HookId, frame: *const Frame) -> u64 {
     if is(hook, HookId::ClearDelallocExtent) { unsafe { (*frame).args[2] } } else { 0 }
 }
 
-/// `EXTENT_CLEAR_DATA_RESV`, the same in all versions.
-const EXTENT_CLEAR_DATA_RESV: u64 = 1 << 13;
+/// `EXTENT_CLEAR_META_RESV` and `EXTENT_CLEAR_DATA_RESV`, see [`crate::extent_bits::recorded`].
+const FREES: [u64; 2] = [1 << 9, 1 << 13];
 
 /// A dirty range whose metadata is freed and whose data is not: only where an extent was allocated for it and nothing more came of
-/// it. `EXTENT_CLEAR_META_RESV` is four bits above `EXTENT_DELALLOC` in all versions; nothing but the kind of the stack depends on it.
+/// it.
 ///
 /// # Safety
 /// `frame` is the current thread's, with its numbers filled in.
@@ -76,6 +76,6 @@ pub unsafe fn is_rare(hook: HookId, frame: *const Frame) -> bool {
     }
     // SAFETY: as promised.
     let (bits, state) = unsafe { ((*frame).args[2], (*frame).args[3]) };
-    let frees_metadata = bits & u64::from(extent_delalloc()) << 4 != 0;
-    state & STATE_DELALLOC != 0 && frees_metadata && bits & EXTENT_CLEAR_DATA_RESV == 0
+    let [metadata, data] = FREES;
+    state & STATE_DELALLOC != 0 && bits & metadata != 0 && bits & data == 0
 }

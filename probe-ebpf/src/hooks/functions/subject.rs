@@ -19,6 +19,7 @@ use probe_common::{
 
 use super::{super::levels, context::Entry};
 use crate::{
+    extent_bits::{extent_delalloc, extent_noreserve, recorded},
     globals::{ABSENT, config, off, signature_byte},
     layout::frames::Frame,
     read,
@@ -89,23 +90,12 @@ pub const fn is(hook: HookId, other: HookId) -> bool {
 /// Errors are numbers in this range, also in place of a pointer (`IS_ERR()`).
 pub const MAX_ERRNO: i64 = 4095;
 
-/// `EXTENT_DELALLOC` of 6.1, a macro.
-const EXTENT_DELALLOC_6_1: u32 = 1 << 4;
 /// `BTRFS_MAX_EXTENT_SIZE`
 const MAX_EXTENT_SIZE: u64 = 128 << 20;
-/// `EXTENT_NORESERVE`, the same in all versions.
-const EXTENT_NORESERVE: u32 = 1 << 11;
-
 /// `BTRFS_QGROUP_RSV_DATA`
 const QGROUP_RSV_DATA: u32 = 0;
 /// `BTRFS_QGROUP_STATUS_FLAG_SIMPLE_MODE` of 6.7 and newer. In 6.1 this bit is `BTRFS_QGROUP_RUNTIME_FLAG_CANCEL_RESCAN`.
 const QGROUP_SIMPLE_MODE: u64 = 1 << 3;
-
-/// `EXTENT_DELALLOC` of this kernel.
-#[inline(always)]
-pub fn extent_delalloc() -> u32 {
-    if off!(extent_delalloc) == ABSENT { EXTENT_DELALLOC_6_1 } else { off!(extent_delalloc) as u32 }
-}
 
 /// Functions that are called for more than the books keep.
 ///
@@ -116,7 +106,7 @@ pub fn is_for_others(ctx: &impl Entry, hook: HookId) -> bool {
     let number = |at: usize| ctx.argument(signature_byte(hook, offset_of!(Signature, numbers) + at));
     if is(hook, HookId::SetDelallocExtent) {
         let bits = number(0) as u32;
-        return bits & extent_delalloc() == 0 || bits & EXTENT_NORESERVE != 0;
+        return bits & extent_delalloc() == 0 || bits & extent_noreserve() != 0;
     }
     if is(hook, HookId::MergeDelallocExtent) || is(hook, HookId::SplitDelallocExtent) {
         let state: u32 = read::at(dirty_range(ctx, hook), off!(state_state));
@@ -278,11 +268,11 @@ pub unsafe fn numbers(ctx: &impl Entry, hook: HookId, frame: *mut Frame) {
     } else if is(hook, HookId::ClearDelallocExtent) || is(hook, HookId::SetDelallocExtent) {
         args[0] = read::at(second, off!(state_start));
         args[1] = read::at(second, off!(state_end));
-        args[2] = number(0) & 0xffff_ffff;
+        args[2] = recorded(number(0) as u32);
         let state: u32 = read::at(second, off!(state_state));
         args[3] = STATE_KNOWN
             | if state & extent_delalloc() != 0 { STATE_DELALLOC } else { 0 }
-            | if state & EXTENT_NORESERVE != 0 { STATE_NORESERVE } else { 0 };
+            | if state & extent_noreserve() != 0 { STATE_NORESERVE } else { 0 };
     } else if is(hook, HookId::QgroupEnd) {
         let [data, pertrans, prealloc] = read::at::<[u64; 3]>(second, off!(qgroup_rsv_values));
         *args = [read::at(second, off!(qgroup_qgroupid)), data, pertrans, prealloc];

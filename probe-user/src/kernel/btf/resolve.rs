@@ -46,8 +46,18 @@ impl ResolvedOffsets {
             "ref_head_owning_root",
             "ref_head_reserved_bytes",
         ];
+        /// With the values of 6.1 in the kernel side.
+        const MACROS: [&str; 6] = [
+            "trans_join_mask",
+            "extent_delalloc",
+            "extent_clear_meta_resv",
+            "extent_noreserve",
+            "extent_qgroup_reserved",
+            "extent_clear_data_resv",
+        ];
         MORE.contains(&name)
-            || ["trans_join_mask", "extent_delalloc", "trans_delayed_rsv"].contains(&name)
+            || MACROS.contains(&name)
+            || name == "trans_delayed_rsv"
             || EITHER.contains(&name) && EITHER.iter().any(|field| self.why_missing(field).is_none())
     }
 

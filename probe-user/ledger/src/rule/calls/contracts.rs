@@ -295,14 +295,14 @@ fn clear(context: &mut CallContext<'_>, inside: &Inside<'_>, record: &Call) -> b
     (any || releases_metadata(node.args[2])) && one_release(context, inside, [len, len], record)
 }
 
-/// `EXTENT_CLEAR_META_RESV` is bit 8 on 6.1 and bit 9 later. The other of the two bits is not set when a dirty range is
-/// cleared, except with `EXTENT_CLEAR_ALL_BITS`: that sets all bits but a few, so here both must be set.
+/// `EXTENT_CLEAR_META_RESV`: bits 8 and 9 in a record. Older recordings have the kernel's own bits: there it is bit 8 on 6.1 and bit 9 on 6.12 and later, and
+/// the other of the two is set only with `EXTENT_CLEAR_ALL_BITS`, which sets all bits but a few. So with all bits, both must be set.
 pub(super) const fn releases_metadata(bits: u64) -> bool {
     let both = (bits >> 8) & 3;
     if (bits >> 31) & 1 == 1 { both == 3 } else { both != 0 }
 }
 
-/// `EXTENT_CLEAR_DATA_RESV`, bit 13 on all kernels; also set in `EXTENT_CLEAR_ALL_BITS`.
+/// `EXTENT_CLEAR_DATA_RESV`, bit 13 in a record; also set in `EXTENT_CLEAR_ALL_BITS`.
 pub(super) const fn frees_data(bits: u64) -> bool {
     (bits >> 13) & 1 == 1
 }
