@@ -341,8 +341,8 @@ mod tests {
         assert_eq!(doctor.btrfs.presence, BtrfsPresence::Module);
         assert!(doctor.btf.split && doctor.btf.reason.is_none());
         assert_eq!(doctor.btf.missing, []);
-        assert_eq!(doctor.btf.not_in_this_version.len(), 10);
-        assert_eq!(doctor.btf.resolved + 10, doctor.btf.wanted);
+        assert_eq!(doctor.btf.not_in_this_version.len(), 14);
+        assert_eq!(doctor.btf.resolved + 14, doctor.btf.wanted);
         assert!(doctor.kprobes.available);
         assert!(doctor.functions_tier.available);
         assert!(doctor.functions_tier.note.unwrap().starts_with("by fentry, or by kprobes"));
