@@ -2,7 +2,10 @@
 //!
 //! Events of one extent can come out of order. `btrfs_free_reserved_extent()` gives the range back before it fires its event, so
 //! another task may have reserved the range again by then. Such an extent is doubtful: it is followed, and not judged.
-use std::collections::BTreeMap;
+//!
+//! An ordered extent that fails, or whose range was truncated, frees its extent first and is removed afterwards. In between, another one can
+//! have the same range. So the removal takes only what the thread has not freed or handed on just before.
+use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
@@ -12,6 +15,10 @@ use crate::vocabulary::{finding::StackRef, keys::InodeKey};
 const MAX_EXTENTS: usize = 1 << 18;
 /// Most ends remembered, per filesystem.
 const MAX_FREED: usize = 1 << 12;
+/// Most ranges that a thread has given away and whose ordered extent it may still remove. An ordered extent has one, or a few after a split.
+const MAX_GIVEN: usize = 16;
+/// Most threads with such ranges. Beyond it all are forgotten.
+const MAX_GIVING: usize = 1 << 12;
 
 /// A range of bytes on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +30,14 @@ pub(crate) struct Range {
 impl Range {
     const fn end(self) -> u64 {
         self.start.saturating_add(self.len)
+    }
+
+    /// What of it lies before and behind another one.
+    fn without(self, other: Self) -> impl Iterator<Item = Self> {
+        let part = |start: u64, end: u64| Self { start, len: end.saturating_sub(start) };
+        let before = part(self.start, self.end().min(other.start));
+        let behind = part(self.start.max(other.end()), self.end());
+        [before, behind].into_iter().filter(|part| part.len != 0)
     }
 }
 
@@ -68,6 +83,8 @@ pub(crate) struct Extents {
     filesystems: FxHashMap<u32, Filesystem>,
     /// Starts of extents that a thread has reserved and may still have.
     in_hand: FxHashMap<u32, Vec<(u32, u64)>>,
+    /// Ranges of ordered extents that a thread has freed or handed on, oldest first: it removes the ordered extent next.
+    given: FxHashMap<u32, VecDeque<(u32, Range)>>,
     count: usize,
 }
 
@@ -83,6 +100,10 @@ impl Extents {
         self.in_hand.retain(|_, extents| {
             extents.retain(|(of, _)| *of != fs);
             !extents.is_empty()
+        });
+        self.given.retain(|_, ranges| {
+            ranges.retain(|(of, _)| *of != fs);
+            !ranges.is_empty()
         });
     }
 
@@ -130,6 +151,45 @@ impl Extents {
         for extent in self.cut(fs, range) {
             self.put(fs, Extent { owner: Owner::Ordered, key: Some(key), ..extent });
         }
+    }
+
+    /// The thread has put the range into a delayed ref, or the extent tree has it.
+    pub(crate) fn hand_on(&mut self, tid: u32, fs: u32, range: Range) {
+        if self.cut(fs, range).iter().any(|extent| extent.owner == Owner::Ordered) {
+            self.give(tid, fs, range);
+        }
+    }
+
+    /// The thread has given away the range of an ordered extent, which it has not removed yet.
+    pub(crate) fn give(&mut self, tid: u32, fs: u32, range: Range) {
+        if self.given.len() >= MAX_GIVING && !self.given.contains_key(&tid) {
+            self.given.clear();
+        }
+        let given = self.given.entry(tid).or_default();
+        if given.len() >= MAX_GIVEN {
+            given.pop_front();
+        }
+        given.push_back((fs, range));
+    }
+
+    /// The thread has removed the ordered extent of this range: what it still had.
+    pub(crate) fn remove(&mut self, tid: u32, fs: u32, range: Range) -> Vec<Extent> {
+        let mut rest = vec![range];
+        if let Some(given) = self.given.get_mut(&tid) {
+            given.retain(|(of, gone)| {
+                let its = *of == fs && gone.start >= range.start && gone.end() <= range.end();
+                if its {
+                    rest = rest.iter().flat_map(|part| part.without(*gone)).collect();
+                }
+                !its
+            });
+            if given.is_empty() {
+                self.given.remove(&tid);
+            }
+        }
+        let mut left: Vec<Extent> = rest.into_iter().flat_map(|part| self.cut(fs, part)).collect();
+        left.retain(|extent| extent.owner == Owner::Ordered);
+        left
     }
 
     /// The range was freed: what of it was reserved. `Err`: it was freed before, and nobody has reserved it since.
@@ -180,6 +240,7 @@ impl Extents {
 
     /// Removes extents that a thread has in hand, since its thread id belongs to a new thread.
     pub(crate) fn thread_replaced(&mut self, tid: u32) {
+        self.given.remove(&tid);
         for (fs, start) in self.in_hand.remove(&tid).unwrap_or_default() {
             if let Some(extent) = self.filesystems.get_mut(&fs).and_then(|of| of.held.get_mut(&start)) {
                 extent.doubtful = true;
@@ -272,6 +333,29 @@ mod tests {
         extents.reserve(FS, reserved(100, 30));
         assert!(extents.free(FS, range(100, 30)).is_ok_and(|of| of.iter().all(|of| of.doubtful)));
         assert!(extents.free(FS, range(100, 30)).is_ok());
+    }
+
+    #[test]
+    fn a_removal_takes_what_its_thread_has_not_given_away_yet() {
+        let key = InodeKey { root: 5, ino: 257 };
+        let mut extents = Extents::default();
+        extents.reserve(FS, reserved(100, 30));
+        extents.ordered(FS, range(100, 30), key);
+        assert!(extents.free(FS, range(110, 10)).is_ok());
+        extents.give(7, FS, range(110, 10));
+        extents.reserve(FS, reserved(110, 10));
+        extents.ordered(FS, range(110, 10), key);
+        let left: Vec<_> = extents.remove(7, FS, range(100, 30)).iter().map(|of| of.range).collect();
+        assert_eq!(left, [range(100, 10), range(120, 10)]);
+        // The other one has nothing given away.
+        assert_eq!(extents.remove(8, FS, range(110, 10)).len(), 1);
+        assert!(extents.given.is_empty() && extents.count == 0);
+        for start in 0..100 {
+            extents.give(7, FS, range(start, 1));
+        }
+        assert_eq!(extents.given[&7].len(), MAX_GIVEN);
+        extents.forget_fs(FS);
+        assert!(extents.given.is_empty());
     }
 
     #[test]

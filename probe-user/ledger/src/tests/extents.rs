@@ -171,6 +171,30 @@ fn a_range_that_is_reserved_again_before_the_event_of_its_free_is_silent() {
     assert_eq!(findings(&calls), []);
 }
 
+/// A worker frees the extent of a write that failed, and another task writes to the same range before the worker has removed its ordered extent.
+#[test]
+fn a_range_that_another_ordered_extent_has_before_the_removal_is_silent() {
+    for seen in [true, false] {
+        let mut calls = if seen { ordered() } else { Calls::new() };
+        calls.stream.tid = WORKER;
+        calls.extent(ReservedExtentFree, 0, AT, LEN);
+        let other = WORKER + 1;
+        calls.stream.tid = other;
+        calls.extent(ReserveExtent, 0, AT, LEN);
+        calls.extent(OrderedExtentAdd, INO, AT, LEN);
+        calls.stream.tid = WORKER;
+        remove(&mut calls);
+        // The other one is followed all the same.
+        calls.stream.tid = other;
+        let mut kept = calls.clone();
+        calls.extent(DelayedDataRef, 0, AT, LEN);
+        remove(&mut calls);
+        assert_eq!(findings(&calls), []);
+        remove(&mut kept);
+        assert_eq!(findings(&kept), [(format!("leak {RESERVED}"), LEN)]);
+    }
+}
+
 #[test]
 fn after_an_abort_nobody_judges_extents() {
     let mut calls = ordered();

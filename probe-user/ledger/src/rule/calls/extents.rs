@@ -53,19 +53,23 @@ pub(super) fn event(
             extents.ordered(fs, range, InodeKey { root: record.root, ino: record.ino });
         }
         Some(HookId::DelayedDataRef | HookId::ReservedExtentAlloc) => {
-            extents.cut(fs, range);
+            extents.hand_on(tid, fs, range);
         }
-        Some(HookId::ReservedExtentFree) => {
-            // A free as long as a tree block has no stack. Its range may have become one of metadata since.
-            if let Err(range) = extents.free(fs, range)
-                && record.stack != 0
-            {
-                freed_twice(context, record, range);
+        Some(HookId::ReservedExtentFree) => match extents.free(fs, range) {
+            Ok(freed) => {
+                // Of an ordered extent, or of one that nobody has seen come.
+                if freed.iter().any(|extent| extent.owner == Owner::Ordered)
+                    || freed.is_empty() && record.stack != 0
+                {
+                    extents.give(tid, fs, range);
+                }
             }
-        }
+            // A free as long as a tree block has no stack. Its range may have become one of metadata since.
+            Err(range) if record.stack != 0 => freed_twice(context, record, range),
+            Err(_) => {}
+        },
         Some(HookId::OrderedExtentRemove) => {
-            let mut left = extents.cut(fs, range);
-            left.retain(|extent| extent.owner == Owner::Ordered);
+            let left = extents.remove(tid, fs, range);
             return (!left.is_empty()).then_some(Removed { fs, left });
         }
         _ => {}
