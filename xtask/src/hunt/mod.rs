@@ -152,6 +152,15 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         first += u32::try_from(BATCH).unwrap_or(u32::MAX);
         let all = lab.boot(&batch, left - AROUND)?;
+        if all.is_empty() {
+            if boot == 0 {
+                bail!(
+                    "attaching took all of {} minutes: give it more with --minutes, or a quieter machine",
+                    options.minutes
+                );
+            }
+            break;
+        }
         for Done { injection, reached, verdict, warned, check } in all {
             let failed: Vec<(&str, &str)> = reached
                 .iter()
