@@ -2,24 +2,29 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 mod support;
 
-use probe_workload::ioctl::btrfs;
+use probe_workload::{ioctl::btrfs, loopfs::LoopFs};
 use support::{
     load,
     probe::{self, assert_silent, number, preempts_programs},
 };
+
+/// Quotas are on, and `s` is a subvolume.
+fn with_quotas() -> LoopFs {
+    let fs = load::filesystem(512);
+    let root = btrfs::open_dir(fs.path()).unwrap();
+    btrfs::quota_enable(&root).unwrap();
+    btrfs::subvol_create(&root, "s").unwrap();
+    fs.sync().unwrap();
+    fs
+}
 
 /// Linux 7.3 refused a program of this tier, and no test asked for the tier there.
 #[test]
 #[ignore = "needs a guest: run by cargo xtask test"]
 fn a_write_in_a_subvolume_with_quotas() {
     let Some(_alone) = support::live() else { return };
-    let fs = load::filesystem(512);
+    let fs = with_quotas();
     let uuid = fs.fsid().to_string();
-    let root = btrfs::open_dir(fs.path()).unwrap();
-    btrfs::quota_enable(&root).unwrap();
-    btrfs::subvol_create(&root, "s").unwrap();
-    drop(root);
-    fs.sync().unwrap();
     let command =
         format!("dd if=/dev/zero of={0}/s/f bs=16k count=64; sync; rm {0}/s/f", fs.path().display());
     let done = probe::run(&["run", "--tier", "functions", "--fs", &uuid, "--", "sh", "-c", &command]);
@@ -36,13 +41,8 @@ fn a_write_in_a_subvolume_with_quotas() {
 #[ignore = "needs a guest: run by cargo xtask test"]
 fn quotas_that_are_inconsistent_are_not_taken_for_simple_ones() {
     let Some(_alone) = support::live() else { return };
-    let fs = load::filesystem(512);
+    let fs = with_quotas();
     let uuid = fs.fsid().to_string();
-    let root = btrfs::open_dir(fs.path()).unwrap();
-    btrfs::quota_enable(&root).unwrap();
-    btrfs::subvol_create(&root, "s").unwrap();
-    drop(root);
-    fs.sync().unwrap();
     // The qgroup of higher level makes them inconsistent. The extent has its delayed ref before the rescan, which commits it.
     let command = "set -e; cd \"$1\"; btrfs qgroup create 1/1 .; btrfs subvolume snapshot -i 1/1 s t; \
                    dd if=/dev/zero of=s/f bs=64k count=4 conv=fsync; btrfs quota rescan -w .; \
@@ -51,6 +51,7 @@ fn quotas_that_are_inconsistent_are_not_taken_for_simple_ones() {
     let done =
         probe::run(&["run", "--tier", "functions", "--fs", &uuid, "--", "sh", "-c", command, "sh", at]);
     let report = done.report();
+    assert_eq!(report["tier"], "functions", "{done:?}");
     assert!(number(&report["statistics"]["records"]) > 100, "{done:?}");
     assert!(matches!(done.code, 0 | 4), "{done:?}");
     let unknown: Vec<_> =
