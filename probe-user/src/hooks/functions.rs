@@ -2,6 +2,8 @@
 //!
 //! `means.rs` decides by what they are hooked. Their types in BTF, never a version, decide where the arguments are. A
 //! function that does not show what the books need is left out.
+use std::{cell::LazyCell, ops::RangeInclusive};
+
 use probe_common::{
     hook::HookId,
     signature::{
@@ -11,7 +13,7 @@ use probe_common::{
 };
 
 use super::means::Means;
-use crate::kernel::btf::KernelTypes;
+use crate::kernel::btf::{FunctionProto, KernelTypes};
 
 /// A function as this version knows it.
 #[derive(Clone, Copy, Debug)]
@@ -256,29 +258,33 @@ pub struct PlannedFunction {
     pub absent: bool,
 }
 
-/// Decides every function. `symbols` says which names the kernel's symbol table has.
+/// Decides every function. `symbols` gives the addresses of a name in the kernel's symbol table.
 #[must_use]
-pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<PlannedFunction> {
+pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> Vec<u64>) -> Vec<PlannedFunction> {
+    let text = LazyCell::new(|| text_of_btrfs(symbols));
     FUNCTIONS
         .iter()
         .map(|function| {
             let current = function.hook.name();
             let name = match function.older_name {
-                Some(older) if symbols(current) == 0 && symbols(older) != 0 => older,
+                Some(older) if symbols(current).is_empty() && !symbols(older).is_empty() => older,
                 _ => current,
             };
-            let found = match symbols(name) {
-                0 => Err(format!(
+            let addresses = symbols(name);
+            let found = match addresses.as_slice() {
+                [] => Err(format!(
                     "this kernel has no function {name} of its own: it was inlined, cloned or is new"
                 )),
-                1 => types
-                    .function(name)
-                    .and_then(|proto| Ok((proto.id, signature(function, name, &proto.args)?))),
-                several => {
-                    Err(format!("this kernel has {several} functions {name}, and a probe cannot tell which"))
+                [address] => {
+                    let is_ours = || text.as_ref().is_some_and(|text| text.contains(address));
+                    typed(function, name, types.functions(name), is_ours)
                 }
+                several => Err(format!(
+                    "this kernel has {} functions {name}, and a probe cannot tell which",
+                    several.len()
+                )),
             };
-            let absent = function.optional && symbols(name) == 0;
+            let absent = function.optional && addresses.is_empty();
             let ((type_id, signature), left_out) = match found {
                 Ok(found) => (found, None),
                 Err(why) => ((0, Signature::UNKNOWN), Some(why)),
@@ -286,6 +292,37 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> usize) -> Vec<Planned
             PlannedFunction { function, name, type_id, signature, left_out, absent }
         })
         .collect()
+}
+
+/// Where the functions of btrfs lie whose names nobody else has.
+fn text_of_btrfs(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<RangeInclusive<u64>> {
+    let names = FUNCTIONS.iter().map(|function| function.hook.name());
+    let all: Vec<u64> = names.filter(|name| name.starts_with("btrfs_")).flat_map(symbols).collect();
+    Some(*all.iter().min()?..=*all.iter().max()?)
+}
+
+/// The type of a function that has one symbol, and where its arguments are. `protos` are all that BTF has under its name: more than
+/// one where other files have a function of that name too, which were inlined if the symbol `is_ours`.
+///
+/// # Errors
+/// A sentence: BTF has none or cannot tell which, or it lacks something that the books need.
+fn typed(
+    function: &Function,
+    name: &str,
+    protos: Vec<FunctionProto>,
+    is_ours: impl FnOnce() -> bool,
+) -> Result<(u32, Signature), String> {
+    let several = protos.len() > 1;
+    let mut found = protos
+        .iter()
+        .map(|proto| Ok((proto.id, signature(function, name, &proto.args)?)))
+        .filter(|found| !several || found.is_ok());
+    let first = found.next();
+    match (first, found.next()) {
+        (Some(first), None) if !several || is_ours() => first,
+        (None, None) if !several => Err(format!("this kernel's BTF has no function {name}")),
+        _ => Err(format!("this kernel's BTF has several functions {name} that differ")),
+    }
 }
 
 /// Where the arguments of a function with these types are.
@@ -351,3 +388,6 @@ pub fn obstacle(plan: &[PlannedFunction]) -> Option<String> {
         .filter(|planned| planned.function.required && !planned.absent)
         .find_map(|planned| planned.left_out.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let text = fs::read_to_string(workspace.root.join("tests/hunt/known"))
         .context("cannot read tests/hunt/known")?;
     let mut bugs = known::parse(&text)?;
-    bugs.retain(|bug| bug.is_of(release.name()));
+    bugs.retain(|bug| bug.is_of(release.line()));
     let text = fs::read_to_string(workspace.root.join("tests/hunt/unreached"))
         .context("cannot read tests/hunt/unreached")?;
     let reasons = Reasons::parse(&text)?;

@@ -48,7 +48,7 @@ impl Step {
 
     /// Whether it fails so on this kernel.
     pub fn fits(&self, release: Release) -> bool {
-        self.kernel.as_ref().is_none_or(|kernel| kernel == release.name())
+        self.kernel.as_ref().is_none_or(|kernel| kernel == release.line())
     }
 
     /// Whether a kernel can meet its failure there. Without a `site`: wherever a load calls it first.

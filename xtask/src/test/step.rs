@@ -63,6 +63,12 @@ pub enum Step {
     /// On arm64 with pages of 16 KiB (only if asked for)
     #[value(name = "vm-arm64-16k")]
     VmArm16K,
+    /// Some of them with btrfs built into a kernel that is built for it (only if asked for)
+    #[value(name = "vm-built-in")]
+    VmBuiltIn,
+    /// In a kernel that checks itself (only if asked for)
+    #[value(name = "vm-checked")]
+    VmChecked,
 }
 
 impl Step {
@@ -89,6 +95,8 @@ impl Step {
             Self::Vm7 => "vm-7.x",
             Self::VmArm => "vm-arm64",
             Self::VmArm16K => "vm-arm64-16k",
+            Self::VmBuiltIn => "vm-built-in",
+            Self::VmChecked => "vm-checked",
         }
     }
 
@@ -110,6 +118,8 @@ impl Step {
             Release::V7 => Self::Vm7,
             Release::Arm6_12 => Self::VmArm,
             Release::Arm6_12Pages16K => Self::VmArm16K,
+            Release::BuiltIn6_12 => Self::VmBuiltIn,
+            Release::Checked6_12 => Self::VmChecked,
         }
     }
 
@@ -121,6 +131,8 @@ impl Step {
             Self::Vm7 => Some(Release::V7),
             Self::VmArm => Some(Release::Arm6_12),
             Self::VmArm16K => Some(Release::Arm6_12Pages16K),
+            Self::VmBuiltIn => Some(Release::BuiltIn6_12),
+            Self::VmChecked => Some(Release::Checked6_12),
             _ => None,
         }
     }
@@ -130,9 +142,10 @@ impl Step {
         matches!(self, Self::Hunt) || self.release().is_some()
     }
 
-    /// Whether it needs programs and a guest of another machine: these take long, and no other step shares what is built.
-    pub fn is_foreign(self) -> bool {
-        self.release().is_some_and(|release| !release.machine().is_here())
+    /// Whether it runs only if asked for: it needs programs and a guest of another machine, or a kernel that is to be built, which
+    /// takes long and no other step shares.
+    pub fn is_costly(self) -> bool {
+        self.release().is_some_and(|release| !release.machine().is_here() || release.built().is_some())
     }
 
     /// Whether it is pointless after `other` failed.
@@ -140,7 +153,7 @@ impl Step {
         match self {
             Self::Kernel => matches!(other, Self::Setup),
             Self::Programs => matches!(other, Self::Setup | Self::Kernel),
-            Self::Hunt | Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 | Self::VmArm | Self::VmArm16K => {
+            _ if self.needs_guest() || self.is_job() => {
                 matches!(other, Self::Setup | Self::Kernel | Self::Programs)
             }
             _ => false,
@@ -168,7 +181,14 @@ impl Step {
             Self::Fuzz => fuzz(workspace),
             Self::Programs => build::for_tests(workspace, Machine::here()?).map(drop),
             Self::Hunt => hunt::slice(workspace),
-            Self::Live | Self::Vm61 | Self::Vm612 | Self::Vm7 | Self::VmArm | Self::VmArm16K => {
+            Self::Live
+            | Self::Vm61
+            | Self::Vm612
+            | Self::Vm7
+            | Self::VmArm
+            | Self::VmArm16K
+            | Self::VmBuiltIn
+            | Self::VmChecked => {
                 bail!("a job is run with the others")
             }
         }
@@ -181,7 +201,7 @@ pub fn plan(only: &[Step], ci: bool) -> Vec<Step> {
     let all = Step::value_variants();
     let wanted = |step: &Step| {
         if only.is_empty() {
-            !step.needs_guest() || (ci && !step.is_foreign())
+            !step.needs_guest() || (ci && !step.is_costly())
         } else {
             only.contains(step) || only.iter().any(|asked| asked.needs(*step))
         }
@@ -284,8 +304,8 @@ mod tests {
     fn a_whole_run_leaves_out_guests_only_outside_ci() {
         assert!(!plan(&[], false).contains(&Step::Vm7));
         assert!(!plan(&[], false).contains(&Step::Hunt));
-        let foreign = Step::value_variants().iter().filter(|step| step.is_foreign()).count();
-        assert_eq!(plan(&[], true).len() + foreign, Step::value_variants().len());
+        let costly = Step::value_variants().iter().filter(|step| step.is_costly()).count();
+        assert_eq!(plan(&[], true).len() + costly, Step::value_variants().len());
         assert_eq!(plan(&[Step::VmArm], false).last(), Some(&Step::VmArm));
     }
 }

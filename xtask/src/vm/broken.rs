@@ -5,9 +5,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::{Release, apt::Apt, headers, kernel::Kernel};
+use super::{Release, headers, kernel::Kernel, source};
 use crate::{proc, setup, workspace::Workspace};
 
 /// Builds btrfs of `release` with the patches of `tests/broken`, and returns the module's path. `names` are the bugs: each
@@ -22,7 +22,7 @@ pub fn module(workspace: &Workspace, release: Release, names: &[&str]) -> Result
     setup::program("pahole", "dwarves")?;
     let make = setup::program("make", "make")?;
     let folder = workspace.target.join("vm").join(release.name()).join("broken");
-    let plain = source(workspace, &kernel, &folder)?;
+    let plain = source::unpacked(workspace, &kernel, &folder, "fs/btrfs")?;
     let build = folder.join("btrfs");
     let _ = fs::remove_dir_all(&build);
     proc::quietly(Command::new("cp").arg("-r").arg(&plain).arg(&build))?;
@@ -51,37 +51,6 @@ pub fn module(workspace: &Workspace, release: Release, names: &[&str]) -> Result
     // 30 MB of line numbers that no guest needs.
     proc::quietly(Command::new("strip").arg("-g").arg(&module))?;
     Ok(module)
-}
-
-/// `fs/btrfs` of the kernel's version, as Debian has it.
-fn source(workspace: &Workspace, kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
-    let plain = folder.join(format!("linux-source-{}/fs/btrfs", kernel.release.name()));
-    let stamp = folder.join("source-ready");
-    if fs::read_to_string(&stamp).is_ok_and(|uname| uname == kernel.uname) {
-        return Ok(plain);
-    }
-    let apt = Apt::open(&workspace.target.join("vm"))?;
-    let version = apt.version(&format!("linux-image-{}", kernel.uname))?;
-    let package = format!("linux-source-{}={version}", kernel.release.name());
-    let root = folder.join("package");
-    apt.unpack(&[package], &folder.join("packages"), &root)?;
-    let archive = root.join(format!("usr/src/linux-source-{}.tar.xz", kernel.release.name()));
-    proc::quietly(
-        Command::new("tar")
-            .arg("-xJf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(folder)
-            .args(["--wildcards", "*/fs/btrfs/*"]),
-    )
-    .context("the kernel's source cannot be unpacked")?;
-    // The whole kernel is large, and only this folder is needed.
-    let _ = fs::remove_dir_all(&root);
-    if !plain.is_dir() {
-        bail!("the source of Linux {} has no fs/btrfs", kernel.uname);
-    }
-    fs::write(&stamp, &kernel.uname).with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(plain)
 }
 
 /// The files of a folder, by name.

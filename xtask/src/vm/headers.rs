@@ -60,6 +60,9 @@ pub fn fault_module(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
 
 /// The folder to give to `make -C`.
 pub(super) fn ensure(workspace: &Workspace, kernel: &Kernel) -> Result<PathBuf> {
+    if kernel.release.built().is_some() {
+        return Ok(kernel.modules.clone());
+    }
     let vm = workspace.target.join("vm");
     let folder = vm.join(kernel.release.name());
     let root = folder.join("headers");

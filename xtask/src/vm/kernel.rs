@@ -1,4 +1,4 @@
-//! A kernel: its image and its modules, from Debian's packages, unpacked below `target/vm`.
+//! A kernel: its image and its modules, from Debian's packages, unpacked below `target/vm`, or of our own build.
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Release, apt::Apt};
+use super::{Release, apt::Apt, built};
 use crate::workspace::Workspace;
 
 /// A kernel that can be booted.
@@ -18,7 +18,7 @@ pub struct Kernel {
     pub uname: String,
     /// Compressed image.
     pub image: PathBuf,
-    /// Folder that holds the modules.
+    /// Folder below which the modules lie.
     pub modules: PathBuf,
 }
 
@@ -26,8 +26,11 @@ impl Kernel {
     /// The newest kernel of the line, or the one that was fetched before.
     ///
     /// # Errors
-    /// It cannot be fetched, or the packages do not hold what they should.
+    /// It cannot be fetched or does not build, or the packages do not hold what they should.
     pub fn ensure(workspace: &Workspace, release: Release) -> Result<Self> {
+        if let Some(built) = release.built() {
+            return built::ensure(workspace, release, built);
+        }
         let vm = workspace.target.join("vm");
         let folder = vm.join(release.name());
         let stamp = folder.join("uname");

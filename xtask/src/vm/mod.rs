@@ -13,6 +13,7 @@
 //! It never touches `/etc/apt` or the machine's package lists, installs no kernel, and leaves no QEMU running.
 pub mod apt;
 pub mod broken;
+mod built;
 mod console;
 mod cpio;
 pub mod emulator;
@@ -25,6 +26,7 @@ mod modules;
 mod qemu;
 mod release;
 mod scratch;
+mod source;
 pub mod suite;
 mod userland;
 
@@ -48,7 +50,7 @@ use crate::{
 /// What `cargo xtask vm` is told.
 #[derive(clap::Args, Debug)]
 pub struct Options {
-    /// Which kernel of Debian's
+    /// Which kernel
     #[arg(long, value_enum, required_unless_present = "image")]
     kernel: Option<Release>,
     /// A kernel image of your own instead, with btrfs, loop devices and an 8250 console built in

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, process::Command
 
 use anyhow::{Context as _, Result, bail};
 
-use super::kernel::Kernel;
+use super::{Release, kernel::Kernel};
 use crate::proc;
 
 /// Loaded where the kernel has them as modules; what it has built in or does not have is left out.
@@ -44,7 +44,7 @@ pub fn ordered(kernel: &Kernel) -> Result<Vec<Module>> {
             add(name, at_start, &files, &mut order)?;
         }
     }
-    if !order.iter().any(|module| module.name == "btrfs") {
+    if kernel.release != Release::BuiltIn6_12 && !order.iter().any(|module| module.name == "btrfs") {
         bail!("Linux {} has no module btrfs below {}", kernel.uname, kernel.modules.display());
     }
     Ok(order)

@@ -21,6 +21,12 @@ pub enum Release {
     /// On arm64 with pages of 16 KiB
     #[value(name = "6.12-arm64-16k")]
     Arm6_12Pages16K,
+    /// Debian's source of 6.12, small, with btrfs built in
+    #[value(name = "6.12-built-in")]
+    BuiltIn6_12,
+    /// The same with btrfs as a module, and with the kernel's own checks of btrfs, locks and memory
+    #[value(name = "6.12-checked")]
+    Checked6_12,
 }
 
 impl Release {
@@ -32,13 +38,35 @@ impl Release {
             Self::V7 => "7.x",
             Self::Arm6_12 => "6.12-arm64",
             Self::Arm6_12Pages16K => "6.12-arm64-16k",
+            Self::BuiltIn6_12 => "6.12-built-in",
+            Self::Checked6_12 => "6.12-checked",
+        }
+    }
+
+    /// The line that its source is of.
+    pub const fn line(self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 | Self::Arm6_12 | Self::Arm6_12Pages16K | Self::BuiltIn6_12 | Self::Checked6_12 => {
+                "6.12"
+            }
+            Self::V7 => "7.x",
+        }
+    }
+
+    /// For a kernel that we build: whose source it has, and the files of `tests/kernels` with its options.
+    pub const fn built(self) -> Option<(Self, [&'static str; 2])> {
+        match self {
+            Self::BuiltIn6_12 => Some((Self::V6_12, ["small.config", "built-in.config"])),
+            Self::Checked6_12 => Some((Self::V6_12, ["small.config", "checked.config"])),
+            Self::V6_1 | Self::V6_12 | Self::V7 | Self::Arm6_12 | Self::Arm6_12Pages16K => None,
         }
     }
 
     /// The machine that it runs on.
     pub const fn machine(self) -> Machine {
         match self {
-            Self::V6_1 | Self::V6_12 | Self::V7 => Machine::X86_64,
+            Self::V6_1 | Self::V6_12 | Self::V7 | Self::BuiltIn6_12 | Self::Checked6_12 => Machine::X86_64,
             Self::Arm6_12 | Self::Arm6_12Pages16K => Machine::Aarch64,
         }
     }
@@ -55,7 +83,7 @@ impl Release {
     pub const fn image(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::V6_1 => ("linux-image-", "6.1.", "-cloud-amd64"),
-            Self::V6_12 => ("linux-image-", "6.12.", "-cloud-amd64"),
+            Self::V6_12 | Self::BuiltIn6_12 | Self::Checked6_12 => ("linux-image-", "6.12.", "-cloud-amd64"),
             Self::V7 => ("linux-binary-", "7.", "-cloud-amd64"),
             Self::Arm6_12 => ("linux-image-", "6.12.", "-cloud-arm64"),
             Self::Arm6_12Pages16K => ("linux-image-", "6.12.", "-arm64-16k"),
@@ -65,7 +93,12 @@ impl Release {
     /// Packages of one kernel version, `uname -r` given.
     pub fn packages(self, uname: &str) -> Vec<String> {
         match self {
-            Self::V6_1 | Self::V6_12 | Self::Arm6_12 | Self::Arm6_12Pages16K => {
+            Self::V6_1
+            | Self::V6_12
+            | Self::Arm6_12
+            | Self::Arm6_12Pages16K
+            | Self::BuiltIn6_12
+            | Self::Checked6_12 => {
                 vec![format!("linux-image-{uname}")]
             }
             Self::V7 => vec![format!("linux-binary-{uname}"), format!("linux-modules-{uname}")],

@@ -41,6 +41,8 @@ struct Entry {
 const EVERY: &[Release] = &[Release::V6_1, Release::V6_12, Release::V7];
 /// Another machine than x86-64.
 const ARM: &[Release] = &[Release::Arm6_12, Release::Arm6_12Pages16K];
+/// Kernels that we build.
+const BUILT: &[Release] = &[Release::BuiltIn6_12, Release::Checked6_12];
 
 /// Rights, the screen and the workloads are the same on every kernel: `live_beats`, `live_rights`, `live_top` and `live_workload`
 /// run on the machine itself. In the order of running. All of a part share one boot, so that what one leaves behind in the kernel is
@@ -63,6 +65,9 @@ const ENTRIES: &[Entry] = &[
         fault: false,
         seconds: 400,
     },
+    Entry { test: "live_filesystems", releases: BUILT, only: "", fault: false, seconds: 3600 },
+    Entry { test: "live_load", releases: BUILT, only: "", fault: false, seconds: 3600 },
+    Entry { test: "live_run", releases: BUILT, only: "", fault: false, seconds: 1800 },
     Entry { test: "live_load", releases: EVERY, only: "", fault: false, seconds: 1200 },
     Entry { test: "live_record", releases: EVERY, only: "", fault: false, seconds: 900 },
     Entry { test: "live_waits", releases: EVERY, only: "", fault: false, seconds: 900 },
@@ -86,6 +91,8 @@ const ENTRIES: &[Entry] = &[
     },
     Entry { test: "vm_functions", releases: EVERY, only: "", fault: false, seconds: 600 },
     Entry { test: "vm_functions", releases: ARM, only: "", fault: false, seconds: 1800 },
+    Entry { test: "vm_functions", releases: BUILT, only: "", fault: false, seconds: 1800 },
+    Entry { test: "vm_safety", releases: BUILT, only: "", fault: false, seconds: 1800 },
     // The first hooks functions by fentry, the second by kprobes.
     Entry {
         test: "vm_safety",

@@ -95,7 +95,7 @@ fn calls_by_kprobes_are_not_paired_without_the_trampoline() {
 fn every_function_with_its_arguments_can_be_hooked_by_either_means() {
     for kernel in KERNELS {
         let types = types(kernel);
-        let plan = functions::plan(&types, &|_| 1);
+        let plan = functions::plan(&types, &|_| vec![1]);
         for planned in plan.iter().filter(|planned| planned.function.required && !planned.function.optional) {
             assert_eq!(planned.left_out, None, "{kernel}");
         }

@@ -21,20 +21,30 @@ impl KernelTypes {
     /// # Errors
     /// A sentence: BTF has no function of that name, or several that differ.
     pub fn function(&self, name: &str) -> Result<FunctionProto, String> {
+        let mut all = self.functions(name);
+        match all.pop() {
+            None => Err(format!("this kernel's BTF has no function {name}")),
+            Some(function) if all.is_empty() => Ok(function),
+            Some(_) => Err(format!("this kernel's BTF has several functions {name} that differ")),
+        }
+    }
+
+    /// The arguments of each function of that name: static functions of several files may share one, and some of these may be
+    /// inlined everywhere. Of those that take the same there is one.
+    #[must_use]
+    pub fn functions(&self, name: &str) -> Vec<FunctionProto> {
         let btf = self.named.btf();
-        let mut agreed: Option<FunctionProto> = None;
+        let mut all: Vec<FunctionProto> = Vec::new();
         for (id, ty) in self.named.types_with_ids(name) {
             let Type::Func(function) = ty else { continue };
             let Ok(Type::FuncProto(proto)) = btf.resolve_chained_type(&function) else { continue };
-            let args = proto.parameters.iter().map(|arg| type_name(btf, arg, DEPTH)).collect();
-            let proto = FunctionProto { id, args };
-            match &mut agreed {
-                None => agreed = Some(proto),
+            let args: Vec<_> = proto.parameters.iter().map(|arg| type_name(btf, arg, DEPTH)).collect();
+            match all.iter_mut().find(|other| other.args == args) {
                 // The last one is the module's own, if there is one.
-                Some(first) if first.args == proto.args => first.id = id,
-                Some(_) => return Err(format!("this kernel's BTF has several functions {name} that differ")),
+                Some(same) => same.id = id,
+                None => all.push(FunctionProto { id, args }),
             }
         }
-        agreed.ok_or_else(|| format!("this kernel's BTF has no function {name}"))
+        all
     }
 }

@@ -1,0 +1,47 @@
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+use probe_common::hook::HookId;
+
+use super::{FUNCTIONS, Function, FunctionProto, text_of_btrfs, typed};
+
+const NAME: &str = "start_transaction";
+
+fn function() -> &'static Function {
+    FUNCTIONS.iter().find(|function| function.hook == HookId::StartTransaction).unwrap()
+}
+
+fn proto(id: u32, args: &[&str]) -> FunctionProto {
+    FunctionProto { id, args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+}
+
+fn of_btrfs(id: u32) -> FunctionProto {
+    let flush = "enum btrfs_reserve_flush_enum";
+    proto(id, &["struct btrfs_root *", "unsigned int", "unsigned int", flush, "bool"])
+}
+
+/// Where btrfs and ACPI are built in, vmlinux has the types of two functions of this name, and one symbol.
+#[test]
+fn a_name_that_another_file_of_the_kernel_has_too_is_told_apart_by_its_arguments() {
+    let acpi = || proto(7, &["struct acpi_ec *"]);
+    let take = |protos: Vec<FunctionProto>, is_ours: bool| typed(function(), NAME, protos, || is_ours);
+    for protos in [vec![acpi(), of_btrfs(9)], vec![of_btrfs(9), acpi()]] {
+        assert_eq!(take(protos.clone(), true).unwrap().0, 9);
+        // Ours was inlined, and the symbol is the other one's.
+        assert!(take(protos, false).unwrap_err().contains("several functions"));
+    }
+    assert!(take(vec![of_btrfs(8), of_btrfs(9)], true).unwrap_err().contains("several functions"));
+    assert!(take(vec![], true).unwrap_err().contains("no function"));
+    assert!(take(vec![acpi()], true).unwrap_err().contains("none is what the books need"));
+    assert_eq!(take(vec![of_btrfs(9)], false).unwrap().0, 9);
+}
+
+#[test]
+fn the_text_of_btrfs_is_where_its_own_names_are() {
+    let symbols = |name: &str| match name {
+        "btrfs_block_rsv_add" => vec![300],
+        "btrfs_destroy_inode" => vec![100],
+        NAME => vec![900],
+        _ => vec![],
+    };
+    assert_eq!(text_of_btrfs(&symbols), Some(100..=300));
+    assert_eq!(text_of_btrfs(&|_| vec![]), None);
+}
