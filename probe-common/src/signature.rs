@@ -5,6 +5,9 @@ use crate::hook::{HOOK_IDS, HookId};
 /// An argument that this kernel's function does not have.
 pub const NO_ARG: u8 = 0xff;
 
+/// The compiler made a clone of the function that takes other arguments, and no type says which: the subject is looked for among them.
+pub const SOME_ARG: u8 = 0xfe;
+
 /// Arguments of one function, by position (0 is the first).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -98,6 +98,34 @@ pub fn root_fs_info(root: u64) -> u64 {
     at(root, off!(root_fs_info))
 }
 
+/// `fs_info` of a space_info. Before 6.12 it has no pointer to it (but in later releases of 6.1 and others): its list leads there.
+#[inline(always)]
+pub fn space_fs_info(sinfo: u64) -> u64 {
+    if off!(sinfo_fs_info) != ABSENT { at(sinfo, off!(sinfo_fs_info)) } else { fs_of_list(sinfo) }
+}
+
+/// Nodes on `fs_info->space_info` of a kernel whose space_infos have no `fs_info`: data, metadata, system, and the list's head.
+const MAX_SPACE_INFOS: u32 = 4;
+
+/// Walks the list that a space_info is on to its head, which is known by the superblock's pointer back.
+///
+/// A global function: its loop is verified once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fs_of_list(sinfo: u64) -> u64 {
+    let mut node = sinfo.wrapping_add(off!(sinfo_list) as u64);
+    let mut found = 0;
+    for _ in 0..MAX_SPACE_INFOS {
+        node = at(node, 0);
+        let fs_info = node.wrapping_sub(off!(fs_space_info) as u64);
+        let sb: u64 = at(fs_info, off!(fs_sb));
+        if sb != 0 && at::<u64>(sb, off!(sb_s_fs_info)) == fs_info {
+            found = fs_info;
+        }
+    }
+    found
+}
+
 /// Size and reserved bytes of a block_rsv.
 #[inline(always)]
 pub fn rsv(rsv: u64) -> Rsv {

@@ -199,7 +199,7 @@ fn meet(run: u32, work: u64) {
         let node: u64 = read::at(fs_info, off!(fs_space_info));
         let sinfo = node.wrapping_sub(off!(sinfo_list) as u64);
         // Other works of the kernel have other things there: nothing but a filesystem has a space_info that points back.
-        if work != 0 && node != 0 && read::at::<u64>(sinfo, off!(sinfo_fs_info)) == fs_info {
+        if work != 0 && node != 0 && read::space_fs_info(sinfo) == fs_info {
             fs_met(run, fs_info);
         }
     }

@@ -94,6 +94,9 @@ impl Probe {
         let mut loaded = Loaded { planned, means, reason: why.to_owned() };
         match &offers.fentry {
             Err(_) => self.load_kprobes(planned.function)?,
+            Ok(_) if planned.type_id == 0 => {
+                self.fall_back(&mut loaded, "the compiler made a clone of it", offers)?;
+            }
             Ok(types) => {
                 if let Err(why) = self.load_fentry(planned, types) {
                     self.fall_back(&mut loaded, &why, offers)?;
@@ -170,7 +173,7 @@ impl Probe {
 
     fn attach_programs(&mut self, loaded: &mut Loaded<'_>, room: &LazyCell<Room>) -> Result<(), String> {
         let function = loaded.planned.function;
-        let (hook, name) = (function.hook, loaded.planned.name);
+        let (hook, name) = (function.hook, loaded.planned.name.as_str());
         let exit = function.exit(loaded.means);
         for (program, is_exit) in
             exit.map(|exit| (exit, true)).into_iter().chain([(function.entry(loaded.means), false)])
@@ -286,7 +289,7 @@ fn row(planned: &PlannedFunction, all: &[Loaded<'_>], refused: &[(HookId, String
     HookRow {
         id: function.hook.name().to_owned(),
         kind: means.kind(function.returns).to_owned(),
-        target: planned.name.to_owned(),
+        target: planned.name.clone(),
         state,
         reason,
     }

@@ -7,8 +7,9 @@ use std::{cell::LazyCell, ops::RangeInclusive};
 use probe_common::{
     hook::HookId,
     signature::{
-        NO_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT, SUBJECT_RSV,
-        SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_TRANSACTION, SUBJECT_VFS_INODE, Signature, Signatures,
+        NO_ARG, SOME_ARG, SUBJECT_FS, SUBJECT_INODE, SUBJECT_IO_TREE, SUBJECT_ORDERED, SUBJECT_ROOT,
+        SUBJECT_RSV, SUBJECT_SPACE, SUBJECT_TRANS, SUBJECT_TRANSACTION, SUBJECT_VFS_INODE, Signature,
+        Signatures,
     },
 };
 
@@ -38,7 +39,12 @@ pub struct Function {
     second_optional: bool,
     /// How many integer arguments it must have.
     numbers: usize,
+    /// Whether the kernel side finds the subject among the arguments of a clone, of which BTF says nothing.
+    searched: bool,
 }
+
+/// Of a clone: its subject is somewhere among the arguments.
+const SEARCHED: Signature = Signature { subject: SOME_ARG, kind: SUBJECT_INODE, ..Signature::UNKNOWN };
 
 /// Types in C by `SUBJECT_*`.
 const TYPES: &[(u8, &[&str])] = &[
@@ -67,7 +73,8 @@ const IO_TREE: &[u8] = &[SUBJECT_IO_TREE];
 pub const FUNCTIONS: &[Function] = &[
     at_once(HookId::DestroyInode, "destroy_inode", ANY_INODE),
     at_once(HookId::ReleaseGlobalBlockRsv, "release_global_rsv", FS),
-    at_once(HookId::CalculateInodeRsv, "calculate_inode_rsv", INODE),
+    // A static function that compilers pass parts of `fs_info` to instead.
+    Function { searched: true, ..at_once(HookId::CalculateInodeRsv, "calculate_inode_rsv", INODE) },
     // Without it, what a transaction leaves is told after the next one.
     Function {
         required: false,
@@ -208,6 +215,7 @@ const fn call(hook: HookId, program: &'static str, subject: &'static [u8], numbe
         second: None,
         second_optional: false,
         numbers,
+        searched: false,
     }
 }
 
@@ -246,9 +254,9 @@ impl Function {
 pub struct PlannedFunction {
     /// The table's row.
     pub function: &'static Function,
-    /// Its name on this kernel.
-    pub name: &'static str,
-    /// The id of its type in the BTF of btrfs; 0 if it is left out.
+    /// Its symbol on this kernel: its name, or that of the only clone that the compiler made of it.
+    pub name: String,
+    /// The id of its type in the BTF of btrfs; 0 if it is left out, or has none that fentry could use.
     pub type_id: u32,
     /// Where its arguments are.
     pub signature: Signature,
@@ -258,9 +266,18 @@ pub struct PlannedFunction {
     pub absent: bool,
 }
 
-/// Decides every function. `symbols` gives the addresses of a name in the kernel's symbol table.
+/// A function's symbol, or that of a clone of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where it begins.
+    pub address: u64,
+    /// The symbol: the function's name, and behind a dot what the compiler added.
+    pub symbol: String,
+}
+
+/// Decides every function. `symbols` looks a name up in the kernel's symbol table.
 #[must_use]
-pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> Vec<u64>) -> Vec<PlannedFunction> {
+pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> Vec<Place>) -> Vec<PlannedFunction> {
     let text = LazyCell::new(|| text_of_btrfs(symbols));
     FUNCTIONS
         .iter()
@@ -270,34 +287,41 @@ pub fn plan(types: &KernelTypes, symbols: &dyn Fn(&str) -> Vec<u64>) -> Vec<Plan
                 Some(older) if symbols(current).is_empty() && !symbols(older).is_empty() => older,
                 _ => current,
             };
-            let addresses = symbols(name);
-            let found = match addresses.as_slice() {
+            let places = symbols(name);
+            let found = match places.as_slice() {
                 [] => Err(format!(
                     "this kernel has no function {name} of its own: it was inlined, cloned or is new"
                 )),
-                [address] => {
-                    let is_ours = || text.as_ref().is_some_and(|text| text.contains(address));
-                    typed(function, name, types.functions(name), is_ours)
+                [place] if place.symbol.contains(".part.") => Err(format!(
+                    "the compiler inlined a part of {name} here, and only {} is a function of its own",
+                    place.symbol
+                )),
+                [place] => {
+                    let is_ours = || text.as_ref().is_some_and(|text| text.contains(&place.address));
+                    let found = typed(function, name, types.functions(name), is_ours);
+                    if place.symbol == name { found } else { of_clone(function, found) }
                 }
                 several => Err(format!(
                     "this kernel has {} functions {name}, and a probe cannot tell which",
                     several.len()
                 )),
             };
-            let absent = function.optional && addresses.is_empty();
+            let absent = function.optional && places.is_empty();
+            let symbol = places.into_iter().next().map_or_else(|| name.to_owned(), |place| place.symbol);
             let ((type_id, signature), left_out) = match found {
                 Ok(found) => (found, None),
                 Err(why) => ((0, Signature::UNKNOWN), Some(why)),
             };
-            PlannedFunction { function, name, type_id, signature, left_out, absent }
+            PlannedFunction { function, name: symbol, type_id, signature, left_out, absent }
         })
         .collect()
 }
 
 /// Where the functions of btrfs lie whose names nobody else has.
-fn text_of_btrfs(symbols: &dyn Fn(&str) -> Vec<u64>) -> Option<RangeInclusive<u64>> {
+fn text_of_btrfs(symbols: &dyn Fn(&str) -> Vec<Place>) -> Option<RangeInclusive<u64>> {
     let names = FUNCTIONS.iter().map(|function| function.hook.name());
-    let all: Vec<u64> = names.filter(|name| name.starts_with("btrfs_")).flat_map(symbols).collect();
+    let places = names.filter(|name| name.starts_with("btrfs_")).flat_map(symbols);
+    let all: Vec<u64> = places.map(|place| place.address).collect();
     Some(*all.iter().min()?..=*all.iter().max()?)
 }
 
@@ -322,6 +346,19 @@ fn typed(
         (Some(first), None) if !several || is_ours() => first,
         (None, None) if !several => Err(format!("this kernel's BTF has no function {name}")),
         _ => Err(format!("this kernel's BTF has several functions {name} that differ")),
+    }
+}
+
+/// As [`typed`], of a clone that the compiler made of a function. Where BTF has the function all the same, the clone takes what its type
+/// says (`pahole --btf_gen_optimized`), but no symbol has the name by which the kernel looks for a function of fentry.
+fn of_clone(
+    function: &Function,
+    found: Result<(u32, Signature), String>,
+) -> Result<(u32, Signature), String> {
+    match found {
+        Ok((_, signature)) => Ok((0, signature)),
+        Err(_) if function.searched => Ok((0, SEARCHED)),
+        Err(why) => Err(why),
     }
 }
 

@@ -202,8 +202,10 @@ fn resolve(root: &Path, machine: &Machine, tier: TierChoice, symbols: &Symbols) 
     };
     let try_fentry = || tried.map_or_else(|| TypesOf::tried(&types), Ok);
     let offers = Offers::of(&resolved, kprobes, symbols, preempted, try_fentry);
-    let functions =
-        functions::plan(&types, &|name| symbols.named(name).map(|(address, _)| address).collect());
+    let functions = functions::plan(&types, &|name| {
+        let places = symbols.named(name);
+        places.map(|(address, symbol)| functions::Place { address, symbol: symbol.name.to_owned() }).collect()
+    });
     let obstacle = functions::obstacle(&functions).or_else(|| offers.obstacle());
     let flush_states = types.flush_states().clone();
     Ok(Resolved { plan, offsets: resolved.offsets, functions, offers, obstacle, flush_states })

@@ -1,5 +1,7 @@
 //! `btrfs_calculate_inode_block_rsv_size`: runs under `inode->lock`, right after `outstanding_extents` or `csum_bytes`
 //! changed. It is the only place where every change of `csum_bytes` can be seen as it happens.
+use core::mem::offset_of;
+
 use aya_ebpf::{
     EbpfContext as _,
     macros::{fentry, kprobe},
@@ -7,9 +9,11 @@ use aya_ebpf::{
 };
 use probe_common::{
     call::{CALL_INODE, CALL_SIZE_TOO_SMALL, CALL_UNFRAMED, Call},
+    claim::RsvType,
     header::RecordKind,
     hook::HookId,
     loss::LossClass,
+    signature::{SOME_ARG, Signature},
 };
 
 use super::{
@@ -19,7 +23,7 @@ use super::{
 use crate::{
     cells::{self, frame},
     emit::Run,
-    globals::off,
+    globals::{off, signature_byte},
     read, stack,
 };
 
@@ -37,11 +41,48 @@ pub fn calculate_inode_rsv_fentry(ctx: FEntryContext) -> i32 {
     0
 }
 
+/// Whether the function takes other arguments than its source says.
+#[inline(always)]
+fn is_clone() -> bool {
+    signature_byte(HookId::CalculateInodeRsv, offset_of!(Signature, subject)) == SOME_ARG
+}
+
+/// The inode among the arguments of a clone; 0 if there is none.
+#[inline(always)]
+fn found_inode(ctx: &impl Entry) -> u64 {
+    let mut found = 0;
+    for position in 0..REGISTERS {
+        let argument = ctx.argument(position);
+        if is_inode(argument) != 0 {
+            found = argument;
+        }
+    }
+    found
+}
+
+/// Whether there is a `struct btrfs_inode`: its block_rsv is one of an inode, and its subvolume has a filesystem that its superblock
+/// points back to.
+///
+/// A global function: see [`Run::number`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_inode(address: u64) -> u64 {
+    let fs_info = read::root_fs_info(read::inode_root(address));
+    let sb: u64 = read::at(fs_info, off!(fs_sb));
+    let is_rsv =
+        read::rsv_type(address.wrapping_add(off!(inode_block_rsv) as u64)) == RsvType::Delalloc as u32;
+    u64::from(is_rsv && sb != 0 && read::at::<u64>(sb, off!(sb_s_fs_info)) == fs_info)
+}
+
 #[inline(always)]
 fn calculated(ctx: &impl Entry) {
     let Some(run) = Run::begin(HookId::CalculateInodeRsv, ctx) else { return };
     let run = run.identify();
-    let inode = subject::of(ctx, HookId::CalculateInodeRsv).inode;
+    let inode = if is_clone() { found_inode(ctx) } else { subject::of(ctx, HookId::CalculateInodeRsv).inode };
+    if is_clone() && inode == 0 {
+        run.lost(LossClass::ReadFault);
+        return;
+    }
     let root = read::inode_root(inode);
     let ino = read::inode_ino(inode);
     let Some(cell) = cells::inode_cell(&run, root, ino) else { return };
@@ -84,6 +125,9 @@ fn calculated(ctx: &impl Entry) {
         }
     }
 }
+
+/// Arguments that are in registers on every machine.
+const REGISTERS: u8 = 6;
 
 /// Most extents of an inode that are not a counter that has wrapped.
 const MAX_EXTENTS: u32 = 1 << 20;

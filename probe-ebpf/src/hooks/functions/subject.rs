@@ -59,7 +59,7 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
                 inode = address.wrapping_sub(off!(inode_block_rsv) as u64);
             } else {
                 let space: u64 = read::at(address, off!(rsv_space_info));
-                fs_info = read::at(space, off!(sinfo_fs_info));
+                fs_info = read::space_fs_info(space);
             }
         }
         SUBJECT_ROOT => fs_info = read::root_fs_info(address),
@@ -70,7 +70,7 @@ pub fn of(ctx: &impl Entry, hook: HookId) -> Subject {
             rsv = fs_info + off!(fs_delayed_refs_rsv) as u64;
         }
         SUBJECT_SPACE => {
-            fs_info = read::at(address, off!(sinfo_fs_info));
+            fs_info = read::space_fs_info(address);
             // `steal_from_global_rsv()`
             rsv = fs_info + off!(fs_global_block_rsv) as u64;
         }

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 use probe_common::hook::HookId;
 
-use super::{FUNCTIONS, Function, FunctionProto, text_of_btrfs, typed};
+use super::{FUNCTIONS, Function, FunctionProto, Place, SEARCHED, of_clone, text_of_btrfs, typed};
 
 const NAME: &str = "start_transaction";
 
@@ -36,12 +36,23 @@ fn a_name_that_another_file_of_the_kernel_has_too_is_told_apart_by_its_arguments
 
 #[test]
 fn the_text_of_btrfs_is_where_its_own_names_are() {
-    let symbols = |name: &str| match name {
-        "btrfs_block_rsv_add" => vec![300],
-        "btrfs_destroy_inode" => vec![100],
-        NAME => vec![900],
-        _ => vec![],
+    let symbols = |name: &str| {
+        let addresses: &[u64] = match name {
+            "btrfs_block_rsv_add" => &[300],
+            "btrfs_destroy_inode" => &[100],
+            NAME => &[900],
+            _ => &[],
+        };
+        addresses.iter().map(|address| Place { address: *address, symbol: name.to_owned() }).collect()
     };
     assert_eq!(text_of_btrfs(&symbols), Some(100..=300));
     assert_eq!(text_of_btrfs(&|_| vec![]), None);
+}
+
+#[test]
+fn only_a_clone_whose_subject_can_be_found_is_hooked_without_its_type() {
+    let none = || Err("this kernel's BTF has no function".to_owned());
+    let searched = FUNCTIONS.iter().find(|function| function.hook == HookId::CalculateInodeRsv).unwrap();
+    assert_eq!(of_clone(searched, none()).unwrap(), (0, SEARCHED));
+    assert!(of_clone(function(), none()).is_err());
 }

@@ -37,7 +37,8 @@ impl ResolvedOffsets {
     pub fn is_replaced(&self, name: &str) -> bool {
         const EITHER: [&str; 2] = ["fs_fs_error", "fs_state_error_bit"];
         /// What newer kernels have more, and older ones do not need.
-        const MORE: [&str; 7] = [
+        const MORE: [&str; 8] = [
+            "sinfo_fs_info",
             "sinfo_sub_group",
             "fs_treelog_rsv",
             "fs_remap_block_rsv",
