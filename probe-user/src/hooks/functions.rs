@@ -178,7 +178,10 @@ pub const FUNCTIONS: &[Function] = &[
     // Without these, block_rsvs are not compared with bytes_may_use call by call.
     Function { required: false, ..call(HookId::FinishExtentCommit, "finish_extent_commit", TRANS, 0) },
     Function { required: false, ..call(HookId::UpdateDelayedRefs, "update_delayed_refs", TRANS, 0) },
+    // Some kernels take the bytes from a block_rsv, others from what the caller has reserved.
     Function {
+        second: Some("struct btrfs_block_rsv *"),
+        second_optional: true,
         required: false,
         optional: true,
         ..call(HookId::MigrateToDelayedRefs, "migrate_to_delayed_refs", FS, 1)

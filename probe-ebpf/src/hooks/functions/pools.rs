@@ -7,10 +7,13 @@
 //! The block_rsvs of the filesystem have no lock that a program could take. So a call is compared only if it was alone: no other
 //! thread was inside such a function, and none changed `bytes_may_use`, from before the first read until after the second.
 //! `cells/pools.rs` counts.
+use core::mem::offset_of;
+
 use probe_common::{
     call::{MOVED_BY_END, MOVED_KNOWN, MOVED_OF_FS},
     claim::RsvType,
     hook::HookId,
+    signature::{NO_ARG, Signature},
     unpinning::unpinning,
 };
 
@@ -157,7 +160,7 @@ unsafe fn reaches(frame: *mut Frame) -> bool {
             return false;
         }
         // Where handles have no block_rsv of their own, another function moves their bytes.
-        let moves = signature_byte(HookId::MigrateToDelayedRefs, 0) != probe_common::signature::NO_ARG;
+        let moves = signature_byte(HookId::MigrateToDelayedRefs, 0) != NO_ARG;
         if off!(trans_delayed_rsv) == ABSENT && !moves {
             return false;
         }
@@ -253,7 +256,7 @@ pub extern "C" fn pools_end(slot: u32, ret: i64) -> u64 {
         let due = if uses && ret_rsv(ret) != 0 {
             // The next allocation of a tree block takes them out of `bytes_may_use`.
             (*frame).args[1] as i64
-        } else if is(HookId::BlockRsvAddBytes) || is(HookId::MigrateToDelayedRefs) {
+        } else if is(HookId::BlockRsvAddBytes) || (is(HookId::MigrateToDelayedRefs) && !migrates_from_rsv()) {
             // The caller has reserved them.
             -((*frame).args[0] as i64)
         } else {
@@ -308,6 +311,12 @@ pub extern "C" fn pools_unpinned(slot: u32, sinfo: u64) -> u64 {
         (*frame).at_freed = (*frames).freed;
     }
     0
+}
+
+/// Whether `btrfs_migrate_to_delayed_refs_rsv()` takes its bytes from a block_rsv (before 6.6 but in later releases of 6.1).
+#[inline(always)]
+fn migrates_from_rsv() -> bool {
+    signature_byte(HookId::MigrateToDelayedRefs, offset_of!(Signature, second)) != NO_ARG
 }
 
 /// The block_rsv that `btrfs_use_block_rsv()` returned; 0 if it returned an error.

@@ -1,7 +1,8 @@
+//! How functions are chosen by name and type.
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
-use probe_common::hook::HookId;
+use probe_common::{hook::HookId, signature::NO_ARG};
 
-use super::{FUNCTIONS, Function, FunctionProto, Place, SEARCHED, of_clone, text_of_btrfs, typed};
+use super::{FUNCTIONS, Function, FunctionProto, Place, SEARCHED, of_clone, signature, text_of_btrfs, typed};
 
 const NAME: &str = "start_transaction";
 
@@ -55,4 +56,19 @@ fn only_a_clone_whose_subject_can_be_found_is_hooked_without_its_type() {
     let searched = FUNCTIONS.iter().find(|function| function.hook == HookId::CalculateInodeRsv).unwrap();
     assert_eq!(of_clone(searched, none()).unwrap(), (0, SEARCHED));
     assert!(of_clone(function(), none()).is_err());
+}
+
+/// From 6.2 to 6.5 the bytes come from a block_rsv, and bytes_may_use may not change by them as well.
+#[test]
+fn a_migration_to_delayed_refs_rsv_says_whether_a_block_rsv_pays() {
+    let name = "btrfs_migrate_to_delayed_refs_rsv";
+    let function = FUNCTIONS.iter().find(|function| function.hook.name() == name).unwrap();
+    let args = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+    let paid = args(&["struct btrfs_fs_info *", "struct btrfs_block_rsv *", "u64"]);
+    let reserved = args(&["struct btrfs_fs_info *", "u64"]);
+    let of = |args: &[String]| {
+        let found = signature(function, name, args).unwrap();
+        (found.second, found.numbers[0])
+    };
+    assert_eq!((of(&paid), of(&reserved)), ((1, 2), (NO_ARG, 1)));
 }
