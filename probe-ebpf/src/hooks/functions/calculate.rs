@@ -47,17 +47,24 @@ fn is_clone() -> bool {
     signature_byte(HookId::CalculateInodeRsv, offset_of!(Signature, subject)) == SOME_ARG
 }
 
-/// The inode among the arguments of a clone; 0 if there is none.
+/// The inode among the arguments of a clone: that of the call around it, or else the first argument that is one, since those behind
+/// the last argument are what others left in registers. 0 if there is none.
 #[inline(always)]
-fn found_inode(ctx: &impl Entry) -> u64 {
-    let mut found = 0;
+fn found_inode(run: &Run, ctx: &impl Entry) -> u64 {
+    let call = cells::task_cell(run).and_then(frame::of).and_then(frame::top);
+    // SAFETY: the frame is this thread's.
+    let around = call.map_or(0, |call| unsafe { (*call).inode });
+    let (mut first, mut is_around) = (0, false);
     for position in 0..REGISTERS {
         let argument = ctx.argument(position);
-        if is_inode(argument) != 0 {
-            found = argument;
+        if argument != 0 && argument == around {
+            is_around = true;
+        }
+        if first == 0 && is_inode(argument) != 0 {
+            first = argument;
         }
     }
-    found
+    if is_around { around } else { first }
 }
 
 /// Whether there is a `struct btrfs_inode`: its block_rsv is one of an inode, and its subvolume has a filesystem that its superblock
@@ -78,7 +85,8 @@ extern "C" fn is_inode(address: u64) -> u64 {
 fn calculated(ctx: &impl Entry) {
     let Some(run) = Run::begin(HookId::CalculateInodeRsv, ctx) else { return };
     let run = run.identify();
-    let inode = if is_clone() { found_inode(ctx) } else { subject::of(ctx, HookId::CalculateInodeRsv).inode };
+    let inode =
+        if is_clone() { found_inode(&run, ctx) } else { subject::of(ctx, HookId::CalculateInodeRsv).inode };
     if is_clone() && inode == 0 {
         run.lost(LossClass::ReadFault);
         return;

@@ -5,7 +5,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::{
     audits::Audits, chains::Chains, claims::Claims, draws::Draws, inode::InodeBook, loss::Loss,
-    reported::AlreadyReported, reserving_stacks::ReservingStacks, waits::Waits,
+    plain_csums::PlainCsums, reported::AlreadyReported, reserving_stacks::ReservingStacks, waits::Waits,
 };
 use crate::vocabulary::{
     account::Account,
@@ -34,6 +34,8 @@ pub(crate) struct Fs {
     pub sectorsize: u64,
     /// Its extents are shorter than `BTRFS_MAX_EXTENT_SIZE`, as its reservations show.
     pub zoned: bool,
+    /// What its kernel does with `csum_bytes` of inodes without checksums.
+    pub plain_csums: PlainCsums,
     /// Times of its first and last record, `CLOCK_MONOTONIC` ns.
     pub span: (u64, u64),
     pub born: bool,

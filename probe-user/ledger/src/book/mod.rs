@@ -13,6 +13,7 @@ pub(crate) mod inode;
 pub(crate) mod lengths_of_time;
 pub(crate) mod loss;
 pub(crate) mod node;
+pub(crate) mod plain_csums;
 pub(crate) mod reported;
 pub(crate) mod reserving_stacks;
 pub(crate) mod sums;

@@ -136,6 +136,47 @@ fn without_checksums_csum_bytes_stands_still() {
     calls.silent();
 }
 
+/// A write to an inode without checksums: by how much each of its calls changes `csum_bytes`.
+fn plain_write(calls: &mut Calls, reserved: i64, released: i64) {
+    let inside = |calls: &mut Calls, serial| {
+        calls.call(HookId::BlockRsvAddBytes, 257, [I + M, 0, 0, 0], |call| call.parent = serial);
+    };
+    calls.around(HookId::ReserveMetadata, 257, [LEN, LEN, 0, 0], inside, |call| {
+        call.flags |= CALL_NODATASUM;
+        call.extents = 1;
+        call.csum_bytes = reserved;
+    });
+    let inside = |calls: &mut Calls, serial| calls.shed(257, serial);
+    calls.around(HookId::ReleaseMetadata, 257, [LEN, 1, 0, 0], inside, |call| {
+        call.flags |= CALL_NODATASUM;
+        call.csum_bytes = released;
+    });
+    calls.release_extents(257, LEN);
+}
+
+/// Linux 6.6.9 counts `csum_bytes` of inodes without checksums, which was a finding at each write to one.
+#[test]
+fn a_kernel_may_count_csum_bytes_of_inodes_without_checksums() {
+    let len = LEN as i64;
+    let mut calls = Calls::new();
+    for _ in 0..3 {
+        plain_write(&mut calls, len, -len);
+    }
+    calls.silent();
+}
+
+#[test]
+fn reservations_without_checksums_that_count_are_wrong_if_their_releases_do_not() {
+    let len = LEN as i64;
+    for (reserved, released) in [(len, 0), (0, -len), (len / 2, 0)] {
+        let mut calls = Calls::new();
+        plain_write(&mut calls, reserved, released);
+        let findings = calls.findings();
+        let found: Vec<_> = findings.iter().map(|finding| finding.violation.account.name()).collect();
+        assert!(found.contains(&"inode.csum_bytes"), "{reserved} {released}: {found:?}");
+    }
+}
+
 #[test]
 fn a_flush_inside_a_reservation_may_do_anything_to_others() {
     let mut calls = Calls::new();

@@ -47,7 +47,7 @@ pub(crate) fn check(
         release(context, &inside, lengths::extents(node.args[0]).saturating_neg(), 0, record)
     } else if is(HookId::ReleaseMetadata) {
         let bytes = lengths::align(node.args[0], context.fs.sector()) as i64;
-        let csums = if node.has(CALL_NODATASUM) { 0 } else { bytes.saturating_neg() };
+        let csums = csums(context, node, bytes.saturating_neg());
         release(context, &inside, 0, csums, record)
     } else if is(HookId::ShrinkExtents) {
         let extents = lengths::extents(node.args[1]) - lengths::extents(node.args[0]);
@@ -112,14 +112,9 @@ fn reserve(context: &mut CallContext<'_>, inside: &Inside<'_>) -> bool {
         return true;
     }
     let bytes = lengths::align(node.args[1], context.fs.sector()) as i64;
-    let want = if node.has(CALL_NODATASUM) { 0 } else { bytes };
+    let want = csums(context, node, bytes);
     if node.csum_bytes != want {
-        let text = format!(
-            "A reservation for {} bytes on disk raised csum_bytes by {} and should have by {want}.",
-            node.args[1], node.csum_bytes
-        );
-        let off = node.csum_bytes.wrapping_sub(want);
-        context.report(node, Deviation::new(FindingKind::CounterMismatch, CSUMS, off, text));
+        miscounted(context, node, want);
         return true;
     }
     let added: Vec<u64> = inside.calls(HookId::BlockRsvAddBytes, true).map(|child| child.args[0]).collect();
@@ -133,6 +128,28 @@ fn reserve(context: &mut CallContext<'_>, inside: &Inside<'_>) -> bool {
     let off = if added.is_empty() { least.saturating_neg() } else { added[1..].iter().sum::<u64>() as i64 };
     context.report(node, Deviation::new(FindingKind::CounterMismatch, Account::InodeMetaRsv, off, text));
     true
+}
+
+/// By how much a call must change `csum_bytes`, if `bytes` is by how much on an inode with checksums.
+fn csums(context: &mut CallContext<'_>, node: &Node, bytes: i64) -> i64 {
+    if !node.has(CALL_NODATASUM) {
+        return bytes;
+    }
+    let (want, wrong) = context.fs.plain_csums.want(node, bytes);
+    for reservation in wrong {
+        miscounted(context, &reservation, 0);
+    }
+    want
+}
+
+/// A reservation changed `csum_bytes` by something else than `want`.
+fn miscounted(context: &mut CallContext<'_>, node: &Node, want: i64) {
+    let text = format!(
+        "A reservation for {} bytes on disk raised csum_bytes by {} and should have by {want}.",
+        node.args[1], node.csum_bytes
+    );
+    let off = node.csum_bytes.wrapping_sub(want);
+    context.report(node, Deviation::new(FindingKind::CounterMismatch, CSUMS, off, text));
 }
 
 /// True on a zoned filesystem, whose extents are shorter than 128 MiB. We know it is zoned if the reserved bytes agree with
