@@ -98,7 +98,7 @@ pub fn root_fs_info(root: u64) -> u64 {
     at(root, off!(root_fs_info))
 }
 
-/// `fs_info` of a space_info. Before 6.12 it has no pointer to it (but in later releases of 6.1 and others): its list leads there.
+/// `fs_info` of a space_info. Kernels from 6.2 to 6.8, and early releases of 6.1, have no pointer to it there: its list leads to it.
 #[inline(always)]
 pub fn space_fs_info(sinfo: u64) -> u64 {
     if off!(sinfo_fs_info) != ABSENT { at(sinfo, off!(sinfo_fs_info)) } else { fs_of_list(sinfo) }

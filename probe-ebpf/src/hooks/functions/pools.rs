@@ -313,7 +313,8 @@ pub extern "C" fn pools_unpinned(slot: u32, sinfo: u64) -> u64 {
     0
 }
 
-/// Whether `btrfs_migrate_to_delayed_refs_rsv()` takes its bytes from a block_rsv (before 6.6 but in later releases of 6.1).
+/// Whether `btrfs_migrate_to_delayed_refs_rsv()` takes its bytes from a block_rsv (6.2, 6.4), and not what its caller has reserved
+/// (6.1.192, 6.6).
 #[inline(always)]
 fn migrates_from_rsv() -> bool {
     signature_byte(HookId::MigrateToDelayedRefs, offset_of!(Signature, second)) != NO_ARG

@@ -1,5 +1,5 @@
-//! Whether the kernel counts `csum_bytes` of inodes without checksums (`BTRFS_INODE_NODATASUM`). From 6.9 on (and in 6.1.80, 6.6.19)
-//! it does not; nothing but its calls shows that.
+//! Whether the kernel counts `csum_bytes` of inodes without checksums (`BTRFS_INODE_NODATASUM`). 6.2 to 6.6.9 do; 6.8 and newer, and later
+//! releases of 6.1, do not. Nothing but its calls shows that.
 use super::node::Node;
 
 /// Reservations that are kept until it is known.
