@@ -12,7 +12,7 @@ use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sys::signal::Signal,
 };
-use probe_workload::loopfs::{Fsid, LoopFs};
+use probe_workload::loopfs::Fsid;
 use serde_json::Value;
 use support::{
     load,
@@ -20,18 +20,12 @@ use support::{
 };
 use tempfile::TempDir;
 
-/// Writes a file, for a shell.
-fn write(fs: &LoopFs) -> String {
-    let file = fs.path().join("file");
-    format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display())
-}
-
 #[test]
 #[ignore = "needs root: run by cargo xtask test"]
 fn the_status_of_the_command_is_passed_on() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
+    let (uuid, write) = (fs.fsid().to_string(), load::write(&fs));
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_clean(&done);
     assert_eq!(done.report()["command"][0], "sh");
@@ -83,7 +77,7 @@ fn a_session_that_followed_nothing_is_inconclusive() {
 fn a_session_in_which_nothing_happened_is_inconclusive() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
+    let (uuid, write) = (fs.fsid().to_string(), load::write(&fs));
     // Without a transaction that would be committed in the middle.
     fs.umount().unwrap();
     fs.mount_with("ro").unwrap();
@@ -112,7 +106,7 @@ fn a_session_in_which_nothing_happened_is_inconclusive() {
 fn the_report_says_by_what_functions_are_hooked() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let (uuid, write) = (fs.fsid().to_string(), write(&fs));
+    let (uuid, write) = (fs.fsid().to_string(), load::write(&fs));
     let done = probe::run(&["run", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_clean(&done);
     let report = done.report();
@@ -153,7 +147,7 @@ fn a_command_that_does_not_exist_is_one_sentence() {
 fn the_command_has_standard_output_to_itself() {
     let Some(_alone) = support::live() else { return };
     let fs = load::filesystem(256);
-    let command = format!("{}; echo from the command", write(&fs));
+    let command = format!("{}; echo from the command", load::write(&fs));
     let done = probe::run(&["run", "-q", "--", "sh", "-c", &command]);
     assert_eq!((done.code, done.stdout.as_str()), (0, "from the command\n"));
 }
@@ -247,7 +241,7 @@ fn a_full_disk_is_one_sentence_and_leaves_no_half_report() {
     let fs = load::filesystem(256);
     let disk = FullDisk::new();
     let target = disk.0.path().join("report.txt");
-    let done = probe::run(&["run", "-o", target.to_str().unwrap(), "--", "sh", "-c", &write(&fs)]);
+    let done = probe::run(&["run", "-o", target.to_str().unwrap(), "--", "sh", "-c", &load::write(&fs)]);
     assert_eq!(done.code, 1, "{}", done.stderr);
     let last = done.stderr.lines().last().unwrap();
     assert!(last.contains("the disk is full") && last.contains("report.txt"), "{}", done.stderr);
@@ -316,7 +310,7 @@ fn a_recording_is_private_and_a_report_is_as_the_umask_says() {
     let folder = tempfile::tempdir().unwrap();
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
     let (text, recording) = (folder.path().join("report.txt"), folder.path().join("run.rsv"));
-    let done = probe::run(&["run", "-o", text.to_str().unwrap(), "--", "sh", "-c", &write(&fs)]);
+    let done = probe::run(&["run", "-o", text.to_str().unwrap(), "--", "sh", "-c", &load::write(&fs)]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let done = probe::run(&["record", "-o", recording.to_str().unwrap(), "--", "true"]);
     assert_eq!(done.code, 0, "{}", done.stderr);

@@ -10,7 +10,6 @@ use nix::{
     sys::{signal::Signal, time::TimeSpec},
     time::{ClockId, clock_gettime, clock_settime},
 };
-use probe_workload::loopfs::LoopFs;
 use support::{
     fault::guest,
     kept, load,
@@ -24,12 +23,6 @@ const TIERS: [&str; 2] = ["tracepoints", "functions"];
 fn events() -> Vec<String> {
     let listed = fs::read_to_string(EVENTS).unwrap_or_default();
     listed.lines().filter(|line| line.contains("btrfs_probe_")).map(ToOwned::to_owned).collect()
-}
-
-/// Writes a file, for a shell: a `sync` alone has nothing to write where the load's last transaction was committed.
-fn write(fs: &LoopFs) -> String {
-    let file = fs.path().join("file");
-    format!("dd if=/dev/zero of={} bs=64k count=16 conv=fsync status=none", file.display())
 }
 
 /// Names of events may be left where functions are hooked by kprobes. They do nothing, and the next session removes them.
@@ -48,7 +41,8 @@ fn a_session_that_is_killed_while_it_hooks_functions_leaves_nothing_but_names() 
     });
     assert!(events().iter().all(|event| event.starts_with("r1024:")), "{:?}", events());
     let uuid = fs.fsid().to_string();
-    let write = write(&fs);
+    // A `sync` alone has nothing to write where the load's last transaction was committed.
+    let write = load::write(&fs);
     let done = probe::run(&["run", "--tier", "functions", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_silent(done.report());
     assert_eq!(events(), Vec::<String>::new());
@@ -181,7 +175,8 @@ fn memory_that_runs_out() {
         group.write("memory.max", "max");
     });
     let uuid = fs.fsid().to_string();
-    let write = write(&fs);
+    // A `sync` alone has nothing to write where the load's last transaction was committed.
+    let write = load::write(&fs);
     let done = probe::run(&["run", "--tier", "tracepoints", "--fs", &uuid, "--", "sh", "-c", &write]);
     assert_clean(&done);
 }

@@ -26,6 +26,12 @@ pub fn filesystem(size_mib: u64) -> LoopFs {
     LoopFs::create_mounted(LoopFsOptions::new(size_mib << 20).single()).expect("a filesystem")
 }
 
+/// Writes a file, for a shell.
+pub fn write(fs: &LoopFs) -> String {
+    let file = fs.path().join("file");
+    format!("dd if=/dev/zero of={} bs=64k count=64 conv=fsync status=none", file.display())
+}
+
 /// Runs the operations named, `ops` times in all, on `threads` threads.
 pub fn operate(root: &Path, abilities: Abilities, threads: usize, ops: u64, names: &[&str]) -> MixReport {
     operate_in(&Layout::prepare(root, abilities).expect("a layout"), threads, ops, names)
