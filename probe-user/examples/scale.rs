@@ -1,17 +1,20 @@
 //! How the books grow: `cargo run --release --example scale`.
 //!
-//! A simulated correct btrfs of a given size makes records, and the ledger books them: ns per record are CPU time of
-//! `Ledger::apply` alone. Each row is run twice, in processes of their own, with the ledger and without it; the difference of their peaks is
-//! its memory. For a single core run it under `taskset -c 0`.
+//! A simulated correct btrfs of a given size makes records, and the ledger books them: ns per record are CPU time of decoding and
+//! booking alone. Each row is run twice, in processes of their own, with the ledger and without it; the difference of
+//! their peaks is its memory. For a single core run it under `taskset -c 0`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement for developers")]
 use std::{hint::black_box, process::Command, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
-use probe_ledger::{Ledger, Setup, Verdict};
+use probe_ledger::{AHEAD, Ledger, Setup, Verdict};
+use probe_record::{batch::RecordBatch, record::Record};
 use probe_simulated::{size::Size, tracepoints::Simulator};
 
 /// Operations whose records are made before they are booked.
 const PART: u64 = 20_000;
+/// Records that are booked at a time.
+const BATCH: usize = 4_096;
 /// Buffered write of an extent; its writeback; eviction of a clean inode.
 const WRITE: u8 = 0;
 const WRITEBACK: u8 = 3;
@@ -62,15 +65,18 @@ fn measure(row: usize, with: bool) -> String {
     let mut simulator = Simulator::of_size(size, 269);
     let mut ledger = Ledger::new(Setup::default());
     let (mut records, mut time) = (0, Duration::ZERO);
-    let mut book = |simulator: &mut Simulator| {
-        let begin = cpu_time();
-        if with {
-            for record in &simulator.records {
-                ledger.apply(black_box(record));
+    let mut batch = RecordBatch::new();
+    let mut book_all = |simulator: &mut Simulator| {
+        for part in simulator.records.chunks(BATCH) {
+            batch.clear();
+            part.iter().for_each(|record| batch.push_record(record));
+            records += batch.records();
+            let begin = cpu_time();
+            if with {
+                book(&mut ledger, black_box(&batch));
             }
+            time += cpu_time() - begin;
         }
-        time += cpu_time() - begin;
-        records += simulator.records.len() as u64;
         simulator.records.clear();
     };
     if over_all > 0 {
@@ -79,36 +85,47 @@ fn measure(row: usize, with: bool) -> String {
             for part in live.chunks(PART as usize) {
                 for operation in [WRITE, WRITEBACK] {
                     simulator.work(size, operation, part);
-                    book(&mut simulator);
+                    book_all(&mut simulator);
                 }
             }
             simulator.work(size, EVICT, live);
             simulator.forget(size, live);
-            book(&mut simulator);
+            book_all(&mut simulator);
         }
     } else {
         let all: Vec<u64> = (0..inodes).collect();
         for part in all.chunks(PART as usize) {
             simulator.work(size, WRITE, part);
-            book(&mut simulator);
+            book_all(&mut simulator);
         }
         for _ in 0..100 {
             for operation in [WRITEBACK, WRITE] {
                 let some: Vec<u64> = (0..PART).map(|_| simulator.random(inodes)).collect();
                 simulator.work(size, operation, &some);
-                book(&mut simulator);
+                book_all(&mut simulator);
             }
         }
     }
     let peak = peak();
     simulator.end(size);
-    book(&mut simulator);
+    book_all(&mut simulator);
     if with {
         ledger.finish();
         let summary = ledger.summary(0);
         assert_eq!(summary.verdict, Verdict::Clean, "a correct btrfs: {:?}", summary.verdict_reasons);
     }
     format!("{records} {} {peak}\n", time.as_nanos())
+}
+
+/// As a session does it.
+fn book(ledger: &mut Ledger, batch: &RecordBatch) {
+    for group in batch.groups(AHEAD) {
+        ledger.look_ahead(group.clone().flatten());
+        for bytes in group {
+            let record = bytes.and_then(Record::decode);
+            ledger.apply(record.as_ref().unwrap());
+        }
+    }
 }
 
 /// CPU time of this thread.

@@ -47,6 +47,11 @@ unsigned long fault_stall(unsigned long slot, unsigned long *where)
 
 /* One entry for each slot: its address is all that the handler can pass on. */
 #ifdef CONFIG_X86_64
+#if defined(CONFIG_MITIGATION_RETPOLINE) || defined(CONFIG_RETPOLINE)
+#define JUMP "jmp __x86_indirect_thunk_r11\n"
+#else
+#define JUMP "jmp *%r11\n\tint3\n"
+#endif
 #define ENTRY_OF(n)                                                                                                    \
 	extern void fault_stall_##n(void);                                                                             \
 	asm(".pushsection .text, \"ax\"\n"                                                                             \
@@ -56,8 +61,7 @@ unsigned long fault_stall(unsigned long slot, unsigned long *where)
 	    "push %rdi\n\tpush %rsi\n\tpush %rdx\n\tpush %rcx\n\tpush %r8\n\tpush %r9\n\t"                             \
 	    "mov $" #n ", %edi\n\tlea 8(%rbp), %rsi\n\tcall fault_stall\n\tmov %rax, %r11\n\t"                         \
 	    "pop %r9\n\tpop %r8\n\tpop %rcx\n\tpop %rdx\n\tpop %rsi\n\tpop %rdi\n\tpop %rbp\n\t"                       \
-	    "jmp __x86_indirect_thunk_r11\n"                                                                           \
-	    ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                       \
+	    JUMP ".size fault_stall_" #n ", . - fault_stall_" #n "\n"                                                  \
 	    ".popsection\n");
 #else
 /* `hint 34` is `bti c`. A jump by x16 or x17 may go to where a call may. */

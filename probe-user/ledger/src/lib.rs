@@ -12,6 +12,7 @@
 //! The ledger does not balance `delayed_refs_rsv` (it does not balance by design), does not judge qgroup metadata per owner
 //! or delayed items per directory, does not require reserve and release in one task, and does not guess a subvolume.
 #![forbid(unsafe_code)]
+mod ahead;
 mod book;
 mod context;
 mod ledger;
@@ -22,6 +23,7 @@ mod tests;
 mod vocabulary;
 
 pub use self::{
+    ahead::AHEAD,
     book::audits::AuditSummary,
     context::{log_line::is_about_reservations, warnings::KernelWarn},
     ledger::Ledger,

@@ -136,6 +136,12 @@ impl RecordBatch {
         RawIter { rest: &self.bytes }
     }
 
+    /// The bytes of every record, up to `most` records at a time, but at least one.
+    #[must_use]
+    pub fn groups(&self, most: usize) -> Groups<'_> {
+        Groups { rest: self.raw(), most: most.max(1) }
+    }
+
     /// Removes what cannot be decoded, counts anew, and passes every remaining record to `visit`, which may alter its body.
     pub(super) fn sift(&mut self, mut visit: impl FnMut(&Header, &mut [u8])) -> Sifted {
         let mut out = Sifted::default();
@@ -222,6 +228,24 @@ impl<'a> Iterator for RawIter<'a> {
                 Some(Err(error))
             }
         }
+    }
+}
+
+/// See [`RecordBatch::groups`].
+#[derive(Clone, Debug)]
+pub struct Groups<'a> {
+    rest: RawIter<'a>,
+    most: usize,
+}
+
+impl<'a> Iterator for Groups<'a> {
+    type Item = RawIter<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let all = self.rest.rest;
+        self.rest.by_ref().take(self.most).for_each(drop);
+        let (group, _) = all.split_at(all.len() - self.rest.rest.len());
+        (!group.is_empty()).then_some(RawIter { rest: group })
     }
 }
 

@@ -1,5 +1,5 @@
 //! Books, names and tests of one stream. Both the report and the screen use these, so that they show the same.
-use probe_ledger::{FsSummary, Ledger};
+use probe_ledger::{AHEAD, FsSummary, Ledger};
 use probe_record::{
     batch::RecordBatch,
     record::Record,
@@ -108,12 +108,19 @@ impl Books {
         batch: &RecordBatch,
         mut seen: impl FnMut(&Record, &Ledger),
     ) {
-        let mut undecodable = 0;
-        for record in batch.decoded(&mut undecodable) {
-            self.apply(&record);
-            seen(&record, &self.ledger);
+        for group in batch.groups(AHEAD) {
+            self.ledger.look_ahead(group.clone().flatten());
+            for bytes in group {
+                // A record is large, so it is used where it was decoded, and not moved.
+                match bytes.and_then(Record::decode) {
+                    Ok(ref record) => {
+                        self.apply(record);
+                        seen(record, &self.ledger);
+                    }
+                    Err(_) => self.undecodable = self.undecodable.saturating_add(1),
+                }
+            }
         }
-        self.undecodable = self.undecodable.saturating_add(undecodable);
         self.names.add(source.take_symbols());
     }
 

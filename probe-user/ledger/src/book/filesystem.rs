@@ -1,11 +1,11 @@
 //! The book of one filesystem.
-use indexmap::IndexMap;
 use probe_common::fs::{FS_BORN, FS_LOG_RECOVERING, FsSeen, Levels};
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::{
-    audits::Audits, chains::Chains, claims::Claims, draws::Draws, inode::InodeBook, loss::Loss,
-    plain_csums::PlainCsums, reported::AlreadyReported, reserving_stacks::ReservingStacks, waits::Waits,
+    audits::Audits, chains::Chains, claims::Claims, draws::Draws, inode::InodeBook, inodes::Inodes,
+    loss::Loss, plain_csums::PlainCsums, reported::AlreadyReported, reserving_stacks::ReservingStacks,
+    waits::Waits,
 };
 use crate::vocabulary::{
     account::Account,
@@ -14,10 +14,6 @@ use crate::vocabulary::{
     keys::InodeKey,
     words::{text, total},
 };
-
-/// The books of inodes. In one row, so that a million of them take no more memory than they fill: a hash table of books is up to
-/// three times as large, and all of it is touched.
-pub(crate) type Inodes = IndexMap<InodeKey, InodeBook, FxBuildHasher>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Fs {
@@ -185,7 +181,8 @@ impl Fs {
 
     /// The book of an inode; opened at first sight.
     pub(crate) fn book(&mut self, key: InodeKey) -> &mut InodeBook {
-        self.inodes.entry(key).or_insert_with(|| InodeBook::open(self.zero_by_audit))
+        let by_audit = self.zero_by_audit;
+        self.inodes.or_insert_with(key, || InodeBook::open(by_audit))
     }
 
     /// True if the balance of `book` is what the kernel must hold when nothing is in flight.

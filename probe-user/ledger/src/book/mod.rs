@@ -10,6 +10,7 @@ pub(crate) mod filesystems;
 pub(crate) mod flushes;
 pub(crate) mod idle;
 pub(crate) mod inode;
+pub(crate) mod inodes;
 pub(crate) mod lengths_of_time;
 pub(crate) mod loss;
 pub(crate) mod node;

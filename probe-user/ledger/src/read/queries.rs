@@ -125,7 +125,7 @@ impl Ledger {
     /// Calls `visit` for every live inode with a book, in no order. Walks all inodes.
     pub fn for_each_inode(&self, mut visit: impl FnMut(&InodeView)) {
         for fs in self.filesystems.iter() {
-            for (key, book) in &fs.inodes {
+            for (key, book) in fs.inodes.iter() {
                 visit(&self.view(fs, *key, book));
             }
         }

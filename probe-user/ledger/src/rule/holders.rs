@@ -204,7 +204,7 @@ impl Shares {
         let none = FxHashMap::default();
         let counters = read.map_or(&none, |(round, _)| &round.inodes);
         let quiet = read.is_some_and(|(_, read)| read == InodesRead::Quiet);
-        for (key, book) in &fs.inodes {
+        for (key, book) in fs.inodes.iter() {
             let held = match counters.get(key) {
                 Some(counters) if quiet => Some(counters.reserved as i64),
                 _ => by_books(loss, fs, book),

@@ -34,6 +34,19 @@ fn bytes_that_are_no_record_are_not_taken() {
 }
 
 #[test]
+fn groups_have_every_record_and_a_bad_end() {
+    let mut batch = numbered(0, 10);
+    batch.bytes.extend([1, 2, 3]);
+    for most in [0, 1, 3, 4, 5, 100] {
+        let groups: Vec<_> = batch.groups(most).map(Iterator::collect::<Vec<_>>).collect();
+        assert!(groups.iter().all(|group| (1..=most.max(1)).contains(&group.len())), "{most}");
+        assert_eq!(groups.concat(), batch.raw().collect::<Vec<_>>(), "{most}");
+        assert!(groups.concat().pop().unwrap().is_err());
+    }
+    assert_eq!(RecordBatch::new().groups(3).count(), 0);
+}
+
+#[test]
 fn an_unknown_kind_is_carried_and_named() {
     let mut batch = numbered(0, 2);
     batch.push(&with_header(vec![0; 40], 99)).unwrap();
