@@ -30,7 +30,7 @@ use crate::{DATA, I, M, METADATA, N};
 
 /// Id of the simulated filesystem.
 pub const FS: u32 = 0x101;
-const TASKS: usize = 6;
+pub(crate) const TASKS: usize = 6;
 /// Bits that clear a dirty range, without and with its metadata (`EXTENT_DO_ACCOUNTING` of 6.12).
 const CLEAR: u64 = 1 << 5;
 const ACCOUNT: u64 = 1 << 5 | 1 << 9 | 1 << 13;
@@ -123,6 +123,29 @@ pub struct Kernel {
 impl Kernel {
     /// Runs `operations`. The fault happens at the first chance from operation `fault_at` on.
     pub fn run(operations: &[(u8, u8, u8)], seed: u64, fault: Fault, fault_at: usize) -> Self {
+        let mut kernel = Self::mounted(seed, fault, fault_at);
+        for (position, (task, operation, inode)) in operations.iter().enumerate() {
+            let task = usize::from(*task) % TASKS;
+            while !kernel.tasks[task].steps.is_empty() {
+                kernel.tick();
+            }
+            let key = KEYS[usize::from(*inode) % KEYS.len()];
+            let mut steps = kernel.operation(*operation, key);
+            if position >= kernel.fault_at && kernel.struck.is_none() {
+                steps = kernel.spoil(steps, key);
+            }
+            kernel.start(task, steps);
+            for _ in 0..kernel.next(12) {
+                kernel.tick();
+            }
+        }
+        kernel.drain();
+        kernel.close();
+        kernel
+    }
+
+    /// A kernel with its filesystem mounted and the hooks attached.
+    pub(crate) fn mounted(seed: u64, fault: Fault, fault_at: usize) -> Self {
         let mut kernel = Self {
             records: Vec::new(),
             inodes: BTreeMap::new(),
@@ -144,32 +167,25 @@ impl Kernel {
         // The first call only shows that calls are recorded.
         kernel.tasks[0].steps.extend([Enter(HookId::UpdateGlobalBlockRsv, (0, 0), [0; 4]), Exit(0)]);
         kernel.drain();
-        for (position, (task, operation, inode)) in operations.iter().enumerate() {
-            let task = usize::from(*task) % TASKS;
-            while !kernel.tasks[task].steps.is_empty() {
-                kernel.tick();
-            }
-            let key = KEYS[usize::from(*inode) % KEYS.len()];
-            let mut steps = kernel.operation(*operation, key);
-            if position >= kernel.fault_at && kernel.struck.is_none() {
-                steps = kernel.spoil(steps, key);
-            }
-            kernel.tasks[task].steps.extend(steps);
-            // The others are done by a kernel thread, or are the first part of a system call.
-            if kernel.next(2) == 0 {
-                kernel.tasks[task].steps.push_back(Returned);
-            }
-            for _ in 0..kernel.next(12) {
-                kernel.tick();
-            }
-        }
-        kernel.drain();
-        kernel.unmount();
-        kernel.marker(MarkerKind::Detaching);
         kernel
     }
 
-    fn next(&mut self, below: u64) -> u64 {
+    /// A task begins to do these steps.
+    pub(crate) fn start(&mut self, task: usize, steps: Vec<Step>) {
+        self.tasks[task].steps.extend(steps);
+        // The others are done by a kernel thread, or are the first part of a system call.
+        if self.next(2) == 0 {
+            self.tasks[task].steps.push_back(Returned);
+        }
+    }
+
+    /// The filesystem is unmounted, and the hooks are detached.
+    pub fn close(&mut self) {
+        self.unmount();
+        self.marker(MarkerKind::Detaching);
+    }
+
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -280,7 +296,7 @@ impl Kernel {
         }
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while self.tasks.iter().any(|task| !task.steps.is_empty()) {
             self.tick();
         }

@@ -1,7 +1,10 @@
 //! A big machine: as many filesystems, inodes and tasks as wanted, a part of the stream at a time.
 use probe_common::task::MarkerKind;
 
-use crate::tracepoints::{Owner, ROOTS, Simulator};
+use crate::{
+    functions::{Fault, Kernel, Key, TASKS},
+    tracepoints::{Owner, ROOTS, Simulator},
+};
 
 /// Tasks that interleave at a time. With more it takes longer to make the records.
 const AT_ONCE: usize = 6;
@@ -63,6 +66,34 @@ impl Simulator {
         self.unmount_all((0..size.filesystems).map(|fs| FIRST + fs));
         self.marker(MarkerKind::Detaching);
     }
+}
+
+/// With its calls; one filesystem.
+impl Kernel {
+    /// A kernel on which nothing has happened but the mount.
+    pub fn of_size(seed: u64) -> Self {
+        Self::mounted(seed, Fault::None, usize::MAX)
+    }
+
+    /// Operations on these inodes; their records are added.
+    pub fn work(&mut self, operation: u8, inodes: &[u64]) {
+        for group in inodes.chunks(TASKS) {
+            for (task, inode) in group.iter().enumerate() {
+                let steps = self.operation(operation, key(*inode));
+                self.start(task, steps);
+            }
+            self.drain();
+        }
+    }
+
+    /// What [`Self::work`] takes: a number below `below`.
+    pub fn random(&mut self, below: u64) -> u64 {
+        self.next(below)
+    }
+}
+
+const fn key(inode: u64) -> Key {
+    (ROOTS[(inode % 2) as usize], 257 + inode / 2)
 }
 
 fn owner(size: Size, inode: u64) -> Owner {

@@ -13,7 +13,7 @@ use crate::I;
 
 impl Kernel {
     /// The steps of one operation of a task.
-    pub(super) fn operation(&mut self, operation: u8, key: Key) -> Vec<Step> {
+    pub(crate) fn operation(&mut self, operation: u8, key: Key) -> Vec<Step> {
         let len = 4096 * (1 + u64::from(operation >> 4));
         let start = 1 << 20;
         let check = [Enter(HookId::CheckDataFreeSpace, key, [start, len, 0, 0]), Data(len as i64), Exit(0)];
