@@ -10,6 +10,7 @@ use nix::{
     sys::{signal::Signal, time::TimeSpec},
     time::{ClockId, clock_gettime, clock_settime},
 };
+use serde_json::Value;
 use support::{
     fault::guest,
     kept, load,
@@ -91,11 +92,21 @@ fn processors_that_come_and_go_and_a_clock_that_is_set() {
             done
         });
         let report = done.report();
-        assert_clean(&done);
+        if missed_a_return(report) {
+            assert_silent(report);
+            assert_eq!(done.code, 4, "{}", done.stderr);
+        } else {
+            assert_clean(&done);
+        }
         assert!(report["ended_at"].as_str().unwrap() > report["started_at"].as_str().unwrap(), "{report}");
         assert_eq!(lives(report, &uuid).len(), 1);
         assert!(number(&report["statistics"]["links"]) > 100, "{}", report["statistics"]);
     }
+}
+
+/// On a loaded host a return was once not seen while a processor went; why is not known. The session has to say so.
+fn missed_a_return(report: &Value) -> bool {
+    number(&report["loss"]["by_class"]["missed_return"]) > 0
 }
 
 /// A control group of its own for a session.

@@ -8,6 +8,10 @@ use probe_common::loss::{LOSS_CLASSES, LOSS_SLOTS, LossClass};
 
 use crate::vocabulary::words::total;
 
+/// How far a count may lie below the highest one without a loss: as many records can be lost while a record with the count of
+/// before waits for its place in the ring.
+const REORDERED: u16 = 1 << 14;
+
 /// Which hooks are attached at this point of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -25,6 +29,9 @@ pub(crate) struct Loss {
     counts: [u64; LOSS_SLOTS],
     header: u16,
     announced: u64,
+    /// A sample has counted losses that no header has announced yet: the place of the gap is still to come, and what is booked until
+    /// then was booked before it.
+    ahead: bool,
     read_at: u64,
     epoch: u32,
     trusted: u32,
@@ -42,6 +49,7 @@ impl Loss {
             counts: [0; LOSS_SLOTS],
             header: 0,
             announced: 0,
+            ahead: false,
             read_at: 0,
             epoch: 0,
             trusted: 0,
@@ -55,18 +63,19 @@ impl Loss {
 
     /// Takes `Header.lost` of a record of the kernel side. True if records were lost since the highest count seen.
     ///
-    /// Two CPUs can read the count in one order and take their places in the ring in the other, so a lower count is not a
-    /// loss.
-    pub(crate) const fn on_header(&mut self, lost: u16) -> bool {
+    /// Two CPUs can read the count in one order and take their places in the ring in the other, so a count that is a little lower is
+    /// not a loss. All others are: while nobody empties a ring that is full, more are lost than half of what 16 bits can count.
+    pub(crate) fn on_header(&mut self, lost: u16) -> bool {
         if lost == self.header {
             return false;
         }
-        let step = lost.wrapping_sub(self.header) as i16;
-        if step <= 0 {
+        let step = lost.wrapping_sub(self.header);
+        if step >= step.wrapping_neg() && step.wrapping_neg() <= REORDERED {
             return false;
         }
-        self.announced += step as u64;
+        self.announced += u64::from(step);
         self.header = lost;
+        self.meet_sample();
         self.distrust();
         true
     }
@@ -84,6 +93,8 @@ impl Loss {
             class.touches_books() && counts[index] > self.counts[index]
         });
         self.counts = *counts;
+        self.ahead |= touched;
+        self.meet_sample();
         if touched {
             self.distrust();
             self.confirmed = self.trusted;
@@ -92,6 +103,15 @@ impl Loss {
             self.trusted = self.confirmed;
         }
         touched
+    }
+
+    /// The headers have announced all that the last sample counted, maybe more. A gap that 16 bits cannot count is met by its rest.
+    fn meet_sample(&mut self) {
+        let total = self.ring_total();
+        if total as u16 == self.header {
+            self.announced = self.announced.max(total);
+        }
+        self.ahead &= self.announced < total;
     }
 
     fn ring_total(&self) -> u64 {
@@ -151,7 +171,11 @@ impl Loss {
 
     /// Like [`Self::exact`], but stays true while hooks are detached: what was exact until then may be shown, not judged.
     pub(crate) const fn trusted(&self, epoch: u32) -> bool {
-        !matches!(self.phase, Phase::Before) && self.whole && epoch > 0 && epoch >= self.trusted
+        !matches!(self.phase, Phase::Before)
+            && self.whole
+            && !self.ahead
+            && epoch > 0
+            && epoch >= self.trusted
     }
 
     /// True if nothing that touches the books was missed since all hooks were attached, and rules may judge.
@@ -211,6 +235,40 @@ mod tests {
         assert!(!loss.exact(epoch));
         assert!(!loss.on_sample(0, &sample(LossClass::Stack, 2)));
         assert!(loss.exact(epoch));
+    }
+
+    #[test]
+    fn a_gap_of_more_than_half_of_what_a_header_can_count_is_a_loss() {
+        for gap in [1, 1_000, 32_767, 32_768, 40_000, 70_000, 100_000] {
+            let mut loss = Loss::new();
+            loss.attached(true);
+            let epoch = loss.epoch();
+            assert!(loss.on_header(gap as u16), "{gap}");
+            assert!(!loss.exact(epoch), "{gap}");
+            // Later records are of the same time.
+            let after = loss.epoch();
+            assert!(!loss.on_header((gap as u16).wrapping_sub(REORDERED)), "{gap}");
+            assert!(loss.exact(after), "{gap}");
+        }
+    }
+
+    #[test]
+    fn what_is_booked_between_a_sample_and_its_gap_is_not_exact() {
+        for gap in [3, 40_000, 65_536 - 7, 70_000] {
+            let mut loss = Loss::new();
+            loss.attached(true);
+            // The ring is full of records from before the gap when the sample is taken.
+            assert!(loss.on_sample(0, &sample(LossClass::BooksRecord, gap)));
+            let before_gap = loss.epoch();
+            assert!(!loss.exact(before_gap), "{gap}");
+            loss.on_header(gap as u16);
+            // A gap that looks like a record out of order ends with the next sample that tells of it.
+            assert!(!loss.exact(before_gap), "{gap}");
+            loss.on_header((gap as u16).wrapping_add(2));
+            let after = loss.epoch();
+            assert!(!loss.exact(before_gap), "{gap}");
+            assert_eq!(loss.exact(after), gap != 65_536 - 7, "{gap}");
+        }
     }
 
     #[test]
