@@ -43,20 +43,14 @@ fn inode_of(record: &[u8]) -> Option<(u32, InodeKey)> {
     let (header, _) = Header::ref_from_prefix(record).ok()?;
     let (root, ino) = match RecordKind::from_u8(header.kind)? {
         RecordKind::Delalloc => {
-            let (body, _) = Delalloc::ref_from_prefix(record).ok()?;
-            (body.root, body.ino)
+            Delalloc::ref_from_prefix(record).map(|(body, _)| (body.root, body.ino)).ok()?
         }
-        RecordKind::Mod => {
-            let (body, _) = Mod::ref_from_prefix(record).ok()?;
-            (body.root, body.ino)
-        }
+        RecordKind::Mod => Mod::ref_from_prefix(record).map(|(body, _)| (body.root, body.ino)).ok()?,
         RecordKind::InodeState => {
-            let (body, _) = InodeState::ref_from_prefix(record).ok()?;
-            (body.root, body.ino)
+            InodeState::ref_from_prefix(record).map(|(body, _)| (body.root, body.ino)).ok()?
         }
         RecordKind::Block => {
-            let (body, _) = Block::ref_from_prefix(record).ok()?;
-            (body.payer_root, body.payer_ino)
+            Block::ref_from_prefix(record).map(|(body, _)| (body.payer_root, body.payer_ino)).ok()?
         }
         _ => return None,
     };
